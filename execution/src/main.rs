@@ -1,0 +1,3 @@
+//! run-execution-live.
+
+fn main() {}

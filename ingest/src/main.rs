@@ -1,0 +1,3 @@
+//! run-ingest.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! penstock.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! clusters: see the package description.

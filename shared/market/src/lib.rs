@@ -1,0 +1,1 @@
+//! market: see the package description.

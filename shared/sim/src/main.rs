@@ -1,0 +1,3 @@
+//! venue-sim.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! store-decision: see the package description.

@@ -1,0 +1,1 @@
+//! store-ingest: see the package description.

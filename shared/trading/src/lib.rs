@@ -1,0 +1,1 @@
+//! trading: see the package description.

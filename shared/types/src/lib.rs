@@ -1,0 +1,1 @@
+//! types: see the package description.

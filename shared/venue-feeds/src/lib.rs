@@ -1,0 +1,1 @@
+//! venue-feeds: see the package description.

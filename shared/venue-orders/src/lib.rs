@@ -1,0 +1,1 @@
+//! venue-orders: see the package description.

@@ -1,0 +1,1 @@
+//! venues: see the package description.
