@@ -1,1 +1,28 @@
-//! telemetry: see the package description.
+//! Markers, logging and metrics of every Penstock process.
+//!
+//! Inputs: markers and ordinary `tracing` events, numbers for the `metrics` macros. Outputs: one JSON
+//! object per line (or a human line on a terminal), Prometheus text on a loopback listener.
+//! Invariants: logging never blocks the caller; a line that finds the queue full is dropped and
+//! counted. Secrets never come here: callers pass values that are fit to be read by anyone.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`Marker`] | the closed table of names and levels |
+//! | [`marker!`] | emits one marker with its fields |
+//! | [`init`] | installs the process's log |
+//! | [`build`] | commit, branch, profile of this binary |
+//! | [`metrics`] | recorder and listener |
+//! | [`invariant`] | what happens when an assertion fails: record, flush, exit 70; restart loop |
+
+pub mod build;
+mod emit;
+mod init;
+pub mod invariant;
+mod layer;
+mod marker;
+pub mod metrics;
+mod sink;
+
+pub use emit::{Fields, cycle_span, enabled, is_reserved, send};
+pub use init::{Guard, LogOptions, LogTarget, Service, TelemetryError, flush, init, lines_dropped};
+pub use marker::{Level, Marker};
