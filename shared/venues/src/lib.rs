@@ -1,1 +1,10 @@
-//! venues: see the package description.
+//! What a venue says and how it wants to be spoken to, without a socket, a clock or a random source.
+//!
+//! * [`kraken`]: frames, books and checksums, requests, REST bodies, signing, nonces, error texts,
+//!   rate budgets, liveness and reconnect policies of Kraken spot.
+//! * [`recording`]: the container format of recorded frames and the check over a whole recording.
+//!
+//! Inputs are texts and times that the caller read; outputs are values. Nothing here waits, sends,
+//! reads a clock or stores anything, so every module can be replayed from what was recorded.
+
+pub mod kraken;

@@ -1,0 +1,21 @@
+//! Kraken spot: WebSocket v2 (public and private) and REST, as values.
+//!
+//! Reading: [`decode`] turns a frame's text into a [`Frame`] with borrowed fields; numbers stay text
+//! ([`Num`]) until somebody names a scale, because a detour through binary floating point breaks
+//! every checksum. Writing: [`request`] and [`rest`]. State that outlives a frame (book, sequence,
+//! nonce, counters, liveness) lives in its own module as a pure state machine; times come in as
+//! arguments.
+
+pub mod book;
+mod frame;
+pub mod instrument;
+pub mod number;
+pub mod private;
+pub mod public;
+pub mod response;
+pub mod vocabulary;
+pub mod wire;
+
+pub use frame::{ChannelKind, DecodeError, Frame, decode};
+pub use number::NumberError;
+pub use wire::{Num, Tag, Text, Unknown, Unknowns, WireTime};
