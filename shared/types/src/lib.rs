@@ -5,12 +5,12 @@
 //! builds without `std` (with `alloc`). What needs `std` (canonical JSON, the CPU's CRC-32C) stands
 //! behind the feature `std`.
 #![no_std]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests stop at the first surprise"))]
 
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod cl_ord_id;
 pub mod decimal;
 pub mod ids;
 pub mod raw;
