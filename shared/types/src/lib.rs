@@ -10,10 +10,13 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "std")]
+pub mod canonical;
 pub mod cl_ord_id;
 pub mod decimal;
 pub mod ids;
 pub mod raw;
+pub mod rows;
 pub mod state_row;
 pub mod symbol;
 pub mod time;
