@@ -1,1 +1,13 @@
-//! store: see the package description.
+//! What both clusters have in common: pools, identity, migrations, fences, bulk copy, partitions,
+//! and the spool between the market core and the ingest cluster.
+//!
+//! Checked queries live in `store-ingest` and `store-decision`; this crate has only runtime text
+//! (copies, DDL, settings), so that it builds before query metadata exists.
+
+pub mod error;
+pub mod migrate;
+pub mod pools;
+pub mod role;
+
+pub use error::StoreError;
+pub use role::ClusterRole;
