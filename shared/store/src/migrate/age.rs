@@ -62,11 +62,11 @@ pub fn judge(
         if row.version != expected {
             return Err(half(expected, "the history has no row of this version"));
         }
-        if let Some(ours) = known.iter().find(|k| k.version == row.version) {
-            if ours.name != row.name || ours.checksum.to_string() != row.checksum {
-                let name = row.name.clone();
-                return Err(SchemaError::Changed { set, version: row.version, name });
-            }
+        if let Some(ours) = known.iter().find(|k| k.version == row.version)
+            && (ours.name != row.name || ours.checksum.to_string() != row.checksum)
+        {
+            let name = row.name.clone();
+            return Err(SchemaError::Changed { set, version: row.version, name });
         }
         if !compat.iter().any(|c| c.version == row.version) {
             return Err(half(row.version, "schema_compat has no row of this version"));
