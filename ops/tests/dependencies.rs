@@ -1,0 +1,150 @@
+//! The dependency rules of the house, read from `cargo metadata` on the transitive closure.
+//!
+//! They are what makes "execution never reads raw data" and "the pure crates reach no clock" facts of
+//! the build and not habits of its authors.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+/// The host's target triple, so that only packages that are built here are read.
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().expect("rustc runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("rustc names its host").to_owned()
+}
+
+/// Packages and their normal dependencies by name; dev- and build-dependencies are left out.
+fn graph() -> Graph {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--locked",
+            "--filter-platform",
+            &host(),
+        ])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let meta: serde_json::Value = serde_json::from_slice(&output.stdout).expect("metadata is JSON");
+    let names: BTreeMap<&str, &str> = meta["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .map(|p| (p["id"].as_str().expect("id"), p["name"].as_str().expect("name")))
+        .collect();
+    let mut graph = Graph::new();
+    for node in meta["resolve"]["nodes"].as_array().expect("nodes") {
+        let name = names[node["id"].as_str().expect("id")];
+        let entry = graph.entry(name.to_owned()).or_default();
+        for dep in node["deps"].as_array().expect("deps") {
+            let normal = dep["dep_kinds"]
+                .as_array()
+                .expect("kinds")
+                .iter()
+                .any(|kind| kind["kind"].is_null());
+            if normal {
+                entry.insert(names[dep["pkg"].as_str().expect("pkg")].to_owned());
+            }
+        }
+    }
+    graph
+}
+
+fn closure(graph: &Graph, root: &str) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(name) = open.pop() {
+        for dep in graph.get(&name).into_iter().flatten() {
+            if seen.insert(dep.clone()) {
+                open.push(dep.clone());
+            }
+        }
+    }
+    seen
+}
+
+fn assert_never(graph: &Graph, from: &str, forbidden: &[&str]) {
+    assert!(graph.contains_key(from), "{from} is a package of the workspace");
+    let reached = closure(graph, from);
+    for name in forbidden {
+        assert!(!reached.contains(*name), "{from} reaches {name}");
+    }
+}
+
+#[test]
+fn execution_cannot_reach_raw_data_and_ingest_cannot_reach_orders() {
+    let graph = graph();
+    assert_never(
+        &graph,
+        "penstock-execution",
+        &["penstock-store-ingest", "penstock-market", "penstock-venue-feeds", "penstock-ingest"],
+    );
+    assert_never(
+        &graph,
+        "penstock-ingest",
+        &["penstock-trading", "penstock-venue-orders", "penstock-execution"],
+    );
+}
+
+#[test]
+fn pure_crates_reach_no_runtime_no_database_and_no_chance() {
+    let graph = graph();
+    for pure in ["penstock-types", "penstock-venues", "penstock-market", "penstock-trading"] {
+        assert_never(&graph, pure, &["tokio", "sqlx", "sqlx-core", "rand", "rand_core"]);
+    }
+}
+
+#[test]
+fn the_simulated_venue_shares_no_code_with_the_product() {
+    let graph = graph();
+    let own: Vec<String> = closure(&graph, "penstock-sim")
+        .into_iter()
+        .filter(|name| name.starts_with("penstock-"))
+        .collect();
+    assert!(own.is_empty(), "penstock-sim reaches {own:?}");
+}
+
+#[test]
+fn layers_point_one_way() {
+    let graph = graph();
+    let layer = |name: &str| match name {
+        "penstock-types" => 0,
+        "penstock-venues" | "penstock-market" | "penstock-trading" => 1,
+        "penstock-ingest" | "penstock-execution" => 3,
+        "penstock-ops" => 4,
+        _ => 2,
+    };
+    for (name, deps) in graph.iter().filter(|(name, _)| name.starts_with("penstock-")) {
+        for dep in deps.iter().filter(|dep| dep.starts_with("penstock-")) {
+            let same_shell = layer(name) == 2 && layer(dep) == 2;
+            assert!(layer(dep) < layer(name) || same_shell, "{name} depends on {dep}");
+        }
+    }
+}
+
+/// `types` builds without `std`: none of its dependencies has the feature switched on for it.
+#[test]
+fn types_stands_without_std() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "-p", "penstock-types", "-e", "features,no-dev"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8_lossy(&output.stdout);
+    assert!(tree.contains("rust_decimal"), "the tree lists the dependencies: {tree}");
+    // Procedural macros run in the compiler and keep their own `std`.
+    let offending: Vec<&str> = tree
+        .lines()
+        .filter(|line| line.contains("feature \"std\""))
+        .filter(|line| !["syn", "quote", "proc-macro2"].iter().any(|name| line.contains(name)))
+        .collect();
+    assert!(offending.is_empty(), "features that bring std: {offending:?}");
+}
