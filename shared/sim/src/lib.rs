@@ -1,1 +1,9 @@
-//! sim: see the package description.
+//! The simulated venues: a Kraken spot venue that speaks the real protocols over real sockets,
+//! matches with price-time priority, and keeps a ledger of its own. It shares no code with the
+//! product, so that it can disagree with it.
+
+pub mod account;
+pub mod admin;
+pub mod exchange;
+pub mod ledger;
+pub mod server;

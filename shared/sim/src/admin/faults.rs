@@ -1,0 +1,354 @@
+//! Faults that the venue's sockets commit on request.
+//!
+//! Inputs: `FaultRequest` values of the admin interface. Outputs: answers to the sockets'
+//! questions ("is this channel silent now?", "how does the next answer to this method fail?").
+//! Invariants: a counted fault is used up by the question that gets it; without requests every
+//! question is answered "no fault". It does not commit anything itself.
+
+use serde::Deserialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// A listening side of the venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// The public socket.
+    Public,
+    /// The private socket.
+    Private,
+}
+
+/// What happens to the next execution reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutionFault {
+    /// Not sent, but its `sequence` number is used up.
+    Drop,
+    /// Sent twice with one `sequence` number.
+    Duplicate,
+    /// Sent later by `delay_ms`; what follows waits behind it.
+    Delay,
+}
+
+/// What a REST answer becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpFault {
+    /// HTTP status.
+    pub status: u16,
+    /// Body, sent as HTML.
+    pub body: String,
+    /// True when the request is carried out before it is answered so.
+    pub executed: bool,
+}
+
+/// One fault, as the admin interface takes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultRequest {
+    /// The next book frame of the symbol has a wrong checksum.
+    BadChecksum {
+        /// v2 symbol.
+        symbol: String,
+    },
+    /// All connections of an endpoint end now, without a close frame.
+    Cut {
+        /// Which.
+        endpoint: Endpoint,
+    },
+    /// A channel says nothing for a while; state goes on changing.
+    Silence {
+        /// `book`, `trade`, `ticker`, `executions`, `balances`, `heartbeat`.
+        channel: String,
+        /// Only this symbol; all when missing.
+        symbol: Option<String>,
+        /// How long, ms.
+        for_ms: u32,
+    },
+    /// The next execution reports are dropped, doubled or delayed.
+    Executions {
+        /// What happens to them.
+        action: ExecutionFault,
+        /// To how many.
+        count: u32,
+        /// For `delay`, ms.
+        #[serde(default)]
+        delay_ms: u32,
+    },
+    /// The next requests of a method are carried out and never answered.
+    LostAck {
+        /// Socket or REST method.
+        method: String,
+        /// How many.
+        count: u32,
+    },
+    /// The next requests of a method are answered with this error text.
+    Error {
+        /// Socket or REST method.
+        method: String,
+        /// The text.
+        text: String,
+        /// How many.
+        count: u32,
+        /// True when they are carried out all the same.
+        #[serde(default)]
+        executed: bool,
+    },
+    /// The next REST requests of a method are answered by something before the API.
+    Http {
+        /// REST method.
+        method: String,
+        /// How many.
+        count: u32,
+        /// HTTP status.
+        status: u16,
+        /// Body, sent as HTML.
+        #[serde(default)]
+        body: String,
+        /// True when the request is carried out before it is answered so.
+        #[serde(default)]
+        executed: bool,
+    },
+    /// Every answer to a private request is late by so much; 0 ends it.
+    VenueDelay {
+        /// Delay, ms.
+        ms: u32,
+    },
+    /// The venue's status changes.
+    SystemStatus {
+        /// `online`, `maintenance`, `cancel_only`, `post_only`, `limit_only`.
+        status: String,
+    },
+    /// A pair's status changes.
+    PairStatus {
+        /// v2 symbol.
+        symbol: String,
+        /// Word of the `instrument` channel.
+        status: String,
+    },
+    /// All faults that have not happened yet are forgotten.
+    Clear,
+}
+
+#[derive(Clone, Debug)]
+struct Silence {
+    channel: String,
+    symbol: Option<String>,
+    until_us: i64,
+}
+
+#[derive(Clone, Debug)]
+struct ErrorFault {
+    text: String,
+    executed: bool,
+    left: u32,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bad_checksums: BTreeMap<String, u32>,
+    silences: Vec<Silence>,
+    executions: VecDeque<(ExecutionFault, u32)>,
+    lost_acks: BTreeMap<String, u32>,
+    errors: BTreeMap<String, VecDeque<ErrorFault>>,
+    http: BTreeMap<String, VecDeque<HttpFault>>,
+    delay_ms: u32,
+}
+
+/// Faults that may be waiting per list; more are refused by cutting the count.
+const WAITING_LIMIT: usize = 10_000;
+
+/// All faults.
+#[derive(Debug)]
+pub struct Faults {
+    state: Mutex<State>,
+    cut_public: watch::Sender<u64>,
+    cut_private: watch::Sender<u64>,
+}
+
+impl Default for Faults {
+    fn default() -> Faults {
+        Faults {
+            state: Mutex::default(),
+            cut_public: watch::Sender::new(0),
+            cut_private: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Faults {
+    /// Takes a fault. Status changes are not for here: the caller carries them out on the
+    /// exchange.
+    pub fn add(&self, request: &FaultRequest, now_us: i64) {
+        match request {
+            FaultRequest::BadChecksum { symbol } => {
+                *self.lock().bad_checksums.entry(symbol.clone()).or_default() += 1;
+            }
+            FaultRequest::Cut { endpoint } => self.cut_sender(*endpoint).send_modify(|n| *n += 1),
+            FaultRequest::Silence { channel, symbol, for_ms } => {
+                let until_us = now_us.saturating_add(i64::from(*for_ms) * 1_000);
+                let (channel, symbol) = (channel.clone(), symbol.clone());
+                let mut state = self.lock();
+                state.silences.retain(|silence| silence.until_us > now_us);
+                state.silences.push(Silence { channel, symbol, until_us });
+            }
+            FaultRequest::Executions { action, count, delay_ms } => {
+                let mut state = self.lock();
+                for _ in 0..*count {
+                    if state.executions.len() < WAITING_LIMIT {
+                        state.executions.push_back((*action, *delay_ms));
+                    }
+                }
+            }
+            FaultRequest::LostAck { method, count } => {
+                *self.lock().lost_acks.entry(method.clone()).or_default() += count;
+            }
+            FaultRequest::Error { method, text, count, executed } => {
+                let fault = ErrorFault { text: text.clone(), executed: *executed, left: *count };
+                self.lock().errors.entry(method.clone()).or_default().push_back(fault);
+            }
+            FaultRequest::Http { method, count, status, body, executed } => {
+                let answer = HttpFault { status: *status, body: body.clone(), executed: *executed };
+                let mut state = self.lock();
+                let waiting = state.http.entry(method.clone()).or_default();
+                for _ in 0..*count {
+                    if waiting.len() < WAITING_LIMIT {
+                        waiting.push_back(answer.clone());
+                    }
+                }
+            }
+            FaultRequest::VenueDelay { ms } => self.lock().delay_ms = *ms,
+            FaultRequest::Clear => *self.lock() = State::default(),
+            FaultRequest::SystemStatus { .. } | FaultRequest::PairStatus { .. } => {}
+        }
+    }
+
+    /// True once per `bad_checksum` of the symbol: the frame that asks must be wrong.
+    #[must_use]
+    pub fn take_bad_checksum(&self, symbol: &str) -> bool {
+        take_count(&mut self.lock().bad_checksums, symbol)
+    }
+
+    /// True while the channel is to be silent for the symbol (`None`: for a frame without one).
+    #[must_use]
+    pub fn silent(&self, channel: &str, symbol: Option<&str>, now_us: i64) -> bool {
+        let state = self.lock();
+        let meant = |silence: &Silence| {
+            let symbol_meant = match (silence.symbol.as_deref(), symbol) {
+                (None, _) => true,
+                (Some(meant), Some(symbol)) => meant == symbol,
+                (Some(_), None) => false,
+            };
+            silence.channel == channel && symbol_meant && now_us < silence.until_us
+        };
+        state.silences.iter().any(meant)
+    }
+
+    /// Changes whenever the connections of the endpoint are to be cut.
+    #[must_use]
+    pub fn cuts(&self, endpoint: Endpoint) -> watch::Receiver<u64> {
+        self.cut_sender(endpoint).subscribe()
+    }
+
+    /// What happens to the next execution report, with the delay in ms.
+    #[must_use]
+    pub fn take_execution_fault(&self) -> Option<(ExecutionFault, u32)> {
+        self.lock().executions.pop_front()
+    }
+
+    /// True when the answer to this request is to be swallowed.
+    #[must_use]
+    pub fn take_lost_ack(&self, method: &str) -> bool {
+        take_count(&mut self.lock().lost_acks, method)
+    }
+
+    /// Error text for this request, and whether it is carried out all the same.
+    #[must_use]
+    pub fn take_error(&self, method: &str) -> Option<(String, bool)> {
+        let mut state = self.lock();
+        let waiting = state.errors.get_mut(method)?;
+        let fault = waiting.front_mut().filter(|fault| fault.left > 0);
+        let Some(fault) = fault else {
+            waiting.pop_front();
+            return None;
+        };
+        let taken = (fault.text.clone(), fault.executed);
+        fault.left -= 1;
+        if fault.left == 0 {
+            waiting.pop_front();
+        }
+        Some(taken)
+    }
+
+    /// What this REST answer becomes.
+    #[must_use]
+    pub fn take_http(&self, method: &str) -> Option<HttpFault> {
+        self.lock().http.get_mut(method)?.pop_front()
+    }
+
+    /// By how much answers to private requests are late, ms.
+    #[must_use]
+    pub fn delay_ms(&self) -> u32 {
+        self.lock().delay_ms
+    }
+
+    fn cut_sender(&self, endpoint: Endpoint) -> &watch::Sender<u64> {
+        match endpoint {
+            Endpoint::Public => &self.cut_public,
+            Endpoint::Private => &self.cut_private,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is a single insertion or removal.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn take_count(counts: &mut BTreeMap<String, u32>, key: &str) -> bool {
+    let Some(count) = counts.get_mut(key).filter(|count| **count > 0) else { return false };
+    *count -= 1;
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(json: &str) -> FaultRequest {
+        serde_json::from_str(json).expect("a documented fault")
+    }
+
+    #[test]
+    fn counted_faults_are_used_up() {
+        let faults = Faults::default();
+        faults.add(&request(r#"{"kind":"bad_checksum","symbol":"BTC/USD"}"#), 0);
+        assert!(!faults.take_bad_checksum("ETH/USD"));
+        assert!(faults.take_bad_checksum("BTC/USD"));
+        assert!(!faults.take_bad_checksum("BTC/USD"));
+        let error = r#"{"kind":"error","method":"add_order","text":"EService:Busy","count":2}"#;
+        faults.add(&request(error), 0);
+        assert_eq!(faults.take_error("add_order"), Some(("EService:Busy".to_owned(), false)));
+        assert!(faults.take_error("add_order").is_some());
+        assert_eq!(faults.take_error("add_order"), None);
+    }
+
+    #[test]
+    fn a_silence_ends_by_time_and_meets_only_its_symbol() {
+        let faults = Faults::default();
+        let silence = r#"{"kind":"silence","channel":"book","symbol":"BTC/USD","for_ms":10}"#;
+        faults.add(&request(silence), 0);
+        assert!(faults.silent("book", Some("BTC/USD"), 9_999));
+        assert!(!faults.silent("book", Some("BTC/USD"), 10_000));
+        assert!(!faults.silent("book", Some("ETH/USD"), 0));
+        assert!(!faults.silent("trade", Some("BTC/USD"), 0));
+    }
+
+    #[test]
+    fn unknown_faults_and_fields_are_refused() {
+        assert!(serde_json::from_str::<FaultRequest>(r#"{"kind":"flood"}"#).is_err());
+        let typo = r#"{"kind":"bad_checksum","symbol":"A/B","symbols":1}"#;
+        assert!(serde_json::from_str::<FaultRequest>(typo).is_err());
+    }
+}
