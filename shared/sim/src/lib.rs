@@ -5,5 +5,7 @@
 pub mod account;
 pub mod admin;
 pub mod exchange;
+pub mod generator;
+pub mod instruments;
 pub mod ledger;
 pub mod server;

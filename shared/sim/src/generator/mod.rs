@@ -1,0 +1,227 @@
+//! The generated market: seeded, deterministic order flow on the exchange.
+//!
+//! Inputs: a seed, the listed pairs, market time (microseconds since the generator opened). Output:
+//! orders and trades on the exchange. Invariants: one seed gives one flow, whatever the wall clock
+//! and however the time is cut into calls; a symbol's flow does not depend on how many others are
+//! listed; the account's orders change the book but not the fair price. It sends nothing to
+//! sockets and reads no clock.
+
+pub mod calibration;
+mod fair;
+mod ladder;
+pub mod measure;
+mod pulses;
+mod taker;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Gamma};
+
+pub use pulses::{Phase, Pulse, Schedule};
+
+use calibration::{STEP_MEAN_S, UPDATE_GAP_CV};
+use fair::FairPrice;
+use ladder::{Desk, Ladder, Scale};
+use taker::Taker;
+
+use crate::exchange::{Exchange, Side, SymbolNo};
+use crate::instruments::{Catalog, SCENARIO_PAIRS};
+
+/// Which script runs over the background market.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scenario {
+    /// None.
+    Calm,
+    /// Pulses, clocked from [`Generator::start_scenario`].
+    Pulses,
+}
+
+/// How time maps to the exchange's stamps.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Microseconds since the Unix epoch at market time 0.
+    pub start_us: i64,
+    /// Market seconds per second.
+    pub speed: f64,
+}
+
+impl Clock {
+    fn stamp(&self, market_us: i64) -> i64 {
+        self.start_us + (market_us as f64 / self.speed) as i64
+    }
+}
+
+/// Shortest time between two looks of a symbol, microseconds.
+const STEP_MIN_US: i64 = 2_000;
+/// Longest time between two looks: quotes older than this would not be quotes.
+const STEP_MAX_US: i64 = 600_000;
+/// Share of looks that also change a size near the top.
+const STIR_SHARE: f64 = 0.6;
+/// Slots that a look may move because they were left behind, at rest and in a pulse.
+const BUDGET: (usize, usize) = (2, 6);
+
+#[derive(Debug)]
+struct Flow {
+    symbol: SymbolNo,
+    scale: Scale,
+    rng: ChaCha8Rng,
+    fair: FairPrice,
+    bids: Ladder,
+    asks: Ladder,
+    taker: Taker,
+    phase: Phase,
+    step_due_us: i64,
+    trade_due_us: i64,
+}
+
+/// The generated market.
+#[derive(Debug)]
+pub struct Generator {
+    flows: Vec<Flow>,
+    schedule: Schedule,
+    scenario: Scenario,
+    scenario_from_us: Option<i64>,
+    gaps: Gamma<f64>,
+    clock: Clock,
+}
+
+impl Generator {
+    /// A generator for every pair of the catalog, whose numbers are those of the exchange.
+    pub fn new(catalog: &Catalog, seed: u64, scenario: Scenario, clock: Clock) -> Self {
+        let flows = catalog.listings().iter().enumerate().map(|(index, listing)| {
+            let one = &listing.instrument;
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(index as u64 + 1);
+            let start = rust_decimal::prelude::ToPrimitive::to_f64(&listing.start_price);
+            Flow {
+                symbol: SymbolNo(index),
+                scale: Scale {
+                    price: 10f64.powi(one.price_decimals as i32),
+                    qty: 10f64.powi(one.qty_decimals as i32),
+                },
+                fair: FairPrice::new(start.unwrap_or(1.0).max(f64::MIN_POSITIVE)),
+                bids: Ladder::new(Side::Buy),
+                asks: Ladder::new(Side::Sell),
+                taker: Taker::new(),
+                phase: Phase::Rest,
+                step_due_us: 0,
+                trade_due_us: 500_000 + 30_000 * index as i64,
+                rng,
+            }
+        });
+        let shape = 1.0 / (UPDATE_GAP_CV * UPDATE_GAP_CV);
+        let flows: Vec<Flow> = flows.collect();
+        Self {
+            schedule: Schedule::new(seed, flows.len().min(SCENARIO_PAIRS)),
+            flows,
+            scenario,
+            scenario_from_us: None,
+            gaps: Gamma::new(shape, STEP_MEAN_S / shape).expect("shape and scale are positive"),
+            clock,
+        }
+    }
+
+    /// Number of pairs that the scenario moves: their subscriptions start it.
+    pub fn scenario_symbols(&self) -> usize {
+        self.flows.len().min(SCENARIO_PAIRS)
+    }
+
+    /// Starts the scenario's clock at a market time. A second call changes nothing.
+    pub fn start_scenario(&mut self, market_us: i64) {
+        self.scenario_from_us.get_or_insert(market_us);
+    }
+
+    /// Market time at which the scenario started.
+    pub fn scenario_from_us(&self) -> Option<i64> {
+        self.scenario_from_us
+    }
+
+    /// Phase and displacement (basis points) of a symbol at a market time not before the last run.
+    pub fn phase(&self, symbol: SymbolNo, market_us: i64) -> (Phase, f64) {
+        match (self.scenario, self.scenario_from_us) {
+            (Scenario::Pulses, Some(from_us)) => self.schedule.at(symbol.0, market_us - from_us),
+            (Scenario::Pulses, None) | (Scenario::Calm, _) => (Phase::Rest, 0.0),
+        }
+    }
+
+    /// The newest pulse of a symbol, in scenario time.
+    pub fn pulse(&self, symbol: SymbolNo) -> Option<Pulse> {
+        self.schedule.pulse(symbol.0)
+    }
+
+    /// Market time of the next thing that happens.
+    pub fn next_due_us(&self) -> i64 {
+        self.earliest().map_or(i64::MAX, |(due_us, _)| due_us)
+    }
+
+    /// Does everything that is due up to `market_us`, in order of time; how many things it did.
+    pub fn run_until(&mut self, market_us: i64, exchange: &mut Exchange) -> usize {
+        let mut done = 0;
+        while let Some((due_us, index)) = self.earliest() {
+            if due_us > market_us {
+                break;
+            }
+            self.run_one(due_us, index, exchange);
+            done += 1;
+        }
+        done
+    }
+
+    fn earliest(&self) -> Option<(i64, usize)> {
+        let due = |flow: &Flow| flow.step_due_us.min(flow.trade_due_us);
+        self.flows.iter().enumerate().map(|(index, flow)| (due(flow), index)).min()
+    }
+
+    fn run_one(&mut self, due_us: i64, index: usize, exchange: &mut Exchange) {
+        if let (Scenario::Pulses, Some(from_us)) = (self.scenario, self.scenario_from_us) {
+            self.schedule.advance(due_us - from_us);
+        }
+        let (phase, displacement) = self.phase(SymbolNo(index), due_us);
+        let flow = &mut self.flows[index];
+        let now_us = self.clock.stamp(due_us);
+        if flow.step_due_us <= due_us {
+            let fast = if phase == Phase::Rest { 1.0 } else { 0.5 };
+            let gap_us = self.gaps.sample(&mut flow.rng) * fast * 1e6;
+            flow.step_due_us = due_us + (gap_us as i64).clamp(STEP_MIN_US, STEP_MAX_US);
+            if phase != flow.phase {
+                flow.phase = phase;
+                flow.trade_due_us = due_us + flow.taker.gap_us(phase, &mut flow.rng);
+            }
+            flow.step(due_us, displacement, exchange, now_us);
+        } else {
+            flow.trade_due_us = due_us + flow.taker.gap_us(phase, &mut flow.rng);
+            flow.trade(phase, exchange, now_us);
+        }
+    }
+}
+
+impl Flow {
+    /// The quotes follow the fair price, and a size near the top changes.
+    fn step(&mut self, due_us: i64, displacement: f64, exchange: &mut Exchange, now_us: i64) {
+        self.fair.advance(due_us, &mut self.rng);
+        let fair_ln = self.fair.ln(displacement);
+        let budget = if self.phase == Phase::Rest { BUDGET.0 } else { BUDGET.1 };
+        let (symbol, scale) = (self.symbol, self.scale);
+        let mut desk = Desk { exchange, symbol, scale, now_us, rng: &mut self.rng };
+        let bids = self.bids.pull(&mut desk, fair_ln, budget);
+        let asks = self.asks.pull(&mut desk, fair_ln, budget);
+        self.bids.place(&mut desk, fair_ln, &bids);
+        self.asks.place(&mut desk, fair_ln, &asks);
+        if rand::Rng::random_bool(desk.rng, STIR_SHARE) {
+            let bid = rand::Rng::random_bool(desk.rng, 0.5);
+            let ladder = if bid { &mut self.bids } else { &mut self.asks };
+            ladder.stir(&mut desk);
+        }
+    }
+
+    /// One taker arrives.
+    fn trade(&mut self, phase: Phase, exchange: &mut Exchange, now_us: i64) {
+        let (symbol, scale) = (self.symbol, self.scale);
+        let mut desk = Desk { exchange, symbol, scale, now_us, rng: &mut self.rng };
+        match self.taker.take(phase, &mut desk) {
+            Some(Side::Buy) => self.asks.refresh_near(&mut desk),
+            Some(Side::Sell) => self.bids.refresh_near(&mut desk),
+            None => {}
+        }
+    }
+}

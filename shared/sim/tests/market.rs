@@ -1,0 +1,121 @@
+//! What the generated market promises, measured in virtual time: determinism, the figures at rest,
+//! and pulses that a volatility-driven strategy can see.
+//!
+//! The bounds are those of the scenario's specification; the seeds are fixed, so a failure repeats.
+
+use penstock_sim::exchange::{Exchange, ExchangeConfig, PublicEvent};
+use penstock_sim::generator::measure::{self, Series};
+use penstock_sim::generator::{Clock, Generator, Scenario};
+use penstock_sim::instruments::Catalog;
+use rust_decimal::Decimal;
+
+fn catalog(count: usize) -> Catalog {
+    Catalog::generated(count).expect("a count in range")
+}
+
+fn events(seed: u64, symbols: usize, scenario: Scenario, cuts_us: &[i64]) -> Vec<String> {
+    let catalog = catalog(symbols);
+    let mut exchange = Exchange::new(ExchangeConfig {
+        instruments: catalog.instruments(),
+        seed,
+        cash_usd: Decimal::ZERO,
+        volume_30d_usd: Decimal::ZERO,
+        recorded: false,
+        start_us: 0,
+    })
+    .expect("an exchange");
+    let clock = Clock { start_us: 0, speed: 1.0 };
+    let mut generator = Generator::new(&catalog, seed, scenario, clock);
+    generator.start_scenario(0);
+    let mut all = Vec::new();
+    for &until_us in cuts_us {
+        generator.run_until(until_us, &mut exchange);
+        all.extend(exchange.take_events().0.into_iter().map(|event| match event {
+            PublicEvent::Market(update) => {
+                format!("{:?} {:?} {:?}", update.symbol, update.levels, update.prints)
+            }
+            other => format!("{other:?}"),
+        }));
+    }
+    all
+}
+
+#[test]
+fn one_seed_gives_one_flow_however_time_is_cut() {
+    let whole = events(11, 3, Scenario::Pulses, &[20_000_000]);
+    let cut: Vec<i64> = (1..=2_000).map(|n| n * 10_000).collect();
+    assert!(whole.len() > 1_000);
+    assert_eq!(whole, events(11, 3, Scenario::Pulses, &cut));
+    assert_ne!(whole, events(12, 3, Scenario::Pulses, &[20_000_000]));
+}
+
+#[test]
+fn another_listed_pair_does_not_change_the_flow_of_the_first() {
+    let first = |symbols: usize| -> Vec<String> {
+        let all = events(5, symbols, Scenario::Calm, &[10_000_000]);
+        all.into_iter().filter(|event| event.starts_with("SymbolNo(0)")).collect()
+    };
+    let alone = first(1);
+    assert!(alone.len() > 300);
+    assert_eq!(alone, first(5));
+}
+
+fn market(seed: u64) -> Vec<Series> {
+    measure::run(&catalog(32), seed, Scenario::Pulses, 240).expect("a market")
+}
+
+#[test]
+fn a_symbol_at_rest_has_the_promised_spread_depth_trades_and_volatility() {
+    for seed in [3] {
+        let market = market(seed);
+        let resting: Vec<&Series> = market.iter().filter(|s| s.rises().is_empty()).collect();
+        assert!(resting.len() >= 20, "seed {seed}: {}", resting.len());
+        let pooled = |pick: fn(&Series) -> &Vec<f64>| -> Vec<f64> {
+            market.iter().flat_map(|series| pick(series).iter().copied()).collect()
+        };
+        let spread = measure::quantile(&pooled(|s| &s.spread_bps), 0.5);
+        assert!((1.3..1.7).contains(&spread), "seed {seed}: spread {spread}");
+        let depth = measure::quantile(&pooled(|s| &s.depth_25_quote), 0.0);
+        assert!(depth >= 50_000.0, "seed {seed}: depth {depth}");
+        let rv: Vec<f64> = resting.iter().filter_map(|s| s.rv(239, 300)).collect();
+        let rv = measure::quantile(&rv, 0.5);
+        assert!((3.4..4.6).contains(&rv), "seed {seed}: volatility {rv}");
+        for series in &market {
+            let prints: u32 = series.prints.iter().sum();
+            assert!(prints >= 200, "seed {seed}: {prints} prints in 240 s");
+        }
+    }
+}
+
+#[test]
+fn a_pulse_is_volatile_before_its_fall_and_too_volatile_in_it() {
+    for seed in [4] {
+        let market = market(seed);
+        let mut pulses = 0;
+        for series in &market {
+            for (from, to) in series.rises().into_iter().filter(|&(_, to)| to + 26 < 240) {
+                pulses += 1;
+                let rv = |at: usize| series.rv(at, 300).unwrap_or_default();
+                let seen = (from..=to).any(|at| (27.0..40.0).contains(&rv(at)));
+                assert!(seen, "seed {seed} {from}: never between 27 and 40");
+                let fall = (to..=to + 25).map(rv).fold(0.0, f64::max);
+                assert!(fall > 40.0, "seed {seed} {from}: {fall} in the fall");
+                assert!(series.drift(to, 60) > 0.0, "seed {seed} {from}: minute");
+                assert!(series.drift(to, 900) > 0.0, "seed {seed} {from}: quarter");
+                assert!(series.ofi(to) > 0.0, "seed {seed} {from}: buyers must show");
+                let sold: f64 = series.sold[from + 2..=to].iter().sum();
+                assert!(sold == 0.0, "seed {seed} {from}: {sold} sold while rising");
+            }
+        }
+        assert!(pulses >= 7, "seed {seed}: {pulses} pulses");
+    }
+}
+
+#[test]
+fn a_calm_market_has_no_pulse() {
+    let market = measure::run(&catalog(4), 9, Scenario::Calm, 120).expect("a market");
+    for series in market {
+        assert!(series.rises().is_empty());
+        assert!(series.rv(119, 300).unwrap_or_default() < 10.0);
+    }
+}
