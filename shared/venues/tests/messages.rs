@@ -20,8 +20,8 @@ fn recordings() -> Option<PathBuf> {
 
 fn unzipped(path: PathBuf) -> String {
     let mut text = String::new();
-    let file = std::fs::File::open(&path).unwrap();
-    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    let file = std::fs::File::open(&path).expect("the listing named it");
+    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).expect("a whole gzip file");
     text
 }
 

@@ -7,12 +7,22 @@
 //! arguments.
 
 pub mod book;
+pub mod book_sync;
+pub mod error_table;
 mod frame;
 pub mod instrument;
+pub mod liveness;
+pub mod nonce;
 pub mod number;
 pub mod private;
 pub mod public;
+pub mod rates;
+pub mod reconnect;
+pub mod request;
 pub mod response;
+pub mod rest;
+pub mod signing;
+pub mod symbols;
 pub mod vocabulary;
 pub mod wire;
 
