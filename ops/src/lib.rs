@@ -1,1 +1,4 @@
-//! ops: see the package description.
+//! The operator's tool as a library: one module per command, so that commands can be tested without a
+//! process.
+
+pub mod invariants;
