@@ -1,0 +1,344 @@
+//! Purpose: real clusters for the tests of all crates. Inputs: a test that asks. Outputs:
+//! [`TestClusters`] (one scratch pair, shared by every process of a test run) and [`TestDatabase`] (a
+//! database of its own per test, copied from a migrated template). Invariants: no test sees another
+//! one's rows; whatever a crashed run left is removed by the next; the pair ends half a minute after
+//! its last user. Migrations are the caller's: this crate knows no schema.
+
+use std::error::Error;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+
+use crate::cluster::socket_url;
+use crate::pidfile::{self, Liveness};
+use crate::root::short_hash;
+use crate::{
+    ClusterError, ClusterKind, ClusterSpec, DataRoot, Durability, Host, ManagedCluster,
+    stop_left_behind,
+};
+
+/// Longest wait for another process that makes or ends the pair.
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Ends the pair when nobody uses it any more.
+const KEEPER: &str = include_str!("keeper.sh");
+
+static SHARED: OnceCell<TestClusters> = OnceCell::const_new();
+static NEXT_DATABASE: AtomicU32 = AtomicU32::new(0);
+
+/// The scratch pair of this test run.
+#[derive(Debug, Clone)]
+pub struct TestClusters {
+    ingest: ClusterSpec,
+    decision: ClusterSpec,
+}
+
+/// A database that exists as long as this value.
+#[derive(Debug)]
+pub struct TestDatabase {
+    spec: ClusterSpec,
+    name: String,
+}
+
+/// Where a template that is being prepared can be reached.
+#[derive(Debug, Clone)]
+pub struct TemplateUrls {
+    kind: ClusterKind,
+    socket_directory: PathBuf,
+    database: String,
+}
+
+impl TemplateUrls {
+    /// Which cluster it is on.
+    #[must_use]
+    pub const fn kind(&self) -> ClusterKind {
+        self.kind
+    }
+
+    /// The URL for a login role, or [`crate::SUPERUSER`].
+    #[must_use]
+    pub fn url(&self, role: &str) -> String {
+        socket_url(&self.socket_directory, self.kind.port(), role, &self.database)
+    }
+}
+
+impl TestClusters {
+    /// The pair of this test run: that of another process if there is one, else a new one.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when PostgreSQL is missing or does not start.
+    pub async fn get() -> Result<&'static Self, ClusterError> {
+        SHARED.get_or_try_init(acquire).await
+    }
+
+    /// The cluster of a kind.
+    #[must_use]
+    pub const fn cluster(&self, kind: ClusterKind) -> &ClusterSpec {
+        match kind {
+            ClusterKind::Ingest => &self.ingest,
+            ClusterKind::Decision => &self.decision,
+        }
+    }
+
+    /// A new database, copied from the template that `key` names (put the hash of the migrations into
+    /// it). The first to ask for a key makes the template: schema and roles, then `prepare`.
+    ///
+    /// # Errors
+    /// [`ClusterError::Sql`], or [`ClusterError::Test`] with what `prepare` said.
+    pub async fn database<F, Done>(
+        &self,
+        kind: ClusterKind,
+        key: &str,
+        prepare: F,
+    ) -> Result<TestDatabase, ClusterError>
+    where
+        F: FnOnce(TemplateUrls) -> Done,
+        Done: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
+    {
+        let spec = self.cluster(kind).clone();
+        let sql = || ClusterError::sql(kind);
+        let mut admin = spec.superuser("postgres").connect().await.map_err(sql())?;
+        let template = format!("tpl_{}", &blake3::hash(key.as_bytes()).to_hex()[..16]);
+        ensure_template(&spec, &mut admin, &template, prepare).await?;
+        let count = NEXT_DATABASE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("t_{}_{count}", std::process::id());
+        let text = format!("drop database if exists {name} with (force)");
+        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut admin).await.map_err(sql())?;
+        let text = format!("create database {name} template {template}");
+        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut admin).await.map_err(sql())?;
+        admin.close().await.map_err(sql())?;
+        Ok(TestDatabase { spec, name })
+    }
+}
+
+impl TestDatabase {
+    /// The URL for a login role, or [`crate::SUPERUSER`].
+    #[must_use]
+    pub fn url(&self, role: &str) -> String {
+        self.spec.url_of(role, &self.name)
+    }
+
+    /// The database's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let options = self.spec.superuser("postgres");
+        let name = self.name.clone();
+        // A drop cannot await, and the test's runtime may be on this very thread.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut admin = options.connect().await.map_err(std::io::Error::other)?;
+                let text = format!("drop database if exists {name} with (force)");
+                sqlx::raw_sql(AssertSqlSafe(text))
+                    .execute(&mut admin)
+                    .await
+                    .map_err(std::io::Error::other)?;
+                admin.close().await.map_err(std::io::Error::other)
+            })
+        });
+        // What could not be dropped goes with the pair.
+        if let Ok(Err(error)) = dropped.join() {
+            tracing::warn!("drop the test database {}: {error}", self.name);
+        }
+    }
+}
+
+async fn ensure_template<F, Done>(
+    spec: &ClusterSpec,
+    admin: &mut PgConnection,
+    template: &str,
+    prepare: F,
+) -> Result<(), ClusterError>
+where
+    F: FnOnce(TemplateUrls) -> Done,
+    Done: Future<Output = Result<(), Box<dyn Error + Send + Sync>>>,
+{
+    let sql = || ClusterError::sql(spec.kind);
+    // One maker at a time; the lock ends with this connection if the maker crashes.
+    sqlx::query("select pg_advisory_lock(hashtextextended($1, 0))")
+        .bind(template)
+        .execute(&mut *admin)
+        .await
+        .map_err(sql())?;
+    let exists: bool =
+        sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(template)
+            .fetch_one(&mut *admin)
+            .await
+            .map_err(sql())?;
+    if !exists {
+        let building = format!("{template}_building");
+        for text in [
+            format!("drop database if exists {building} with (force)"),
+            format!("create database {building}"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *admin).await.map_err(sql())?;
+        }
+        let mut own = spec.superuser(&building).connect().await.map_err(sql())?;
+        crate::roles::install(&mut own, spec.kind).await.map_err(sql())?;
+        own.close().await.map_err(sql())?;
+        let urls = TemplateUrls {
+            kind: spec.kind,
+            socket_directory: spec.socket_directory.clone(),
+            database: building.clone(),
+        };
+        prepare(urls).await.map_err(|error| ClusterError::Test(error.to_string()))?;
+        // A pool that `prepare` closed a moment ago may still be saying goodbye; nobody else belongs here.
+        sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1")
+            .bind(&building)
+            .execute(&mut *admin)
+            .await
+            .map_err(sql())?;
+        rename(admin, &building, template).await.map_err(sql())?;
+    }
+    sqlx::query("select pg_advisory_unlock(hashtextextended($1, 0))")
+        .bind(template)
+        .execute(&mut *admin)
+        .await
+        .map_err(sql())?;
+    Ok(())
+}
+
+/// Renames a database once its last terminated session is gone.
+async fn rename(admin: &mut PgConnection, from: &str, to: &str) -> Result<(), sqlx::Error> {
+    let deadline = Instant::now() + SETTLE_LIMIT;
+    loop {
+        let text = format!("alter database {from} rename to {to}");
+        match sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *admin).await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => sleep(LOOK_INTERVAL).await,
+        }
+    }
+}
+
+async fn acquire() -> Result<TestClusters, ClusterError> {
+    match std::env::var("PENSTOCK_TEST_PG").as_deref() {
+        Err(_) | Ok("" | "auto" | "managed") => {}
+        Ok(other) => {
+            return Err(ClusterError::Test(format!(
+                "PENSTOCK_TEST_PG={other} is not in this version; next: unset it, or use auto or managed"
+            )));
+        }
+    }
+    let host = Host::from_env();
+    let directory = directory(&host)?;
+    let users = directory.join("users");
+    std::fs::create_dir_all(&users).map_err(ClusterError::io("create", &users))?;
+    let lock = lock(&directory).await?;
+    let me = users.join(std::process::id().to_string());
+    std::fs::write(&me, "").map_err(ClusterError::io("write", &me))?;
+    settle(&directory).await?;
+    let root = DataRoot::at(&directory);
+    let spec = |kind| ClusterSpec::in_root(&host, &root, kind, false, Durability::Scratch);
+    let pair =
+        TestClusters { ingest: spec(ClusterKind::Ingest)?, decision: spec(ClusterKind::Decision)? };
+    if !serves(&directory, &pair) {
+        make(&directory, &pair).await?;
+    }
+    drop(lock);
+    Ok(pair)
+}
+
+/// The directory of this workspace's pair: in the temporary directory, or in `/tmp` when the server's
+/// user cannot reach that.
+fn directory(host: &Host) -> Result<PathBuf, ClusterError> {
+    let user = host.run_as()?;
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let name = format!("penstock-test-{}-{}", nix::unistd::geteuid(), short_hash(workspace));
+    let near = std::env::temp_dir();
+    let parent = if user.first_closed(&near).is_none() { near } else { PathBuf::from("/tmp") };
+    Ok(parent.join(name))
+}
+
+async fn lock(directory: &Path) -> Result<std::fs::File, ClusterError> {
+    let path = directory.join("lock");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(ClusterError::io("open", &path))?;
+    let deadline = Instant::now() + SETTLE_LIMIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                sleep(LOOK_INTERVAL).await;
+            }
+            Err(error) => {
+                return Err(ClusterError::Test(format!("lock {}: {error}", path.display())));
+            }
+        }
+    }
+}
+
+/// Waits until a keeper that is ending the pair has finished, or has seen us and gone back.
+async fn settle(directory: &Path) -> Result<(), ClusterError> {
+    let stopping = directory.join("stopping");
+    let deadline = Instant::now() + SETTLE_LIMIT;
+    while stopping.exists() {
+        if Instant::now() >= deadline {
+            // Its keeper was killed in the middle; `make` clears the rest.
+            return std::fs::remove_file(&stopping).map_err(ClusterError::io("remove", &stopping));
+        }
+        sleep(LOOK_INTERVAL).await;
+    }
+    Ok(())
+}
+
+fn serves(directory: &Path, pair: &TestClusters) -> bool {
+    let alive = |spec: &ClusterSpec| matches!(pidfile::look(&spec.data), Liveness::Alive(file) if file.ready);
+    directory.join("ready").exists() && alive(&pair.ingest) && alive(&pair.decision)
+}
+
+async fn make(directory: &Path, pair: &TestClusters) -> Result<(), ClusterError> {
+    let ready = directory.join("ready");
+    if ready.exists() {
+        std::fs::remove_file(&ready).map_err(ClusterError::io("remove", &ready))?;
+    }
+    for spec in [&pair.ingest, &pair.decision] {
+        stop_left_behind(spec).await?;
+        if spec.data.exists() {
+            std::fs::remove_dir_all(&spec.data).map_err(ClusterError::io("remove", &spec.data))?;
+        }
+    }
+    let (ingest, decision) = tokio::join!(
+        ManagedCluster::start(pair.ingest.clone()),
+        ManagedCluster::start(pair.decision.clone())
+    );
+    // The handles go, the servers stay: they belong to the whole test run.
+    drop((ingest?, decision?));
+    std::fs::write(&ready, "").map_err(ClusterError::io("write", &ready))?;
+    start_keeper(directory)
+}
+
+fn start_keeper(directory: &Path) -> Result<(), ClusterError> {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+    let shell = Path::new("/bin/sh");
+    // Not waited for: it outlives this process on purpose and ends by itself.
+    Command::new(shell)
+        .args(["-c", KEEPER, "penstock-test-keeper"])
+        .arg(directory)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map(drop)
+        .map_err(ClusterError::io("run", shell))
+}
