@@ -5,9 +5,18 @@
 //! (copies, DDL, settings), so that it builds before query metadata exists.
 
 pub mod error;
+pub mod fence;
+pub mod guard;
+pub mod identity;
 pub mod migrate;
+pub mod partitions;
 pub mod pools;
+pub mod raw_rows;
 pub mod role;
+pub mod spool;
+pub mod state_copy;
+pub mod tuple;
 
 pub use error::StoreError;
+pub use guard::CopyGuard;
 pub use role::ClusterRole;

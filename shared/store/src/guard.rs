@@ -1,0 +1,122 @@
+//! A connection that goes back to its pool only after a transaction that is known to have ended.
+//!
+//! A copy that is dropped half way shifts all later results of its connection by one, also inside a
+//! transaction, and a cancelled future can be dropped anywhere. So one guard owns the connection
+//! while a transaction with a copy runs; unless the transaction has committed or rolled back, the
+//! connection is closed. A commit without an answer is *unknown*, never a failure.
+
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
+
+use crate::error::StoreError;
+use crate::role::ClusterRole;
+
+/// Head of a binary copy: signature, flags, length of the extension.
+pub const COPY_HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// End of a binary copy: a column count of −1.
+pub const COPY_TRAILER: [u8; 2] = [0xff, 0xff];
+
+/// Owns a pooled connection for the time of a transaction.
+#[derive(Debug)]
+pub struct CopyGuard {
+    conn: Option<PoolConnection<Postgres>>,
+    cluster: ClusterRole,
+    clean: bool,
+}
+
+impl CopyGuard {
+    /// Takes a connection from the pool.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn acquire(pool: &PgPool, cluster: ClusterRole) -> Result<Self, StoreError> {
+        let conn =
+            pool.acquire().await.map_err(|e| StoreError::sql("take a connection", cluster, e))?;
+        Ok(Self { conn: Some(conn), cluster, clean: true })
+    }
+
+    /// The connection, for ordinary statements inside the transaction.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        self.conn.as_mut().expect("the connection leaves the guard only when it is dropped")
+    }
+
+    /// Starts a transaction. From here until its end the connection is not fit for the pool.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn begin(&mut self) -> Result<(), StoreError> {
+        self.clean = false;
+        let cluster = self.cluster;
+        self.execute("begin").await.map_err(|e| StoreError::sql("begin", cluster, e))
+    }
+
+    /// Commits. Afterwards the connection is fit for the pool again.
+    ///
+    /// # Errors
+    /// [`StoreError::CommitUnknown`] when no answer came; [`StoreError::Sql`] when the server said
+    /// no.
+    pub async fn commit(&mut self, action: &'static str) -> Result<(), StoreError> {
+        let cluster = self.cluster;
+        self.execute("commit").await.map_err(|e| StoreError::commit(action, cluster, e))?;
+        self.clean = true;
+        Ok(())
+    }
+
+    /// Rolls back. A failure closes the connection, which rolls back as well.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn rollback(&mut self) -> Result<(), StoreError> {
+        let cluster = self.cluster;
+        self.execute("rollback").await.map_err(|e| StoreError::sql("roll back", cluster, e))?;
+        self.clean = true;
+        Ok(())
+    }
+
+    async fn execute(&mut self, text: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(text).execute(self.conn()).await.map(|_| ())
+    }
+
+    /// Copies rows in. `statement` is `copy … from stdin (format binary)` built from closed lists;
+    /// `chunks` are whole tuples, header and trailer are added here.
+    ///
+    /// # Errors
+    /// The driver's error; the transaction is then aborted and must be rolled back.
+    pub async fn copy_in(&mut self, statement: &str, chunks: &[&[u8]]) -> Result<u64, sqlx::Error> {
+        let was_clean = core::mem::replace(&mut self.clean, false);
+        let mut copy = self.conn().copy_in_raw(statement).await?;
+        copy.send(&COPY_HEADER[..]).await?;
+        for chunk in chunks {
+            copy.send(*chunk).await?;
+        }
+        copy.send(&COPY_TRAILER[..]).await?;
+        let rows = copy.finish().await?;
+        self.clean = was_clean;
+        Ok(rows)
+    }
+
+    /// Runs runtime text (settings, temporary tables) inside the transaction.
+    ///
+    /// # Errors
+    /// The driver's error.
+    pub async fn run(&mut self, text: String) -> Result<u64, sqlx::Error> {
+        let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(self.conn()).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Whether the connection would go back to the pool now.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.clean
+    }
+}
+
+impl Drop for CopyGuard {
+    fn drop(&mut self) {
+        if !self.clean
+            && let Some(conn) = self.conn.as_mut()
+        {
+            conn.close_on_drop();
+        }
+    }
+}
