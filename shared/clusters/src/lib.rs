@@ -29,6 +29,7 @@ mod settings;
 pub mod state;
 mod supervisor;
 pub mod testing;
+mod watch;
 
 pub use cluster::ClusterSpec;
 pub use error::ClusterError;

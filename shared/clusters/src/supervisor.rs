@@ -18,6 +18,7 @@ use crate::ClusterError;
 use crate::cluster::ClusterSpec;
 use crate::pidfile::{self, Liveness};
 use crate::state::{ClusterEffect, ClusterEvent, ClusterState, step};
+use crate::watch::{LOOK_INTERVAL, Process, blocking, gone, ready};
 
 /// Longest start until the first answer.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -25,9 +26,6 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// Longest wait for the remains of a server that an earlier supervisor left dead.
 const STALE_LIMIT: Duration = Duration::from_secs(10);
-/// How often pid files and adopted processes are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(10);
-const ADOPTED_INTERVAL: Duration = Duration::from_millis(100);
 /// Back-off of restarts: 50 ms, doubled up to 2 s.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
 const BACK_OFF_MAX: Duration = Duration::from_secs(2);
@@ -183,13 +181,6 @@ pub async fn stop_left_behind(spec: &ClusterSpec) -> Result<bool, ClusterError> 
             blocking(move || spec.stop_with_pg_ctl()).await.map(|()| true)
         }
     }
-}
-
-#[derive(Debug)]
-enum Process {
-    None,
-    Child(tokio::process::Child),
-    Adopted(i32),
 }
 
 struct Driver {
@@ -470,47 +461,5 @@ impl Driver {
             | ClusterState::Stopped
             | ClusterState::Failed => self.commands.recv().await.map(|()| ClusterEvent::Down),
         }
-    }
-}
-
-/// Returns when the process has ended.
-async fn gone(process: &mut Process) {
-    match process {
-        Process::None => {}
-        Process::Child(child) => {
-            if let Err(error) = child.wait().await {
-                tracing::warn!("wait for a server: {error}");
-            }
-        }
-        Process::Adopted(pid) => {
-            while pidfile::is_alive(*pid) {
-                sleep(ADOPTED_INTERVAL).await;
-            }
-        }
-    }
-}
-
-/// Returns when the server says `ready` in its pid file and answers a query.
-async fn ready(spec: &ClusterSpec) {
-    loop {
-        if pidfile::read(&spec.data).is_some_and(|file| file.ready) && answers(spec).await.is_ok() {
-            return;
-        }
-        sleep(LOOK_INTERVAL).await;
-    }
-}
-
-async fn answers(spec: &ClusterSpec) -> Result<(), sqlx::Error> {
-    let mut connection = spec.superuser("postgres").connect().await?;
-    sqlx::query("select 1").execute(&mut connection).await?;
-    connection.close().await
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ClusterError> + Send + 'static,
-) -> Result<T, ClusterError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(ClusterError::Test(format!("a helper thread ended: {error}"))),
     }
 }
