@@ -7,70 +7,27 @@ use sqlx::{Connection, PgConnection};
 
 use crate::kind::ClusterKind;
 
-/// Roles of the ingest cluster.
-pub const INGEST_ROLES: &str = "\
-create role penstock_owner nologin;
-create role observer_ro login;
-create role ingest_rw login noinherit;
-create role ops_rw login noinherit;
-grant penstock_owner to ingest_rw, ops_rw;
-grant observer_ro to ops_rw;
-grant pg_monitor to observer_ro;
-alter role observer_ro set default_transaction_read_only = on;
-alter role observer_ro set search_path = penstock;
-alter role ingest_rw set search_path = penstock;
-alter role ops_rw set search_path = penstock;
-";
-
-/// Roles of the decision cluster.
-pub const DECISION_ROLES: &str = "\
-create role penstock_owner nologin;
-create role observer_ro login;
-create role publisher_rw login noinherit;
-create role exec_rw login noinherit;
-create role ops_rw login noinherit;
-grant penstock_owner to publisher_rw, exec_rw, ops_rw;
-grant observer_ro to exec_rw, ops_rw;
-grant pg_monitor to observer_ro;
-alter role observer_ro set default_transaction_read_only = on;
-alter role observer_ro set search_path = penstock;
-alter role publisher_rw set search_path = penstock;
-alter role exec_rw set search_path = penstock;
-alter role ops_rw set search_path = penstock;
-";
-
-/// Schema of a database on the ingest cluster.
-pub const INGEST_SCHEMA: &str = "\
-create schema penstock authorization penstock_owner;
-grant usage on schema penstock to observer_ro, ingest_rw, ops_rw;
-alter default privileges for role penstock_owner in schema penstock grant select on tables to observer_ro, ops_rw;
-";
-
-/// Schema of a database on the decision cluster.
-pub const DECISION_SCHEMA: &str = "\
-create schema penstock authorization penstock_owner;
-grant usage on schema penstock to observer_ro, publisher_rw, exec_rw, ops_rw;
-alter default privileges for role penstock_owner in schema penstock grant select on tables to observer_ro, ops_rw;
-";
-
 /// The whole script that an administrator runs on an external cluster.
 #[must_use]
-pub fn script(kind: ClusterKind) -> String {
-    format!("{}{}", roles(kind), schema(kind))
-}
-
-const fn roles(kind: ClusterKind) -> &'static str {
+pub const fn script(kind: ClusterKind) -> &'static str {
     match kind {
-        ClusterKind::Ingest => INGEST_ROLES,
-        ClusterKind::Decision => DECISION_ROLES,
+        ClusterKind::Ingest => include_str!("../../../migrations/roles/ingest.sql"),
+        ClusterKind::Decision => include_str!("../../../migrations/roles/decision.sql"),
     }
 }
 
-const fn schema(kind: ClusterKind) -> &'static str {
-    match kind {
-        ClusterKind::Ingest => INGEST_SCHEMA,
-        ClusterKind::Decision => DECISION_SCHEMA,
+/// The script in two parts: what belongs to the cluster, and what belongs to one database of it.
+fn parts(kind: ClusterKind) -> (String, String) {
+    let (mut roles, mut schema) = (String::new(), String::new());
+    for statement in script(kind).lines().filter(|line| !line.starts_with("--")) {
+        let of_database = ["create schema ", "grant usage on schema ", "alter default privileges "]
+            .iter()
+            .any(|start| statement.starts_with(start));
+        let part = if of_database { &mut schema } else { &mut roles };
+        part.push_str(statement);
+        part.push('\n');
     }
+    (roles, schema)
 }
 
 /// Makes roles and schema where they are missing.
@@ -78,6 +35,7 @@ const fn schema(kind: ClusterKind) -> &'static str {
 /// # Errors
 /// Whatever the server says; the transaction is then undone.
 pub async fn install(connection: &mut PgConnection, kind: ClusterKind) -> Result<(), sqlx::Error> {
+    let (roles, schema) = parts(kind);
     let mut transaction = connection.begin().await?;
     // Two databases of one cluster may be prepared at the same moment; roles belong to the cluster.
     sqlx::raw_sql("select pg_advisory_xact_lock(7421907365412803)")
@@ -88,14 +46,37 @@ pub async fn install(connection: &mut PgConnection, kind: ClusterKind) -> Result
             .fetch_one(&mut *transaction)
             .await?;
     if !has_roles {
-        sqlx::raw_sql(roles(kind)).execute(&mut *transaction).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(roles)).execute(&mut *transaction).await?;
     }
     let has_schema: bool =
         sqlx::query_scalar("select exists (select from pg_namespace where nspname = 'penstock')")
             .fetch_one(&mut *transaction)
             .await?;
     if !has_schema {
-        sqlx::raw_sql(schema(kind)).execute(&mut *transaction).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(schema)).execute(&mut *transaction).await?;
     }
     transaction.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parts, script};
+    use crate::ClusterKind;
+
+    #[test]
+    fn every_statement_is_one_line_in_exactly_one_part() {
+        for kind in ClusterKind::ALL {
+            let (roles, schema) = parts(kind);
+            let statements = |text: &str| text.lines().filter(|line| !line.is_empty()).count();
+            assert_eq!(statements(&schema), 3, "{schema}");
+            for line in roles.lines().chain(schema.lines()).filter(|line| !line.is_empty()) {
+                assert!(line.ends_with(';'), "a statement of one line: {line}");
+            }
+            let all = script(kind).lines().filter(|line| line.ends_with(';')).count();
+            assert_eq!(statements(&roles) + statements(&schema), all);
+            for role in kind.login_roles() {
+                assert!(roles.contains(&format!("create role {role} login")), "{role}");
+            }
+        }
+    }
 }
