@@ -8,3 +8,4 @@
 //! reads a clock or stores anything, so every module can be replayed from what was recorded.
 
 pub mod kraken;
+pub mod recording;

@@ -1,35 +1,16 @@
 //! Every kind of Kraken message that others captured decodes, and what is unknown is only reported.
 
-use std::io::Read;
-use std::path::PathBuf;
+mod common;
 
+use common::{recordings, unzipped};
 use penstock_venues::kraken::book::{Book, Precision, Verdict};
 use penstock_venues::kraken::{Frame, Unknowns, decode};
-
-fn recordings() -> Option<PathBuf> {
-    let root = match std::env::var_os("PENSTOCK_RECORDINGS") {
-        Some(root) => PathBuf::from(root),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/recordings"),
-    };
-    if root.is_dir() {
-        return Some(root);
-    }
-    println!("skipped: no recordings at {} (PENSTOCK_RECORDINGS)", root.display());
-    None
-}
-
-fn unzipped(path: PathBuf) -> String {
-    let mut text = String::new();
-    let file = std::fs::File::open(&path).expect("the listing named it");
-    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).expect("a whole gzip file");
-    text
-}
 
 #[test]
 fn captured_messages_of_every_kind_decode() {
     let Some(root) = recordings() else { return };
     let mut decoded = 0;
-    for line in unzipped(root.join("messages/messages.jsonl.gz")).lines() {
+    for line in unzipped(&root.join("messages/messages.jsonl.gz")).lines() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         let kind = row["kind"].as_str().unwrap();
         if !kind.starts_with("kraken_v2:") && !kind.starts_with("kraken_spot:ws_") {
@@ -50,7 +31,7 @@ fn captured_messages_of_every_kind_decode() {
 #[test]
 fn every_checksum_of_the_real_session_agrees() {
     let Some(root) = recordings() else { return };
-    let text = unzipped(root.join("kraken_spot_v2/book10_trade_BTCUSD_ETHUSD_20260707.rec.gz"));
+    let text = unzipped(&root.join("kraken_spot_v2/book10_trade_BTCUSD_ETHUSD_20260707.rec.gz"));
     let mut books = [
         Book::new(10, Precision { price: 1, qty: 8 }),
         Book::new(10, Precision { price: 2, qty: 8 }),

@@ -1,0 +1,14 @@
+//! Recorded frames: the container, which protocol it holds, and the check over all of it.
+//!
+//! A recording is text, one frame per line, three columns separated by tabs: receive time in
+//! microseconds (`-` if there is none), direction (`r` received, `s` sent), frame. [`lines`] reads it,
+//! [`recognise`] tells the protocol of a frame, [`check`] decodes every frame and verifies every
+//! checksum. Input is the unzipped text; files and compression are the caller's.
+
+mod check;
+mod container;
+mod protocol;
+
+pub use check::{CheckError, PROBLEMS_MAX, Problem, Report, check};
+pub use container::{Cut, Direction, Line, LineError, LineFault, lines};
+pub use protocol::{Protocol, recognise};
