@@ -2,3 +2,4 @@
 //! process.
 
 pub mod invariants;
+pub mod validate;
