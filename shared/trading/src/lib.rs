@@ -3,7 +3,18 @@
 //! Purpose: everything that decides what to do, as functions from values to values. No sockets, no
 //! clock, no randomness, no database: effects go out as data and the service carries them out.
 
+pub mod costs;
+pub mod cycle;
+pub mod decide;
 pub mod exit;
+pub mod gates;
 pub mod ledger;
 pub mod order;
 pub mod protection;
+pub mod rank;
+pub mod risk;
+pub mod routes;
+pub mod size;
+
+pub use cycle::CycleInput;
+pub use decide::{Decision, decide};

@@ -1,0 +1,62 @@
+//! `decide`: from one immutable input to one decision.
+//!
+//! Purpose: the whole evaluation between the read and the submit as one function. Inputs: a
+//! [`CycleInput`] and a [`DecideConfig`]. Outputs: a [`Decision`]. Invariants: no clock, no randomness,
+//! no input or output; every tie has a total order; the order of input rows carries no meaning; a
+//! stored input gives an equal decision. Outside `NORMAL`, and while orders may not be sent, it still
+//! runs to the risk verdict, for the record.
+
+pub mod assess;
+pub mod config;
+mod finish;
+pub mod outcome;
+mod scan;
+mod summary;
+
+pub use assess::assess;
+pub use config::DecideConfig;
+pub use outcome::{Assessment, Candidate, Decision, Finalist, PlannedEntry};
+
+use penstock_types::vocab::{Regime, RouteType, Strategy};
+
+use crate::cycle::CycleInput;
+use crate::{rank, routes, size};
+
+/// Decides.
+#[must_use]
+pub fn decide(input: &CycleInput, config: &DecideConfig) -> Decision {
+    let index = assess::Index::of(input);
+    let bound = assess::bind(input, config);
+    let filtered = assess::filter(input, bound.map(|b| b.1), &index);
+    let assessment = assess::judge(input, config, &index, bound, &filtered);
+    let capital = size::capital(input, config, &index.states, &donors(input));
+    let usable = assessment.binding.is_some() && assessment.sync.is_none();
+    let mut scan = if usable {
+        scan::scan(input, config, &index, &filtered, &assessment, &capital)
+    } else {
+        scan::Scan::default()
+    };
+    let finalists = finish::finalists(input, config, &index, &assessment, &capital, &mut scan);
+    summary::summarise(input, config, assessment, &filtered, capital, scan, finalists)
+}
+
+/// Strategies all of whose offered cells are suspended: they donate their share of the open cap.
+fn donors(input: &CycleInput) -> Vec<Strategy> {
+    let suspended = |strategy: Strategy, regime: Regime, route: RouteType| {
+        rank::is_suspended(rank::cell(&input.scores, strategy, regime, route), input.now)
+    };
+    Strategy::ALL
+        .iter()
+        .copied()
+        .filter(|strategy| {
+            let mut cells = Regime::ALL
+                .iter()
+                .filter(|regime| routes::strategies(**regime).contains(strategy))
+                .flat_map(|regime| {
+                    routes::routes(*regime).iter().map(move |route| (*regime, *route))
+                })
+                .filter(|(_, route)| !routes::entry_modes(*strategy, *route).is_empty());
+            cells.all(|(regime, route)| suspended(*strategy, regime, route))
+        })
+        .collect()
+}

@@ -1,0 +1,417 @@
+//! What a decision is: binding, integrity, every symbol's gates, candidates, finalists, plans.
+//!
+//! Purpose: the whole result of `decide` as one value that is hashed, stored and replayed. Inputs: the
+//! steps of the decision. Outputs: plain fields. Invariants: no floating point number; lists have a
+//! fixed order (symbols ascending, candidates by symbol and ordinal, finalists by rank), so that the
+//! hash does not depend on the order of input rows.
+
+use penstock_types::canonical::{self, CanonicalError};
+use penstock_types::vocab::{
+    Blocker, EntryMode, EpochStatus, ExitPolicy, Horizon, OrderType, QueueDecision, Regime,
+    RegimeSub, RouteType, Strategy, SysMode, TimeInForce, Verdict,
+};
+use penstock_types::{
+    Decimal, EpochId, GenerationId, LineageId, RunId, SnapshotId, Symbol, TickId, UtcMicros,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::costs::{CostTerms, StopTerms};
+use crate::size::{CapitalState, Limiter};
+
+/// Epoch and universe that a cycle is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Epoch.
+    pub epoch_id: EpochId,
+    /// Its judgement: valid for entries, degraded for exits only.
+    pub status: EpochStatus,
+    /// Age of the epoch, milliseconds.
+    pub epoch_age_ms: i64,
+    /// Its run.
+    pub run_id: RunId,
+    /// Its lineage.
+    pub lineage_id: LineageId,
+    /// Its universe.
+    pub snapshot_id: SnapshotId,
+    /// Symbols of the universe.
+    pub execution_count: i64,
+    /// Pinned symbols of the universe.
+    pub pinned_count: i64,
+}
+
+/// A lineage other than the one bound before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineageBreak {
+    /// Bound before; none in later cycles of the grace.
+    pub from: Option<LineageId>,
+    /// Bound now.
+    pub to: LineageId,
+    /// Evaluations of grace left after this one.
+    pub cycles_left: i64,
+}
+
+/// Why a generation may not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncProblem {
+    /// No pointer, or no fence of ingest.
+    NoPublication,
+    /// A row of another generation.
+    TornRead,
+    /// Number of rows differs from the pointer's.
+    RowCount,
+    /// Recomputed hash differs.
+    ContentHash,
+    /// Pointer and ingest fence carry different tokens.
+    FenceChanged,
+}
+
+impl SyncProblem {
+    /// Text of markers and rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoPublication => "no_publication",
+            Self::TornRead => "torn_read",
+            Self::RowCount => "row_count",
+            Self::ContentHash => "content_hash",
+            Self::FenceChanged => "fence_changed",
+        }
+    }
+}
+
+/// Integrity matrix of a cycle.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// Epoch young enough, ingest lease alive, state young enough.
+    pub global_liveness: bool,
+    /// Snapshot, epoch and publication share the lineage; 98 % of the universe has a row.
+    pub snapshot_coherence: bool,
+    /// Newest message young enough, no gap open.
+    pub market_freshness: bool,
+    /// Enough symbols may be traded.
+    pub universe_viability: bool,
+    /// Connected, snapshots received, not silent.
+    pub private_stream_ok: bool,
+    /// No exit plan is unprotected.
+    pub exposure_protected: bool,
+    /// At most half of the universe is hard-blocked; informative.
+    pub l3_integrity: bool,
+    /// Hard-blocked symbols of the universe.
+    pub hard_blocked_exec_count: i64,
+    /// Symbols of the universe before the filter.
+    pub total_exec_before_filter: i64,
+}
+
+impl Matrix {
+    /// Every field but the informative one is true.
+    #[must_use]
+    pub const fn system_live_ready(&self) -> bool {
+        self.global_liveness
+            && self.snapshot_coherence
+            && self.market_freshness
+            && self.universe_viability
+            && self.private_stream_ok
+            && self.exposure_protected
+    }
+}
+
+/// What the steps before the selection found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assessment {
+    /// Bound epoch and universe.
+    pub binding: Option<Binding>,
+    /// Lineage break or its grace.
+    pub lineage_break: Option<LineageBreak>,
+    /// Why the generation may not be used.
+    pub sync: Option<SyncProblem>,
+    /// State age, milliseconds.
+    pub state_age_ms: Option<i64>,
+    /// Age of the newest message, milliseconds.
+    pub data_age_ms: Option<i64>,
+    /// One of the two ages is beyond its limit.
+    pub data_stale: bool,
+    /// Matrix.
+    pub matrix: Matrix,
+}
+
+/// First closed gate of a symbol and all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SymbolGate {
+    /// Symbol.
+    pub symbol: Symbol,
+    /// First closed gate; none when a plan exists.
+    pub blocker: Option<Blocker>,
+    /// Reason code of the first closed gate.
+    pub reason: Option<String>,
+    /// Stage in which it closed.
+    pub stage: String,
+    /// Measured value, where there is one.
+    pub value: Option<Decimal>,
+    /// Its limit.
+    pub limit: Option<Decimal>,
+    /// Unit of both.
+    pub unit: Option<String>,
+    /// All closed gates.
+    pub closed: Vec<Blocker>,
+}
+
+/// Judgement of a pair of symbol and strategy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairOutcome {
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Strategy.
+    pub strategy: Strategy,
+    /// A candidate of the pair may compete.
+    pub tradable: bool,
+    /// Dominating blocker.
+    pub blocker: Option<Blocker>,
+    /// All blockers, strongest first.
+    pub blockers: Vec<Blocker>,
+}
+
+/// A way of entering a symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Number within the symbol, from 0.
+    pub ordinal: i64,
+    /// Strategy.
+    pub strategy: Strategy,
+    /// Route.
+    pub route_type: RouteType,
+    /// Horizon.
+    pub horizon: Horizon,
+    /// Entry mode that won.
+    pub entry_mode: Option<EntryMode>,
+    /// Exit policy.
+    pub exit_policy: ExitPolicy,
+    /// Published regime.
+    pub regime: Regime,
+    /// Blockers, strongest first.
+    pub blockers: Vec<Blocker>,
+    /// Reason codes beside the blockers.
+    pub reasons: Vec<String>,
+    /// Expected gross move, bps.
+    pub move_bps: Option<Decimal>,
+    /// Confidence.
+    pub confidence: Option<Decimal>,
+    /// Costs and edge.
+    pub terms: Option<CostTerms>,
+    /// Stop of the policy.
+    pub stop: Option<StopTerms>,
+    /// Edge after the cell's realised results.
+    pub edge_adj_bps: Option<Decimal>,
+    /// Adjusted edge less the floor.
+    pub surplus_bps: Option<Decimal>,
+    /// Ranking score.
+    pub score: Option<Decimal>,
+    /// Size that the costs were computed with, quote.
+    pub size_quote_assumed: Option<Decimal>,
+    /// What it lacks against the winner of its symbol or the order.
+    pub why_lost: Option<WhyLost>,
+    /// Rank among the finalists, from 1.
+    pub rank: Option<i64>,
+}
+
+impl Candidate {
+    /// Blockers other than the process's mode: with one of them it cannot compete.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.terms.is_some() && self.blockers.iter().all(|b| *b == Blocker::ModeBlocked)
+    }
+
+    /// The strongest blocker.
+    #[must_use]
+    pub fn dominant(&self) -> Option<Blocker> {
+        self.blockers.first().copied()
+    }
+}
+
+/// Differences to the winner: positive means the winner has more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyLost {
+    /// Of the adjusted edge, bps.
+    pub edge_bps: Decimal,
+    /// Of the confidence.
+    pub confidence: Decimal,
+    /// Of the score.
+    pub score: Decimal,
+}
+
+/// A finalist after sizing and risk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finalist {
+    /// Rank, from 1.
+    pub rank: i64,
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Its candidate's number within the symbol.
+    pub ordinal: i64,
+    /// Size asked for, quote.
+    pub size_quote_requested: Decimal,
+    /// Size granted, quote.
+    pub size_quote_approved: Decimal,
+    /// What limited the size.
+    pub limiter: Limiter,
+    /// Rules that it hit, in their order.
+    pub risk_hits: Vec<crate::risk::RiskHit>,
+    /// Blocker of steps 16 to 18.
+    pub blocker: Option<Blocker>,
+    /// Its plan, when nothing blocked.
+    pub plan: Option<PlannedEntry>,
+    /// The plan was forced by a proof run over these blockers.
+    pub waived: Vec<Blocker>,
+}
+
+/// An entry as it is to be committed and sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedEntry {
+    /// Forced by a proof run: role `proof`.
+    pub is_proof: bool,
+    /// Run of the generation.
+    pub run_id: RunId,
+    /// Lineage.
+    pub lineage_id: LineageId,
+    /// Epoch.
+    pub epoch_id: EpochId,
+    /// Universe.
+    pub snapshot_id: SnapshotId,
+    /// Generation.
+    pub generation_id: GenerationId,
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Strategy.
+    pub strategy: Strategy,
+    /// Route.
+    pub route_type: RouteType,
+    /// Horizon.
+    pub horizon: Horizon,
+    /// Published regime.
+    pub regime: Regime,
+    /// Its refinement.
+    pub regime_sub: Option<RegimeSub>,
+    /// Entry mode.
+    pub entry_mode: EntryMode,
+    /// Exit policy.
+    pub exit_policy: ExitPolicy,
+    /// Stop of the policy for the expected move.
+    pub stop: StopTerms,
+    /// Average spread of the state, bps.
+    pub spread_avg_bps: Decimal,
+    /// Mean true range of the state, bps.
+    pub atr_bps: Option<Decimal>,
+    /// Queue decision of a maker entry.
+    pub queue_decision: Option<QueueDecision>,
+    /// Order type.
+    pub order_type: OrderType,
+    /// Time in force.
+    pub tif: TimeInForce,
+    /// Refused by the venue rather than taking.
+    pub post_only: bool,
+    /// Limit price; none for a market order.
+    pub limit_price: Option<Decimal>,
+    /// Quantity.
+    pub qty: Decimal,
+    /// The venue refuses the request after this time, wall clock.
+    pub deadline_at: UtcMicros,
+    /// End of a resting entry.
+    pub expire_at: Option<UtcMicros>,
+    /// When a resting entry is cancelled by us.
+    pub ttl_at: Option<UtcMicros>,
+    /// Mid of the quote that priced it.
+    pub decision_mid: Decimal,
+    /// Frame that priced it.
+    pub quote_tick_id: TickId,
+    /// Update that priced it.
+    pub quote_seq: i64,
+    /// Age of that frame, milliseconds.
+    pub quote_age_ms: i64,
+    /// Expected gross move, bps.
+    pub expected_move_bps: Decimal,
+    /// Adjusted edge, bps.
+    pub expected_edge_bps: Decimal,
+    /// Surplus, bps.
+    pub expected_surplus_bps: Decimal,
+    /// Slippage of the entry, bps.
+    pub expected_slippage_bps: Decimal,
+    /// Entry and exit fee, bps.
+    pub fees_bps: Decimal,
+    /// Probability of a fill.
+    pub p_fill: Decimal,
+    /// Estimated time to a fill.
+    pub est_fill_time_ms: Option<i64>,
+    /// Size asked for, quote.
+    pub size_quote_requested: Decimal,
+    /// Size granted, quote.
+    pub size_quote_approved: Decimal,
+    /// To reserve: quantity × limit × (1 + taker fee), rounded up.
+    pub reserve_quote: Decimal,
+    /// State age limit of the route, milliseconds.
+    pub state_age_limit_ms: i64,
+    /// Stage score.
+    pub score: Decimal,
+}
+
+/// The whole result of an evaluation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Binding, freshness, matrix.
+    pub assessment: Assessment,
+    /// Mode it was made in.
+    pub sys_mode: SysMode,
+    /// Orders may be sent.
+    pub execution_enable: bool,
+    /// Symbols that passed the safety filter.
+    pub exec_allowed: Vec<Symbol>,
+    /// Share of them with complete features, in percent, rounded down.
+    pub coverage_pct: Option<i64>,
+    /// Symbols looked at in depth.
+    pub topn: Vec<Symbol>,
+    /// Gates of every symbol of the universe.
+    pub gates: Vec<SymbolGate>,
+    /// Pairs.
+    pub pairs: Vec<PairOutcome>,
+    /// Candidates.
+    pub candidates: Vec<Candidate>,
+    /// Finalists.
+    pub finalists: Vec<Finalist>,
+    /// Capital.
+    pub capital: CapitalState,
+    /// Candidates looked at.
+    pub routes_evaluated: i64,
+    /// Candidates removed for the age of the state.
+    pub routes_stale: i64,
+    /// Blockers and how many symbols they closed.
+    pub blocker_counts: BTreeMap<String, i64>,
+    /// The most frequent one; the stronger of equals.
+    pub dominant_blocker: Option<Blocker>,
+    /// Verdict if nothing is submitted.
+    pub verdict_without_submit: Verdict,
+    /// What blocked the cycle as a whole.
+    pub block_type: String,
+}
+
+impl Decision {
+    /// Plans in ranking order.
+    pub fn plans(&self) -> impl Iterator<Item = &PlannedEntry> {
+        self.finalists.iter().filter_map(|f| f.plan.as_ref())
+    }
+
+    /// Verdict after `submits` submits.
+    #[must_use]
+    pub const fn verdict(&self, submits: u32) -> Verdict {
+        if submits > 0 { Verdict::Executed } else { self.verdict_without_submit }
+    }
+
+    /// SHA-256 of the canonical form.
+    ///
+    /// # Errors
+    /// [`CanonicalError`] when a number has no canonical form.
+    pub fn outcome_hash(&self) -> Result<String, CanonicalError> {
+        canonical::hash(self)
+    }
+}

@@ -1,0 +1,428 @@
+//! The deep scan: pre-selection, strategies, routes, costs, freshness, readiness, competition.
+//!
+//! Purpose: every candidate of the pre-selected symbols with its terms and blockers, and the winner of
+//! each symbol in ranking order. Inputs: the cycle's input after the safety filter. Outputs: a
+//! [`Scan`]. Invariants: pure; all failures of a candidate are kept, the strongest dominates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use penstock_types::rows::InstrumentRow;
+use penstock_types::state_row::StateRow;
+use penstock_types::vocab::{Blocker, EntryMode, Horizon, OrderRole, RouteType, Strategy, SysMode};
+use penstock_types::{Decimal, Symbol};
+
+use super::assess::{Filtered, Index, count};
+use super::config::{DecideConfig, Participation};
+use super::outcome::{Assessment, Candidate, PairOutcome, WhyLost};
+use crate::costs::{self, CostInput, CostTerms, StopTerms};
+use crate::cycle::CycleInput;
+use crate::rank::{self, RankKey};
+use crate::risk;
+use crate::routes::{self, Features, Path};
+use crate::size::CapitalState;
+
+/// Coverage of complete features below which the whole cycle is blocked, in percent.
+const COVERAGE_PCT_MIN: i64 = 60;
+/// Least probability of a fill.
+const P_FILL_MIN: (i64, u32) = (15, 2);
+/// Move over fees below which a candidate is refused.
+const MOVE_OVER_FEES_MIN: (i64, u32) = (85, 2);
+/// Loss at the stop over what the move leaves, at most.
+const LOSS_OVER_CAPTURABLE_MAX: i64 = 3;
+
+/// What the scan found.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    pub(super) coverage_pct: Option<i64>,
+    pub(super) topn: Vec<Symbol>,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) pairs: Vec<PairOutcome>,
+    /// Indexes into `candidates`: the winner of each symbol, best first.
+    pub(super) order: Vec<usize>,
+    pub(super) routes_stale: i64,
+}
+
+impl Scan {
+    /// Enough symbols have complete features.
+    pub(super) fn coverage_ok(&self) -> bool {
+        self.coverage_pct.is_none_or(|pct| pct >= COVERAGE_PCT_MIN)
+    }
+}
+
+/// What holds for the whole cycle.
+struct Ground<'a> {
+    input: &'a CycleInput,
+    config: &'a DecideConfig,
+    assessment: &'a Assessment,
+    capital: &'a CapitalState,
+    instruments: BTreeMap<&'a Symbol, &'a InstrumentRow>,
+    held: BTreeSet<&'a Symbol>,
+    locked: BTreeSet<&'a Symbol>,
+    v_p75: f64,
+    mode_blocked: bool,
+}
+
+pub(super) fn scan(
+    input: &CycleInput,
+    config: &DecideConfig,
+    index: &Index<'_>,
+    filtered: &Filtered,
+    assessment: &Assessment,
+    capital: &CapitalState,
+) -> Scan {
+    let rows: Vec<&StateRow> =
+        filtered.allowed.iter().filter_map(|s| index.states.get(s).copied()).collect();
+    let complete = rows.iter().filter(|r| r.feature_complete && r.book_ok).count();
+    let mut scan = Scan {
+        coverage_pct: Some(count(complete * 100 / filtered.allowed.len().max(1))),
+        ..Scan::default()
+    };
+    if !scan.coverage_ok() {
+        return scan;
+    }
+    scan.topn = rank::top_n(&rows, config).into_iter().map(|(symbol, _)| symbol).collect();
+    let mut vols: Vec<Decimal> = rows.iter().filter_map(|r| r.rv_5m_bps).collect();
+    let locked_order = |role: OrderRole| matches!(role, OrderRole::Entry | OrderRole::Proof);
+    let ground = Ground {
+        input,
+        config,
+        assessment,
+        capital,
+        instruments: input.instruments.iter().map(|i| (&i.symbol, i)).collect(),
+        held: input.positions.iter().filter(|p| risk::holds(p)).map(|p| &p.symbol).collect(),
+        locked: (input.locks.iter().filter(|l| l.expires_at > input.now).map(|l| &l.symbol))
+            .chain(input.live_orders.iter().filter(|o| locked_order(o.role)).map(|o| &o.symbol))
+            .collect(),
+        v_p75: penstock_types::decimal::to_feature(routes::percentile_75(&mut vols)),
+        mode_blocked: input.sys_mode != SysMode::Normal || !config.execution_enable,
+    };
+    let mut symbols: Vec<&Symbol> = scan.topn.iter().collect();
+    symbols.sort_unstable();
+    let mut candidates = Vec::new();
+    let mut pairs = Vec::new();
+    for symbol in symbols {
+        if let Some(row) = index.states.get(symbol) {
+            scan_symbol(&ground, row, &mut candidates, &mut pairs);
+        }
+    }
+    scan.routes_stale =
+        count(candidates.iter().filter(|c| c.blockers.contains(&Blocker::RouteStale)).count());
+    scan.order = compete(&mut candidates, index);
+    scan.candidates = candidates;
+    scan.pairs = pairs;
+    scan
+}
+
+fn scan_symbol(
+    ground: &Ground<'_>,
+    row: &StateRow,
+    candidates: &mut Vec<Candidate>,
+    pairs: &mut Vec<PairOutcome>,
+) {
+    let common = symbol_blockers(ground, row);
+    let features = Features::of(row);
+    // Without a strategy there is still one pair to explain: the one that the regime closes.
+    let offered = routes::strategies(row.regime);
+    if offered.is_empty() {
+        for strategy in Strategy::ALL {
+            pairs.push(pair(row, *strategy, common.clone(), false));
+        }
+        return;
+    }
+    let first = candidates.len();
+    for strategy in offered {
+        let from = candidates.len();
+        for route in routes::routes(row.regime) {
+            if ground.config.route.get(*route) == Participation::Off
+                || ground.config.strategy.get(*strategy) == Participation::Off
+            {
+                continue;
+            }
+            for horizon in routes::horizons(row.regime) {
+                let ordinal = count(candidates.len() - first);
+                let way = Way { strategy: *strategy, route: *route, horizon: *horizon };
+                candidates.push(candidate(ground, row, features.as_ref(), &common, way, ordinal));
+            }
+        }
+        let mine = &candidates[from..];
+        let tradable = mine.iter().any(Candidate::is_open);
+        let mut all: BTreeSet<Blocker> = common.clone();
+        if tradable {
+            all.retain(|b| *b == Blocker::ModeBlocked);
+        } else {
+            all.extend(mine.iter().flat_map(|c| c.blockers.iter().copied()));
+        }
+        if mine.is_empty() {
+            all.insert(Blocker::StrategyMismatch);
+        }
+        pairs.push(pair(row, *strategy, all, tradable));
+    }
+}
+
+fn pair(row: &StateRow, strategy: Strategy, all: BTreeSet<Blocker>, tradable: bool) -> PairOutcome {
+    let blockers: Vec<Blocker> = all.into_iter().collect();
+    PairOutcome {
+        symbol: row.symbol.clone(),
+        strategy,
+        tradable,
+        blocker: blockers.first().copied(),
+        blockers,
+    }
+}
+
+/// Blockers that hold for every candidate of a symbol. The order of the vocabulary is the precedence.
+fn symbol_blockers(ground: &Ground<'_>, row: &StateRow) -> BTreeSet<Blocker> {
+    let mut blockers = BTreeSet::new();
+    let mut add = |hit: bool, blocker: Blocker| {
+        if hit {
+            blockers.insert(blocker);
+        }
+    };
+    let limit_ms = ground.config.live_data_max_age_secs * 1_000;
+    let state_age = ground.assessment.state_age_ms.unwrap_or(i64::MAX);
+    let message_age = state_age.saturating_add(i64::from(row.msg_age_ms));
+    let features = Features::of(row);
+    add(ground.mode_blocked, Blocker::ModeBlocked);
+    add(ground.assessment.data_stale || message_age > limit_ms, Blocker::DataStale);
+    add(!row.book_ok, Blocker::BookUnreliable);
+    add(!row.feature_complete, Blocker::FeatureIncomplete);
+    add(routes::strategies(row.regime).is_empty(), Blocker::RegimeChaos);
+    add(row.feature_complete && features.is_none(), Blocker::LowLiquidity);
+    add(ground.held.contains(&row.symbol), Blocker::PositionOpen);
+    add(ground.locked.contains(&row.symbol), Blocker::SymbolLocked);
+    blockers
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    strategy: Strategy,
+    route: RouteType,
+    horizon: Horizon,
+}
+
+fn candidate(
+    ground: &Ground<'_>,
+    row: &StateRow,
+    features: Option<&Features>,
+    common: &BTreeSet<Blocker>,
+    way: Way,
+    ordinal: i64,
+) -> Candidate {
+    let mut c = Candidate {
+        symbol: row.symbol.clone(),
+        ordinal,
+        strategy: way.strategy,
+        route_type: way.route,
+        horizon: way.horizon,
+        entry_mode: None,
+        exit_policy: routes::terms(way.strategy).exit_policy,
+        regime: row.regime,
+        blockers: Vec::new(),
+        reasons: Vec::new(),
+        move_bps: None,
+        confidence: None,
+        terms: None,
+        stop: None,
+        edge_adj_bps: None,
+        surplus_bps: None,
+        score: None,
+        size_quote_assumed: None,
+        why_lost: None,
+        rank: None,
+    };
+    let mut blockers = common.clone();
+    participation_blockers(ground, row, way, &mut blockers, &mut c.reasons);
+    freshness_blocker(ground, row, way.route, &mut blockers, &mut c.reasons);
+    if let Some(features) = features {
+        economic_blockers(ground, row, features, way, &mut blockers, &mut c);
+    }
+    c.blockers = blockers.into_iter().collect();
+    c
+}
+
+fn participation_blockers(
+    ground: &Ground<'_>,
+    row: &StateRow,
+    way: Way,
+    blockers: &mut BTreeSet<Blocker>,
+    reasons: &mut Vec<String>,
+) {
+    let config = ground.config;
+    let cell = rank::cell(&ground.input.scores, way.strategy, row.regime, way.route);
+    if rank::is_suspended(cell, ground.input.now) {
+        blockers.insert(Blocker::StrategyMismatch);
+        reasons.push("STRATEGY_CELL_SUSPENDED".to_owned());
+    }
+    let live = config.strategy.get(way.strategy) == Participation::Live
+        && config.route.get(way.route) == Participation::Live;
+    if !live || routes::entry_modes(way.strategy, way.route).is_empty() {
+        blockers.insert(Blocker::StrategyMismatch);
+        reasons.push("REGIME_MISMATCH".to_owned());
+    }
+    let (Some(spread), terms) = (row.spread_avg_bps, routes::terms(way.strategy)) else { return };
+    if spread > terms.spread_bps_max {
+        blockers.insert(Blocker::SpreadTooWide);
+    }
+    if spread < terms.spread_bps_min {
+        blockers.insert(Blocker::SpreadTooNarrow);
+    }
+}
+
+fn freshness_blocker(
+    ground: &Ground<'_>,
+    row: &StateRow,
+    route: RouteType,
+    blockers: &mut BTreeSet<Blocker>,
+    reasons: &mut Vec<String>,
+) {
+    let config = ground.config;
+    let (fast, slow) = (config.route_freshness_fast_secs, config.route_freshness_slow_secs);
+    let limit_ms = routes::freshness_limit_secs(route, fast, slow) * 1_000;
+    if ground.assessment.state_age_ms.unwrap_or(i64::MAX) > limit_ms {
+        blockers.insert(Blocker::RouteStale);
+        if ground.held.contains(&row.symbol) {
+            reasons.push("ROUTE_FRESHNESS_CONTEXT".to_owned());
+        }
+    }
+}
+
+/// Path, costs of the allowed entry modes, the better of them, and what speaks against it.
+fn economic_blockers(
+    ground: &Ground<'_>,
+    row: &StateRow,
+    features: &Features,
+    way: Way,
+    blockers: &mut BTreeSet<Blocker>,
+    c: &mut Candidate,
+) {
+    let Some(path) = routes::path(features, way.route, way.horizon, ground.v_p75) else {
+        blockers.insert(Blocker::NoDirection);
+        return;
+    };
+    c.move_bps = Some(path.move_bps);
+    c.confidence = Some(path.confidence);
+    if path.fallback {
+        c.reasons.push("ROUTE_FEATURE_FALLBACK_USED".to_owned());
+    }
+    if path.confidence < ground.config.min_confidence {
+        blockers.insert(Blocker::ConfidenceLow);
+    }
+    let stop = costs::stop_terms(c.exit_policy, path.move_bps, features.s, features.atr);
+    c.stop = Some(stop);
+    let Some((mode, terms)) = better_mode(ground, row, features, way, &path, stop, c.exit_policy)
+    else {
+        return;
+    };
+    let cell = rank::cell(&ground.input.scores, way.strategy, row.regime, way.route);
+    let edge_adj = terms.edge_bps + rank::bias_bps(cell);
+    let surplus = (edge_adj - ground.config.surplus_floor_bps.get(way.strategy)).normalize();
+    c.entry_mode = Some(mode);
+    c.edge_adj_bps = Some(edge_adj.normalize());
+    c.surplus_bps = Some(surplus);
+    c.size_quote_assumed = Some(assumed_size(ground, way.strategy));
+    c.score = rank::score(surplus, path.confidence, mode, features.l3_quality, way.horizon);
+    c.terms = Some(terms);
+    let strategy_terms = routes::terms(way.strategy);
+    let mut add = |hit: bool, blocker: Blocker| {
+        if hit {
+            blockers.insert(blocker);
+        }
+    };
+    let est_fill = features.est_fill_bid_ms.filter(|_| mode == EntryMode::Maker);
+    let dec = |(n, s): (i64, u32)| Decimal::new(n, s);
+    add(est_fill.is_some_and(|ms| ms > strategy_terms.est_fill_ms_max), Blocker::FillTimeTooLong);
+    add(terms.p_fill < dec(P_FILL_MIN), Blocker::FillProbabilityLow);
+    add(path.move_bps <= dec(MOVE_OVER_FEES_MIN) * terms.fees_bps(), Blocker::MoveBelowFees);
+    add(terms.edge_bps < Decimal::ZERO, Blocker::EdgeNegative);
+    add(surplus < Decimal::ZERO, Blocker::SurplusBelowFloor);
+    let bearable = Decimal::from(LOSS_OVER_CAPTURABLE_MAX) * terms.capturable_bps;
+    add(terms.loss_at_stop_bps(&stop) > bearable, Blocker::ExitInfeasible);
+}
+
+/// Size that costs are computed with before sizing: the strategy's share of the sizing equity.
+fn assumed_size(ground: &Ground<'_>, strategy: Strategy) -> Decimal {
+    let share = routes::terms(strategy).equity_ratio * ground.capital.sizing_equity_quote;
+    penstock_types::decimal::round_to(share, 10).normalize()
+}
+
+fn better_mode(
+    ground: &Ground<'_>,
+    row: &StateRow,
+    features: &Features,
+    way: Way,
+    path: &Path,
+    stop: StopTerms,
+    policy: penstock_types::vocab::ExitPolicy,
+) -> Option<(EntryMode, CostTerms)> {
+    let fees = ground.input.fees.as_ref()?;
+    let to_f = penstock_types::decimal::to_feature;
+    let tick = ground.instruments.get(&row.symbol).map(|i| i.price_increment)?;
+    let tick_bps = row.mid.filter(|m| *m > Decimal::ZERO).map_or(0.0, |mid| to_f(tick / mid) * 1e4);
+    let mut best: Option<(EntryMode, CostTerms)> = None;
+    for mode in routes::entry_modes(way.strategy, way.route) {
+        let terms = costs::costs(&CostInput {
+            features,
+            path,
+            mode: *mode,
+            policy,
+            fees,
+            stop,
+            size_quote: to_f(assumed_size(ground, way.strategy)),
+            latency_s: to_f(Decimal::new(ground.input.latency_us, 6)),
+            ttl_s: to_f(Decimal::from(ground.config.entry_ttl_secs.get(way.strategy))),
+            tick_bps,
+            tp_action: ground.config.tp_action,
+            maker_close: ground.config.maker_close_enable,
+        })?;
+        // Both modes share bias and floor, so the better edge is the better surplus.
+        if best.as_ref().is_none_or(|(_, b)| terms.edge_bps > b.edge_bps) {
+            best = Some((*mode, terms));
+        }
+    }
+    best
+}
+
+fn key(c: &Candidate, index: &Index<'_>) -> Option<RankKey> {
+    Some(RankKey {
+        score: c.score?,
+        edge_adj_bps: c.edge_adj_bps?,
+        spread_bps: index.states.get(&c.symbol).and_then(|r| r.spread_avg_bps)?,
+        symbol: c.symbol.clone(),
+        ordinal: c.ordinal,
+    })
+}
+
+/// The best open candidate of each symbol, in the global order; losers learn by how much they lost.
+fn compete(candidates: &mut [Candidate], index: &Index<'_>) -> Vec<usize> {
+    let mut best: BTreeMap<Symbol, (RankKey, usize)> = BTreeMap::new();
+    for (at, c) in candidates.iter().enumerate() {
+        let Some(k) = key(c, index).filter(|_| c.is_open()) else { continue };
+        match best.get(&c.symbol) {
+            Some((winner, _)) if winner.compare(&k).is_lt() => {}
+            Some(_) | None => {
+                best.insert(c.symbol.clone(), (k, at));
+            }
+        }
+    }
+    for c in candidates.iter_mut() {
+        let (Some(own), Some((winner, _))) = (key(c, index), best.get(&c.symbol)) else { continue };
+        if winner.ordinal != own.ordinal {
+            c.why_lost = Some(WhyLost {
+                edge_bps: (winner.edge_adj_bps - own.edge_adj_bps).normalize(),
+                confidence: Decimal::ZERO,
+                score: (winner.score - own.score).normalize(),
+            });
+        }
+    }
+    let confidence: BTreeMap<Symbol, Option<Decimal>> =
+        best.iter().map(|(s, (_, at))| (s.clone(), candidates[*at].confidence)).collect();
+    for c in candidates.iter_mut() {
+        let winner = confidence.get(&c.symbol).copied().flatten();
+        if let (Some(lost), Some(theirs), Some(own)) = (&mut c.why_lost, winner, c.confidence) {
+            lost.confidence = (theirs - own).normalize();
+        }
+    }
+    let mut order: Vec<(RankKey, usize)> = best.into_values().collect();
+    order.sort_by(|a, b| a.0.compare(&b.0));
+    order.into_iter().map(|(_, at)| at).collect()
+}

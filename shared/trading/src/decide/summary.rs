@@ -1,0 +1,261 @@
+//! The end of a decision: gates of every symbol, the distribution of blockers, the verdict.
+//!
+//! Purpose: say for each symbol of the universe which gate closed first, and for the cycle why nothing
+//! was (or would be) sent. Inputs: what the steps found. Outputs: the [`Decision`]. Invariants: pure;
+//! data faults are never reported as an empty market.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use penstock_types::decimal::round_to;
+use penstock_types::vocab::{Blocker, BlockerClass, SysMode, Verdict};
+use penstock_types::{Decimal, Symbol};
+
+use super::assess::{Filtered, count};
+use super::config::DecideConfig;
+use super::outcome::{Assessment, Candidate, Decision, Finalist, SymbolGate};
+use super::scan::Scan;
+use crate::cycle::CycleInput;
+use crate::routes;
+use crate::size::CapitalState;
+
+pub(super) fn summarise(
+    input: &CycleInput,
+    config: &DecideConfig,
+    assessment: Assessment,
+    filtered: &Filtered,
+    capital: CapitalState,
+    scan: Scan,
+    mut finalists: Vec<Finalist>,
+) -> Decision {
+    let (verdict, block_type) = blocked(input, config, &assessment, &scan);
+    if verdict.is_some() {
+        for finalist in &mut finalists {
+            finalist.plan = None;
+        }
+    }
+    let gates = gates(config, filtered, &scan, &finalists);
+    let mut blocker_counts = BTreeMap::new();
+    let mut order: BTreeMap<Blocker, i64> = BTreeMap::new();
+    for blocker in gates.iter().filter_map(|g| g.blocker) {
+        *blocker_counts.entry(blocker.as_str().to_owned()).or_insert(0) += 1;
+        *order.entry(blocker).or_insert(0) += 1;
+    }
+    let dominant_blocker = order
+        .iter()
+        .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
+        .map(|(blocker, _)| *blocker);
+    let verdict_without_submit = verdict.unwrap_or_else(|| open_verdict(&scan, &gates));
+    Decision {
+        sys_mode: input.sys_mode,
+        execution_enable: config.execution_enable,
+        exec_allowed: filtered.allowed.clone(),
+        coverage_pct: scan.coverage_pct,
+        routes_evaluated: count(scan.candidates.len()),
+        routes_stale: scan.routes_stale,
+        topn: scan.topn,
+        gates,
+        pairs: scan.pairs,
+        candidates: scan.candidates,
+        finalists,
+        capital,
+        blocker_counts,
+        dominant_blocker,
+        verdict_without_submit,
+        block_type: block_type.to_owned(),
+        assessment,
+    }
+}
+
+/// The first thing that blocks the cycle as a whole: attach, data, mode.
+fn blocked(
+    input: &CycleInput,
+    config: &DecideConfig,
+    assessment: &Assessment,
+    scan: &Scan,
+) -> (Option<Verdict>, &'static str) {
+    if assessment.binding.is_none() || assessment.lineage_break.is_some() {
+        return (Some(Verdict::AttachBlocked), "attach");
+    }
+    if assessment.sync.is_some() {
+        return (Some(Verdict::DataBlocked), "generation");
+    }
+    if assessment.data_stale {
+        return (Some(Verdict::DataBlocked), "freshness");
+    }
+    if !assessment.matrix.system_live_ready() {
+        return (Some(Verdict::DataBlocked), "integrity");
+    }
+    if !scan.coverage_ok() {
+        return (Some(Verdict::DataBlocked), "integrity");
+    }
+    if input.sys_mode != SysMode::Normal || !config.execution_enable {
+        return (Some(Verdict::ModeBlocked), "mode");
+    }
+    (None, "none")
+}
+
+/// Verdict of a cycle that nothing blocked as a whole: data, when no symbol failed for another reason.
+fn open_verdict(scan: &Scan, gates: &[SymbolGate]) -> Verdict {
+    let failed = gates.iter().filter_map(|g| g.blocker);
+    let only_data = !gates.is_empty()
+        && scan.order.is_empty()
+        && failed.clone().all(|b| b.class() == BlockerClass::Data)
+        && failed.count() > 0;
+    if only_data { Verdict::DataBlocked } else { Verdict::EconomicallyEmpty }
+}
+
+fn gates(
+    config: &DecideConfig,
+    filtered: &Filtered,
+    scan: &Scan,
+    finalists: &[Finalist],
+) -> Vec<SymbolGate> {
+    let mut gates: Vec<SymbolGate> = filtered
+        .closed
+        .iter()
+        .map(|(symbol, blocker, reason)| {
+            let mut gate = gate(symbol, Some(*blocker), "UNIVERSE_SCAN");
+            gate.reason = Some(reason.clone());
+            gate.closed = vec![*blocker];
+            gate
+        })
+        .collect();
+    for symbol in &filtered.allowed {
+        gates.push(allowed_gate(config, scan, finalists, symbol));
+    }
+    gates.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+    gates
+}
+
+fn gate(symbol: &Symbol, blocker: Option<Blocker>, stage: &str) -> SymbolGate {
+    SymbolGate {
+        symbol: symbol.clone(),
+        blocker,
+        reason: blocker.map(|b| code(b).to_owned()),
+        stage: stage.to_owned(),
+        value: None,
+        limit: None,
+        unit: None,
+        closed: Vec::new(),
+    }
+}
+
+fn allowed_gate(
+    config: &DecideConfig,
+    scan: &Scan,
+    finalists: &[Finalist],
+    symbol: &Symbol,
+) -> SymbolGate {
+    if let Some(finalist) = finalists.iter().find(|f| &f.symbol == symbol) {
+        let stage = if finalist.plan.is_some() { "EXECUTE_INTENT" } else { "RISK_VERDICT" };
+        let mut gate = gate(symbol, finalist.blocker, stage);
+        gate.closed = finalist.blocker.into_iter().collect();
+        if let Some(hit) = finalist.risk_hits.first() {
+            gate.reason = Some(hit.code.clone());
+            gate.value = hit.value.map(|v| round_to(v, 10).normalize());
+            gate.limit = hit.limit.map(|v| round_to(v, 10).normalize());
+        }
+        return gate;
+    }
+    if !scan.topn.contains(symbol) {
+        // Not among the best by liquidity, momentum and spread, or nothing could be scanned.
+        let mut gate = gate(symbol, Some(Blocker::FeatureIncomplete), "RANK_TOPN");
+        if !scan.topn.is_empty() {
+            gate.blocker = Some(Blocker::StrategyMismatch);
+            gate.reason = Some("TOPN_CUT".to_owned());
+        }
+        gate.closed = gate.blocker.into_iter().collect();
+        return gate;
+    }
+    let mut closed: BTreeSet<Blocker> = BTreeSet::new();
+    let mut tradable = false;
+    for pair in scan.pairs.iter().filter(|p| &p.symbol == symbol) {
+        closed.extend(pair.blockers.iter().copied());
+        tradable |= pair.tradable;
+    }
+    if tradable {
+        // Its candidate lost against better symbols: nothing but the number of finalists closed it.
+        let mut gate = gate(symbol, Some(Blocker::SlotLimit), "WATCHLIST_ATTACH");
+        gate.reason = Some("TOPK_CUT".to_owned());
+        gate.closed = vec![Blocker::SlotLimit];
+        return gate;
+    }
+    let mut gate = gate(symbol, closed.first().copied(), "DEEP_SCAN");
+    measure(config, scan, symbol, &mut gate);
+    gate.closed = closed.into_iter().collect();
+    gate
+}
+
+/// Value and limit of the gates that compare numbers, from the best candidate of the symbol.
+fn measure(config: &DecideConfig, scan: &Scan, symbol: &Symbol, gate: &mut SymbolGate) {
+    let best =
+        scan.candidates.iter().filter(|c| &c.symbol == symbol).max_by(|a, b| {
+            a.edge_adj_bps.cmp(&b.edge_adj_bps).then_with(|| b.ordinal.cmp(&a.ordinal))
+        });
+    let (Some(c), Some(blocker)) = (best, gate.blocker) else { return };
+    if let Some((value, limit, unit)) = compared(config, c, blocker) {
+        gate.value = Some(value.normalize());
+        gate.limit = Some(limit.normalize());
+        gate.unit = Some(unit.to_owned());
+    }
+}
+
+fn compared(
+    config: &DecideConfig,
+    c: &Candidate,
+    blocker: Blocker,
+) -> Option<(Decimal, Decimal, &'static str)> {
+    let terms = routes::terms(c.strategy);
+    match blocker {
+        Blocker::ConfidenceLow => Some((c.confidence?, config.min_confidence, "ratio")),
+        Blocker::EdgeNegative => Some((c.terms?.edge_bps, Decimal::ZERO, "bps")),
+        Blocker::SurplusBelowFloor => Some((c.surplus_bps?, Decimal::ZERO, "bps")),
+        Blocker::MoveBelowFees => {
+            Some((c.move_bps?, Decimal::new(85, 2) * c.terms?.fees_bps(), "bps"))
+        }
+        Blocker::FillProbabilityLow => Some((c.terms?.p_fill, Decimal::new(15, 2), "ratio")),
+        Blocker::FillTimeTooLong => {
+            Some((Decimal::ZERO, Decimal::from(terms.est_fill_ms_max), "ms"))
+        }
+        _ => None,
+    }
+}
+
+/// The one reason code of a blocker.
+#[must_use]
+pub(super) const fn code(blocker: Blocker) -> &'static str {
+    match blocker {
+        Blocker::ModeBlocked => "RISK_MODE_BLOCK",
+        Blocker::HardBlocked => "SYMBOL_HARD_BLOCKED",
+        Blocker::ExitOnly => "SYMBOL_EXIT_ONLY",
+        Blocker::QuietMode => "SYMBOL_QUIET",
+        Blocker::InstrumentNotOnline => "EXCHANGE_PAIR_RESTRICTED",
+        Blocker::DataStale => "DATA_STALE",
+        Blocker::RouteStale => "ROUTE_STALE_DATA",
+        Blocker::BookUnreliable => "BOOK_CHECKSUM_MISMATCH",
+        Blocker::FeatureIncomplete => "STRAT_MISSING_FIELD",
+        Blocker::RegimeChaos => "REGIME_NO_TRADE",
+        Blocker::StrategyMismatch => "REGIME_MISMATCH",
+        Blocker::LowLiquidity => "STRAT_LIQUIDITY_LOW",
+        Blocker::SpreadTooWide => "STRAT_SPREAD_TOO_WIDE",
+        Blocker::SpreadTooNarrow => "STRAT_SPREAD_TOO_NARROW",
+        Blocker::NoDirection => "STRAT_NO_DIRECTION",
+        Blocker::ConfidenceLow => "STRAT_REGIME_WEAK",
+        Blocker::FillTimeTooLong => "STRAT_FILL_TIME_LONG",
+        Blocker::FillProbabilityLow => "STRAT_FILL_PROBABILITY_LOW",
+        Blocker::PositionOpen => "RISK_POSITION_ALREADY_OPEN",
+        Blocker::SymbolLocked => "RISK_ENTRY_ALREADY_PENDING",
+        Blocker::MoveBelowFees => "STRAT_MOVE_BELOW_FEES",
+        Blocker::EdgeNegative => "STRAT_EDGE_NEGATIVE",
+        Blocker::SurplusBelowFloor => "STRAT_EDGE_BELOW_MIN",
+        Blocker::ExitInfeasible => "STRAT_EXIT_INVALID",
+        Blocker::EngineBlocked => "ENGINE_FAILED",
+        Blocker::AiGateBlocked => "AIGATE_BLOCK",
+        Blocker::SizeBelowMinimum => "RISK_SIZE_INVALID",
+        Blocker::CapitalExhausted => "RISK_CAPITAL_EXHAUSTED",
+        Blocker::SlotLimit => "RISK_STRATEGY_SLOTS",
+        Blocker::ExposureLimit => "RISK_EXPOSURE_LIMIT",
+        Blocker::RateLimited => "RISK_ORDER_RATE",
+        Blocker::RiskBlocked => "RISK_BLOCKED",
+    }
+}

@@ -1,0 +1,404 @@
+//! Capital and sizes: what we own, what is free, how much an entry may take.
+//!
+//! Purpose: equity, budgets and the size of one entry. Inputs: committed rows, quotes and state mids,
+//! settings. Outputs: [`CapitalState`] and [`Sized`]. Invariants: pure; amounts are decimals; a score
+//! enters as a decimal already rounded to its column. Caps reduce a size first, the rules of the risk
+//! gate block only what changed afterwards.
+
+use penstock_types::decimal::{ceil_to_step, floor_to_step, round_to, scale};
+use penstock_types::rows::InstrumentRow;
+use penstock_types::state_row::StateRow;
+use penstock_types::vocab::{OrderRole, PositionStatus, Side, Strategy};
+use penstock_types::{Decimal, Symbol};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::costs::{CostTerms, StopTerms};
+use crate::cycle::CycleInput;
+use crate::decide::config::{DecideConfig, PerStrategy};
+use crate::routes;
+
+/// Drawdown from which sizes are halved, bps of the mark.
+const THROTTLE_DRAWDOWN_BPS: i64 = 200;
+/// Part of the free quote that one entry may take.
+const FREE_SHARE: (i64, u32) = (98, 2);
+/// Part of the depth within 10 bps that one entry may take.
+const DEPTH_SHARE: (i64, u32) = (10, 2);
+/// Part of the open cap that one correlation group may use; a symbol in no group is its own group.
+const GROUP_SHARE: (i64, u32) = (50, 2);
+/// The floor keeps a position sellable after partial fills and a loss at the stop.
+const FLOOR_FACTOR: (i64, u32) = (15, 1);
+/// Digits to which a cost is rounded up.
+const COST_DECIMALS: u32 = 5;
+
+const fn dec(parts: (i64, u32)) -> Decimal {
+    Decimal::from_parts(parts.0 as u32, 0, 0, false, parts.1)
+}
+
+/// What the account holds, derived from committed rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapitalState {
+    /// Balance of the quote asset, holds included; none when the venue has not said.
+    pub cash_quote: Option<Decimal>,
+    /// Positions at mid; at cost where there is no mid.
+    pub positions_quote: Decimal,
+    /// What the positions cost.
+    pub cost_quote: Decimal,
+    /// Open reservations.
+    pub reserved_quote: Decimal,
+    /// Cash plus positions.
+    pub equity_quote: Decimal,
+    /// High-water mark, at least the equity.
+    pub hwm_quote: Decimal,
+    /// Distance to the mark, bps of it.
+    pub drawdown_bps: Decimal,
+    /// Equity at the day's first snapshot.
+    pub day_open_quote: Option<Decimal>,
+    /// Realised since 00:00 UTC plus unrealised.
+    pub day_result_quote: Decimal,
+    /// 1, 0.5 or 0, by drawdown.
+    pub throttle: Decimal,
+    /// Sizing equity E.
+    pub sizing_equity_quote: Decimal,
+    /// Cap of all open notional.
+    pub open_cap_quote: Decimal,
+    /// Free for one entry.
+    pub free_quote: Decimal,
+    /// Exposure per symbol, base at mid plus reservations.
+    pub exposure: BTreeMap<Symbol, Decimal>,
+    /// Exposure per strategy.
+    pub by_strategy: PerStrategy<Decimal>,
+    /// Budget per strategy.
+    pub budget: PerStrategy<Decimal>,
+}
+
+impl CapitalState {
+    /// Positions and reservations.
+    #[must_use]
+    pub fn allocated_quote(&self) -> Decimal {
+        self.positions_quote + self.reserved_quote
+    }
+
+    /// Exposure of a symbol.
+    #[must_use]
+    pub fn exposure_of(&self, symbol: &Symbol) -> Decimal {
+        self.exposure.get(symbol).copied().unwrap_or(Decimal::ZERO)
+    }
+}
+
+fn per_strategy_mut(v: &mut PerStrategy<Decimal>, strategy: Strategy) -> &mut Decimal {
+    match strategy {
+        Strategy::Liquidity => &mut v.liquidity,
+        Strategy::Momentum => &mut v.momentum,
+        Strategy::Volume => &mut v.volume,
+    }
+}
+
+/// Capital from the committed rows of a cycle; `donors` are strategies whose cells are all suspended,
+/// their share goes to the others in equal parts.
+#[must_use]
+pub fn capital(
+    input: &CycleInput,
+    config: &DecideConfig,
+    states: &BTreeMap<&Symbol, &StateRow>,
+    donors: &[Strategy],
+) -> CapitalState {
+    let zero =
+        PerStrategy { liquidity: Decimal::ZERO, momentum: Decimal::ZERO, volume: Decimal::ZERO };
+    let (mut positions_quote, mut cost_quote) = (Decimal::ZERO, Decimal::ZERO);
+    let (mut exposure, mut by_strategy) = (BTreeMap::new(), zero);
+    for position in &input.positions {
+        let mid = states.get(&position.symbol).and_then(|row| row.mid);
+        let value = round_to(
+            mid.map_or(position.cost_basis_quote, |mid| position.base_qty * mid),
+            scale::AMT,
+        );
+        positions_quote += value;
+        cost_quote += position.cost_basis_quote;
+        if position.status == PositionStatus::Dust {
+            continue;
+        }
+        *exposure.entry(position.symbol.clone()).or_insert(Decimal::ZERO) += value;
+        if let Some(strategy) = position.strategy {
+            *per_strategy_mut(&mut by_strategy, strategy) += value;
+        }
+    }
+    let mut reserved_quote = Decimal::ZERO;
+    for reservation in &input.reservations {
+        reserved_quote += reservation.reserved_quote;
+        *exposure.entry(reservation.symbol.clone()).or_insert(Decimal::ZERO) +=
+            reservation.reserved_quote;
+        *per_strategy_mut(&mut by_strategy, reservation.strategy) += reservation.reserved_quote;
+    }
+    let cash_quote =
+        input.balances.iter().find(|b| b.asset == config.quote_asset).map(|b| b.balance);
+    let equity_quote = cash_quote.unwrap_or(Decimal::ZERO) + positions_quote;
+    let mark = Mark::of(input, equity_quote);
+    let sized_on = config.fixed_equity_quote.unwrap_or(equity_quote);
+    let sizing_equity_quote = round_to(
+        sized_on * (Decimal::ONE - config.equity_reserve_pct) * mark.throttle(config),
+        scale::AMT,
+    );
+    let open_cap_quote = round_to(
+        (config.max_open_notional_pct_of_equity * sizing_equity_quote)
+            .min(config.risk_max_exposure_total_quote),
+        scale::AMT,
+    );
+    let allocated = positions_quote + reserved_quote;
+    let by_cash = cash_quote.unwrap_or(Decimal::ZERO) - reserved_quote;
+    let by_cap = config.max_open_notional_pct_of_equity * sizing_equity_quote - allocated;
+    CapitalState {
+        cash_quote,
+        positions_quote,
+        cost_quote,
+        reserved_quote,
+        equity_quote,
+        hwm_quote: mark.hwm,
+        drawdown_bps: mark.drawdown_bps,
+        day_open_quote: input.equity.day_open_quote,
+        day_result_quote: input.equity.realized_day_quote + positions_quote - cost_quote,
+        throttle: mark.throttle(config),
+        sizing_equity_quote,
+        open_cap_quote,
+        free_quote: round_to(by_cash.min(by_cap).max(Decimal::ZERO), scale::AMT),
+        exposure,
+        by_strategy,
+        budget: budgets(config, open_cap_quote, donors),
+    }
+}
+
+struct Mark {
+    hwm: Decimal,
+    drawdown_bps: Decimal,
+}
+
+impl Mark {
+    fn of(input: &CycleInput, equity: Decimal) -> Self {
+        let hwm = input.equity.hwm_quote.unwrap_or(equity).max(equity);
+        let drawdown_bps = if hwm > Decimal::ZERO {
+            round_to((hwm - equity) / hwm * Decimal::from(10_000), scale::BPS)
+        } else {
+            Decimal::ZERO
+        };
+        Self { hwm, drawdown_bps }
+    }
+
+    fn throttle(&self, config: &DecideConfig) -> Decimal {
+        if self.drawdown_bps >= config.drawdown_exit_only_bps {
+            Decimal::ZERO
+        } else if self.drawdown_bps >= Decimal::from(THROTTLE_DRAWDOWN_BPS) {
+            Decimal::new(5, 1)
+        } else {
+            Decimal::ONE
+        }
+    }
+}
+
+fn budgets(config: &DecideConfig, open_cap: Decimal, donors: &[Strategy]) -> PerStrategy<Decimal> {
+    let keeps = |s: Strategy| !donors.contains(&s);
+    let donated: Decimal = donors.iter().map(|s| config.capital_share.get(*s)).sum::<Decimal>();
+    let takers = Strategy::ALL.iter().filter(|s| keeps(**s)).count();
+    let extra = if takers == 0 { Decimal::ZERO } else { donated / Decimal::from(takers) };
+    let budget = |s: Strategy| {
+        let share = if keeps(s) { config.capital_share.get(s) + extra } else { Decimal::ZERO };
+        round_to(share * open_cap, scale::AMT)
+    };
+    PerStrategy {
+        liquidity: budget(Strategy::Liquidity),
+        momentum: budget(Strategy::Momentum),
+        volume: budget(Strategy::Volume),
+    }
+}
+
+/// What made a size as small as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limiter {
+    /// Nothing: the request was granted.
+    Request,
+    /// Greatest share of equity of one entry.
+    EquityRatioMax,
+    /// Exposure of the symbol.
+    SymbolExposure,
+    /// Exposure in total.
+    TotalExposure,
+    /// Budget of the strategy or of the symbol's group.
+    Budget,
+    /// Loss at the stop.
+    RiskPerTrade,
+    /// Free quote.
+    FreeQuote,
+    /// Depth of the book.
+    Depth,
+    /// Raised to the least sellable size.
+    Floor,
+    /// A proof run's size.
+    Proof,
+}
+
+/// Size of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sized {
+    /// Asked for, quote.
+    pub requested: Decimal,
+    /// Granted, quote, at the price that divides it into a quantity.
+    pub approved: Decimal,
+    /// Quantity.
+    pub qty: Decimal,
+    /// What limited it.
+    pub limiter: Limiter,
+}
+
+/// What sizing needs for one finalist.
+#[derive(Debug, Clone, Copy)]
+pub struct SizeInput<'a> {
+    /// Capital.
+    pub capital: &'a CapitalState,
+    /// Settings.
+    pub config: &'a DecideConfig,
+    /// State of the symbol.
+    pub state: &'a StateRow,
+    /// Rules of the venue.
+    pub instrument: &'a InstrumentRow,
+    /// Strategy.
+    pub strategy: Strategy,
+    /// Adjusted edge, bps.
+    pub edge_adj_bps: Decimal,
+    /// Confidence.
+    pub confidence: Decimal,
+    /// Costs.
+    pub terms: &'a CostTerms,
+    /// Stop.
+    pub stop: &'a StopTerms,
+    /// Price that divides the size into a quantity.
+    pub price: Decimal,
+    /// Worst price of the order: caps are kept at this one.
+    pub limit_price: Decimal,
+    /// Largest size of a proof run; none otherwise.
+    pub proof_max_quote: Option<Decimal>,
+}
+
+/// Least size of an entry in quote.
+#[must_use]
+pub fn floor_quote(instrument: &InstrumentRow, price: Decimal, config: &DecideConfig) -> Decimal {
+    let least =
+        (instrument.qty_min * price).max(instrument.cost_min).max(config.min_order_notional_quote);
+    dec(FLOOR_FACTOR) * least
+}
+
+/// Sizes an entry; an error names the limiter that left less than the floor.
+///
+/// # Errors
+/// The limiter, when the size stays below the floor or a cap does not allow the floor.
+pub fn size(input: &SizeInput<'_>) -> Result<Sized, Limiter> {
+    if input.price <= Decimal::ZERO || input.limit_price <= Decimal::ZERO {
+        return Err(Limiter::Depth);
+    }
+    let (cap, cap_limiter) = cap(input);
+    let floor = floor_quote(input.instrument, input.price, input.config);
+    let requested = requested(input);
+    let wanted = input.proof_max_quote.map_or(requested, |max| floor.min(max));
+    let (mut approved, mut limiter) =
+        if wanted <= cap { (wanted, Limiter::Request) } else { (cap, cap_limiter) };
+    let step = input.instrument.qty_increment;
+    let mut qty = floor_to_step(approved.max(Decimal::ZERO) / input.price, step);
+    if qty * input.price < floor {
+        let e = input.capital.sizing_equity_quote;
+        let ratio = routes::terms(input.strategy).equity_ratio;
+        qty = ceil_to_step(floor / input.price, step);
+        approved = qty * input.price;
+        let proof_ok = input.proof_max_quote.is_none_or(|max| approved <= max);
+        if floor > Decimal::TWO * e * ratio || approved > cap || !proof_ok {
+            return Err(if approved > cap { cap_limiter } else { limiter });
+        }
+        limiter = if input.proof_max_quote.is_some() { Limiter::Proof } else { Limiter::Floor };
+    }
+    Ok(Sized {
+        requested: round_to(wanted, scale::AMT).normalize(),
+        approved: round_to(approved, scale::AMT).normalize(),
+        qty: qty.normalize(),
+        limiter,
+    })
+}
+
+/// E · ratio · edge/(edge + 10) · confidence · liquidity · throttle.
+fn requested(input: &SizeInput<'_>) -> Decimal {
+    let e = input.capital.sizing_equity_quote;
+    let ratio = routes::terms(input.strategy).equity_ratio;
+    let edge = input.edge_adj_bps.max(Decimal::ZERO);
+    let wanted_depth = Decimal::from(20) * e * ratio;
+    let depth = depth(input.state);
+    let quarter = Decimal::new(25, 2);
+    let liquidity = if wanted_depth > Decimal::ZERO {
+        (depth / wanted_depth).clamp(quarter, Decimal::ONE)
+    } else {
+        quarter
+    };
+    let by_edge = edge / (edge + Decimal::TEN);
+    round_to(
+        e * ratio * by_edge * input.confidence * liquidity * input.capital.throttle,
+        scale::AMT,
+    )
+}
+
+fn depth(state: &StateRow) -> Decimal {
+    match (state.depth_bid_10bps_quote, state.depth_ask_10bps_quote) {
+        (Some(bid), Some(ask)) => bid.min(ask),
+        (None, _) | (_, None) => Decimal::ZERO,
+    }
+}
+
+/// The smallest cap and its name. Caps that the risk gate checks at the worst price are kept at it.
+fn cap(input: &SizeInput<'_>) -> (Decimal, Limiter) {
+    let (capital, config) = (input.capital, input.config);
+    let e = capital.sizing_equity_quote;
+    let used = capital.exposure_of(&input.state.symbol);
+    let symbol_cap =
+        config.risk_max_exposure_symbol_quote.min(config.max_symbol_notional_pct_of_equity * e);
+    let strategy = input.strategy;
+    let group_free = dec(GROUP_SHARE) * capital.open_cap_quote - used;
+    let budget_free = capital.budget.get(strategy) - capital.by_strategy.get(strategy);
+    let at_worst = |quote: Decimal| quote * input.price / input.limit_price;
+    let loss_bps = input.terms.loss_at_stop_bps(input.stop).max(Decimal::ONE);
+    let fee = Decimal::ONE + input.terms.fee_entry_bps / Decimal::from(10_000);
+    let caps = [
+        (e * routes::terms(strategy).equity_ratio_max, Limiter::EquityRatioMax),
+        (at_worst(symbol_cap - used), Limiter::SymbolExposure),
+        (at_worst(capital.open_cap_quote - capital.allocated_quote()), Limiter::TotalExposure),
+        (at_worst(group_free.min(budget_free)), Limiter::Budget),
+        (config.risk_per_trade_quote * Decimal::from(10_000) / loss_bps, Limiter::RiskPerTrade),
+        (at_worst(capital.free_quote * dec(FREE_SHARE) / fee), Limiter::FreeQuote),
+        (dec(DEPTH_SHARE) * depth(input.state), Limiter::Depth),
+    ];
+    let mut least = caps[0];
+    for cap in &caps[1..] {
+        if cap.0 < least.0 {
+            least = *cap;
+        }
+    }
+    least
+}
+
+/// Quote to reserve for an order: quantity × limit × (1 + taker fee), rounded up.
+#[must_use]
+pub fn required_quote(qty: Decimal, limit: Decimal, taker_bps: Decimal) -> Decimal {
+    let gross = qty * limit * (Decimal::ONE + taker_bps / Decimal::from(10_000));
+    gross.round_dp_with_strategy(COST_DECIMALS, rust_decimal::RoundingStrategy::AwayFromZero)
+}
+
+/// Live entries of a strategy and, when given, of one symbol.
+#[must_use]
+pub fn live_entries(
+    input: &CycleInput,
+    strategy: Option<Strategy>,
+    symbol: Option<&Symbol>,
+) -> i64 {
+    let n = input
+        .live_orders
+        .iter()
+        .filter(|o| matches!(o.role, OrderRole::Entry | OrderRole::Proof) && o.side == Side::Buy)
+        .filter(|o| strategy.is_none_or(|s| o.strategy == Some(s)))
+        .filter(|o| symbol.is_none_or(|s| &o.symbol == s))
+        .count();
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
