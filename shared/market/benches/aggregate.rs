@@ -1,3 +1,3 @@
-//! Bench.
+//! Time of one row in the aggregator, and of a cut. Target: 300 ns per event without allocation.
 
 fn main() {}

@@ -1,0 +1,1 @@
+//! Golden values computed by hand, windows, counters, gaps, lineage.

@@ -1,0 +1,274 @@
+//! The market core: one thread's worth of order. Decoded messages with their receive times go in; rows
+//! with their numbers, sealed ticks, cuts and notes come out.
+//!
+//! Invariants: `seq` is +1 per row and run; aggregator and sealer see exactly the rows that come out, in
+//! that order; every tick is sealed once, in order, and before any message that arrived after its end;
+//! a cut belongs to the end of a tick. It reads no clock, keeps no socket and never waits.
+//! Duplicates of trades are removed here, before a number is given.
+
+mod connections;
+mod outputs;
+mod tracked;
+
+pub use connections::{LostBook, Withdrawal};
+pub use outputs::{Note, Outputs, SealedTick};
+pub use tracked::{BookUpdate, Books, TickerIn, TradeIn};
+
+use crate::aggregator::{Aggregator, STREAM_UNIVERSE};
+use crate::config::CoreConfig;
+use crate::sample::Scales;
+use crate::sealer::{NumbersExhausted, Sealer};
+use connections::Connections;
+use penstock_types::frame::{FrameHeader, encode_frame, encode_quotes};
+use penstock_types::ids::{IdError, fenced_number};
+use penstock_types::raw::{RawBody, RawRow, StatusRow};
+use penstock_types::vocab::{StatusKind, Venue};
+use penstock_types::{
+    EpochId, FencingToken, GenerationId, LineageId, RunId, Seq, Symbol, TickId, UtcMicros,
+};
+use rustc_hash::FxHashMap;
+use tracked::Tracked;
+
+/// Under which names the core records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recording {
+    /// Run.
+    pub run_id: RunId,
+    /// Lineage.
+    pub lineage_id: LineageId,
+    /// Fence.
+    pub fencing_token: FencingToken,
+}
+
+/// A broken invariant of the core; the process stops.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// No generation number is left under this fence.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// No symbol number is left in this run.
+    #[error(transparent)]
+    Numbers(#[from] NumbersExhausted),
+    /// A frame or quote block could not be encoded.
+    #[error("tick {tick} could not be sealed: {source}")]
+    Seal {
+        /// Tick.
+        tick: TickId,
+        /// What was wrong.
+        source: penstock_types::frame::FrameError,
+    },
+}
+
+/// The single-threaded order of ingest.
+#[derive(Debug)]
+pub struct MarketCore {
+    config: CoreConfig,
+    recording: Recording,
+    seq: i64,
+    generations: i64,
+    next_tick: TickId,
+    epoch_open: Option<EpochId>,
+    aggregator: Aggregator,
+    sealer: Sealer,
+    connections: Connections,
+    tracked: Vec<Tracked>,
+    index: FxHashMap<Symbol, usize>,
+    last_market_at: Option<UtcMicros>,
+}
+
+impl MarketCore {
+    /// A core whose first sealed tick is `first_tick`, with an empty or a carried-over aggregator.
+    #[must_use]
+    pub fn new(
+        config: CoreConfig,
+        recording: Recording,
+        aggregator: Aggregator,
+        first_tick: TickId,
+    ) -> Self {
+        Self {
+            connections: Connections::new(config.quote_silence_ms),
+            config,
+            recording,
+            seq: 0,
+            generations: 0,
+            next_tick: first_tick,
+            epoch_open: None,
+            aggregator,
+            sealer: Sealer::new(recording.run_id),
+            tracked: Vec::new(),
+            index: FxHashMap::default(),
+            last_market_at: None,
+        }
+    }
+
+    /// Numbers a row, folds it in and hands it out.
+    fn number(&mut self, ts_local: UtcMicros, body: RawBody, out: &mut Outputs) -> Seq {
+        self.seq += 1;
+        let row = RawRow { seq: Seq(self.seq), ts_local, body };
+        self.aggregator.apply(&row);
+        self.sealer.apply(&row);
+        out.rows.push(row);
+        Seq(self.seq)
+    }
+
+    fn status(&self, kind: StatusKind, stream: &str) -> StatusRow {
+        StatusRow {
+            lineage_id: self.recording.lineage_id,
+            venue: Some(Venue::KrakenSpot),
+            stream: stream.to_owned(),
+            conn_id: None,
+            kind,
+            symbol: None,
+            gap_from: None,
+            gap_to: None,
+            first_seq: None,
+            last_seq: None,
+            detail: "{}".to_owned(),
+        }
+    }
+
+    /// Begins to track a symbol; `has_book` when an L2 book of it is maintained.
+    ///
+    /// # Errors
+    /// [`CoreError::Numbers`] when the run has no symbol number left.
+    pub fn track(
+        &mut self,
+        symbol: &Symbol,
+        scales: Scales,
+        has_book: bool,
+        at: UtcMicros,
+        out: &mut Outputs,
+    ) -> Result<(), CoreError> {
+        let (run_symbol, is_new) = self.sealer.register(symbol, scales)?;
+        if is_new {
+            out.run_symbols.push(run_symbol);
+        }
+        if let Some(&i) = self.index.get(symbol) {
+            self.tracked[i].has_book = has_book;
+            return Ok(());
+        }
+        self.index.insert(symbol.clone(), self.tracked.len());
+        self.tracked.push(Tracked::new(symbol.clone(), has_book));
+        let mut row = self.status(StatusKind::Connect, STREAM_UNIVERSE);
+        row.symbol = Some(symbol.clone());
+        self.number(at, RawBody::Status(row), out);
+        Ok(())
+    }
+
+    /// Ends to track a symbol; its row leaves the next version, its quote the next tick.
+    pub fn untrack(&mut self, symbol: &Symbol, at: UtcMicros, out: &mut Outputs) {
+        let Some(i) = self.index.get(symbol).copied() else {
+            return;
+        };
+        self.tracked.remove(i);
+        self.index = self.tracked.iter().enumerate().map(|(i, t)| (t.symbol.clone(), i)).collect();
+        self.sealer.drop_symbol(symbol);
+        let mut row = self.status(StatusKind::Disconnect, STREAM_UNIVERSE);
+        row.symbol = Some(symbol.clone());
+        self.number(at, RawBody::Status(row), out);
+    }
+
+    /// Seals every tick that ended at or before `now`; a cut follows where one is due. Must be called
+    /// before a message that arrived at `now` is taken.
+    ///
+    /// # Errors
+    /// [`CoreError`] is a broken invariant.
+    pub fn advance(
+        &mut self,
+        now: UtcMicros,
+        books: &impl Books,
+        out: &mut Outputs,
+    ) -> Result<(), CoreError> {
+        while self.next_tick.end() <= now {
+            self.end_tick(books, out)?;
+        }
+        Ok(())
+    }
+
+    fn end_tick(&mut self, books: &impl Books, out: &mut Outputs) -> Result<(), CoreError> {
+        let (tick, end) = (self.next_tick, self.next_tick.end());
+        self.flush_tickers(out);
+        self.sample_books(end, books, out);
+        self.watch_connections(end, out);
+        self.seal(tick, end, out)?;
+        self.next_tick = tick.next();
+        if end.millis() % self.config.refresh_interval_ms == 0 {
+            self.cut(end, out)?;
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, tick: TickId, end: UtcMicros, out: &mut Outputs) -> Result<(), CoreError> {
+        let (flags, block) = self.sealer.seal(tick);
+        let header = FrameHeader {
+            flags,
+            tick_id: tick,
+            frame_seq: 0,
+            run_id: self.recording.run_id,
+            fencing_token: self.recording.fencing_token,
+            n_events: 0,
+            gap_ticks: 0,
+            previous: [0; 32],
+            sealed_at: end,
+        };
+        let seal_error = |source| CoreError::Seal { tick, source };
+        let frame = encode_frame(&header, &[]).map_err(seal_error)?;
+        let quotes = encode_quotes(&block).map_err(seal_error)?;
+        out.sealed.push(SealedTick {
+            tick_id: tick,
+            run_id: self.recording.run_id,
+            fencing_token: self.recording.fencing_token,
+            epoch_id: self.epoch_open,
+            n_quotes: block.entries.len(),
+            frame,
+            quotes,
+        });
+        Ok(())
+    }
+
+    fn cut(&mut self, as_of: UtcMicros, out: &mut Outputs) -> Result<(), CoreError> {
+        self.generations += 1;
+        let number = fenced_number(self.recording.fencing_token, self.generations)?;
+        let lineage = self.recording.lineage_id;
+        let cut = self.aggregator.cut(GenerationId(number), as_of, lineage);
+        out.cuts.push(cut);
+        Ok(())
+    }
+
+    /// The epoch whose window is open; frames carry it from the next tick on.
+    pub const fn set_open_epoch(&mut self, epoch_id: Option<EpochId>) {
+        self.epoch_open = epoch_id;
+    }
+
+    /// Continues under another lineage.
+    pub const fn set_lineage(&mut self, lineage_id: LineageId) {
+        self.recording.lineage_id = lineage_id;
+    }
+
+    /// Names under which the core records.
+    #[must_use]
+    pub const fn recording(&self) -> Recording {
+        self.recording
+    }
+
+    /// The fold, for checkpoints and judgements.
+    #[must_use]
+    pub const fn aggregator(&self) -> &Aggregator {
+        &self.aggregator
+    }
+
+    /// The next tick to be sealed.
+    #[must_use]
+    pub const fn next_tick(&self) -> TickId {
+        self.next_tick
+    }
+
+    /// Newest number given.
+    #[must_use]
+    pub const fn last_seq(&self) -> Seq {
+        Seq(self.seq)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! What the core hands out. The shell empties it after every call and carries the effects out.
+
+use super::connections::Withdrawal;
+use crate::aggregator::StateCut;
+use crate::sealer::RunSymbol;
+use penstock_types::raw::RawRow;
+use penstock_types::{EpochId, FencingToken, RunId, Symbol, TickId, UtcMicros};
+
+/// A sealed tick as it enters the frame spool; number and previous hash follow at delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedTick {
+    /// Tick.
+    pub tick_id: TickId,
+    /// Run that sealed it.
+    pub run_id: RunId,
+    /// Fence that it was sealed under.
+    pub fencing_token: FencingToken,
+    /// Epoch whose window was open.
+    pub epoch_id: Option<EpochId>,
+    /// Entries of the quote block.
+    pub n_quotes: usize,
+    /// Header and events.
+    pub frame: Vec<u8>,
+    /// Quote block.
+    pub quotes: Vec<u8>,
+}
+
+/// Something that happened inside and that a marker tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// Quotes were withdrawn; of one symbol, or of a connection.
+    QuoteWithdrawn {
+        /// Symbol, or none when it is the whole connection.
+        symbol: Option<Symbol>,
+        /// Connection.
+        conn_id: i16,
+        /// Why.
+        reason: Withdrawal,
+    },
+    /// The connection's quotes stand again.
+    QuotesReturned {
+        /// Connection.
+        conn_id: i16,
+    },
+    /// Trade numbers are missing.
+    TradesMissing {
+        /// Symbol.
+        symbol: Symbol,
+        /// First missing number.
+        first_id: i64,
+        /// Last missing number.
+        last_id: i64,
+    },
+    /// A message was refused; the reason is fixed text.
+    Refused {
+        /// Symbol.
+        symbol: Symbol,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Ticker and trades of the whole domain were away for longer than the limit.
+    StreamGap {
+        /// Last message before.
+        from: UtcMicros,
+        /// First message after.
+        to: UtcMicros,
+    },
+}
+
+/// Effects of a call, in order of their making within each list.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// Numbered rows.
+    pub rows: Vec<RawRow>,
+    /// Symbol numbers to be published before the frame that uses them.
+    pub run_symbols: Vec<RunSymbol>,
+    /// Sealed ticks.
+    pub sealed: Vec<SealedTick>,
+    /// Versions of the state.
+    pub cuts: Vec<StateCut>,
+    /// What markers tell.
+    pub notes: Vec<Note>,
+}
+
+impl Outputs {
+    /// Nothing is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.run_symbols.is_empty()
+            && self.sealed.is_empty()
+            && self.cuts.is_empty()
+            && self.notes.is_empty()
+    }
+
+    /// Empties it and keeps the memory.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.run_symbols.clear();
+        self.sealed.clear();
+        self.cuts.clear();
+        self.notes.clear();
+    }
+}

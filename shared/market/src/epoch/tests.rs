@@ -1,0 +1,1 @@
+//! Each criterion flipped alone.

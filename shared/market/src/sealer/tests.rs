@@ -1,0 +1,1 @@
+//! Quotes from rows: FULL blocks, withdrawal by every cause, return.

@@ -1,0 +1,1 @@
+//! Exclusions, ranks, hysteresis, pins.
