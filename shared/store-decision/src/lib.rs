@@ -1,1 +1,3 @@
-//! store-decision: see the package description.
+//! Every query on the decision cluster, checked when it is built.
+
+pub mod evidence;

@@ -1,1 +1,3 @@
-//! store-ingest: see the package description.
+//! Every query on the ingest cluster, checked when it is built.
+
+pub mod evidence;

@@ -1,0 +1,91 @@
+//! What a checker needs of the ingest cluster: generations, holes, trade numbers.
+//!
+//! Read-only, as `observer_ro`. Nothing here is used by a service.
+
+use sqlx::PgPool;
+
+/// A generation row.
+#[derive(Debug, Clone)]
+pub struct GenerationEvidence {
+    /// Id.
+    pub generation_id: i64,
+    /// Run.
+    pub run_id: i64,
+    /// Where its publication stands.
+    pub sync_status: String,
+    /// Its inputs are all recorded.
+    pub raw_complete: bool,
+}
+
+/// Every generation, in order.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn generations(pool: &PgPool) -> Result<Vec<GenerationEvidence>, sqlx::Error> {
+    sqlx::query_as!(
+        GenerationEvidence,
+        "select generation_id, run_id, sync_status, raw_complete from state_generations
+        order by generation_id"
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// A run with what is missing of it.
+#[derive(Debug, Clone)]
+pub struct RunEvidence {
+    /// Run.
+    pub run_id: i64,
+    /// Numbered rows.
+    pub rows: i64,
+    /// Ranges of numbers without a row and without an explanation.
+    pub unexplained_holes: i64,
+    /// Steps of more than one between neighbouring trade numbers of a symbol, outside its gap rows.
+    pub unexplained_trades: i64,
+    /// The run's first rows open a gap that reaches back to the run before, or there is none before.
+    pub joined: bool,
+}
+
+/// Every run, in order.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn runs(pool: &PgPool) -> Result<Vec<RunEvidence>, sqlx::Error> {
+    sqlx::query_as!(
+        RunEvidence,
+        r#"with steps as (
+            select run_id, symbol, ts_local,
+                lag(ts_local) over w as ts_before, trade_id - lag(trade_id) over w as step
+            from trade_samples where conn_id <> 0
+            window w as (partition by run_id, symbol order by seq)
+        ), unexplained as (
+            select s.run_id, count(*) as missing from steps s
+            where s.step > 1 and not exists (
+                select from ingest_stream_events e
+                where e.run_id = s.run_id and e.kind = 'gap'
+                    and (e.symbol is null or e.symbol = s.symbol)
+                    and e.gap_from <= s.ts_local and coalesce(e.gap_to, e.ts, s.ts_local) >= s.ts_before)
+            group by s.run_id
+        )
+        select r.run_id,
+            (select count(*) from raw_seq q where q.run_id = r.run_id) as "rows!",
+            (select count(*) from raw_seq_holes h where h.run_id = r.run_id and not h.explained)
+                as "unexplained_holes!",
+            coalesce((select missing from unexplained u where u.run_id = r.run_id), 0)
+                as "unexplained_trades!",
+            (not exists (select from observation_runs b where b.run_id < r.run_id)
+                or exists (select from ingest_stream_events e where e.run_id = r.run_id
+                    and e.kind = 'gap' and e.gap_from < r.started_at)) as "joined!"
+        from observation_runs r order by r.run_id"#
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Rows of all raw tables.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn raw_rows(pool: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select count(*) as "rows!" from raw_seq"#).fetch_one(pool).await
+}
