@@ -15,6 +15,8 @@ pub mod raw_rows;
 pub mod role;
 pub mod spool;
 pub mod state_copy;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tuple;
 
 pub use error::StoreError;

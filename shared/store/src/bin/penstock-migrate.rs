@@ -1,8 +1,10 @@
-//! Migrates one cluster: `penstock-migrate ingest|decision URL`. Used by `scripts/prepare-sql` on
-//! scratch clusters; the services migrate by themselves at their start.
+//! Prepares one scratch cluster: `penstock-migrate ingest|decision SUPERUSER_URL` makes roles and
+//! schema where they are missing, then migrates. Used by `scripts/prepare-sql`; the services migrate
+//! by themselves at their start.
 
 use std::process::ExitCode;
 
+use penstock_clusters::{ClusterKind, roles};
 use penstock_store::pools::{PoolSettings, connect_single};
 use penstock_store::{ClusterRole, migrate};
 
@@ -25,7 +27,7 @@ async fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: penstock-migrate ingest|decision URL");
+    eprintln!("usage: penstock-migrate ingest|decision SUPERUSER_URL");
     ExitCode::from(2)
 }
 
@@ -33,6 +35,11 @@ async fn run(role: ClusterRole, url: &str) -> Result<(), String> {
     let mut conn = connect_single(url, role, &PoolSettings::service("penstock-migrate", 1))
         .await
         .map_err(|e| e.to_string())?;
+    let kind = match role {
+        ClusterRole::Ingest => ClusterKind::Ingest,
+        ClusterRole::Decision => ClusterKind::Decision,
+    };
+    roles::install(&mut conn, kind).await.map_err(|e| e.to_string())?;
     let reports = migrate::migrate(&mut conn, role).await.map_err(|e| e.to_string())?;
     for report in reports {
         println!(
