@@ -1,3 +1,26 @@
-//! Every query on the decision cluster, checked when it is built.
+//! Every query on the decision cluster, checked at build time against committed metadata.
+//!
+//! Inputs: pools or connections, plain values. Outputs: rows and typed errors. It decides nothing and
+//! reads no clock of its host; statements that need "now" use the cluster's.
 
+pub mod control;
+pub mod epochs;
+mod error;
 pub mod evidence;
+pub mod frames;
+pub mod heartbeat;
+pub mod instruments;
+pub mod publication;
+#[path = "../../store/both/epochs.rs"]
+mod twin_epochs;
+#[path = "../../store/both/runs.rs"]
+mod twin_runs;
+
+pub use error::TwinError;
+pub use twin_epochs::{insert_epoch, insert_snapshot, upsert_instruments};
+pub use twin_runs::{end_lineage, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run};
+
+use penstock_store::ClusterRole;
+
+/// The cluster of this crate.
+pub(crate) const CLUSTER: ClusterRole = ClusterRole::Decision;

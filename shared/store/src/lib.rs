@@ -18,6 +18,7 @@ pub mod state_copy;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tuple;
+pub mod twins;
 
 pub use error::StoreError;
 pub use guard::CopyGuard;
