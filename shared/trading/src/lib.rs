@@ -9,6 +9,7 @@ pub mod decide;
 pub mod exit;
 pub mod gates;
 pub mod ledger;
+pub mod mode;
 pub mod order;
 pub mod protection;
 pub mod rank;

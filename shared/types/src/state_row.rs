@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use vocab::{Regime, RegimeSub};
 
+pub use read::{ColumnError, ColumnReader, FromColumn};
+
 /// Type of a column, as PostgreSQL names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
@@ -113,6 +115,14 @@ macro_rules! state_columns {
                         f(column, $value);
                     }
                 )+
+            }
+
+            /// Reads a row whose columns stand in the order of [`COLUMNS`].
+            ///
+            /// # Errors
+            /// The source's, or a [`ColumnError`] for a column that does not hold what it must.
+            pub fn read<R: ColumnReader>(reader: &mut R) -> Result<Self, R::Error> {
+                Ok(Self { $($field: FromColumn::read(reader)?,)+ })
             }
         }
     };
@@ -358,5 +368,6 @@ pub fn first_difference(a: &StateRow, b: &StateRow) -> Option<&'static str> {
     found
 }
 
+mod read;
 #[cfg(test)]
 mod tests;
