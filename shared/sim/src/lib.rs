@@ -8,4 +8,6 @@ pub mod exchange;
 pub mod generator;
 pub mod instruments;
 pub mod ledger;
+pub mod private;
+pub mod rest_private;
 pub mod server;

@@ -13,6 +13,7 @@ mod order;
 mod place;
 mod request;
 mod state;
+mod transfer;
 
 pub use self::amend::{AmendOrder, Amended};
 pub use self::error::VenueError;
@@ -23,5 +24,6 @@ pub use self::order::{
     OrderEvent, OrderKind, OrderStatus, SelfTrade, TimeInForce, step,
 };
 pub use self::place::Added;
+pub(crate) use self::place::same_id as same_client_id;
 pub use self::request::{AddOrder, OrderRef};
 pub use self::state::Account;

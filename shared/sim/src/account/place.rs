@@ -392,7 +392,7 @@ fn client_id_valid(id: &str) -> bool {
 }
 
 /// The same id in either of its two UUID forms.
-pub(super) fn same_id(left: &str, right: &str) -> bool {
+pub(crate) fn same_id(left: &str, right: &str) -> bool {
     let plain = |id: &str| match id.len() {
         36 => id.replace('-', "").to_ascii_lowercase(),
         32 => id.to_ascii_lowercase(),

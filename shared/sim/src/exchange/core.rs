@@ -13,7 +13,7 @@ use super::event::{
 use super::instrument::{Instrument, PairStatus, Price, Qty, Side, SymbolNo};
 use super::matching::Taker;
 use crate::account::Account;
-use crate::ledger::Timeline;
+use crate::ledger::{Timeline, TopEntry};
 use rust_decimal::Decimal;
 use std::collections::HashMap;
 
@@ -103,6 +103,7 @@ pub struct Exchange {
     pub(crate) now_us: i64,
     public: Vec<PublicEvent>,
     pub(crate) private: Vec<PrivateEvent>,
+    private_count: u64,
 }
 
 impl Exchange {
@@ -143,6 +144,7 @@ impl Exchange {
             now_us: config.start_us,
             public: Vec::new(),
             private: Vec::new(),
+            private_count: 0,
         })
     }
 
@@ -195,6 +197,12 @@ impl Exchange {
         self.seq
     }
 
+    /// Number of the newest private event: a snapshot taken now contains everything up to it.
+    #[must_use]
+    pub fn private_count(&self) -> u64 {
+        self.private_count + self.private.len() as u64
+    }
+
     /// The best `levels` levels of a side, best first.
     #[must_use]
     pub fn depth(&self, symbol: SymbolNo, side: Side, levels: usize) -> Vec<(Price, Qty)> {
@@ -203,6 +211,7 @@ impl Exchange {
 
     /// Takes all events since the last call, in order: public, then private.
     pub fn take_events(&mut self) -> (Vec<PublicEvent>, Vec<PrivateEvent>) {
+        self.private_count = self.private_count();
         (std::mem::take(&mut self.public), std::mem::take(&mut self.private))
     }
 
@@ -350,6 +359,9 @@ impl Exchange {
             let top = market.top();
             let top_changed = top != market.top;
             market.top = top;
+            if top_changed {
+                self.timeline.record_top(TopEntry { ts_us: self.now_us, symbol, top });
+            }
             self.seq += 1;
             self.public.push(PublicEvent::Market(MarketUpdate {
                 seq: self.seq,

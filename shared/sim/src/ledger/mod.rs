@@ -6,4 +6,4 @@ mod requests;
 mod timeline;
 
 pub use self::requests::{RequestEntry, RequestLog};
-pub use self::timeline::{ExposureSample, Timeline, TimelineEntry};
+pub use self::timeline::{ExposureSample, Timeline, TimelineEntry, TopEntry};

@@ -5,9 +5,9 @@
 //! comes later is counted as truncated and not kept, so that the beginning stays whole.
 
 use crate::account::{ExecReport, ExecType, OrderKind, OrderStatus};
-use crate::exchange::{Exchange, Price, Qty, Side, SymbolNo};
+use crate::exchange::{Exchange, Price, Qty, Side, SymbolNo, Top};
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Entries kept per list: a week of the demo's trading.
 const ENTRIES_LIMIT: usize = 1_000_000;
@@ -56,9 +56,25 @@ pub struct ExposureSample {
     pub stops_cancelled: u64,
 }
 
+/// Best prices and sizes of a symbol from a time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopEntry {
+    /// Engine time, µs: the `timestamp` of the book frame that carried the change.
+    pub ts_us: i64,
+    /// The symbol.
+    pub symbol: SymbolNo,
+    /// Both best levels.
+    pub top: Top,
+}
+
+/// Tops kept: the newest; 32 symbols with 4 changes a second for two hours.
+const TOPS_LIMIT: usize = 1_000_000;
+
 /// The timeline of the account.
 #[derive(Debug, Default)]
 pub struct Timeline {
+    tops: VecDeque<TopEntry>,
+    tops_truncated: u64,
     entries: Vec<TimelineEntry>,
     samples: Vec<ExposureSample>,
     newest: BTreeMap<SymbolNo, ExposureSample>,
@@ -90,6 +106,26 @@ impl Timeline {
             trade: report.trade.as_ref().map(|trade| trade.txid.clone()),
             reason: order.reason.clone(),
         });
+    }
+
+    /// Adds a top of book; the oldest goes when the list is full.
+    pub(crate) fn record_top(&mut self, entry: TopEntry) {
+        if self.tops.len() >= TOPS_LIMIT {
+            self.tops.pop_front();
+            self.tops_truncated += 1;
+        }
+        self.tops.push_back(entry);
+    }
+
+    /// All tops of book, oldest first.
+    pub fn tops(&self) -> impl Iterator<Item = &TopEntry> {
+        self.tops.iter()
+    }
+
+    /// Tops that were not kept.
+    #[must_use]
+    pub fn tops_truncated(&self) -> u64 {
+        self.tops_truncated
     }
 
     /// All events, oldest first.

@@ -8,9 +8,12 @@
 //! with slow readers. It does not format frames.
 
 use super::stats::Stats;
+use crate::account::{RestCounter, VenueError};
 use crate::admin::Faults;
 use crate::exchange::{Exchange, PrivateEvent, PublicEvent};
 use crate::ledger::RequestLog;
+use crate::private::Tokens;
+use crate::rest_private::Credentials;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast;
@@ -20,8 +23,20 @@ pub const EVENTS_QUEUE_LEN_LIMIT: usize = 16_384;
 
 /// Public events of one operation.
 pub type PublicBatch = Arc<[PublicEvent]>;
-/// Private events of one operation.
-pub type PrivateBatch = Arc<[PrivateEvent]>;
+/// Private events of one operation, with the number of the first: numbers grow by one over all
+/// batches, so that a snapshot can say which events it contains.
+#[derive(Clone, Debug)]
+pub struct PrivateBatch {
+    first: u64,
+    events: Arc<[PrivateEvent]>,
+}
+
+impl PrivateBatch {
+    /// Events with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (u64, &PrivateEvent)> {
+        (self.first..).zip(self.events.iter())
+    }
+}
 
 /// The venue.
 #[derive(Debug)]
@@ -37,12 +52,17 @@ pub struct Venue {
     pub stats: Stats,
     /// Private requests with the time of their first byte.
     pub requests: RequestLog,
+    /// Key and secret of the account.
+    pub credentials: Credentials,
+    /// Tokens of the private socket.
+    pub(crate) tokens: Tokens,
+    rest_counter: Mutex<RestCounter>,
 }
 
 impl Venue {
     /// A venue around an exchange.
     #[must_use]
-    pub fn new(exchange: Exchange) -> Arc<Venue> {
+    pub fn new(exchange: Exchange, credentials: Credentials) -> Arc<Venue> {
         let (public, _) = broadcast::channel(EVENTS_QUEUE_LEN_LIMIT);
         let (private, _) = broadcast::channel(EVENTS_QUEUE_LEN_LIMIT);
         Arc::new(Venue {
@@ -54,6 +74,9 @@ impl Venue {
             faults: Faults::default(),
             stats: Stats::default(),
             requests: RequestLog::default(),
+            credentials,
+            tokens: Tokens::default(),
+            rest_counter: Mutex::default(),
         })
     }
 
@@ -79,9 +102,19 @@ impl Venue {
             let _receivers = self.public.send(public.into());
         }
         if !private.is_empty() {
-            let _receivers = self.private.send(private.into());
+            let first = exchange.private_count() + 1 - private.len() as u64;
+            let _receivers = self.private.send(PrivateBatch { first, events: private.into() });
         }
         result
+    }
+
+    /// Charges a private REST call.
+    ///
+    /// # Errors
+    /// The counter is above its ceiling.
+    pub(crate) fn charge(&self, points: i64) -> Result<(), VenueError> {
+        let mut counter = self.rest_counter.lock().unwrap_or_else(PoisonError::into_inner);
+        counter.charge(points, self.now_us())
     }
 
     /// Public events from now on. Taken inside `with` together with a snapshot, or before it:

@@ -1,0 +1,140 @@
+//! The admin interface: `GET /ledger`, `/stats`, `/exposure`, `/tops`, `POST /faults`,
+//! `/transfer`.
+//!
+//! Inputs: HTTP on loopback without authentication; whoever reaches it owns the venue. Outputs:
+//! JSON. Invariants: reading changes nothing; a request that is not understood is answered 400
+//! with the reason and does nothing. It is not part of the venue that clients see.
+
+use super::FaultRequest;
+use super::view;
+use crate::account::VenueError;
+use crate::exchange::{PairStatus, SystemStatus};
+use crate::server::Venue;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// The routes of the admin interface.
+pub(crate) fn router(venue: Arc<Venue>) -> Router {
+    Router::new()
+        .route("/ledger", get(ledger))
+        .route("/stats", get(stats))
+        .route("/exposure", get(exposure))
+        .route("/tops", get(tops))
+        .route("/faults", post(faults))
+        .route("/transfer", post(transfer))
+        .with_state(venue)
+}
+
+async fn ledger(State(venue): State<Arc<Venue>>) -> Response {
+    json(view::ledger(&venue))
+}
+
+async fn stats(State(venue): State<Arc<Venue>>) -> Response {
+    json(venue.stats.json().to_string())
+}
+
+async fn exposure(State(venue): State<Arc<Venue>>) -> Response {
+    json(view::exposure(&venue))
+}
+
+#[derive(Deserialize)]
+struct TopsQuery {
+    symbol: String,
+}
+
+async fn tops(State(venue): State<Arc<Venue>>, Query(query): Query<TopsQuery>) -> Response {
+    match view::tops(&venue, &query.symbol) {
+        Some(text) => json(text),
+        None => refused(&format!("symbol {} is not listed", query.symbol)),
+    }
+}
+
+async fn faults(State(venue): State<Arc<Venue>>, body: Bytes) -> Response {
+    let request: FaultRequest = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => return refused(&error.to_string()),
+    };
+    match commit(&venue, &request) {
+        Ok(()) => json(r#"{"ok":true}"#.to_owned()),
+        Err(reason) => refused(&reason),
+    }
+}
+
+/// Status changes are events of the exchange; all other faults wait in the list.
+fn commit(venue: &Venue, request: &FaultRequest) -> Result<(), String> {
+    match request {
+        FaultRequest::SystemStatus { status } => {
+            let parsed =
+                SystemStatus::parse(status).ok_or(format!("status {status} is unknown"))?;
+            venue.with(|exchange, now_us| exchange.set_status(parsed, now_us));
+            Ok(())
+        }
+        FaultRequest::PairStatus { symbol, status } => {
+            let parsed = PairStatus::parse(status).ok_or(format!("status {status} is unknown"))?;
+            venue.with(|exchange, now_us| {
+                let no = exchange.symbol_no(symbol).ok_or(format!("{symbol} is not listed"))?;
+                exchange.set_pair_status(no, parsed, now_us);
+                Ok(())
+            })
+        }
+        FaultRequest::BadChecksum { symbol }
+            if venue.with(|exchange, _| exchange.symbol_no(symbol)).is_none() =>
+        {
+            Err(format!("{symbol} is not listed"))
+        }
+        FaultRequest::BadChecksum { .. }
+        | FaultRequest::Cut { .. }
+        | FaultRequest::Silence { .. }
+        | FaultRequest::Executions { .. }
+        | FaultRequest::LostAck { .. }
+        | FaultRequest::Error { .. }
+        | FaultRequest::Http { .. }
+        | FaultRequest::VenueDelay { .. }
+        | FaultRequest::Clear => {
+            venue.faults.add(request, venue.now_us());
+            Ok(())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Transfer {
+    asset: String,
+    /// Signed: positive is a deposit.
+    amount: String,
+}
+
+async fn transfer(State(venue): State<Arc<Venue>>, body: Bytes) -> Response {
+    let request: Transfer = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => return refused(&error.to_string()),
+    };
+    let Ok(amount) = Decimal::from_str_exact(&request.amount) else {
+        return refused(&format!("amount {} is not a decimal", request.amount));
+    };
+    let moved = venue.with(|exchange, now_us| exchange.transfer(&request.asset, amount, now_us));
+    match moved {
+        Ok(entry) => json(view::entry(&entry)),
+        Err(VenueError::InsufficientFunds) => {
+            refused(&format!("{amount} {} is more than is available", request.asset))
+        }
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
+fn json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+fn refused(reason: &str) -> Response {
+    let body = serde_json::json!({ "error": reason }).to_string();
+    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
