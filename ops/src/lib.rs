@@ -2,5 +2,6 @@
 //! process.
 
 pub mod check_recording;
+pub mod demo;
 pub mod invariants;
 pub mod validate;

@@ -1,0 +1,6 @@
+//! `penstock demo`: clusters, a simulated venue and both services, watched and judged.
+
+pub mod evidence;
+pub mod ledger;
+pub mod tops;
+pub mod venue;
