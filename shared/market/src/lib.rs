@@ -10,6 +10,8 @@ pub mod checkpoint;
 pub mod config;
 pub mod core;
 pub mod epoch;
+#[cfg(test)]
+mod fixtures;
 pub mod regime;
 pub mod replay;
 pub mod sample;

@@ -1,1 +1,283 @@
-//! Order of the core.
+//! Order of the core: ticks sealed once, samples, conflation, duplicates, silence, delay, stall.
+
+use super::*;
+use crate::aggregator::Aggregator;
+use crate::fixtures::{T0, at_ms, dec, lineage, symbol};
+use crate::sample::{BookSample, sample_book};
+use penstock_types::frame::{decode_frame, decode_quotes};
+use penstock_types::vocab::{RawStream, Side};
+use std::cell::Cell;
+
+const A: &str = "AAA/USD";
+const SCALES: Scales = Scales { price: 1, qty: 1 };
+
+/// A book whose best can be moved.
+struct OneBook(Cell<[i64; 4]>);
+
+impl Books for OneBook {
+    fn sample(&self, _: &Symbol) -> Option<BookSample> {
+        let [bid, bid_qty, ask, ask_qty] = self.0.get();
+        sample_book([(bid, bid_qty)].into_iter(), [(ask, ask_qty)].into_iter(), SCALES, None, 10)
+    }
+}
+
+struct Rig {
+    core: MarketCore,
+    books: OneBook,
+    out: Outputs,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let config = CoreConfig { l2_sample_interval_ms: 1_000, ..CoreConfig::default() };
+        let recording =
+            Recording { run_id: RunId(5), lineage_id: lineage(1), fencing_token: FencingToken(2) };
+        let fold = Aggregator::new(RunId(5), config.fold.clone());
+        let core = MarketCore::new(config, recording, fold, UtcMicros(T0).tick());
+        let mut rig = Self {
+            core,
+            books: OneBook(Cell::new([1_000, 10, 1_002, 10])),
+            out: Outputs::default(),
+        };
+        rig.core.track(&symbol(A), SCALES, true, at_ms(0), &mut rig.out).unwrap();
+        rig.core.conn_opened(1, "market", at_ms(0), &mut rig.out);
+        rig.core.conn_opened(2, "book", at_ms(0), &mut rig.out);
+        rig
+    }
+
+    fn to(&mut self, ms: i64) {
+        self.core.advance(at_ms(ms), &self.books, &mut self.out).unwrap();
+    }
+
+    fn book(&mut self, ms: i64, best: [i64; 4], sent_ms: Option<i64>) {
+        self.to(ms);
+        self.books.0.set(best);
+        self.core.heard(2, at_ms(ms), &mut self.out);
+        let update = BookUpdate {
+            symbol: symbol(A),
+            conn_id: 2,
+            is_snapshot: sent_ms.is_none(),
+            ts_exchange: sent_ms.map(at_ms),
+            best,
+        };
+        self.core.book_updated(at_ms(ms), &update, &mut self.out);
+    }
+
+    fn trade(&mut self, ms: i64, trade_id: i64) {
+        self.to(ms);
+        self.core.heard(1, at_ms(ms), &mut self.out);
+        let trade = TradeIn {
+            symbol: symbol(A),
+            conn_id: 1,
+            trade_id,
+            side: Side::Buy,
+            ord_type: 'm',
+            price: dec("100"),
+            qty: dec("1"),
+            ts_exchange: at_ms(ms),
+        };
+        self.core.trade(at_ms(ms), trade, &mut self.out);
+    }
+
+    fn count(&self, stream: RawStream) -> usize {
+        self.out.rows.iter().filter(|r| r.stream() == stream).count()
+    }
+
+    fn kinds(&self) -> Vec<StatusKind> {
+        let status = self.out.rows.iter().filter_map(|r| match &r.body {
+            RawBody::Status(row) => Some(row.kind),
+            RawBody::Ticker(_) | RawBody::Trade(_) | RawBody::L2(_) => None,
+        });
+        status.collect()
+    }
+
+    fn bids(&self) -> Vec<Vec<i64>> {
+        let bids = |s: &SealedTick| {
+            decode_quotes(&s.quotes).unwrap().entries.iter().map(|e| e.bid).collect()
+        };
+        self.out.sealed.iter().map(bids).collect()
+    }
+}
+
+#[test]
+fn every_tick_is_sealed_once_in_order_and_numbers_have_no_hole() {
+    let mut rig = Rig::new();
+    rig.book(100, [1_000, 10, 1_002, 10], None);
+    for ms in [260, 1_000, 1_001, 3_333] {
+        rig.trade(ms, ms);
+    }
+    let ticks: Vec<i64> =
+        rig.out.sealed.iter().map(|s| s.tick_id.0 - UtcMicros(T0).tick().0).collect();
+    assert_eq!(ticks, (0..13).collect::<Vec<_>>());
+    let seqs: Vec<i64> = rig.out.rows.iter().map(|r| r.seq.0).collect();
+    assert_eq!(seqs, (1..=i64::try_from(seqs.len()).unwrap()).collect::<Vec<_>>());
+    let as_of: Vec<i64> = rig.out.cuts.iter().map(|c| (c.as_of.0 - T0) / 1_000).collect();
+    assert_eq!(as_of, [1_000, 2_000, 3_000]);
+    assert_eq!(rig.out.cuts[2].generation_id, GenerationId(2_000_000_003));
+    let (header, events) = decode_frame(&rig.out.sealed[0].frame).unwrap();
+    assert_eq!((header.run_id, header.fencing_token, events.len()), (RunId(5), FencingToken(2), 0));
+}
+
+#[test]
+fn a_book_is_sampled_when_its_best_changed_and_else_once_per_interval() {
+    let mut rig = Rig::new();
+    rig.book(10, [1_000, 10, 1_002, 10], None);
+    rig.to(250);
+    assert_eq!(rig.count(RawStream::L2), 1);
+    rig.book(300, [1_000, 10, 1_002, 10], Some(300));
+    rig.to(1_000);
+    assert_eq!(rig.count(RawStream::L2), 1, "a change below the best waits for the interval");
+    rig.to(1_250);
+    assert_eq!(rig.count(RawStream::L2), 2);
+    rig.book(1_300, [1_001, 10, 1_002, 10], Some(1_300));
+    rig.book(1_301, [1_000, 10, 1_002, 11], Some(1_301));
+    rig.to(1_500);
+    assert_eq!(rig.count(RawStream::L2), 3, "one sample per tick");
+    match &rig.out.rows.last().unwrap().body {
+        RawBody::L2(row) => assert_eq!((row.updates_since_prev, row.ask_qty), (2, dec("1.1"))),
+        RawBody::Ticker(_) | RawBody::Trade(_) | RawBody::Status(_) => panic!("not the sample"),
+    }
+}
+
+#[test]
+fn the_last_ticker_of_a_tick_is_recorded_at_its_end() {
+    let mut rig = Rig::new();
+    for (ms, bid) in [(10, "1"), (20, "1.00000000000049"), (240, "3.0000000000005")] {
+        let ticker = TickerIn {
+            symbol: symbol(A),
+            conn_id: 1,
+            is_snapshot: false,
+            ts_exchange: None,
+            bid: Some(dec(bid)),
+            ask: None,
+            last: None,
+            bid_qty: None,
+            ask_qty: None,
+            volume_24h: None,
+            vwap_24h: None,
+            change_pct_24h: None,
+        };
+        rig.core.ticker(at_ms(ms), ticker, &mut rig.out);
+    }
+    assert_eq!(rig.count(RawStream::Ticker), 0);
+    rig.to(250);
+    assert_eq!(rig.count(RawStream::Ticker), 1);
+    match &rig.out.rows.last().unwrap().body {
+        RawBody::Ticker(row) => {
+            assert_eq!(row.bid, Some(dec("3")), "rounded half-even to 12 digits")
+        }
+        RawBody::L2(_) | RawBody::Trade(_) | RawBody::Status(_) => panic!("not the ticker"),
+    }
+    assert_eq!(rig.out.rows.last().unwrap().ts_local, at_ms(240));
+}
+
+#[test]
+fn a_repeated_trade_is_dropped_and_a_jump_is_a_gap_with_its_count() {
+    let mut rig = Rig::new();
+    for (ms, id) in [(10, 100), (20, 101), (30, 101), (40, 100), (50, 105)] {
+        rig.trade(ms, id);
+    }
+    assert_eq!(rig.count(RawStream::Trade), 3);
+    let recovered = rig.out.rows.iter().find_map(|r| match &r.body {
+        RawBody::Status(row) if row.kind == StatusKind::Recovered => Some(row.detail.clone()),
+        _ => None,
+    });
+    assert_eq!(recovered.as_deref(), Some("{\"backfilled\":0,\"missing\":3}"));
+    assert!(!rig.core.aggregator().gaps().is_open());
+}
+
+#[test]
+fn silence_withdraws_the_quotes_of_a_connection_and_a_frame_brings_them_back() {
+    let mut rig = Rig::new();
+    rig.book(10, [1_000, 10, 1_002, 10], None);
+    rig.core.heard(1, at_ms(2_600), &mut rig.out);
+    rig.to(1_500);
+    assert!(!rig.kinds().contains(&StatusKind::Silent));
+    rig.to(1_750);
+    assert_eq!(rig.kinds().iter().filter(|k| **k == StatusKind::Silent).count(), 1);
+    assert_eq!(rig.bids().last().unwrap(), &[0]);
+    rig.to(2_000);
+    rig.core.heard(2, at_ms(2_000), &mut rig.out);
+    rig.to(2_250);
+    assert_eq!(rig.bids().last().unwrap(), &[1_000]);
+    assert!(rig.kinds().contains(&StatusKind::Heard));
+}
+
+/// A frozen network hands over old prices one after another: each frame is news, none is current.
+#[test]
+fn old_prices_that_are_heard_as_new_quote_nothing() {
+    let mut rig = Rig::new();
+    rig.book(10, [1_000, 10, 1_002, 10], None);
+    // A clock that is 40 s ahead of ours is the connection's own offset, not a delay.
+    rig.book(100, [1_000, 11, 1_002, 10], Some(40_050));
+    for step in 0..5 {
+        rig.book(4_000 + step, [1_100 + step, 10, 1_202, 10], Some(40_100 + step));
+    }
+    rig.to(4_250);
+    assert_eq!(rig.bids().last().unwrap(), &[] as &[i64], "withdrawn and stays withdrawn");
+    assert!(
+        rig.out
+            .notes
+            .iter()
+            .any(|n| matches!(n, Note::QuoteWithdrawn { reason: Withdrawal::Late, .. }))
+    );
+    rig.book(4_300, [1_200, 10, 1_202, 10], Some(44_240));
+    rig.to(4_500);
+    assert_eq!(rig.bids().last().unwrap(), &[1_200]);
+}
+
+#[test]
+fn a_stall_withdraws_everything_and_asks_for_every_book() {
+    let mut rig = Rig::new();
+    rig.book(10, [1_000, 10, 1_002, 10], None);
+    rig.to(250);
+    let books = rig.core.stalled(at_ms(260), &mut rig.out);
+    assert_eq!(books, [symbol(A)]);
+    rig.core.heard(2, at_ms(270), &mut rig.out);
+    rig.to(500);
+    assert_eq!(rig.bids().last().unwrap(), &[0], "heard, but the book is not back");
+    rig.book(510, [1_000, 10, 1_002, 10], None);
+    rig.to(750);
+    assert_eq!(rig.bids().last().unwrap(), &[1_000]);
+}
+
+#[test]
+fn a_lost_connection_opens_a_gap_that_the_whole_stream_closes() {
+    let mut rig = Rig::new();
+    rig.book(10, [1_000, 10, 1_002, 10], None);
+    rig.to(250);
+    rig.core.conn_lost(2, "cut", at_ms(300), &mut rig.out);
+    rig.to(500);
+    assert_eq!(rig.bids().last().unwrap(), &[0]);
+    assert!(rig.core.is_gap_open());
+    assert!(rig.core.aggregator().gaps().is_open());
+    rig.core.conn_opened(3, "book", at_ms(600), &mut rig.out);
+    rig.core.stream_whole("book", at_ms(700), &mut rig.out);
+    assert!(!rig.core.is_gap_open());
+    assert!(!rig.core.aggregator().gaps().is_open());
+    assert_eq!(rig.core.aggregator().gaps().longest_secs(at_ms(0), at_ms(1_000)), 0);
+}
+
+/// A successor whose clock is behind begins above the newest published tick and seals nothing twice.
+#[test]
+fn a_successor_with_its_clock_behind_seals_no_tick_twice() {
+    let mut rig = Rig::new();
+    let first = UtcMicros(T0).tick().0 + 8;
+    rig.core.next_tick = TickId(first);
+    rig.trade(100, 1);
+    rig.to(2_000);
+    assert!(rig.out.sealed.is_empty(), "earlier windows are recorded, not sealed");
+    assert_eq!(rig.count(RawStream::Trade), 1);
+    rig.to(2_250);
+    assert_eq!(rig.out.sealed[0].tick_id, TickId(first));
+}
+
+#[test]
+fn a_domain_without_ticker_and_trades_for_two_minutes_is_told_at_its_return() {
+    let mut rig = Rig::new();
+    rig.trade(0, 1);
+    rig.trade(120_000, 2);
+    rig.trade(240_001, 3);
+    let gaps = rig.out.notes.iter().filter(|n| matches!(n, Note::StreamGap { .. })).count();
+    assert_eq!(gaps, 1);
+}

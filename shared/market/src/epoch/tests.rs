@@ -1,1 +1,156 @@
-//! Each criterion flipped alone.
+//! Each criterion flipped alone, the scaling of thresholds, and what an empty set means.
+
+use super::*;
+use crate::aggregator::Aggregator;
+use crate::config::FoldConfig;
+use crate::fixtures::{Rows, at_ms, lineage, status, symbol};
+use penstock_types::raw::RawBody;
+use penstock_types::vocab::{Side, StatusKind};
+use penstock_types::{GenerationId, RunId};
+use rstest::rstest;
+
+const NAMES: [&str; 10] =
+    ["A/USD", "B/USD", "C/USD", "D/USD", "E/USD", "F/USD", "G/USD", "H/USD", "I/USD", "J/USD"];
+
+/// What a case takes away from a window in which everything is there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Flaw {
+    None,
+    Tickers(usize),
+    Trades(usize),
+    Samples(usize),
+    Books(usize),
+    Size(usize),
+    OpenGap,
+    LongGap,
+    ShortGap,
+    Durability,
+    PinnedBlind,
+    PinnedWhole,
+    HardBlocked(usize),
+    NoFreshTicker,
+}
+
+fn window(flaw: Flaw) -> (Aggregator, usize) {
+    let mut rows = Rows::default();
+    let size = if let Flaw::Size(n) = flaw { n } else { NAMES.len() };
+    let without = |n: usize, i: usize| i < n;
+    for (i, name) in NAMES.iter().take(size).enumerate() {
+        rows.universe(0, name, StatusKind::Connect);
+        let has_tickers =
+            !matches!(flaw, Flaw::Tickers(n) if without(n, i)) && flaw != Flaw::NoFreshTicker;
+        let has_trades = !matches!(flaw, Flaw::Trades(n) if without(n, i));
+        let samples = if matches!(flaw, Flaw::Samples(n) if without(n, i)) { 19 } else { 20 };
+        for k in 0..samples {
+            rows.book(k * 1_000 + 100, name, "100", "101");
+        }
+        for k in 0..if has_tickers { 10 } else { 9 } {
+            rows.ticker(
+                if flaw == Flaw::NoFreshTicker { 0 } else { 240_000 + k * 1_000 },
+                name,
+                "100",
+                "101",
+            );
+        }
+        if has_trades {
+            rows.trade(5_000, name, Side::Buy, "100", "1");
+        }
+        if matches!(flaw, Flaw::Books(n) if without(n, i)) {
+            let mut fail = status(StatusKind::ChecksumFail, "book");
+            fail.symbol = Some(symbol(name));
+            rows.push(299_000, RawBody::Status(fail));
+        }
+    }
+    let gap = |kind, from: i64, to: Option<i64>| {
+        let mut row = status(kind, "book");
+        (row.gap_from, row.gap_to) = (Some(at_ms(from)), to.map(at_ms));
+        RawBody::Status(row)
+    };
+    match flaw {
+        Flaw::OpenGap => rows.push(290_000, gap(StatusKind::Gap, 289_000, None)),
+        Flaw::LongGap | Flaw::ShortGap => {
+            let end = if flaw == Flaw::LongGap { 131_000 } else { 130_000 };
+            rows.push(20_000, gap(StatusKind::Gap, 10_000, None));
+            rows.push(end, gap(StatusKind::Recovered, 10_000, Some(end)));
+        }
+        _ => {}
+    }
+    let mut aggregator = Aggregator::new(RunId(1), FoldConfig::default());
+    rows.list.iter().for_each(|row| aggregator.apply(row));
+    (aggregator, size)
+}
+
+fn judged(flaw: Flaw) -> EpochJudgement {
+    let (mut aggregator, size) = window(flaw);
+    let cut = aggregator.cut(GenerationId(1), at_ms(300_000), lineage(1));
+    let execution: Vec<Symbol> = NAMES.iter().take(size).map(|n| symbol(n)).collect();
+    let (mut pinned, mut hard_blocked) = (BTreeSet::new(), BTreeSet::new());
+    match flaw {
+        Flaw::PinnedBlind => drop(pinned.insert(symbol("Z/USD"))),
+        Flaw::PinnedWhole => drop(pinned.insert(symbol("A/USD"))),
+        Flaw::HardBlocked(n) => hard_blocked.extend(NAMES.iter().take(n).map(|n| symbol(n))),
+        _ => {}
+    }
+    judge(&EpochInput {
+        cut: &cut,
+        execution: &execution,
+        pinned: &pinned,
+        hard_blocked: &hard_blocked,
+        window_start: at_ms(0),
+        gaps: aggregator.gaps(),
+        gap_secs: 120,
+        min_ticker_per_symbol: 10,
+        min_universe: 5,
+        is_durable: flaw != Flaw::Durability,
+    })
+}
+
+#[rstest]
+#[case::whole(Flaw::None, EpochStatus::Valid, &[])]
+#[case::tickers_at_the_limit(Flaw::Tickers(1), EpochStatus::Valid, &[])]
+#[case::tickers(Flaw::Tickers(2), EpochStatus::Degraded, &["ticker"])]
+#[case::trades_at_the_limit(Flaw::Trades(5), EpochStatus::Valid, &[])]
+#[case::trades(Flaw::Trades(6), EpochStatus::Degraded, &["trade"])]
+#[case::samples_at_the_limit(Flaw::Samples(1), EpochStatus::Valid, &[])]
+#[case::samples(Flaw::Samples(2), EpochStatus::Degraded, &["l2"])]
+#[case::books(Flaw::Books(2), EpochStatus::Degraded, &["l2"])]
+#[case::size_at_the_limit(Flaw::Size(5), EpochStatus::Valid, &[])]
+#[case::size(Flaw::Size(4), EpochStatus::Invalid, &["universe"])]
+#[case::open_gap(Flaw::OpenGap, EpochStatus::Degraded, &["continuity"])]
+#[case::long_gap(Flaw::LongGap, EpochStatus::Degraded, &["continuity"])]
+#[case::gap_at_the_limit(Flaw::ShortGap, EpochStatus::Valid, &[])]
+#[case::durability(Flaw::Durability, EpochStatus::Degraded, &["durability"])]
+#[case::pinned_blind(Flaw::PinnedBlind, EpochStatus::Invalid, &["pinned"])]
+#[case::pinned_whole(Flaw::PinnedWhole, EpochStatus::Valid, &[])]
+#[case::hard_blocked_leaves_five(Flaw::HardBlocked(5), EpochStatus::Valid, &[])]
+#[case::hard_blocked_leaves_four(Flaw::HardBlocked(6), EpochStatus::Degraded, &["universe"])]
+#[case::nothing_fresh(Flaw::NoFreshTicker, EpochStatus::Invalid, &["ticker"])]
+fn each_criterion_flipped_alone_gives_its_status(
+    #[case] flaw: Flaw,
+    #[case] status: EpochStatus,
+    #[case] reasons: &[&str],
+) {
+    let got = judged(flaw);
+    assert_eq!(
+        (got.status, got.reasons.iter().map(String::as_str).collect::<Vec<_>>()),
+        (status, reasons.to_vec())
+    );
+}
+
+#[test]
+fn pinned_and_blocked_symbols_are_counted_out_of_the_entry_set() {
+    let pinned = judged(Flaw::PinnedWhole);
+    assert_eq!((pinned.entry_set_count, pinned.pinned_excluded_count), (9, 1));
+    let blocked = judged(Flaw::HardBlocked(3));
+    assert_eq!((blocked.entry_set_count, blocked.hard_blocked_excluded_count), (7, 3));
+}
+
+#[test]
+fn thresholds_follow_the_window_and_are_never_zero() {
+    assert_eq!(scaled_threshold(10, 300), 10);
+    assert_eq!(scaled_threshold(10, 20), 1);
+    assert_eq!(scaled_threshold(20, 20), 2);
+    assert_eq!(scaled_threshold(20, 16), 2, "1.07 is rounded up");
+    assert_eq!(scaled_threshold(10, 0), 1);
+    assert_eq!(scaled_threshold(10, 900), 10);
+}

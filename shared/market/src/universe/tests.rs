@@ -1,1 +1,123 @@
 //! Exclusions, ranks, hysteresis, pins.
+
+use super::*;
+use crate::fixtures::symbol;
+
+fn rules(pool_limit: usize) -> UniverseRules {
+    let set = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect();
+    UniverseRules {
+        quotes: set(&["USD"]),
+        stablecoins: set(&["USDT"]),
+        fx: set(&["USD", "EUR"]),
+        deny: set(&["BAD/USD"]),
+        pool_limit,
+        l2_limit: None,
+        execution_limit: None,
+    }
+}
+
+fn pair(name: &str, status: Option<&str>) -> Pair {
+    let symbol = symbol(name);
+    let (base, quote) = (symbol.base().to_owned(), symbol.quote().to_owned());
+    Pair { symbol, base, quote, status: status.map(str::to_owned) }
+}
+
+fn figures(volumes: &[(&str, i64)]) -> BTreeMap<Symbol, Figures> {
+    let of = |v: i64| Figures {
+        volume_24h_quote: Some(Decimal::from(v)),
+        has_tickers: true,
+        ..Figures::default()
+    };
+    volumes.iter().map(|(name, v)| (symbol(name), of(*v))).collect()
+}
+
+fn build_simple(
+    limit: usize,
+    volumes: &[(&str, i64)],
+    pins: &[&str],
+    before: &Universe,
+) -> Universe {
+    let pairs: Vec<Pair> = volumes.iter().map(|(name, _)| pair(name, Some("online"))).collect();
+    let pinned = pins.iter().map(|p| symbol(p)).collect();
+    build(&rules(limit), &pairs, &figures(volumes), &pinned, &BTreeSet::new(), before)
+}
+
+fn names(symbols: &[Symbol]) -> Vec<&str> {
+    symbols.iter().map(Symbol::as_str).collect()
+}
+
+#[test]
+fn every_exclusion_has_its_reason() {
+    let pairs = [
+        pair("A/USD", Some("online")),
+        pair("B/USD", Some("limit_only")),
+        pair("C/EUR", Some("online")),
+        pair("D/USD", Some("maintenance")),
+        pair("E/USD", None),
+        pair("USDT/USD", Some("online")),
+        pair("BAD/USD", Some("online")),
+    ];
+    let figures = figures(&[("A/USD", 5), ("B/USD", 4)]);
+    let universe = build(
+        &rules(0),
+        &pairs,
+        &figures,
+        &BTreeSet::new(),
+        &BTreeSet::from([symbol("B/USD")]),
+        &Universe::default(),
+    );
+    assert_eq!(names(&universe.tracked), ["A/USD", "B/USD"]);
+    assert_eq!(names(&universe.execution), ["A/USD"]);
+    let reasons: Vec<_> = universe.excluded.iter().map(|(r, s)| (*r, names(s))).collect();
+    assert_eq!(
+        reasons,
+        [
+            ("denied", vec!["BAD/USD"]),
+            ("hard_blocked", vec!["B/USD"]),
+            ("money_pair", vec!["USDT/USD"]),
+            ("quote", vec!["C/EUR"]),
+            ("status", vec!["D/USD", "E/USD"]),
+        ]
+    );
+}
+
+#[test]
+fn the_pool_is_the_best_by_volume_at_the_first_build() {
+    let universe =
+        build_simple(2, &[("A/USD", 1), ("B/USD", 9), ("C/USD", 5)], &[], &Universe::default());
+    assert_eq!(names(&universe.tracked), ["B/USD", "C/USD"]);
+    assert_eq!(names(&universe.excluded["pool_limit"]), ["A/USD"]);
+}
+
+#[test]
+fn a_member_stays_two_epochs_and_then_gives_way_to_a_clearly_better_one() {
+    let mut universe = build_simple(1, &[("A/USD", 9), ("B/USD", 1)], &[], &Universe::default());
+    for epoch in 0..2 {
+        universe = build_simple(1, &[("A/USD", 1), ("B/USD", 9)], &[], &universe);
+        assert_eq!(names(&universe.tracked), ["A/USD"], "epoch {epoch}");
+    }
+    universe = build_simple(1, &[("A/USD", 1), ("B/USD", 9)], &[], &universe);
+    assert_eq!(names(&universe.tracked), ["B/USD"]);
+}
+
+#[test]
+fn a_pinned_symbol_is_in_every_layer_whatever_its_rank() {
+    let universe = build_simple(
+        1,
+        &[("A/USD", 9), ("B/USD", 1)],
+        &["B/USD", "GONE/USD"],
+        &Universe::default(),
+    );
+    assert_eq!(names(&universe.tracked), ["A/USD", "B/USD", "GONE/USD"]);
+    assert_eq!(names(&universe.execution), ["A/USD", "B/USD", "GONE/USD"]);
+    assert_eq!(names(&universe.l2), ["A/USD", "B/USD", "GONE/USD"]);
+}
+
+#[test]
+fn hash_and_config_hash_follow_sets_and_rules() {
+    let one = build_simple(1, &[("A/USD", 9)], &[], &Universe::default());
+    let two = build_simple(2, &[("A/USD", 9), ("B/USD", 1)], &[], &Universe::default());
+    assert_ne!(one.hash(), two.hash());
+    assert_ne!(rules(1).config_hash(), rules(2).config_hash());
+    assert_eq!(one.hash().len(), 64);
+}
