@@ -3,4 +3,28 @@
 //! Inputs: pools or connections, plain values. Outputs: rows and typed errors. It decides nothing and
 //! reads no clock of its host; statements that need "now" use the cluster's.
 
+pub mod checkpoints;
+pub mod epochs;
+mod error;
 pub mod evidence;
+pub mod generations;
+pub mod raw_read;
+pub mod runs;
+#[path = "../../store/both/epochs.rs"]
+mod twin_epochs;
+#[path = "../../store/both/runs.rs"]
+mod twin_runs;
+
+pub use error::TwinError;
+pub use twin_epochs::{insert_epoch, insert_snapshot, upsert_instruments};
+pub use twin_runs::{end_lineage, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run};
+
+use penstock_store::ClusterRole;
+
+/// The cluster of this crate.
+pub(crate) const CLUSTER: ClusterRole = ClusterRole::Ingest;
+
+/// The three time-outs of a writing transaction.
+pub(crate) const SET_LIMITS: &str = "set local lock_timeout = '2s'; \
+     set local statement_timeout = '5s'; \
+     set local idle_in_transaction_session_timeout = '5s'";
