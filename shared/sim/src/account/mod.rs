@@ -15,6 +15,9 @@ mod request;
 mod state;
 mod transfer;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::amend::{AmendOrder, Amended};
 pub use self::error::VenueError;
 pub(crate) use self::fill::EndReason;
