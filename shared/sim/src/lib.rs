@@ -9,5 +9,8 @@ pub mod generator;
 pub mod instruments;
 pub mod ledger;
 pub mod private;
+pub mod public;
+pub mod recording;
 pub mod rest_private;
+pub mod rest_public;
 pub mod server;

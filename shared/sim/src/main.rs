@@ -6,8 +6,10 @@
 
 use anyhow::Context;
 use clap::Parser;
+use penstock_sim::generator::calibration::factors_text;
 use penstock_sim::server::{MarketSource, Options, start};
 use rust_decimal::Decimal;
+use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A simulated Kraken spot venue on loopback.
@@ -20,6 +22,9 @@ struct Arguments {
     /// Script over the generated market; without it the market is calm.
     #[arg(long, value_parser = ["pulses"])]
     scenario: Option<String>,
+    /// Recording (`.rec` or `.rec.gz`) that is the market, once; it brings its own pairs.
+    #[arg(long, conflicts_with_all = ["scenario", "symbols"])]
+    recording: Option<PathBuf>,
     /// Number of pairs.
     #[arg(long, default_value_t = 32)]
     symbols: usize,
@@ -38,10 +43,14 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let market = match arguments.scenario {
-        Some(_) => MarketSource::Pulses,
-        None => MarketSource::Calm,
+    let market = match (arguments.recording, arguments.scenario) {
+        (Some(path), _) => MarketSource::Recorded(path),
+        (None, Some(_)) => MarketSource::Pulses,
+        (None, None) => MarketSource::Calm,
     };
+    if matches!(market, MarketSource::Calm | MarketSource::Pulses) {
+        tracing::info!("generated market against the recorded one: {}", factors_text());
+    }
     let options = Options {
         seed: arguments.seed,
         market,

@@ -1,20 +1,24 @@
 //! Starting the venue: listeners, sockets, market, and the handle that stops all of it.
 //!
 //! Inputs: options. Outputs: a handle with the addresses and the credentials. Invariants: every
-//! listener is on loopback with a port of its own, and is bound before the handle exists; dropping
-//! the handle stops the venue.
+//! listener is on loopback with a port of its own, and is bound before the handle exists; the
+//! generated market has its first quotes before anybody can connect; dropping the handle stops the
+//! venue.
 
 use super::first_byte::{FirstByte, StampingListener};
 use super::venue::{Venue, wall_us};
 use crate::exchange::{Exchange, ExchangeConfig, SetupError};
 use crate::generator::{Clock, Generator, Scenario};
 use crate::instruments::{Catalog, CatalogError};
+use crate::public::{Offer, PublicSide};
+use crate::recording::{Progress, Recording, RecordingError, replay};
 use crate::rest_private::Credentials;
-use crate::{admin, private, rest_private};
+use crate::{admin, private, public, rest_private, rest_public};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -25,7 +29,7 @@ use tokio_util::task::TaskTracker;
 const MARKET_STEP: Duration = Duration::from_millis(5);
 
 /// What the market is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MarketSource {
     /// Generated, without a script.
     Calm,
@@ -33,6 +37,8 @@ pub enum MarketSource {
     Pulses,
     /// Nothing moves but what the test does itself.
     Still,
+    /// A recording of the public socket, replayed once; it brings its own pairs.
+    Recorded(PathBuf),
 }
 
 /// Options of the venue.
@@ -74,6 +80,9 @@ pub enum StartError {
     /// The list of pairs cannot be made.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The recording cannot be replayed.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// The exchange refuses its instruments.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -114,6 +123,8 @@ pub struct Handle {
     pub addresses: Addresses,
     /// The venue, for tests in the same process.
     pub venue: Arc<Venue>,
+    /// The public side, for tests in the same process.
+    pub public: Arc<PublicSide>,
     tasks: TaskTracker,
     cancel: CancellationToken,
     _stop_on_drop: DropGuard,
@@ -130,46 +141,85 @@ impl Handle {
 /// Starts a venue inside the running tokio runtime.
 ///
 /// # Errors
-/// An option is out of range, or loopback has no free port.
+/// An option is out of range, the recording cannot be read, or loopback has no free port.
 pub async fn start(options: Options) -> Result<Handle, StartError> {
     check(&options)?;
-    let catalog = Catalog::generated(options.symbols)?;
     let start_us = wall_us();
+    let clock = Clock { start_us, speed: options.speed };
+    let source = Source::of(&options, clock)?;
     let exchange = Exchange::new(ExchangeConfig {
-        instruments: catalog.instruments(),
+        instruments: source.catalog.instruments(),
         seed: options.seed,
         cash_usd: options.cash_usd,
         volume_30d_usd: options.volume_30d_usd,
-        recorded: false,
+        recorded: source.recording.is_some(),
         start_us,
     })?;
     let venue = Venue::new(exchange, Credentials::random());
-    let [rest, ws_private, admin_port] = [listen().await?, listen().await?, listen().await?];
+    let [rest, ws_public, ws_private, admin_port] =
+        [listen().await?, listen().await?, listen().await?, listen().await?];
     let addresses = Addresses {
         rest: format!("http://{}", rest.local_addr()?),
-        ws_public: String::new(),
+        ws_public: format!("ws://{}/v2", ws_public.local_addr()?),
         ws_private: format!("ws://{}/v2", ws_private.local_addr()?),
         admin: format!("http://{}", admin_port.local_addr()?),
         api_key: venue.credentials.key.clone(),
         api_secret: venue.credentials.secret.clone(),
     };
+    let (mut generator, offer) = (source.generator, source.offer);
+    if let Some(generator) = generator.as_mut() {
+        venue.with(|exchange, _| generator.run_until(0, exchange));
+    }
+    let side = PublicSide::new(Arc::clone(&venue), Arc::new(source.catalog), offer);
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
+    tasks.spawn(Arc::clone(&side).publish(cancel.clone()));
+    tasks.spawn(public::serve(ws_public, Arc::clone(&side), cancel.clone()));
     tasks.spawn(private::serve(ws_private, Arc::clone(&venue), cancel.clone()));
-    tasks.spawn(serve_rest(rest, Arc::clone(&venue), cancel.clone()));
+    tasks.spawn(serve_rest(rest, Arc::clone(&side), cancel.clone()));
     tasks.spawn(serve_admin(admin_port, Arc::clone(&venue), cancel.clone()));
-    let clock = Clock { start_us, speed: options.speed };
-    let generator = match options.market {
-        MarketSource::Calm => Some(Scenario::Calm),
-        MarketSource::Pulses => Some(Scenario::Pulses),
-        MarketSource::Still => None,
-    };
-    let generator =
-        generator.map(|scenario| Generator::new(&catalog, options.seed, scenario, clock));
-    tasks.spawn(run_market(Arc::clone(&venue), generator, clock, cancel.clone()));
+    tasks.spawn(run_market(Arc::clone(&side), generator, clock, cancel.clone()));
+    if let Some(recording) = source.recording {
+        let progress = Progress::new(&recording);
+        venue.stats.set_replay(Arc::clone(&progress));
+        let side = Arc::clone(&side);
+        tasks.spawn(replay(side, recording, options.speed, progress, cancel.clone()));
+    }
     tasks.close();
     let _stop_on_drop = cancel.clone().drop_guard();
-    Ok(Handle { addresses, venue, tasks, cancel, _stop_on_drop })
+    Ok(Handle { addresses, venue, public: side, tasks, cancel, _stop_on_drop })
+}
+
+/// Where the market comes from, resolved.
+struct Source {
+    catalog: Catalog,
+    generator: Option<Generator>,
+    recording: Option<Recording>,
+    offer: Offer,
+}
+
+impl Source {
+    fn of(options: &Options, clock: Clock) -> Result<Source, StartError> {
+        let scenario = match &options.market {
+            MarketSource::Calm => Some(Scenario::Calm),
+            MarketSource::Pulses => Some(Scenario::Pulses),
+            MarketSource::Still => None,
+            MarketSource::Recorded(path) => {
+                let recording = Recording::open(path)?;
+                let catalog = recording.catalog.clone();
+                let complete_symbols = catalog.listings().len();
+                let offer = Offer { depth: Some(recording.depth), complete_symbols };
+                return Ok(Source { catalog, generator: None, recording: Some(recording), offer });
+            }
+        };
+        let catalog = Catalog::generated(options.symbols)?;
+        let generator =
+            scenario.map(|scenario| Generator::new(&catalog, options.seed, scenario, clock));
+        let complete_symbols =
+            generator.as_ref().map_or(options.symbols, Generator::scenario_symbols);
+        let offer = Offer { depth: None, complete_symbols };
+        Ok(Source { catalog, generator, recording: None, offer })
+    }
 }
 
 fn check(options: &Options) -> Result<(), StartError> {
@@ -187,8 +237,8 @@ async fn listen() -> io::Result<TcpListener> {
     TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
 }
 
-async fn serve_rest(listener: TcpListener, venue: Arc<Venue>, cancel: CancellationToken) {
-    let router = rest_private::router(venue);
+async fn serve_rest(listener: TcpListener, side: Arc<PublicSide>, cancel: CancellationToken) {
+    let router = rest_private::router(Arc::clone(&side.venue)).merge(rest_public::router(side));
     let service = router.into_make_service_with_connect_info::<FirstByte>();
     let server = axum::serve(StampingListener::new(listener), service);
     ended(
@@ -222,11 +272,12 @@ fn ended(what: &str, result: io::Result<()>) {
 /// Moves the market and the exchange's own clock on, in small steps, so that expiries and the
 /// dead man's switch happen on time also when nothing trades.
 async fn run_market(
-    venue: Arc<Venue>,
+    side: Arc<PublicSide>,
     mut generator: Option<Generator>,
     clock: Clock,
     cancel: CancellationToken,
 ) {
+    let complete = side.complete();
     let mut step = tokio::time::interval(MARKET_STEP);
     step.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -235,10 +286,13 @@ async fn run_market(
             () = cancel.cancelled() => return,
             _ = step.tick() => {}
         }
-        venue.with(|exchange, now_us| {
+        side.venue.with(|exchange, now_us| {
             if let Some(generator) = generator.as_mut() {
-                let market_us = (now_us - clock.start_us) as f64 * clock.speed;
-                generator.run_until(market_us as i64, exchange);
+                let market_us = ((now_us - clock.start_us) as f64 * clock.speed) as i64;
+                if *complete.borrow() {
+                    generator.start_scenario(market_us);
+                }
+                generator.run_until(market_us, exchange);
             }
             exchange.tick(now_us);
         });

@@ -4,9 +4,10 @@
 //! counted after it was handed to the socket, so that `book_messages_sent` is what a client that
 //! stays connected must have checked.
 
+use crate::recording::Progress;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Counters of one WebSocket connection.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -27,6 +28,7 @@ pub struct ConnectionStats {
 #[derive(Debug, Default)]
 pub struct Stats {
     inner: Mutex<Inner>,
+    replay: OnceLock<Arc<Progress>>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -101,7 +103,18 @@ impl Stats {
         self.edit(|inner| inner.total("book"))
     }
 
-    /// Everything as JSON.
+    /// The market is this recording. Only the first call counts.
+    pub fn set_replay(&self, progress: Arc<Progress>) {
+        self.replay.get_or_init(|| progress);
+    }
+
+    /// How far the recording is, when the market is one.
+    #[must_use]
+    pub fn replay(&self) -> Option<&Progress> {
+        self.replay.get().map(Arc::as_ref)
+    }
+
+    /// Everything as JSON; `replay` is null for a generated market.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         let inner = self.edit(|inner| inner.clone());
@@ -118,6 +131,7 @@ impl Stats {
             },
             "rest": inner.rest,
             "connections": inner.connections,
+            "replay": self.replay().map(Progress::json),
         })
     }
 
