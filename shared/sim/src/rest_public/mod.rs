@@ -103,6 +103,7 @@ mod tests {
     use crate::generator::{Clock, Generator, Scenario};
     use crate::instruments::Catalog;
     use crate::public::Offer;
+    use crate::rest_private::Credentials;
     use crate::server::Venue;
     use rust_decimal::Decimal;
 
@@ -116,7 +117,7 @@ mod tests {
             recorded: false,
             start_us: 0,
         });
-        let venue = Venue::new(exchange.expect("an exchange"));
+        let venue = Venue::new(exchange.expect("an exchange"), Credentials::random());
         let clock = Clock { start_us: venue.now_us(), speed: 1.0 };
         let mut generator = Generator::new(&catalog, 1, Scenario::Calm, clock);
         let offer = Offer { depth: None, complete_symbols: 5 };
