@@ -2,5 +2,6 @@
 
 pub mod evidence;
 pub mod ledger;
+pub mod summary;
 pub mod tops;
 pub mod venue;
