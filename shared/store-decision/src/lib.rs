@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod frames;
 pub mod heartbeat;
 pub mod instruments;
+pub mod proof;
 pub mod publication;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;

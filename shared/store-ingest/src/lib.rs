@@ -8,6 +8,7 @@ pub mod epochs;
 mod error;
 pub mod evidence;
 pub mod generations;
+pub mod proof;
 pub mod raw_read;
 pub mod runs;
 #[path = "../../store/both/epochs.rs"]
