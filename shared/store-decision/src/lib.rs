@@ -3,21 +3,29 @@
 //! Inputs: pools or connections, plain values. Outputs: rows and typed errors. It decides nothing and
 //! reads no clock of its host; statements that need "now" use the cluster's.
 
+pub mod account;
 pub mod control;
+pub mod cycle_input;
 pub mod epochs;
 mod error;
+pub mod evaluations;
 pub mod evidence;
 pub mod frames;
+pub mod frames_read;
 pub mod heartbeat;
 pub mod instruments;
+pub mod modes;
 pub mod proof;
 pub mod publication;
+mod read_error;
+pub mod sessions;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;
 #[path = "../../store/both/runs.rs"]
 mod twin_runs;
 
 pub use error::TwinError;
+pub use read_error::ReadError;
 pub use twin_epochs::{insert_epoch, insert_snapshot, upsert_instruments};
 pub use twin_runs::{end_lineage, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run};
 
