@@ -7,7 +7,10 @@
 mod check;
 mod lifecycle;
 mod line;
+mod load;
 mod proofs;
+mod report;
+mod sockets;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -16,6 +19,8 @@ mod verdict;
 pub use check::{Check, Checks, Outcome};
 pub use lifecycle::candidates;
 pub use line::{Line, Lines};
+pub use load::{Sources, load};
+pub use report::{json, text};
 pub use sql::{DecisionFacts, IngestFacts, OrderStory, SqlFacts};
 pub use verdict::{Class, Conclusion, classify, conclude};
 

@@ -40,8 +40,6 @@ pub struct DecisionFacts {
     pub ticks: i64,
     /// Frames without a quote block.
     pub frames_without_quotes: i64,
-    /// Seconds between the oldest and the newest of them.
-    pub frames_secs: Decimal,
     /// Symbols of the published state that are feature complete.
     pub feature_complete: i64,
     /// Status of the epoch that execution is bound to.

@@ -118,7 +118,6 @@ fn facts() -> SqlFacts {
             frames: 12,
             ticks: 12,
             frames_without_quotes: 0,
-            frames_secs: Decimal::from(3),
             feature_complete: 30,
             bound_epoch_status: Some("valid".to_owned()),
             cycles: 4,
