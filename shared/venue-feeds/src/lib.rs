@@ -1,1 +1,22 @@
-//! venue-feeds: see the package description.
+//! Public market data of Kraken spot: one socket per connector, one paced REST client.
+//!
+//! * [`spawn_feed`]: a task that keeps one public socket subscribed and alive. Out come received
+//!   frames, stamped and undecoded, and what happened to the connection, in one ordered bounded
+//!   channel; in go [`FeedCommand`]s, above all "this book is wrong, get a new image".
+//! * [`PublicRest`]: public REST requests, paced, with typed outcomes.
+//!
+//! Decoding, books and numbers belong to the reader of the channel. The protocol side of a
+//! connection (what to send when, what is late) is [`session`], a machine without input or output.
+//! No credentials exist here.
+
+mod clock;
+mod connector;
+mod net;
+mod public_rest;
+pub mod session;
+
+pub use clock::{Clock, Stamp, SystemClock};
+pub use connector::{FeedConfig, FeedHandle, SharedConnectBudget, spawn_feed};
+pub use net::NetError;
+pub use public_rest::{PublicRest, RestAnswer};
+pub use session::{DisconnectReason, FeedCommand, FeedEvent, Plan, Topic};

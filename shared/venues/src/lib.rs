@@ -2,10 +2,12 @@
 //!
 //! * [`kraken`]: frames, books and checksums, requests, REST bodies, signing, nonces, error texts,
 //!   rate budgets, liveness and reconnect policies of Kraken spot.
+//! * [`endpoint`]: addresses, and where plain text is allowed.
 //! * [`recording`]: the container format of recorded frames and the check over a whole recording.
 //!
 //! Inputs are texts and times that the caller read; outputs are values. Nothing here waits, sends,
 //! reads a clock or stores anything, so every module can be replayed from what was recorded.
 
+pub mod endpoint;
 pub mod kraken;
 pub mod recording;

@@ -22,6 +22,7 @@ pub mod request;
 pub mod response;
 pub mod rest;
 pub mod signing;
+pub mod sniff;
 pub mod symbols;
 pub mod vocabulary;
 pub mod wire;

@@ -1,0 +1,251 @@
+//! One public socket as a task.
+//!
+//! Input: address, plan, commands. Output: [`FeedEvent`]s in one bounded channel, in order. The task
+//! opens the socket within the process-wide budget, keeps it subscribed through the session, stamps
+//! every frame at receipt, and reconnects. When the reader is slower than the venue, the socket is not
+//! read and the venue will close it: frames are never dropped here. It ends when it is cancelled or
+//! the reader is gone.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use penstock_venues::endpoint::{Endpoint, EndpointError, Transport};
+use penstock_venues::kraken::reconnect::{Chance, ConnectBudget, PUBLIC, Reconnect};
+use penstock_venues::kraken::vocabulary::SystemStatus;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::net::{self, Socket};
+use crate::session::{Action, DisconnectReason, FeedCommand, FeedEvent, Plan, Session};
+
+/// Connects of the whole process; every connector of the venue shares one.
+pub type SharedConnectBudget = Arc<Mutex<ConnectBudget>>;
+
+/// What a connector needs.
+#[derive(Clone, Debug)]
+pub struct FeedConfig {
+    /// Address, with `/v2`.
+    pub url: String,
+    /// What to subscribe.
+    pub plan: Plan,
+}
+
+/// A running connector.
+#[derive(Debug)]
+pub struct FeedHandle {
+    /// Commands of the reader.
+    pub commands: mpsc::Sender<FeedCommand>,
+    /// The task; ends after cancellation or when the reader is gone.
+    pub task: JoinHandle<()>,
+}
+
+/// Commands that may wait; a resync that finds no place is repeated by its reader.
+const COMMANDS_LEN_LIMIT: usize = 1_024;
+/// Distance of the session's polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Time of one write.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Starts a connector.
+///
+/// # Errors
+/// The address is refused.
+pub fn spawn_feed(
+    config: FeedConfig,
+    clock: Arc<dyn Clock>,
+    budget: SharedConnectBudget,
+    events: mpsc::Sender<FeedEvent>,
+    cancel: CancellationToken,
+) -> Result<FeedHandle, EndpointError> {
+    let endpoint = Endpoint::new(&config.url, Transport::Socket)?;
+    let (commands, inbox) = mpsc::channel(COMMANDS_LEN_LIMIT);
+    let connector = Connector {
+        endpoint,
+        clock,
+        budget,
+        events,
+        cancel,
+        inbox,
+        session: Session::new(config.plan),
+        reconnect: Reconnect::new(PUBLIC),
+        epoch: 0,
+    };
+    let task = tokio::spawn(async move {
+        // The reader went away or the process stops; both are the owner's own doing.
+        let _ = connector.run().await;
+    });
+    Ok(FeedHandle { commands, task })
+}
+
+/// The task has to end: cancelled, or nobody reads.
+struct Ended;
+
+struct Connector {
+    endpoint: Endpoint,
+    clock: Arc<dyn Clock>,
+    budget: SharedConnectBudget,
+    events: mpsc::Sender<FeedEvent>,
+    cancel: CancellationToken,
+    inbox: mpsc::Receiver<FeedCommand>,
+    session: Session,
+    reconnect: Reconnect,
+    epoch: u64,
+}
+
+impl Connector {
+    async fn run(mut self) -> Result<(), Ended> {
+        loop {
+            self.wait_for_budget().await?;
+            // Biased: a stop goes before a socket that might open just now.
+            let opened = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(Ended),
+                opened = net::connect(&self.endpoint) => opened,
+            };
+            let delay_ms = match opened {
+                Ok(socket) => {
+                    let reason = self.connection(socket).await?;
+                    let stopped = reason == DisconnectReason::Stopped;
+                    let (epoch, at) = (self.epoch, self.clock.now());
+                    self.emit(FeedEvent::Disconnected { epoch, at, reason }).await?;
+                    if stopped {
+                        return Err(Ended);
+                    }
+                    self.lost()
+                }
+                Err(error) => {
+                    let retry_in_ms = self.lost();
+                    let (at, error) = (self.clock.now(), error.to_string());
+                    self.emit(FeedEvent::ConnectFailed { at, error, retry_in_ms }).await?;
+                    retry_in_ms
+                }
+            };
+            self.pause(delay_ms).await?;
+        }
+    }
+
+    fn lost(&mut self) -> i64 {
+        self.reconnect.maintenance(self.session.system() == Some(SystemStatus::Maintenance));
+        self.reconnect.lost(self.clock.now().mono_ms(), Chance(rand::random()))
+    }
+
+    async fn wait_for_budget(&mut self) -> Result<(), Ended> {
+        loop {
+            let taken = {
+                let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+                budget.take(self.clock.now().mono_ms())
+            };
+            match taken {
+                Ok(()) => return Ok(()),
+                Err(wait_ms) => self.pause(wait_ms).await?,
+            }
+        }
+    }
+
+    async fn pause(&self, delay_ms: i64) -> Result<(), Ended> {
+        let delay = Duration::from_millis(u64::try_from(delay_ms).unwrap_or(0));
+        tokio::select! {
+            // Biased: a stop ends any pause.
+            biased;
+            () = self.cancel.cancelled() => Err(Ended),
+            () = tokio::time::sleep(delay) => Ok(()),
+        }
+    }
+
+    async fn emit(&self, event: FeedEvent) -> Result<(), Ended> {
+        if let Err(mpsc::error::TrySendError::Full(event)) = match self.events.try_send(event) {
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Ended),
+            other => other,
+        } {
+            return tokio::select! {
+                // Biased: a reader that no longer reads must not keep the process alive.
+                biased;
+                () = self.cancel.cancelled() => Err(Ended),
+                sent = self.events.send(event) => sent.map_err(|_| Ended),
+            };
+        }
+        Ok(())
+    }
+
+    /// One connection from open to lost.
+    async fn connection(&mut self, mut socket: Socket) -> Result<DisconnectReason, Ended> {
+        let at = self.clock.now();
+        self.epoch += 1;
+        self.session.opened(at);
+        self.reconnect.connected(at.mono_ms());
+        self.emit(FeedEvent::Connected { epoch: self.epoch, at }).await?;
+        let mut tick = tokio::time::interval(POLL_INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let received = tokio::select! {
+                // Biased: a stop first; then the tick, which is rare and must not starve under a
+                // flood of frames; commands before data, because they repair it.
+                biased;
+                () = self.cancel.cancelled() => {
+                    let _ = socket.close(None).await; // The socket goes away either way.
+                    return Ok(DisconnectReason::Stopped);
+                }
+                _ = tick.tick() => {
+                    if let Some(reason) = self.act(&mut socket).await? {
+                        return Ok(reason);
+                    }
+                    continue;
+                }
+                Some(command) = self.inbox.recv() => {
+                    self.session.command(command, self.clock.now().mono_ms());
+                    continue;
+                }
+                received = socket.next() => received,
+            };
+            match received {
+                Some(Ok(Message::Text(text))) => {
+                    let at = self.clock.now();
+                    if self.session.frame(&text, at) {
+                        self.emit(FeedEvent::Frame { epoch: self.epoch, at, text }).await?;
+                    }
+                }
+                // Answers to protocol pings are written by the library.
+                Some(Ok(
+                    Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
+                )) => {}
+                Some(Ok(Message::Close(_))) | None => return Ok(DisconnectReason::Closed),
+                Some(Err(error)) => return Ok(DisconnectReason::Failed(error.to_string())),
+            }
+        }
+    }
+
+    /// Does what the session wants done.
+    async fn act(&mut self, socket: &mut Socket) -> Result<Option<DisconnectReason>, Ended> {
+        let at = self.clock.now();
+        let actions: Vec<Action> = self.session.poll(at).collect();
+        for action in actions {
+            match action {
+                Action::Notify(notice) => {
+                    self.emit(FeedEvent::Notice { epoch: self.epoch, at, notice }).await?;
+                }
+                Action::Send(text) => {
+                    let write = socket.send(Message::text(text));
+                    match tokio::time::timeout(WRITE_TIMEOUT, write).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => {
+                            return Ok(Some(DisconnectReason::Failed(error.to_string())));
+                        }
+                        Err(_) => {
+                            let text = "a request could not be written within 5 s".to_owned();
+                            return Ok(Some(DisconnectReason::Failed(text)));
+                        }
+                    }
+                }
+                Action::Close(reason) => {
+                    let _ = socket.close(None).await; // The socket goes away either way.
+                    return Ok(Some(reason));
+                }
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,628 @@
+//! The protocol side of one public connection, without input or output.
+//!
+//! Input: frames, the time, commands. Output: requests to send and notices for the reader. It decides
+//! what is subscribed when, which answer or image is late, which symbol is silent, and when the whole
+//! socket has to go.
+//!
+//! ```text
+//! Wanted ─request─▶ Sent ─ack─▶ Acked ─image (books)─▶ Live
+//!   ▲                │ late, refused      │ late          │ silent, resync asked
+//!   └── answer or 2 s ◀── Leaving ◀───────┴───────────────┘
+//! Refused: the venue does not have the pair.  Quarantined: too many bad checksums, for 5 minutes.
+//! ```
+//!
+//! Invariants: at most one request per 200 ms and 100 symbols per request leave; every wanted symbol is
+//! in one of these phases and every phase but Live and Refused has a deadline; data is passed on from
+//! the moment of the request, whatever the phase. It decodes no numbers and keeps no book.
+
+mod topics;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use penstock_types::UtcMicros;
+use penstock_venues::kraken::book_sync::{ResyncPlan, SNAPSHOT_WAIT_MS, UNSUBSCRIBE_WAIT_MS};
+use penstock_venues::kraken::error_table::{self, ErrorClass};
+use penstock_venues::kraken::liveness::{SocketState, socket_state};
+use penstock_venues::kraken::request;
+use penstock_venues::kraken::response::Response;
+use penstock_venues::kraken::sniff::sniff;
+use penstock_venues::kraken::vocabulary::{EventTrigger, SystemStatus};
+use penstock_venues::kraken::{ChannelKind, Frame, decode};
+
+use crate::clock::Stamp;
+use topics::{Phase, Topics};
+
+/// What to subscribe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Symbols of all channels below.
+    pub symbols: Vec<String>,
+    /// Best prices, and when they are sent.
+    pub ticker: Option<EventTrigger>,
+    /// Prints.
+    pub trade: bool,
+    /// Books of this depth.
+    pub book_depth: Option<u32>,
+    /// Candles of this many minutes.
+    pub ohlc_interval: Option<u32>,
+    /// Assets and pairs.
+    pub instrument: bool,
+}
+
+/// One subscription: a channel, and its symbol if it has one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic {
+    /// Channel.
+    pub channel: ChannelKind,
+    /// Symbol; empty for channels without symbols.
+    pub symbol: String,
+}
+
+/// What the reader may ask of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedCommand {
+    /// A book is wrong: unsubscribe and subscribe it anew.
+    Resync {
+        /// Its symbol.
+        symbol: String,
+        /// Whether a bad checksum is the reason; those are counted.
+        mismatch: bool,
+    },
+    /// The symbols are now these.
+    SetSymbols(Vec<String>),
+    /// Close the socket and open it anew.
+    Reconnect,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DisconnectReason {
+    /// The venue closed it.
+    Closed,
+    /// The transport failed.
+    Failed(String),
+    /// No frame for ten seconds.
+    Dead {
+        /// The silence, milliseconds.
+        silent_ms: i64,
+    },
+    /// A symbol could not be brought back on this socket.
+    Unrepaired(Topic),
+    /// The reader asked for it.
+    Asked,
+    /// The process stops.
+    Stopped,
+}
+
+/// What happened on a connection besides data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The venue accepted a subscription.
+    Acked(Topic),
+    /// The venue refused a subscription; `last` means that it is not tried again.
+    Refused {
+        /// The subscription.
+        topic: Topic,
+        /// The venue's words.
+        text: String,
+        /// Whether it stays refused.
+        last: bool,
+    },
+    /// No answer to a subscription in time.
+    AckLate(Topic),
+    /// No image of a book in time.
+    ImageLate(Topic),
+    /// Longer silent than its own history explains.
+    Silent {
+        /// The subscription.
+        topic: Topic,
+        /// The silence, milliseconds.
+        silent_ms: i64,
+    },
+    /// Heard again.
+    Heard(Topic),
+    /// Subscribed anew after a problem.
+    Resync(Topic),
+    /// Left alone after too many bad checksums.
+    Quarantined {
+        /// The subscription.
+        topic: Topic,
+        /// For how long, milliseconds.
+        for_ms: i64,
+    },
+    /// The socket is silent for longer than a heartbeat explains.
+    SocketLate {
+        /// The silence, milliseconds.
+        silent_ms: i64,
+    },
+    /// A ping came back.
+    Latency {
+        /// Round trip without the venue's own time, microseconds.
+        network_us: i64,
+        /// The venue's clock minus ours, microseconds.
+        clock_offset_us: i64,
+    },
+    /// An answer that belongs to nothing we asked, or an error without a subscription.
+    UnexpectedAnswer {
+        /// Its method.
+        method: String,
+        /// Its error text.
+        error: Option<String>,
+    },
+}
+
+/// What a connector tells its reader, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedEvent {
+    /// The socket is open. `epoch` counts the connections of this connector from 1.
+    Connected {
+        /// Number of the connection.
+        epoch: u64,
+        /// When.
+        at: Stamp,
+    },
+    /// A frame of the venue, undecoded; heartbeats and answers are not among them.
+    Frame {
+        /// Number of the connection.
+        epoch: u64,
+        /// When it was received.
+        at: Stamp,
+        /// Its text.
+        text: tokio_tungstenite::tungstenite::Utf8Bytes,
+    },
+    /// Something else happened.
+    Notice {
+        /// Number of the connection.
+        epoch: u64,
+        /// When.
+        at: Stamp,
+        /// What.
+        notice: Notice,
+    },
+    /// The socket is gone; everything received over it is over.
+    Disconnected {
+        /// Number of the connection.
+        epoch: u64,
+        /// When.
+        at: Stamp,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// The socket could not be opened.
+    ConnectFailed {
+        /// When.
+        at: Stamp,
+        /// Why.
+        error: String,
+        /// Delay until the next attempt, milliseconds.
+        retry_in_ms: i64,
+    },
+}
+
+/// What the connector is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Write this text.
+    Send(String),
+    /// Tell the reader.
+    Notify(Notice),
+    /// Close the socket.
+    Close(DisconnectReason),
+}
+
+/// Symbols per request.
+const BATCH_SYMBOLS_MAX: usize = 100;
+/// Distance of requests, milliseconds: at most five per second.
+const REQUEST_INTERVAL_MS: i64 = 200;
+/// Time of an answer to a subscription, milliseconds.
+const ACK_WAIT_MS: i64 = 10_000;
+/// Distance of pings, milliseconds.
+const PING_INTERVAL_MS: i64 = 30_000;
+/// Distance of the checks of all subscriptions, milliseconds.
+const CHECK_INTERVAL_MS: i64 = 500;
+
+/// State of one connection.
+#[derive(Debug)]
+pub struct Session {
+    plan: Plan,
+    topics: Topics,
+    actions: VecDeque<Action>,
+    req_id: u64,
+    requests: BTreeMap<u64, Vec<Topic>>,
+    last_frame_ms: i64,
+    last_request_ms: i64,
+    last_check_ms: i64,
+    last_ping_ms: i64,
+    ping: Option<(u64, UtcMicros)>,
+    late: bool,
+    closing: bool,
+    system: Option<SystemStatus>,
+}
+
+impl Session {
+    /// A session that will subscribe `plan`.
+    pub fn new(plan: Plan) -> Self {
+        let topics = Topics::new(&plan);
+        Self {
+            plan,
+            topics,
+            actions: VecDeque::new(),
+            req_id: 0,
+            requests: BTreeMap::new(),
+            last_frame_ms: 0,
+            last_request_ms: i64::MIN / 2,
+            last_check_ms: 0,
+            last_ping_ms: 0,
+            ping: None,
+            late: false,
+            closing: false,
+            system: None,
+        }
+    }
+
+    /// The venue's last word about its engine.
+    pub const fn system(&self) -> Option<SystemStatus> {
+        self.system
+    }
+
+    /// The socket is open: everything is to be subscribed.
+    pub fn opened(&mut self, at: Stamp) {
+        let now_ms = at.mono_ms();
+        self.actions.clear();
+        self.requests.clear();
+        self.ping = None;
+        self.late = false;
+        self.closing = false;
+        self.last_frame_ms = now_ms;
+        self.last_ping_ms = now_ms;
+        self.last_check_ms = now_ms;
+        self.topics.reopen(now_ms);
+    }
+
+    /// A frame came. Returns whether it is data for the reader.
+    pub fn frame(&mut self, text: &str, at: Stamp) -> bool {
+        let now_ms = at.mono_ms();
+        self.last_frame_ms = now_ms;
+        self.late = false;
+        if let Some(seen) = sniff(text) {
+            return match seen.channel {
+                ChannelKind::Heartbeat => false,
+                ChannelKind::Status => {
+                    self.status(text);
+                    true
+                }
+                channel => {
+                    self.heard(channel, seen.symbol.unwrap_or_default(), seen.is_snapshot, now_ms);
+                    true
+                }
+            };
+        }
+        match decode(text) {
+            Ok(Frame::Heartbeat) => false,
+            Ok(Frame::Response(response)) => {
+                self.answered(&response, at);
+                false
+            }
+            Ok(frame) => {
+                self.decoded(&frame, now_ms);
+                true
+            }
+            // The reader counts and reports what does not decode.
+            Err(_) => true,
+        }
+    }
+
+    /// Frames in an unusual order of fields.
+    fn decoded(&mut self, frame: &Frame<'_>, now_ms: i64) {
+        let (channel, image, symbols): (_, _, Vec<&str>) = match frame {
+            Frame::Book(m) => {
+                (ChannelKind::Book, m.is_snapshot(), m.rows.iter().map(|r| &*r.symbol).collect())
+            }
+            Frame::Trade(m) => {
+                (ChannelKind::Trade, m.is_snapshot(), m.rows.iter().map(|r| &*r.symbol).collect())
+            }
+            Frame::Ticker(m) => {
+                (ChannelKind::Ticker, m.is_snapshot(), m.rows.iter().map(|r| &*r.symbol).collect())
+            }
+            Frame::Ohlc(m) => {
+                (ChannelKind::Ohlc, m.is_snapshot(), m.rows.iter().map(|r| &*r.symbol).collect())
+            }
+            Frame::Status(m) => {
+                self.system = m.rows.last().and_then(|row| row.system.known()).or(self.system);
+                return;
+            }
+            _ => return,
+        };
+        for symbol in symbols {
+            self.heard(channel, symbol, image, now_ms);
+        }
+    }
+
+    fn status(&mut self, text: &str) {
+        if let Ok(Frame::Status(message)) = decode(text) {
+            self.system = message.rows.last().and_then(|row| row.system.known()).or(self.system);
+        }
+    }
+
+    fn heard(&mut self, channel: ChannelKind, symbol: &str, is_image: bool, now_ms: i64) {
+        let Some(state) = self.topics.get_mut(channel, symbol) else { return };
+        state.silence.update(now_ms);
+        if is_image {
+            state.image_seen = true;
+            state.policy.synced();
+        }
+        if matches!(state.phase, Phase::Acked { .. }) && state.is_complete(channel) {
+            state.phase = Phase::Live;
+        }
+        if state.silent {
+            state.silent = false;
+            let topic = Topic { channel, symbol: symbol.to_owned() };
+            self.actions.push_back(Action::Notify(Notice::Heard(topic)));
+        }
+    }
+
+    fn answered(&mut self, response: &Response<'_>, at: Stamp) {
+        match response.method.as_str() {
+            "pong" => self.pong(response, at),
+            "subscribe" => self.subscribe_answer(response, at.mono_ms()),
+            "unsubscribe" => self.unsubscribe_answer(response, at.mono_ms()),
+            _ => self.unexpected(response),
+        }
+    }
+
+    fn pong(&mut self, response: &Response<'_>, at: Stamp) {
+        let Some((req_id, sent)) = self.ping else { return };
+        let (Some(time_in), Some(time_out)) = (response.time_in, response.time_out) else { return };
+        if response.req_id != Some(req_id) {
+            return;
+        }
+        self.ping = None;
+        let venue_us = (time_out.micros() - time_in.micros()).max(0);
+        let network_us = (at.wall.0 - sent.0 - venue_us).max(0);
+        let venue_middle = i64::midpoint(time_in.micros(), time_out.micros());
+        let clock_offset_us = venue_middle - i64::midpoint(sent.0, at.wall.0);
+        let notice = Notice::Latency { network_us, clock_offset_us };
+        self.actions.push_back(Action::Notify(notice));
+    }
+
+    fn unexpected(&mut self, response: &Response<'_>) {
+        let notice = Notice::UnexpectedAnswer {
+            method: response.method.to_string(),
+            error: response.error.as_ref().map(|text| text.to_string()),
+        };
+        self.actions.push_back(Action::Notify(notice));
+    }
+
+    /// The topics that an answer is about: by its result, else by its request.
+    fn topics_of(&self, response: &Response<'_>) -> Vec<Topic> {
+        if let Ok(Some(result)) = response.subscription()
+            && let Some(channel) = ChannelKind::from_wire(&result.channel)
+        {
+            let symbol = result.symbol.map(|s| s.to_string()).unwrap_or_default();
+            return vec![Topic { channel, symbol }];
+        }
+        let asked = response.req_id.and_then(|id| self.requests.get(&id));
+        let asked = asked.map(Vec::as_slice).unwrap_or_default();
+        // A refusal names its symbol in its text; one that names none is about the whole request.
+        if let Some(text) = &response.error {
+            let named = |topic: &&Topic| {
+                !topic.symbol.is_empty()
+                    && text.split_ascii_whitespace().any(|word| word == topic.symbol)
+            };
+            if let Some(topic) = asked.iter().find(named) {
+                return vec![topic.clone()];
+            }
+        }
+        asked.to_vec()
+    }
+
+    fn subscribe_answer(&mut self, response: &Response<'_>, now_ms: i64) {
+        let topics = self.topics_of(response);
+        if topics.is_empty() {
+            self.unexpected(response);
+        }
+        for topic in topics {
+            let Some(state) = self.topics.get_mut(topic.channel, &topic.symbol) else { continue };
+            if !matches!(state.phase, Phase::Sent { .. }) {
+                continue;
+            }
+            if response.accepted() {
+                state.phase = if state.is_complete(topic.channel) {
+                    Phase::Live
+                } else {
+                    Phase::Acked { at_ms: now_ms }
+                };
+                self.actions.push_back(Action::Notify(Notice::Acked(topic)));
+                continue;
+            }
+            let text = response.error.as_ref().map_or("", |text| text.as_str());
+            let last = error_table::judge(text).class == ErrorClass::Config;
+            let notice = Notice::Refused { topic: topic.clone(), text: text.to_owned(), last };
+            self.actions.push_back(Action::Notify(notice));
+            if last {
+                state.phase = Phase::Refused;
+            } else {
+                // Nothing is subscribed, so nothing has to be unsubscribed first.
+                self.replan(&topic, false, true, now_ms);
+            }
+        }
+    }
+
+    fn unsubscribe_answer(&mut self, response: &Response<'_>, now_ms: i64) {
+        for topic in self.topics_of(response) {
+            if let Some(state) = self.topics.get_mut(topic.channel, &topic.symbol)
+                && matches!(state.phase, Phase::Leaving { sent_ms: Some(_), .. })
+            {
+                state.phase = Phase::Wanted { due_ms: now_ms };
+            }
+        }
+    }
+
+    /// Takes a command of the reader.
+    pub fn command(&mut self, command: FeedCommand, now_ms: i64) {
+        match command {
+            FeedCommand::Resync { symbol, mismatch } => {
+                let topic = Topic { channel: ChannelKind::Book, symbol };
+                let Some(state) = self.topics.get_mut(topic.channel, &topic.symbol) else { return };
+                // One that is on its way already is not asked for twice.
+                if matches!(state.phase, Phase::Acked { .. } | Phase::Live) {
+                    self.replan(&topic, mismatch, false, now_ms);
+                }
+            }
+            FeedCommand::SetSymbols(symbols) => {
+                self.plan.symbols = symbols;
+                for topic in self.topics.adopt(&self.plan, now_ms) {
+                    self.send_unsubscribe(&topic);
+                }
+            }
+            FeedCommand::Reconnect => self.close(DisconnectReason::Asked),
+        }
+    }
+
+    /// Plans the next try of one subscription.
+    fn replan(&mut self, topic: &Topic, mismatch: bool, directly: bool, now_ms: i64) {
+        let Some(state) = self.topics.get_mut(topic.channel, &topic.symbol) else { return };
+        state.image_seen = false;
+        match state.policy.plan(mismatch, now_ms) {
+            ResyncPlan::After { delay_ms } => {
+                let due_ms = now_ms + delay_ms;
+                state.phase = if directly {
+                    Phase::Wanted { due_ms }
+                } else {
+                    Phase::Leaving { due_ms, sent_ms: None }
+                };
+                self.actions.push_back(Action::Notify(Notice::Resync(topic.clone())));
+            }
+            ResyncPlan::ReconnectSocket => {
+                self.close(DisconnectReason::Unrepaired(topic.clone()));
+            }
+            ResyncPlan::Quarantine { until_ms } => {
+                state.phase = Phase::Quarantined { until_ms };
+                let for_ms = until_ms - now_ms;
+                let notice = Notice::Quarantined { topic: topic.clone(), for_ms };
+                self.actions.push_back(Action::Notify(notice));
+                self.send_unsubscribe(topic);
+            }
+        }
+    }
+
+    fn close(&mut self, reason: DisconnectReason) {
+        if !self.closing {
+            self.closing = true;
+            self.actions.push_back(Action::Close(reason));
+        }
+    }
+
+    /// What is due; to be called often (every 50 ms).
+    pub fn poll(&mut self, at: Stamp) -> impl Iterator<Item = Action> + '_ {
+        let now_ms = at.mono_ms();
+        if !self.closing {
+            self.check_socket(now_ms);
+            if now_ms - self.last_check_ms >= CHECK_INTERVAL_MS {
+                self.last_check_ms = now_ms;
+                self.check_topics(now_ms);
+            }
+            self.ping(at);
+            self.send_due(now_ms);
+        }
+        self.actions.drain(..)
+    }
+
+    fn check_socket(&mut self, now_ms: i64) {
+        let silent_ms = now_ms - self.last_frame_ms;
+        match socket_state(silent_ms) {
+            SocketState::Alive => {}
+            SocketState::Late => {
+                if !self.late {
+                    self.late = true;
+                    self.actions.push_back(Action::Notify(Notice::SocketLate { silent_ms }));
+                }
+            }
+            SocketState::Dead => self.close(DisconnectReason::Dead { silent_ms }),
+        }
+    }
+
+    fn check_topics(&mut self, now_ms: i64) {
+        for topic in self.topics.overdue(now_ms) {
+            let Some(state) = self.topics.get_mut(topic.channel, &topic.symbol) else { continue };
+            match state.phase {
+                Phase::Sent { .. } => {
+                    self.actions.push_back(Action::Notify(Notice::AckLate(topic.clone())));
+                    self.replan(&topic, false, false, now_ms);
+                }
+                Phase::Acked { .. } => {
+                    self.actions.push_back(Action::Notify(Notice::ImageLate(topic.clone())));
+                    self.replan(&topic, false, false, now_ms);
+                }
+                Phase::Leaving { .. } | Phase::Quarantined { .. } => {
+                    state.phase = Phase::Wanted { due_ms: now_ms };
+                }
+                Phase::Live | Phase::Refused | Phase::Wanted { .. } => {}
+            }
+        }
+        for (topic, silent_ms) in self.topics.newly_silent(now_ms) {
+            let is_book = topic.channel == ChannelKind::Book;
+            let notice = Notice::Silent { topic: topic.clone(), silent_ms };
+            self.actions.push_back(Action::Notify(notice));
+            if is_book {
+                self.replan(&topic, false, false, now_ms);
+            }
+        }
+    }
+
+    fn ping(&mut self, at: Stamp) {
+        if at.mono_ms() - self.last_ping_ms < PING_INTERVAL_MS {
+            return;
+        }
+        self.last_ping_ms = at.mono_ms();
+        let req_id = self.next_req_id();
+        self.ping = Some((req_id, at.wall));
+        self.actions.push_back(Action::Send(request::ping(req_id)));
+    }
+
+    fn send_due(&mut self, now_ms: i64) {
+        if now_ms - self.last_request_ms < REQUEST_INTERVAL_MS {
+            return;
+        }
+        if let Some(topic) = self.topics.due_to_leave(now_ms) {
+            self.last_request_ms = now_ms;
+            self.send_unsubscribe(&topic);
+            return;
+        }
+        let Some((channel, symbols)) = self.topics.due_batch(now_ms, BATCH_SYMBOLS_MAX) else {
+            return;
+        };
+        self.last_request_ms = now_ms;
+        let req_id = self.next_req_id();
+        let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
+        let Some(subscription) = topics::subscription(&self.plan, channel, &names) else { return };
+        let text = request::subscribe(&subscription, req_id);
+        self.actions.push_back(Action::Send(text));
+        let topics = symbols.into_iter().map(|symbol| Topic { channel, symbol }).collect();
+        self.requests.insert(req_id, topics);
+        // Answers later than this are late anyway; the map stays small.
+        const REQUESTS_MAX: usize = 1_024;
+        while self.requests.len() > REQUESTS_MAX {
+            self.requests.pop_first();
+        }
+    }
+
+    fn send_unsubscribe(&mut self, topic: &Topic) {
+        let req_id = self.next_req_id();
+        let symbols = [topic.symbol.as_str()];
+        let Some(subscription) = topics::subscription(&self.plan, topic.channel, &symbols) else {
+            return;
+        };
+        let text = request::unsubscribe(&subscription, req_id);
+        self.actions.push_back(Action::Send(text));
+        self.requests.insert(req_id, vec![topic.clone()]);
+    }
+
+    const fn next_req_id(&mut self) -> u64 {
+        self.req_id += 1;
+        self.req_id
+    }
+}
+
+#[cfg(test)]
+mod tests;
