@@ -1,5 +1,5 @@
 //! Purpose: hand commit, branch, dirtiness and profile to the crate as compile-time variables.
-//! Inputs: git, when it is there; `PENSTOCK_GIT_COMMIT` for builds outside a checkout (containers).
+//! Inputs: git, when it is there; `BUILD_GIT_COMMIT` for builds outside a checkout (containers).
 //! Outputs: `PENSTOCK_BUILD_*`. Works without git: everything is then `unknown`.
 
 use std::path::Path;
@@ -23,8 +23,8 @@ fn main() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let profile = std::env::var("PROFILE").unwrap_or_else(|_| "debug".to_owned());
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed=PENSTOCK_GIT_COMMIT");
-    let given = std::env::var("PENSTOCK_GIT_COMMIT").ok().filter(|text| !text.trim().is_empty());
+    println!("cargo:rerun-if-env-changed=BUILD_GIT_COMMIT");
+    let given = std::env::var("BUILD_GIT_COMMIT").ok().filter(|text| !text.trim().is_empty());
     let (commit, branch, dirty) = if let Some(commit) = given {
         (Some(commit.trim().to_owned()), None, Some(false))
     } else if profile == "release" {

@@ -1,7 +1,7 @@
 //! Purpose: where this binary came from, for markers and run rows. Inputs: what the build script
 //! found. Outputs: constants. Invariants: never guessed; what is not known is `unknown`. A debug build
 //! does not track the commit (every commit would rebuild half the workspace) unless it is given
-//! through `PENSTOCK_GIT_COMMIT`, so proofs that compare commits need a release build.
+//! through `BUILD_GIT_COMMIT`, so proofs that compare commits need a release build.
 
 /// Full commit hash, or `unknown`.
 pub const GIT_COMMIT: &str = env!("PENSTOCK_BUILD_COMMIT");
