@@ -10,11 +10,15 @@ pub mod epochs;
 mod error;
 pub mod evaluations;
 pub mod evidence;
+pub mod exit_plans;
+pub mod fills;
 pub mod frames;
 pub mod frames_read;
 pub mod heartbeat;
 pub mod instruments;
 pub mod modes;
+pub mod orders;
+pub mod positions;
 pub mod proof;
 pub mod publication;
 mod read_error;
@@ -23,10 +27,12 @@ pub mod sessions;
 mod twin_epochs;
 #[path = "../../store/both/runs.rs"]
 mod twin_runs;
+pub mod writer;
 
 pub use error::TwinError;
 pub use read_error::ReadError;
 pub use twin_epochs::{insert_epoch, insert_snapshot, upsert_instruments};
+pub use writer::{ExecStore, WriteError};
 pub use twin_runs::{end_lineage, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run};
 
 use penstock_store::ClusterRole;

@@ -336,3 +336,10 @@ pub fn stop_ceiling(bid: Decimal, tick: Decimal) -> Decimal {
 pub fn ceil_tick(price: Decimal, tick: Decimal) -> Decimal {
     round_to(ceil_to_step(price, tick), scale::PX)
 }
+
+/// Excursion of a price from the entry in basis points, held inside the column.
+#[must_use]
+pub fn excursion_bps(price: Decimal, entry: Decimal) -> Decimal {
+    let limit = Decimal::from(99_999_999);
+    bps_over(price, entry).clamp(-limit, limit)
+}

@@ -1,0 +1,171 @@
+//! The writing side of one execution session: pool, domain, fence, session.
+//!
+//! Input: the session's fence token. Output: transactions that have already proven, with a share lock,
+//! that the token is still the newest, so that nothing a newer session may see is written by an older
+//! one. Invariant: `synchronous_commit` is on in each of them, because a send may follow its commit.
+
+use chrono::{DateTime, Utc};
+use penstock_store::ClusterRole;
+use penstock_store::StoreError;
+use penstock_store::fence::{FenceError, FencedService, check_fence};
+use penstock_types::ids::IDS_PER_TOKEN;
+use penstock_types::{FencingToken, SessionId, UtcMicros};
+use sqlx::{PgPool, Postgres, Transaction};
+
+/// Why a write of the session failed.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The fence is lost, or could not be checked.
+    #[error(transparent)]
+    Fence(#[from] FenceError),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row holds a value that the product does not know.
+    #[error("{table} {id}: {problem}; next: `penstock doctor`, the row was altered by hand or by a newer version")]
+    Row {
+        /// Table.
+        table: &'static str,
+        /// Key of the row.
+        id: i64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A unique index refused: another live entry, position or reduce order stands.
+    #[error("{action} refused by {constraint}: {meaning}; next: wait until the other one has ended")]
+    Conflict {
+        /// What was being done.
+        action: &'static str,
+        /// The index.
+        constraint: String,
+        /// What the index means.
+        meaning: &'static str,
+    },
+}
+
+impl WriteError {
+    /// The session is fenced out: nothing may be sent or written any more (exit 75).
+    #[must_use]
+    pub const fn is_fenced_out(&self) -> bool {
+        matches!(self, Self::Fence(FenceError::Lost { .. }))
+    }
+
+    /// The commit was sent and its answer never came.
+    #[must_use]
+    pub const fn commit_unknown(&self) -> bool {
+        matches!(self, Self::Store(StoreError::CommitUnknown { .. }))
+    }
+
+    pub(crate) fn sql(action: &'static str) -> impl Fn(sqlx::Error) -> Self + Copy {
+        move |source| match conflict(&source) {
+            Some((constraint, meaning)) => Self::Conflict { action, constraint, meaning },
+            None => Self::Store(StoreError::sql(action, ClusterRole::Decision, source)),
+        }
+    }
+
+    pub(crate) fn row(table: &'static str, id: i64, problem: impl ToString) -> Self {
+        Self::Row { table, id, problem: problem.to_string() }
+    }
+}
+
+fn conflict(error: &sqlx::Error) -> Option<(String, &'static str)> {
+    let sqlx::Error::Database(db) = error else { return None };
+    let name = db.constraint()?;
+    let meaning = match name {
+        "execution_orders_one_entry" => "the symbol has a live entry",
+        "execution_orders_one_protection" => "the position has a live protection",
+        "execution_orders_one_reduce" => "the position has a live reduce order",
+        "execution_orders_standby_entry" | "execution_orders_standby_position" => {
+            "a standby row of that kind exists"
+        }
+        "positions_one_open" => "the symbol has an open position",
+        _ => return None,
+    };
+    Some((name.to_owned(), meaning))
+}
+
+/// Writes of one session.
+#[derive(Debug, Clone)]
+pub struct ExecStore {
+    pool: PgPool,
+    domain: String,
+    token: FencingToken,
+    session: SessionId,
+}
+
+impl ExecStore {
+    /// Writes under a fence that was acquired.
+    #[must_use]
+    pub fn new(pool: PgPool, domain: &str, token: FencingToken, session: SessionId) -> Self {
+        debug_assert!(token.0 > 0 && token.0 < IDS_PER_TOKEN);
+        Self { pool, domain: domain.to_owned(), token, session }
+    }
+
+    /// Token of the session.
+    #[must_use]
+    pub const fn token(&self) -> FencingToken {
+        self.token
+    }
+
+    /// The session.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The pool, for reads.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A transaction that holds the fence for share.
+    ///
+    /// # Errors
+    /// [`WriteError::Fence`] when a newer session has it.
+    pub async fn begin(
+        &self,
+        action: &'static str,
+    ) -> Result<Transaction<'static, Postgres>, WriteError> {
+        let sql = WriteError::sql(action);
+        let mut tx = self.pool.begin().await.map_err(sql)?;
+        sqlx::raw_sql("set local synchronous_commit = on").execute(&mut *tx).await.map_err(sql)?;
+        check_fence(&mut tx, FencedService::Execution, &self.domain, self.token).await?;
+        Ok(tx)
+    }
+
+    /// Commits; an error that did not come from the server leaves the outcome unknown.
+    ///
+    /// # Errors
+    /// [`WriteError::Store`].
+    pub async fn commit(
+        &self,
+        action: &'static str,
+        tx: Transaction<'static, Postgres>,
+    ) -> Result<(), WriteError> {
+        tx.commit()
+            .await
+            .map_err(|e| WriteError::Store(StoreError::commit(action, ClusterRole::Decision, e)))
+    }
+
+    /// The fence alone, before a cancel or an amend.
+    ///
+    /// # Errors
+    /// [`WriteError::Fence`] when a newer session has it.
+    pub async fn check(&self) -> Result<(), WriteError> {
+        const ACTION: &str = "check the execution fence";
+        let mut conn = self.pool.acquire().await.map_err(WriteError::sql(ACTION))?;
+        check_fence(&mut conn, FencedService::Execution, &self.domain, self.token).await?;
+        Ok(())
+    }
+}
+
+/// A time as the column's type; times outside the calendar's range become its ends.
+#[must_use]
+pub fn timestamp(at: UtcMicros) -> DateTime<Utc> {
+    at.to_chrono().unwrap_or(if at.0 < 0 {
+        DateTime::<Utc>::MIN_UTC
+    } else {
+        DateTime::<Utc>::MAX_UTC
+    })
+}
