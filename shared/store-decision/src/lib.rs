@@ -32,8 +32,8 @@ pub mod writer;
 pub use error::TwinError;
 pub use read_error::ReadError;
 pub use twin_epochs::{insert_epoch, insert_snapshot, upsert_instruments};
-pub use writer::{ExecStore, WriteError};
 pub use twin_runs::{end_lineage, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run};
+pub use writer::{ExecStore, WriteError};
 
 use penstock_store::ClusterRole;
 

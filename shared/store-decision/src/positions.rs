@@ -284,11 +284,8 @@ impl ExecStore {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub async fn positions(
-        &self,
-    ) -> Result<Vec<(PositionRecord, Option<PlanRecord>)>, WriteError> {
-        let mut conn =
-            self.pool().acquire().await.map_err(WriteError::sql("read positions"))?;
+    pub async fn positions(&self) -> Result<Vec<(PositionRecord, Option<PlanRecord>)>, WriteError> {
+        let mut conn = self.pool().acquire().await.map_err(WriteError::sql("read positions"))?;
         let mut out = Vec::new();
         for position in read_positions(&mut conn, Which::NotClosed).await? {
             let plan = read_plan(&mut conn, position.position_id).await?;

@@ -22,7 +22,9 @@ pub enum WriteError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A row holds a value that the product does not know.
-    #[error("{table} {id}: {problem}; next: `penstock doctor`, the row was altered by hand or by a newer version")]
+    #[error(
+        "{table} {id}: {problem}; next: `penstock doctor`, the row was altered by hand or by a newer version"
+    )]
     Row {
         /// Table.
         table: &'static str,
@@ -32,7 +34,9 @@ pub enum WriteError {
         problem: String,
     },
     /// A unique index refused: another live entry, position or reduce order stands.
-    #[error("{action} refused by {constraint}: {meaning}; next: wait until the other one has ended")]
+    #[error(
+        "{action} refused by {constraint}: {meaning}; next: wait until the other one has ended"
+    )]
     Conflict {
         /// What was being done.
         action: &'static str,

@@ -153,7 +153,9 @@ impl ExecStore {
             .next()
             .ok_or_else(|| WriteError::row("execution_orders", order_id.0, "no such row"))?;
         self.commit(ACTION, tx).await?;
-        Ok(FillOutcome::Booked(Box::new(booked(fill_id, before, order, step, change, &fee, report))))
+        Ok(FillOutcome::Booked(Box::new(booked(
+            fill_id, before, order, step, change, &fee, report,
+        ))))
     }
 }
 
@@ -288,9 +290,8 @@ async fn order_totals(
     report: &FillReport,
     fee_quote: Decimal,
 ) -> Result<Totals, WriteError> {
-    let bad = || {
-        WriteError::row("execution_orders", order.order_id.0, "sum of fills beyond 28 digits")
-    };
+    let bad =
+        || WriteError::row("execution_orders", order.order_id.0, "sum of fills beyond 28 digits");
     // An amend may have raised the order at the venue before its answer reached us.
     let qty = report.order_qty.map_or(order.qty, |venue| venue.max(order.qty));
     let cum_qty = order.cum_qty.checked_add(report.qty).ok_or_else(bad)?;

@@ -131,11 +131,7 @@ async fn open(
     .execute(&mut **tx)
     .await
     .map_err(WriteError::sql("give a standby row its position"))?;
-    let spec = StandbySpec {
-        role: OrderRole::Exit,
-        symbol: order.symbol.clone(),
-        position_id,
-    };
+    let spec = StandbySpec { role: OrderRole::Exit, symbol: order.symbol.clone(), position_id };
     let next = NextStandby {
         cl_ord_id: context.exit_standby,
         qty: order.qty.max(booked.head.base),
@@ -285,8 +281,7 @@ async fn book_excess(
 ) -> Result<(), WriteError> {
     let bad = |e| WriteError::row("execution_orders", order.order_id.0, e);
     let position_id = insert_position(tx, order, PositionOrigin::External, report).await?;
-    let found =
-        book_adjust(&Head::default(), excess, report.price).map_err(bad)?;
+    let found = book_adjust(&Head::default(), excess, report.price).map_err(bad)?;
     let gone = book_adjust(&found.head, -excess, report.price).map_err(bad)?;
     let row = RowRef { position_id, fill_id: None, reason: Some("oversell") };
     insert_ledger(tx, &row, order, &found.row, report.ts_local).await?;

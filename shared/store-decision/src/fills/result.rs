@@ -123,14 +123,7 @@ async fn score(
     let x = realized.net_bps;
     let hit = if x > Decimal::ZERO { Decimal::ONE } else { Decimal::ZERO };
     let (n0, mean0, m2, ewma0, expected0, hits0) = match &old {
-        Some(r) => (
-            r.n,
-            r.mean_net_bps,
-            r.m2,
-            r.ewma_net_bps,
-            r.mean_expected_bps,
-            r.hit_rate,
-        ),
+        Some(r) => (r.n, r.mean_net_bps, r.m2, r.ewma_net_bps, r.mean_expected_bps, r.hit_rate),
         None => (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO, x, expected, Decimal::ZERO),
     };
     let n = n0 + Decimal::ONE;

@@ -14,7 +14,7 @@ use sqlx::{Postgres, Transaction};
 
 use super::read;
 use super::terms::{NewOrder, OrderRecord, Standby};
-use super::transition::{EventNote, EventSource, insert_event};
+use super::transition::{EventNote, insert_event};
 use crate::writer::{ExecStore, WriteError, timestamp};
 
 /// An order whose row is committed and that may be sent once.
@@ -213,11 +213,7 @@ impl ExecStore {
             role: spec.role,
             parent_order_id: None,
             position_id: Some(spec.position_id),
-            intent: if protects {
-                ExecutionIntent::Protection
-            } else {
-                ExecutionIntent::TakerExit
-            },
+            intent: if protects { ExecutionIntent::Protection } else { ExecutionIntent::TakerExit },
             order_type: if protects { OrderType::StopLoss } else { OrderType::Market },
             tif: TimeInForce::Gtc,
             post_only: false,

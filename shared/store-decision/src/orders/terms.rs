@@ -252,7 +252,8 @@ impl TryFrom<RawOrder> for OrderRecord {
 
     fn try_from(raw: RawOrder) -> Result<Self, WriteError> {
         let id = raw.order_id;
-        let bad = |e: penstock_types::vocab::UnknownWord| WriteError::row("execution_orders", id, e);
+        let bad =
+            |e: penstock_types::vocab::UnknownWord| WriteError::row("execution_orders", id, e);
         macro_rules! word {
             ($kind:ty, $text:expr) => {
                 $text.as_deref().map(<$kind>::parse).transpose().map_err(bad)?

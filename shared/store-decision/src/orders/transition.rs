@@ -349,9 +349,7 @@ pub(crate) async fn close_rows(
         .await
         .map_err(WriteError::sql("close a standby row"))?;
         let Some(seq) = seq else { continue };
-        let note = EventNote::local(now)
-            .named(OrderEvent::StandbyClosed.as_str())
-            .because(reason);
+        let note = EventNote::local(now).named(OrderEvent::StandbyClosed.as_str()).because(reason);
         let from = Some(OrderState::Created);
         insert_event(tx, OrderId(*id), seq, from, OrderState::Error, &note).await?;
     }
