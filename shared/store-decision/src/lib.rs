@@ -4,6 +4,7 @@
 //! reads no clock of its host; statements that need "now" use the cluster's.
 
 pub mod account;
+pub mod balances;
 pub mod control;
 pub mod cycle_input;
 pub mod epochs;
@@ -15,13 +16,17 @@ pub mod fills;
 pub mod frames;
 pub mod frames_read;
 pub mod heartbeat;
+pub mod installation;
 pub mod instruments;
+pub mod latency;
 pub mod modes;
 pub mod orders;
 pub mod positions;
+pub mod private_log;
 pub mod proof;
 pub mod publication;
 mod read_error;
+pub mod reconcile;
 pub mod sessions;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;

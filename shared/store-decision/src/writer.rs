@@ -111,6 +111,12 @@ impl ExecStore {
         self.token
     }
 
+    /// Domain of the session.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
     /// The session.
     #[must_use]
     pub const fn session(&self) -> SessionId {
