@@ -77,6 +77,27 @@ impl EngineCounters {
         counter.value.round_dp(2)
     }
 
+    /// Charges a batch of adds: half a point each.
+    ///
+    /// # Errors
+    /// The batch would pass the threshold.
+    pub(crate) fn charge_batch(
+        &mut self,
+        symbol: SymbolNo,
+        orders: usize,
+        now_us: i64,
+    ) -> Result<(), VenueError> {
+        let counter = self.pairs.entry(symbol).or_default();
+        counter.decay(now_us, INTERMEDIATE.decay_centi);
+        let price =
+            Decimal::new(i64::try_from(orders).unwrap_or(i64::MAX / 5).saturating_mul(5), 1);
+        if counter.value + price > Decimal::from(INTERMEDIATE.threshold) {
+            return Err(VenueError::OrderRateLimit);
+        }
+        counter.value += price;
+        Ok(())
+    }
+
     /// Charges a transaction. The price is charged even when the request is then refused.
     ///
     /// # Errors

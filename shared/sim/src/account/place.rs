@@ -50,6 +50,34 @@ impl Exchange {
         self.begin(now_us);
         check_deadline(request.deadline_us, now_us)?;
         self.account.counters.charge(request.symbol, Transaction::Add, 0, self.now_us)?;
+        self.add_charged(request)
+    }
+
+    /// Takes several new orders of one pair. A refusal by validation rejects the whole batch, one
+    /// for funds only its order.
+    ///
+    /// # Errors
+    /// The batch as a whole is refused.
+    pub fn add_batch(
+        &mut self,
+        requests: &[AddOrder],
+        now_us: i64,
+    ) -> Result<Vec<Result<Added, VenueError>>, VenueError> {
+        self.begin(now_us);
+        let Some(first) = requests.first() else { return Ok(Vec::new()) };
+        check_deadline(first.deadline_us, now_us)?;
+        self.account.counters.charge_batch(first.symbol, requests.len(), self.now_us)?;
+        for request in requests {
+            let check = AddOrder { validate: true, ..request.clone() };
+            match self.add_charged(&check) {
+                Ok(_) | Err(VenueError::InsufficientFunds) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(requests.iter().map(|request| self.add_charged(request)).collect())
+    }
+
+    fn add_charged(&mut self, request: &AddOrder) -> Result<Added, VenueError> {
         self.check_mode(request)?;
         self.check_combination(request)?;
         self.check_identity(request)?;

@@ -50,6 +50,9 @@ impl Account {
     /// Books the opening balance as a deposit.
     pub(crate) fn open_with(&mut self, asset: &str, amount: Decimal, now_us: i64) {
         let ref_id = self.ids.next('T');
+        let mut amount = amount;
+        // Four digits, as the venue shows dollars; a finer amount keeps its own.
+        amount.rescale(amount.scale().max(4));
         self.book(now_us, "deposit", ref_id, asset, amount, Decimal::ZERO);
     }
 

@@ -8,6 +8,7 @@
 use serde::Deserialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// A listening side of the venue.
@@ -56,6 +57,19 @@ pub enum FaultRequest {
     Cut {
         /// Which.
         endpoint: Endpoint,
+    },
+    /// All connections of an endpoint stay open, but nothing is read or written for a while.
+    Stall {
+        /// Which.
+        endpoint: Endpoint,
+        /// How long, ms.
+        for_ms: u32,
+    },
+    /// REST shows the account as it was so long ago: younger orders, ends and trades are not
+    /// there yet; 0 ends it.
+    RestLag {
+        /// How far behind, ms.
+        ms: u32,
     },
     /// A channel says nothing for a while; state goes on changing.
     Silence {
@@ -154,6 +168,8 @@ struct State {
     errors: BTreeMap<String, VecDeque<ErrorFault>>,
     http: BTreeMap<String, VecDeque<HttpFault>>,
     delay_ms: u32,
+    rest_lag_ms: u32,
+    stalled_until_us: BTreeMap<Endpoint, i64>,
 }
 
 /// Faults that may be waiting per list; more are refused by cutting the count.
@@ -165,6 +181,7 @@ pub struct Faults {
     state: Mutex<State>,
     cut_public: watch::Sender<u64>,
     cut_private: watch::Sender<u64>,
+    stalls: watch::Sender<u64>,
 }
 
 impl Default for Faults {
@@ -173,6 +190,7 @@ impl Default for Faults {
             state: Mutex::default(),
             cut_public: watch::Sender::new(0),
             cut_private: watch::Sender::new(0),
+            stalls: watch::Sender::new(0),
         }
     }
 }
@@ -186,6 +204,12 @@ impl Faults {
                 *self.lock().bad_checksums.entry(symbol.clone()).or_default() += 1;
             }
             FaultRequest::Cut { endpoint } => self.cut_sender(*endpoint).send_modify(|n| *n += 1),
+            FaultRequest::Stall { endpoint, for_ms } => {
+                let until_us = now_us.saturating_add(i64::from(*for_ms) * 1_000);
+                self.lock().stalled_until_us.insert(*endpoint, until_us);
+                self.stalls.send_modify(|n| *n += 1);
+            }
+            FaultRequest::RestLag { ms } => self.lock().rest_lag_ms = *ms,
             FaultRequest::Silence { channel, symbol, for_ms } => {
                 let until_us = now_us.saturating_add(i64::from(*for_ms) * 1_000);
                 let (channel, symbol) = (channel.clone(), symbol.clone());
@@ -245,10 +269,30 @@ impl Faults {
         state.silences.iter().any(meant)
     }
 
+    /// Changes whenever a stall begins: connections look at `stall` then.
+    #[must_use]
+    pub fn stalls(&self) -> watch::Receiver<u64> {
+        self.stalls.subscribe()
+    }
+
     /// Changes whenever the connections of the endpoint are to be cut.
     #[must_use]
     pub fn cuts(&self, endpoint: Endpoint) -> watch::Receiver<u64> {
         self.cut_sender(endpoint).subscribe()
+    }
+
+    /// How long the connections of an endpoint have to stand still from now on, if they have to.
+    #[must_use]
+    pub fn stall(&self, endpoint: Endpoint, now_us: i64) -> Option<Duration> {
+        let until_us = *self.lock().stalled_until_us.get(&endpoint)?;
+        let left_us = u64::try_from(until_us.saturating_sub(now_us)).ok()?;
+        (left_us > 0).then(|| Duration::from_micros(left_us))
+    }
+
+    /// How far REST lags behind, ms.
+    #[must_use]
+    pub fn rest_lag_ms(&self) -> u32 {
+        self.lock().rest_lag_ms
     }
 
     /// What happens to the next execution report, with the delay in ms.

@@ -91,6 +91,8 @@ fn commit(venue: &Venue, request: &FaultRequest) -> Result<(), String> {
         }
         FaultRequest::BadChecksum { .. }
         | FaultRequest::Cut { .. }
+        | FaultRequest::Stall { .. }
+        | FaultRequest::RestLag { .. }
         | FaultRequest::Silence { .. }
         | FaultRequest::Executions { .. }
         | FaultRequest::LostAck { .. }

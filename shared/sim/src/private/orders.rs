@@ -170,23 +170,19 @@ fn cancel(exchange: &mut Exchange, names: &[OrderRef], now_us: i64) -> (Answers,
     (answers, given)
 }
 
-/// A refusal by validation rejects the whole batch, one for funds only its order.
 fn run_batch_add(
     exchange: &mut Exchange,
     adds: &[AddOrder],
     now_us: i64,
 ) -> (Answers, Vec<String>) {
-    for add in adds {
-        let check = AddOrder { validate: true, ..add.clone() };
-        match exchange.add_order(&check, now_us) {
-            Ok(_) | Err(VenueError::InsufficientFunds) => {}
-            Err(error) => return (vec![Err(error)], Vec::new()),
-        }
-    }
+    let results = match exchange.add_batch(adds, now_us) {
+        Ok(results) => results,
+        Err(error) => return (vec![Err(error)], Vec::new()),
+    };
     let mut items = Vec::new();
     let mut given = Vec::new();
-    for add in adds {
-        match exchange.add_order(add, now_us) {
+    for (add, result) in adds.iter().zip(results) {
+        match result {
             Ok(added) => {
                 items.push(added_json(&added));
                 given.push(added.txid);

@@ -108,11 +108,20 @@ impl Session {
         let (mut sink, mut source) = socket.split();
         let mut events = self.venue.private_events();
         let mut cuts = self.venue.faults.cuts(Endpoint::Private);
+        let mut stalls = self.venue.faults.stalls();
         let mut heartbeat = tokio::time::interval(Duration::from_secs(1));
         let mut heard = Instant::now();
         let status = self.venue.with(|exchange, _| exchange.status());
         self.stream.push("status", wire::status(status, self.connection), 0);
         loop {
+            if let Some(still) = self.venue.faults.stall(Endpoint::Private, self.venue.now_us()) {
+                tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return,
+                    _ = cuts.changed() => return,
+                    () = tokio::time::sleep(still) => {}
+                }
+            }
             let due = self.answers.due().into_iter().chain(self.stream.due()).min();
             let due = due.unwrap_or_else(|| Instant::now() + IDLE);
             // Biased: ends first, then what is due to leave, so that a flood of events cannot
@@ -121,6 +130,7 @@ impl Session {
                 biased;
                 () = cancel.cancelled() => Err(End::Cut),
                 _ = cuts.changed() => Err(End::Cut),
+                _ = stalls.changed() => Ok(()),
                 () = tokio::time::sleep_until(due) => self.flush(&mut sink).await,
                 batch = events.recv() => match batch {
                     Ok(batch) => { self.events(&batch); Ok(()) }

@@ -123,10 +123,21 @@ struct Talk<'a> {
 impl Talk<'_> {
     async fn run(&mut self, stop: &CancellationToken, cut: &CancellationToken) -> End {
         let mut cuts = self.side.venue.faults.cuts(Endpoint::Public);
+        let mut stalls = self.side.venue.faults.stalls();
         let mut beat = interval(Duration::from_secs(1));
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard_at = Instant::now();
         loop {
+            let faults = &self.side.venue.faults;
+            if let Some(still) = faults.stall(Endpoint::Public, self.side.venue.now_us()) {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return End::Stopped,
+                    () = cut.cancelled() => return End::Slow,
+                    Ok(()) = cuts.changed() => return End::Cut,
+                    () = tokio::time::sleep(still) => {}
+                }
+            }
             tokio::select! {
                 // Ends first; requests and heartbeats before the queue, which is rarely empty.
                 biased;
@@ -137,6 +148,7 @@ impl Talk<'_> {
                 }
                 () = cut.cancelled() => return End::Slow,
                 Ok(()) = cuts.changed() => return End::Cut,
+                Ok(()) = stalls.changed() => {}
                 message = self.socket.next() => match message {
                     Some(Ok(Message::Text(text))) => {
                         heard_at = Instant::now();

@@ -4,6 +4,7 @@
 //! the venue does; `start` excludes, `end` includes.
 
 use super::auth::Fields;
+use super::lag::Lagging;
 use super::render;
 use crate::account::{AccountTrade, Order, VenueError};
 use crate::exchange::{Exchange, Qty};
@@ -19,22 +20,24 @@ const QUERY_ORDERS_LIMIT: usize = 50;
 const QUERY_TRADES_LIMIT: usize = 20;
 
 /// `OpenOrders`.
-pub(crate) fn open_orders(exchange: &Exchange, fields: &Fields) -> Result<String, VenueError> {
+pub(crate) fn open_orders(view: &Lagging<'_>, fields: &Fields) -> Result<String, VenueError> {
     let with_trades = fields.flag("trades")?.unwrap_or(false);
     let wanted = Wanted::parse(fields)?;
     let mut open = Object::new();
-    for order in exchange.account().open_orders().rev().filter(|order| wanted.order(order)) {
-        open = open.raw(&order.txid, &render::order(exchange, order, with_trades));
+    let orders = view.orders();
+    let live = orders.iter().rev().filter(|order| !order.status.terminal());
+    for order in live.filter(|order| wanted.order(order)) {
+        open = open.raw(&order.txid, &render::order(view.exchange, order, with_trades));
     }
     Ok(Object::new().raw("open", &open.end()).end())
 }
 
 /// `ClosedOrders`.
-pub(crate) fn closed_orders(exchange: &Exchange, fields: &Fields) -> Result<String, VenueError> {
+pub(crate) fn closed_orders(view: &Lagging<'_>, fields: &Fields) -> Result<String, VenueError> {
     let with_trades = fields.flag("trades")?.unwrap_or(false);
     let without_count = fields.flag("without_count")?.unwrap_or(false);
     let wanted = Wanted::parse(fields)?;
-    let window = Window::parse(exchange, fields)?;
+    let window = Window::parse(view.exchange, fields)?;
     let by = fields.text("closetime").unwrap_or("both");
     if !["open", "close", "both"].contains(&by) {
         return Err(VenueError::argument("closetime"));
@@ -47,19 +50,20 @@ pub(crate) fn closed_orders(exchange: &Exchange, fields: &Fields) -> Result<Stri
             _ => window.contains(order.opened_us) || window.contains(closed),
         }
     };
-    let terminal = exchange.account().orders().filter(|order| order.status.terminal());
+    let orders = view.orders();
+    let terminal = orders.iter().filter(|order| order.status.terminal());
     let mut rows: Vec<&Order> =
         terminal.filter(|order| wanted.order(order)).filter(inside).collect();
     rows.sort_by_key(|order| std::cmp::Reverse((order.closed_us, order.no)));
     let mut closed = Object::new();
     for order in rows.iter().skip(window.offset).take(PAGE) {
-        closed = closed.raw(&order.txid, &render::order(exchange, order, with_trades));
+        closed = closed.raw(&order.txid, &render::order(view.exchange, order, with_trades));
     }
     Ok(counted("closed", closed, rows.len(), without_count))
 }
 
 /// `QueryOrders`.
-pub(crate) fn query_orders(exchange: &Exchange, fields: &Fields) -> Result<String, VenueError> {
+pub(crate) fn query_orders(view: &Lagging<'_>, fields: &Fields) -> Result<String, VenueError> {
     let with_trades = fields.flag("trades")?.unwrap_or(false);
     let ids = fields.list("txid");
     if ids.is_empty() || ids.len() > QUERY_ORDERS_LIMIT {
@@ -67,20 +71,20 @@ pub(crate) fn query_orders(exchange: &Exchange, fields: &Fields) -> Result<Strin
     }
     let mut found = Object::new();
     for id in ids {
-        let order = exchange.account().order_by_txid(id).ok_or(VenueError::UnknownOrder)?;
-        found = found.raw(id, &render::order(exchange, order, with_trades));
+        let order = view.by_txid(id).ok_or(VenueError::UnknownOrder)?;
+        found = found.raw(id, &render::order(view.exchange, &order, with_trades));
     }
     Ok(found.end())
 }
 
 /// `TradesHistory`.
-pub(crate) fn trades_history(exchange: &Exchange, fields: &Fields) -> Result<String, VenueError> {
+pub(crate) fn trades_history(view: &Lagging<'_>, fields: &Fields) -> Result<String, VenueError> {
     let ledgers = fields.flag("ledgers")?.unwrap_or(false);
     let without_count = fields.flag("without_count")?.unwrap_or(false);
-    let window = Window::parse(exchange, fields)?;
-    let trades = exchange.account().trades();
+    let window = Window::parse(view.exchange, fields)?;
+    let trades = view.trades();
     let merged = if fields.flag("consolidate_taker")?.unwrap_or(true) {
-        consolidated(exchange, trades)
+        consolidated(view.exchange, trades)
     } else {
         trades.to_vec()
     };
@@ -88,13 +92,13 @@ pub(crate) fn trades_history(exchange: &Exchange, fields: &Fields) -> Result<Str
     let rows: Vec<&AccountTrade> = inside.collect();
     let mut page = Object::new();
     for trade in rows.iter().skip(window.offset).take(PAGE) {
-        page = page.raw(&trade.txid, &render::trade(exchange, trade, ledgers));
+        page = page.raw(&trade.txid, &render::trade(view.exchange, trade, ledgers));
     }
     Ok(counted("trades", page, rows.len(), without_count))
 }
 
 /// `QueryTrades`.
-pub(crate) fn query_trades(exchange: &Exchange, fields: &Fields) -> Result<String, VenueError> {
+pub(crate) fn query_trades(view: &Lagging<'_>, fields: &Fields) -> Result<String, VenueError> {
     let ids = fields.list("txid");
     if ids.is_empty() || ids.len() > QUERY_TRADES_LIMIT {
         return Err(VenueError::argument("txid"));
@@ -102,9 +106,9 @@ pub(crate) fn query_trades(exchange: &Exchange, fields: &Fields) -> Result<Strin
     let ledgers = fields.flag("ledgers")?.unwrap_or(false);
     let mut found = Object::new();
     for id in ids {
-        let trade = exchange.account().trades().iter().find(|trade| trade.txid == id);
+        let trade = view.trades().iter().find(|trade| trade.txid == id);
         let trade = trade.ok_or_else(|| VenueError::argument("txid"))?;
-        found = found.raw(id, &render::trade(exchange, trade, ledgers));
+        found = found.raw(id, &render::trade(view.exchange, trade, ledgers));
     }
     Ok(found.end())
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod funds;
 mod history;
+mod lag;
 mod orders;
 mod render;
 mod router;

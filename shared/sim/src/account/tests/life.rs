@@ -147,7 +147,7 @@ fn a_withdrawal_never_touches_what_orders_hold() {
     desk.exchange.transfer("USD", dec("-5000"), desk.now_us).expect("withdrawn");
     assert!(desk.exchange.transfer("XYZ", dec("1"), desk.now_us).is_err());
     assert!(desk.exchange.transfer("USD", dec("0"), desk.now_us).is_err());
-    assert_eq!(desk.balance("USD"), "5000");
+    assert_eq!(desk.balance("USD"), "5000.0000");
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! The private socket from outside: one order's life as the stream tells it.
 
-mod support;
-
+use crate::client::{Socket, admin, btc, call, still_venue};
 use serde_json::Value;
-use support::{Socket, admin, btc, call, still_venue};
 
 fn kinds(frames: &[Value]) -> Vec<(String, String)> {
     let rows =
