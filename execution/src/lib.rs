@@ -1,1 +1,10 @@
-//! execution: see the package description.
+//! The execution service: attaches to published data, decides, and owns what it bought.
+//!
+//! Inputs: the decision cluster and the private side of the venue; no market data socket. Outputs:
+//! orders, rows, markers. Invariants: one writer per domain, proven by the fence inside each writing
+//! transaction; no byte of an order leaves before its row is committed; the mode never freezes exits.
+
+pub mod account;
+pub mod mode;
+pub mod quotes;
+pub mod wake;

@@ -1,0 +1,262 @@
+//! Board of causes, the machine behind a lock, the view for readers, the watchdog.
+//!
+//! Purpose: judge the causes every 250 ms and at once when one is raised. Inputs: `raise`, `clear`,
+//! `request`. Outputs: [`ModeView`] over a watch channel, change rows for the log. Invariants: the lock
+//! is held for microseconds and never across an await; changes reach the database in their order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use penstock_store_decision::modes::{self, ModeRow};
+use penstock_telemetry::{Level as LogLevel, marker};
+use penstock_trading::mode::{
+    Cause, CauseCode, Level, ModeChange, ModeEvent, ModeMachine, ModeTiming,
+};
+use penstock_types::vocab::SysMode;
+use penstock_types::{SessionId, UtcMicros};
+use sqlx::PgPool;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How often the causes are judged: a quarter of a second is the resolution of every limit.
+const WATCHDOG_EVERY: Duration = Duration::from_millis(250);
+/// Changes that wait for the database: far more than a session sees in an hour; when it is full the
+/// oldest rows are already older than what an operator would still act on, and the newest is dropped
+/// with its marker on record.
+const CHANGES_QUEUE_LEN_MAX: usize = 1_024;
+
+/// The mode as readers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModeView {
+    /// Mode.
+    pub mode: SysMode,
+    /// Active causes, highest first.
+    pub reasons: Vec<CauseCode>,
+    /// Since when, wall clock.
+    pub since: UtcMicros,
+}
+
+#[derive(Debug)]
+struct Inner {
+    machine: ModeMachine,
+    causes: BTreeMap<CauseCode, (Level, Option<String>, Instant)>,
+}
+
+/// Handle to the owner; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ModeHandle {
+    inner: Arc<Mutex<Inner>>,
+    started: Instant,
+    view: watch::Sender<ModeView>,
+    changes: mpsc::Sender<(ModeChange, UtcMicros)>,
+    db_pause_after: Duration,
+}
+
+/// Receiver of changes, to be given to [`run_watchdog`].
+pub type Changes = mpsc::Receiver<(ModeChange, UtcMicros)>;
+
+impl ModeHandle {
+    /// Starts in DEGRADE. `db_pause_after` is how long the decision cluster may refuse writes before
+    /// that becomes a PAUSE.
+    #[must_use]
+    pub fn new(timing: ModeTiming, db_pause_after: Duration) -> (Self, Changes) {
+        let (machine, first) = ModeMachine::boot(timing, 0);
+        let since = UtcMicros::from(chrono::Utc::now());
+        let view = ModeView { mode: first.to, reasons: first.reasons.clone(), since };
+        let (changes, receiver) = mpsc::channel(CHANGES_QUEUE_LEN_MAX);
+        let handle = Self {
+            inner: Arc::new(Mutex::new(Inner { machine, causes: BTreeMap::new() })),
+            started: Instant::now(),
+            view: watch::Sender::new(view),
+            changes,
+            db_pause_after,
+        };
+        handle.publish(first);
+        (handle, receiver)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A holder that panicked has only read and written plain values: they are whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The mode now.
+    #[must_use]
+    pub fn current(&self) -> SysMode {
+        self.view.borrow().mode
+    }
+
+    /// The mode with its reasons.
+    #[must_use]
+    pub fn view(&self) -> ModeView {
+        self.view.borrow().clone()
+    }
+
+    /// Wakes at each change; whoever owns resting entries cancels them outside NORMAL.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<ModeView> {
+        self.view.subscribe()
+    }
+
+    /// A cause is active from now on; raising it again replaces level and value. The mode is judged
+    /// before this returns.
+    pub fn raise(&self, code: CauseCode, level: Level, value: Option<String>) {
+        {
+            let mut inner = self.lock();
+            let since = inner.causes.get(&code).map_or_else(Instant::now, |c| c.2);
+            inner.causes.insert(code, (level, value, since));
+        }
+        self.judge();
+    }
+
+    /// A cause is over; the mode improves only after its window.
+    pub fn clear(&self, code: CauseCode) {
+        self.lock().causes.remove(&code);
+    }
+
+    /// Raises or clears by a condition.
+    pub fn set(&self, code: CauseCode, level: Level, active: bool, value: Option<String>) {
+        if active { self.raise(code, level, value) } else { self.clear(code) }
+    }
+
+    /// The operator's wish, or the end of the process.
+    pub fn request(&self, event: ModeEvent) {
+        let change = {
+            let mut inner = self.lock();
+            match event {
+                ModeEvent::OperatorNormal => {
+                    inner.causes.remove(&CauseCode::OperatorRequest);
+                    // The operator's word ends what only the operator may end.
+                    inner.causes.remove(&CauseCode::LedgerMismatch);
+                    inner.causes.remove(&CauseCode::RiskDrawdownLimit);
+                }
+                ModeEvent::OperatorDegrade => {
+                    let entry = (Level::Degrade, None, Instant::now());
+                    inner.causes.insert(CauseCode::OperatorRequest, entry);
+                }
+                ModeEvent::OperatorPause => {
+                    let entry = (Level::Pause, None, Instant::now());
+                    inner.causes.insert(CauseCode::OperatorRequest, entry);
+                }
+                ModeEvent::DegradeCause
+                | ModeEvent::PauseCause
+                | ModeEvent::StableWindow
+                | ModeEvent::FeedsBack
+                | ModeEvent::Stop => {}
+            }
+            let causes = self.active(&inner);
+            let now = self.now_ms();
+            inner.machine.request(now, event, &causes)
+        };
+        if let Some(change) = change {
+            self.publish(change);
+        }
+    }
+
+    /// Judges the causes now.
+    pub fn judge(&self) {
+        let change = {
+            let mut inner = self.lock();
+            let causes = self.active(&inner);
+            let now = self.now_ms();
+            inner.machine.observe(now, &causes)
+        };
+        if let Some(change) = change {
+            self.publish(change);
+        }
+    }
+
+    /// Active causes; a database that refuses writes for long demands a PAUSE.
+    fn active(&self, inner: &Inner) -> Vec<Cause> {
+        inner
+            .causes
+            .iter()
+            .map(|(code, (level, value, since))| {
+                let long =
+                    *code == CauseCode::DbUnavailable && since.elapsed() >= self.db_pause_after;
+                let level = if long { Level::Pause } else { *level };
+                Cause { code: *code, level, value: value.clone() }
+            })
+            .collect()
+    }
+
+    fn publish(&self, change: ModeChange) {
+        let now = UtcMicros::from(chrono::Utc::now());
+        self.view.send_replace(ModeView {
+            mode: change.to,
+            reasons: change.reasons.clone(),
+            since: now,
+        });
+        let level = if change.to == SysMode::Normal { LogLevel::Info } else { LogLevel::Warn };
+        let reasons: Vec<&str> = change.reasons.iter().map(|r| r.as_str()).collect();
+        if let Some(from) = change.from {
+            let secs = change.lasted_ms.max(0) / 1_000;
+            marker!(at level, SYS_MODE_EXIT, mode = from, reasons = reasons, lasted_secs = secs);
+        }
+        let primary = change.primary.map_or("ENTER_NORMAL", CauseCode::as_str);
+        marker!(
+            at level, SYS_MODE_ENTER,
+            mode = change.to,
+            mode_from = change.from,
+            primary_reason = primary,
+            reasons = reasons,
+            trigger_values = change.values,
+            since = now.rfc3339()
+        );
+        if self.changes.try_send((change, now)).is_err() {
+            tracing::error!("a mode change found the queue of {CHANGES_QUEUE_LEN_MAX} rows full");
+        }
+    }
+}
+
+/// Judges every 250 ms and writes the rows of changes, in order; a row that the database refuses is
+/// tried again until it is there or the process ends.
+pub async fn run_watchdog(
+    handle: ModeHandle,
+    mut changes: Changes,
+    pool: PgPool,
+    session_id: SessionId,
+    stop: CancellationToken,
+) {
+    let mut every = tokio::time::interval(WATCHDOG_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut waiting: Option<(ModeChange, UtcMicros)> = None;
+    loop {
+        if let Some((change, ts)) = &waiting {
+            let row = ModeRow {
+                session_id,
+                ts: *ts,
+                evaluation_index: None,
+                from: change.from,
+                to: change.to,
+                reasons: change.reasons.iter().map(|r| r.as_str().to_owned()).collect(),
+                values: serde_json::json!(change.values),
+            };
+            match modes::insert(&pool, &row).await {
+                Ok(()) => {
+                    waiting = None;
+                    handle.clear(CauseCode::DbUnavailable);
+                }
+                Err(error) => {
+                    tracing::warn!("mode row not written, trying again: {error}");
+                    handle.raise(CauseCode::DbUnavailable, Level::Degrade, None);
+                }
+            }
+        }
+        // The end first: nothing may keep a stopping process. Then rows, so that they stay in order.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            next = changes.recv(), if waiting.is_none() => match next {
+                Some(change) => waiting = Some(change),
+                None => break,
+            },
+            _ = every.tick() => handle.judge(),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The reader of frames: starts at the newest full block, follows in tick order, judges silence.
+//!
+//! Purpose: keep the board current. Inputs: wake-ups, a poll every 100 ms, the decision cluster. Outputs:
+//! tables, causes `WS_STALE_*`. Invariants: frames are applied in tick order and each once; a broken chain
+//! or block withdraws every quote and is said aloud; reading errors never end the task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use penstock_store_decision::ReadError;
+use penstock_store_decision::frames_read::{self, ReadFrame, SymbolScale};
+use penstock_trading::mode::{CauseCode, Level};
+use penstock_types::frame::{Link, QuoteBlock, decode_quotes, verify_link};
+use penstock_types::{RunId, TickId};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::table::{QuoteBoard, QuoteTable};
+use crate::mode::ModeHandle;
+use crate::wake::Wakes;
+
+/// Poll beside the notifications.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+/// Frames of one read; a minute of them.
+const FRAMES_PER_READ: usize = 256;
+
+/// Limits of silence in the frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaleLimits {
+    /// Milliseconds without an event or a quote that degrade.
+    pub degrade_ms: i64,
+    /// Milliseconds that pause.
+    pub pause_ms: i64,
+}
+
+struct Reader {
+    pool: PgPool,
+    board: QuoteBoard,
+    table: QuoteTable,
+    after: Option<TickId>,
+    last: Option<Link>,
+    scales: BTreeMap<u16, SymbolScale>,
+    scales_of: Option<RunId>,
+    started: Instant,
+    failing: bool,
+}
+
+/// Reads frames until stopped.
+pub async fn run_reader(
+    pool: PgPool,
+    board: QuoteBoard,
+    mode: ModeHandle,
+    wakes: Arc<Wakes>,
+    limits: StaleLimits,
+    stop: CancellationToken,
+) {
+    let started = Instant::now();
+    let mut reader = Reader {
+        pool,
+        board,
+        table: QuoteTable::empty(started),
+        after: None,
+        last: None,
+        scales: BTreeMap::new(),
+        scales_of: None,
+        started,
+        failing: false,
+    };
+    loop {
+        // The end first; then the hint, which is sooner than the poll.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = wakes.frames.notified() => {}
+            () = tokio::time::sleep(POLL_EVERY) => {}
+        }
+        match reader.catch_up().await {
+            Ok(()) => reader.failing = false,
+            Err(error) if !reader.failing => {
+                reader.failing = true;
+                tracing::warn!("frames cannot be read, quotes age: {error}");
+            }
+            Err(_) => {}
+        }
+        reader.judge_silence(&mode, limits);
+    }
+}
+
+impl Reader {
+    async fn catch_up(&mut self) -> Result<(), ReadError> {
+        loop {
+            let after = match self.after {
+                Some(tick) => tick,
+                None => match frames_read::newest_full_tick(&self.pool).await? {
+                    Some(tick) => TickId(tick.0 - 1),
+                    None => return Ok(()),
+                },
+            };
+            let limit = i64::try_from(FRAMES_PER_READ).unwrap_or(i64::MAX);
+            let frames = frames_read::frames_after(&self.pool, after, limit).await?;
+            if frames.is_empty() {
+                return Ok(());
+            }
+            for frame in &frames {
+                self.take(frame).await?;
+            }
+            self.board.store(self.table.clone());
+            if frames.len() < FRAMES_PER_READ {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn take(&mut self, frame: &ReadFrame) -> Result<(), ReadError> {
+        let link = verify_link(&frame.frame, self.last.as_ref());
+        let block = match (&link, read_block(frame)) {
+            (Ok(_), block) => block,
+            (Err(error), _) => {
+                let tick = frame.tick_id;
+                tracing::error!("E_JRN_CHAIN at tick {tick}: {error}; all quotes withdrawn");
+                None
+            }
+        };
+        let unknown = block.as_ref().is_some_and(|b| {
+            self.scales_of != Some(frame.run_id)
+                || b.entries.iter().any(|e| !self.scales.contains_key(&e.symbol_no))
+        });
+        if unknown {
+            let rows = frames_read::run_symbols(&self.pool, frame.run_id).await?;
+            self.scales = rows.into_iter().map(|s| (s.symbol_no, s)).collect();
+            self.scales_of = Some(frame.run_id);
+        }
+        self.table.apply(frame, block.as_ref(), &self.scales, Instant::now());
+        self.after = Some(frame.tick_id);
+        // Behind a broken link the next frame stands for itself.
+        self.last = link.ok();
+        Ok(())
+    }
+
+    /// Time without an event or a quote; before the first frame it counts from the start.
+    fn judge_silence(&self, mode: &ModeHandle, limits: StaleLimits) {
+        let since_start = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let silent_ms = self.table.data_age_ms().unwrap_or(since_start);
+        let value = Some(silent_ms.to_string());
+        let pausing = silent_ms >= limits.pause_ms;
+        let degrading = silent_ms >= limits.degrade_ms;
+        mode.set(CauseCode::WsStalePause, Level::Pause, pausing, value.clone());
+        mode.set(CauseCode::WsStaleDegrade, Level::Degrade, degrading && !pausing, value);
+    }
+}
+
+/// The block of a frame; none when it cannot be trusted.
+fn read_block(frame: &ReadFrame) -> Option<QuoteBlock> {
+    match decode_quotes(&frame.quotes) {
+        Ok(block) if block.tick_id == frame.tick_id => Some(block),
+        Ok(block) => {
+            let (tick, other) = (frame.tick_id, block.tick_id);
+            tracing::error!("E_FRAME_CRC at tick {tick}: the block is of tick {other}; withdrawn");
+            None
+        }
+        Err(error) => {
+            let tick = frame.tick_id;
+            tracing::error!("E_FRAME_CRC at tick {tick}: {error}; all quotes withdrawn");
+            None
+        }
+    }
+}
