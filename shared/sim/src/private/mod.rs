@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::json::{Object, time_text};
+pub use self::orders::read_order_request;
 pub(crate) use self::orders::{kind_of, self_trade_of, side_of, tif_of};
 pub(crate) use self::params::decimal_text;
 pub(crate) use self::tokens::{EXPIRES_S, Tokens};

@@ -6,7 +6,7 @@
 //! parameters are read.
 
 use super::json::{Object, array};
-use super::params::Params;
+use super::params::{Envelope, Params};
 use crate::account::{
     AddOrder, Added, AmendOrder, FeePreference, OrderKind, OrderRef, SelfTrade, TimeInForce,
     VenueError,
@@ -32,6 +32,20 @@ impl Ids {
             OrderRef::Client(id) => self.cl_ord_id.push(id.clone()),
             OrderRef::Userref(_) => {}
         }
+    }
+}
+
+/// Reads a request frame as a session does, without token and without carrying it out; false for
+/// a method that is no order request. It exists for fuzzing.
+///
+/// # Errors
+/// The venue's refusal of the frame.
+pub fn read_order_request(exchange: &Exchange, text: &str) -> Result<bool, VenueError> {
+    let envelope = Envelope::parse(text)?;
+    let params = Params::parse(envelope.params.as_deref())?;
+    match OrderRequest::parse(exchange, &envelope.method, params) {
+        None => Ok(false),
+        Some(request) => request.map(|_| true),
     }
 }
 
@@ -347,5 +361,56 @@ fn one_of(value: Option<String>, words: &[&str], name: &str) -> Result<(), Venue
     match value {
         Some(word) if !words.contains(&word.as_str()) => Err(VenueError::argument(name)),
         Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::ExchangeConfig;
+    use crate::exchange::instrument::tests::btc_usd;
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+
+    fn exchange() -> Exchange {
+        Exchange::new(ExchangeConfig {
+            instruments: vec![btc_usd()],
+            seed: 1,
+            cash_usd: Decimal::ZERO,
+            volume_30d_usd: Decimal::ZERO,
+            recorded: false,
+            start_us: 0,
+        })
+        .expect("BTC/USD is listed")
+    }
+
+    /// A whole request, from which the property below cuts and into which it writes.
+    const WHOLE: &str = r#"{"method":"add_order","req_id":7,"params":{"order_type":"stop-loss",
+        "side":"sell","symbol":"BTC/USD","order_qty":0.5,"triggers":{"reference":"last",
+        "price":1e4},"time_in_force":"gtd","expire_time":"2026-01-01T00:00:00Z",
+        "deadline":"2026-01-01T00:00:00.5Z","stp_type":"cancel_oldest","fee_preference":"quote",
+        "cl_ord_id":"a","validate":false}}"#;
+
+    #[test]
+    fn a_whole_request_is_read_and_a_foreign_method_is_not_one() {
+        assert_eq!(read_order_request(&exchange(), WHOLE), Ok(true));
+        assert_eq!(read_order_request(&exchange(), r#"{"method":"edit_order"}"#), Ok(false));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_and_any_damage_is_answered(
+            text in ".{0,80}",
+            at in 0..WHOLE.len(),
+            byte in prop::char::range(' ', '~'),
+        ) {
+            let exchange = exchange();
+            prop_assert!(read_order_request(&exchange, &text).is_err());
+            let mut damaged = WHOLE.to_owned();
+            damaged.replace_range(at..=at, &byte.to_string());
+            let first = read_order_request(&exchange, &damaged);
+            prop_assert_eq!(read_order_request(&exchange, &damaged), first);
+            prop_assert!(read_order_request(&exchange, &WHOLE[..at]).is_err());
+        }
     }
 }

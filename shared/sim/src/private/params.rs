@@ -7,8 +7,26 @@
 use crate::account::VenueError;
 use chrono::DateTime;
 use rust_decimal::Decimal;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+
+/// A request frame.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Envelope {
+    pub(crate) method: String,
+    #[serde(default)]
+    pub(crate) params: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(crate) req_id: Option<u64>,
+}
+
+impl Envelope {
+    /// Reads a frame's text.
+    pub(crate) fn parse(text: &str) -> Result<Envelope, VenueError> {
+        serde_json::from_str(text).map_err(|_| VenueError::argument("method"))
+    }
+}
 
 /// The parameters that have not been asked for yet.
 #[derive(Debug, Default)]

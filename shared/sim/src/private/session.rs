@@ -8,7 +8,7 @@
 
 use super::json::Object;
 use super::orders::{Ids, OrderRequest};
-use super::params::Params;
+use super::params::{Envelope, Params};
 use super::queue::Delayed;
 use super::stamp::{StampReader, Stamped};
 use super::wire;
@@ -18,7 +18,6 @@ use crate::exchange::PrivateEvent;
 use crate::ledger::RequestEntry;
 use crate::server::{PrivateBatch, Venue};
 use futures_util::{SinkExt, StreamExt};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,15 +34,6 @@ const FRAME_BYTES_LIMIT: usize = 1 << 20;
 const IDLE: Duration = Duration::from_secs(60);
 /// Fills that a snapshot repeats.
 const SNAPSHOT_TRADES: usize = 50;
-
-#[derive(Deserialize)]
-struct Envelope {
-    method: String,
-    #[serde(default)]
-    params: Option<Box<RawValue>>,
-    #[serde(default)]
-    req_id: Option<u64>,
-}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Executions {
@@ -190,7 +180,7 @@ impl Session {
 
     fn request(&mut self, text: &str, first_byte_us: i64) {
         let time_in = self.venue.now_us();
-        let Ok(envelope) = serde_json::from_str::<Envelope>(text) else {
+        let Ok(envelope) = Envelope::parse(text) else {
             let error = VenueError::argument("method");
             let frame = wire::refusal("unknown", None, &error, (time_in, time_in));
             return self.answers.push("ack", frame, 0);
