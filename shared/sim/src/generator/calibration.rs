@@ -36,7 +36,7 @@ pub const TRADE_MEDIAN_QUOTE: f64 = 300.0;
 /// book promises 50,000 within ten basis points.
 pub const TRADE_MAX_QUOTE: f64 = 6_000.0;
 /// Mean time between looks of a symbol's quotes at the fair price, seconds.
-pub const STEP_MEAN_S: f64 = 0.12;
+pub const STEP_MEAN_S: f64 = 0.05;
 /// Volatility at rest, basis points per root minute.
 pub const VOLATILITY_BPS: f64 = 4.0;
 /// Degrees of freedom of the price increments.

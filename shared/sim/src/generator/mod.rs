@@ -54,7 +54,7 @@ impl Clock {
 /// Shortest time between two looks of a symbol, microseconds.
 const STEP_MIN_US: i64 = 2_000;
 /// Longest time between two looks: quotes older than this would not be quotes.
-const STEP_MAX_US: i64 = 600_000;
+const STEP_MAX_US: i64 = 400_000;
 /// Share of looks that also change a size near the top.
 const STIR_SHARE: f64 = 0.6;
 /// Slots that a look may move because they were left behind, at rest and in a pulse.

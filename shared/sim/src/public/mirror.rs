@@ -146,7 +146,9 @@ impl DepthView {
     }
 }
 
-/// Merges two windows of one side, both best first.
+/// Merges two windows of one side, both best first. Removals come before everything else: a
+/// subscriber that cuts to the depth after every level, and not only at the end of the message as
+/// documented, would otherwise cut off a level that a later removal makes room for.
 fn difference(
     side: Side,
     old: &[(Price, Qty)],
@@ -158,17 +160,18 @@ fn difference(
         Side::Buy => a > b,
         Side::Sell => a < b,
     };
+    let mut present = Vec::new();
     let (mut left, mut right) = (old, new);
     while let Some((was, rest)) = left.split_first() {
         match right.split_first() {
             Some((is, others)) if is.0 == was.0 => {
                 if is.1 != was.1 {
-                    changed.push(*is);
+                    present.push(*is);
                 }
                 (left, right) = (rest, others);
             }
             Some((is, others)) if better(is.0, was.0) => {
-                changed.push(*is);
+                present.push(*is);
                 right = others;
             }
             Some(_) | None => {
@@ -180,6 +183,7 @@ fn difference(
             }
         }
     }
+    changed.append(&mut present);
     changed.extend_from_slice(right);
 }
 
@@ -199,18 +203,25 @@ mod tests {
     }
 
     impl Subscriber {
-        fn apply(&mut self, depth: usize, changes: &Changes) {
-            for (book, changed) in
-                [(&mut self.bids, &changes.bids), (&mut self.asks, &changes.asks)]
-            {
+        /// `at_once` cuts after every level, as some clients do, and not after the message.
+        fn apply(&mut self, depth: usize, changes: &Changes, at_once: bool) {
+            for (bid, changed) in [(true, &changes.bids), (false, &changes.asks)] {
                 for (price, qty) in changed {
+                    let book = if bid { &mut self.bids } else { &mut self.asks };
                     if qty.0 == 0 {
                         book.remove(&price.0);
                     } else {
                         book.insert(price.0, qty.0);
                     }
+                    if at_once {
+                        self.cut(depth);
+                    }
                 }
             }
+            self.cut(depth);
+        }
+
+        fn cut(&mut self, depth: usize) {
             while self.bids.len() > depth {
                 self.bids.pop_first();
             }
@@ -236,7 +247,7 @@ mod tests {
             for depth in [3, 10, 25, 100] {
                 let mut mirror = Mirror::default();
                 let mut view = DepthView::new(depth, &mirror);
-                let mut subscriber = Subscriber::default();
+                let mut subscribers = [Subscriber::default(), Subscriber::default()];
                 for message in &flow {
                     for &(bid, offset, qty) in message {
                         let (side, price) =
@@ -244,11 +255,13 @@ mod tests {
                         mirror.set(&LevelChange { side, price: Price(price), qty: Qty(qty) });
                     }
                     let changes = view.advance(&mirror);
-                    subscriber.apply(depth, &changes);
-                    let (asks, bids) = subscriber.sides();
-                    prop_assert_eq!(checksum(&asks, &bids), checksum(view.asks(), view.bids()));
-                    prop_assert_eq!(&asks[..], view.asks());
-                    prop_assert_eq!(&bids[..], view.bids());
+                    for (subscriber, at_once) in subscribers.iter_mut().zip([false, true]) {
+                        subscriber.apply(depth, &changes, at_once);
+                        let (asks, bids) = subscriber.sides();
+                        prop_assert_eq!(checksum(&asks, &bids), checksum(view.asks(), view.bids()));
+                        prop_assert_eq!(&asks[..], view.asks());
+                        prop_assert_eq!(&bids[..], view.bids());
+                    }
                 }
             }
         }

@@ -54,12 +54,18 @@ pub(super) fn assets(side: &PublicSide, params: &Params) -> Answer {
 
 pub(super) fn asset_pairs(side: &PublicSide, params: &Params) -> Answer {
     let wanted = pairs(side, params)?;
+    let asked: Vec<&str> =
+        params.get("pair").map_or_else(Vec::new, |list| list.split(',').map(str::trim).collect());
     let listed: Map<String, Value> = side.venue.with(|exchange, _| {
-        let entry = |symbol| {
+        let entry = |(place, symbol): (usize, crate::exchange::SymbolNo)| {
             let one = &exchange.market(symbol).instrument;
-            (one.pair_id.clone(), pair_entry(one))
+            // A pair that is asked for by its slash form is listed under it: clients of others
+            // look their answer up by the name that they sent. All other names give the id.
+            let slash = asked.get(place).filter(|name| name.contains('/'));
+            let key = slash.map_or_else(|| one.pair_id.clone(), |name| (*name).to_owned());
+            (key, pair_entry(one))
         };
-        wanted.into_iter().map(entry).collect()
+        wanted.into_iter().enumerate().map(entry).collect()
     });
     Ok(Value::Object(listed))
 }

@@ -1,7 +1,8 @@
 //! Public REST: `Time`, `SystemStatus`, `Assets`, `AssetPairs`, `Ticker`, `OHLC`, `Depth`, `Trades`.
 //!
 //! Input: a method and its parameters. Output: `{"error":[…],"result":…}` with HTTP 200, as the
-//! venue answers. Invariants: result keys are pair ids whatever name was asked for; numbers inside
+//! venue answers. Invariants: result keys are pair ids
+//! whatever name was asked for (but the slash form in `AssetPairs`); numbers inside
 //! results are strings where the venue writes strings; an injected fault comes before the answer.
 //! `GroupedBook` and `Spread` do not exist here and are refused as unknown methods.
 
@@ -136,11 +137,16 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_found_by_every_name_and_listed_by_id() {
+    fn pairs_are_found_by_every_name_and_listed_by_id_or_by_the_slash_form_asked_for() {
         let side = side();
-        for name in ["XBTUSD", "XXBTZUSD", "XBT%2FUSD", "BTC%2FUSD"] {
+        for (name, key) in [
+            ("XBTUSD", "XXBTZUSD"),
+            ("XXBTZUSD", "XXBTZUSD"),
+            ("XBT%2FUSD", "XBT/USD"),
+            ("BTC%2FUSD", "BTC/USD"),
+        ] {
             let found = result(&side, "AssetPairs", &format!("pair={name}"));
-            let one = &found["XXBTZUSD"];
+            let one = &found[key];
             assert_eq!(one["altname"], "XBTUSD");
             assert_eq!(one["ordermin"], "0.00005");
             assert_eq!(one["costmin"], "0.5");
