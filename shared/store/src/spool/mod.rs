@@ -1,5 +1,32 @@
-//! The spool: an append-only file queue between the market core and a cluster.
+//! The spool: an append-only file queue, so that an outage of a cluster of any length up to the
+//! spool's limit loses nothing.
+//!
+//! One format serves the raw rows on their way to the ingest cluster, the sealed frames on their way
+//! to the decision cluster, and the changes of execution while its cluster is away.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`format`] | the bytes |
+//! | [`scan`] | walking a segment |
+//! | [`recover`] | locks, torn tails, what an earlier process left |
+//! | [`segments`] | the register of a directory, reading batches, trimming |
+//! | [`queue`] | the producer's side, for a thread that must not wait |
+//! | [`writer`] | the spool thread |
+//! | [`shed`] | what goes when it fills, and its gap rows |
+//! | [`loader`] | from raw segments into the run's partitions |
 
-mod format;
+pub mod format;
+pub mod loader;
+pub mod queue;
+pub mod recover;
+pub mod scan;
+pub mod segments;
+pub mod shed;
+pub mod writer;
 
-pub use format::*;
+pub use format::{SEGMENT_HEADER_LEN, StreamCode};
+pub use queue::{Appended, SpoolMonitor, SpoolWriter, Synced};
+pub use recover::{OpenedSpool, RecoveredDir, RecoveredRun, open_spool};
+pub use segments::{Batch, BatchRecord, Segments, SpoolPosition};
+pub use shed::{DropRange, FillLevel};
+pub use writer::{Overflow, SpoolEvent, SpoolSettings, start_writer};

@@ -1,0 +1,223 @@
+//! The loader: from the segments of a raw spool into the partitions of its runs.
+//!
+//! Input: synced records in the order of run, segment, offset. Output: rows and cursor in one commit
+//! per batch, so that each record is loaded exactly once whatever happens in between; trimmed
+//! segments. Old runs come first, and each is closed when all of it is loaded. It waits for nothing
+//! but the cluster; nothing waits for it.
+
+mod batch;
+mod close;
+mod quarantine;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use penstock_types::{RunId, Seq};
+use sqlx::PgPool;
+
+use self::batch::{BatchError, load_batch};
+pub use self::close::ClosedRun;
+use super::segments::{Segments, SpoolPosition, SpoolReadError};
+use crate::error::StoreError;
+use crate::role::ClusterRole;
+
+const CLUSTER: ClusterRole = ClusterRole::Ingest;
+
+/// Limits of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct LoaderSettings {
+    /// `RAW_COPY_MAX_ROWS`.
+    pub rows_max: usize,
+    /// `RAW_COPY_INTERVAL_MS`: an incomplete batch waits this long for more.
+    pub interval: Duration,
+}
+
+impl Default for LoaderSettings {
+    fn default() -> Self {
+        Self { rows_max: 20_000, interval: Duration::from_millis(250) }
+    }
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Our own run has been closed by another host (exit 75).
+    #[error("run {run_id} is closed on the ingest cluster; next: nothing, a newer instance works")]
+    OwnRunClosed {
+        /// The run.
+        run_id: RunId,
+    },
+    /// The segments cannot be read.
+    #[error(transparent)]
+    Read(#[from] SpoolReadError),
+    /// The directory cannot be changed.
+    #[error("spool directory: {0}")]
+    Io(#[from] std::io::Error),
+    /// The cluster did not take the batch; the same step can be repeated.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl LoadError {
+    /// Whether the same step can succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::OwnRunClosed { .. } | Self::Read(_) | Self::Io(_) => false,
+        }
+    }
+}
+
+/// What a step did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadStep {
+    /// Nothing to load at the moment.
+    Idle,
+    /// A batch was committed.
+    Loaded(LoadedBatch),
+    /// An old run was closed and its segments are gone.
+    Closed(ClosedRun),
+    /// Another host has closed an old run before us: its segments were renamed to `.late` for the
+    /// operator.
+    SetAside {
+        /// The run.
+        run_id: RunId,
+        /// Its segments.
+        segments: u32,
+    },
+}
+
+/// A committed batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadedBatch {
+    /// Run.
+    pub run_id: RunId,
+    /// Rows that are new.
+    pub rows: u64,
+    /// Rows that stood already (`RAW_DUPLICATE`).
+    pub duplicates: u64,
+    /// Rows that the cluster refused (`RAW_ROW_QUARANTINED`).
+    pub quarantined: u64,
+    /// Highest numbered record loaded.
+    pub last_seq: Seq,
+    /// Segments unlinked (`SPOOL_TRIMMED`).
+    pub trimmed_segments: u32,
+    /// Their bytes.
+    pub trimmed_bytes: u64,
+}
+
+/// Loads one spool directory.
+#[derive(Debug)]
+pub struct Loader {
+    pool: PgPool,
+    segments: Arc<Segments>,
+    settings: LoaderSettings,
+    /// The run that is being written; never closed from here.
+    own_run: Option<RunId>,
+    /// Where the next batch of the current run begins; `None` before its cursor was read.
+    at: Option<SpoolPosition>,
+}
+
+impl Loader {
+    /// A loader on a pool of `ingest_rw`. `own_run` is the run that this process writes, `None` for a
+    /// directory that it only inherited.
+    #[must_use]
+    pub const fn new(
+        pool: PgPool,
+        segments: Arc<Segments>,
+        own_run: Option<RunId>,
+        settings: LoaderSettings,
+    ) -> Self {
+        Self { pool, segments, settings, own_run, at: None }
+    }
+
+    /// Follows a rollover: the run before becomes an old one and is closed when it is loaded.
+    pub fn set_own_run(&mut self, run_id: Option<RunId>) {
+        self.own_run = run_id;
+    }
+
+    /// Limits of this loader.
+    #[must_use]
+    pub const fn settings(&self) -> LoaderSettings {
+        self.settings
+    }
+
+    /// Loads one batch of the oldest run, or closes that run, or finds nothing to do.
+    ///
+    /// Old runs of this directory that left no segment are not its business: the service closes them
+    /// through [`Self::close_run`].
+    ///
+    /// # Errors
+    /// [`LoadError`]; after a transient one the step is repeated.
+    pub async fn step(&mut self) -> Result<LoadStep, LoadError> {
+        let Some(run_id) = self.segments.runs().first().copied() else {
+            return Ok(LoadStep::Idle);
+        };
+        let at = match self.at {
+            Some(at) if at.run_id == run_id => at,
+            _ => match batch::read_cursor(&self.pool, run_id).await? {
+                Some(at) => at,
+                None => return self.run_is_closed(run_id),
+            },
+        };
+        self.at = Some(at);
+        let segments = Arc::clone(&self.segments);
+        let rows_max = self.settings.rows_max;
+        // A batch is at most a few MB of page cache, but a cold disk may take long.
+        let batch = tokio::task::spawn_blocking(move || segments.read_batch(at, rows_max))
+            .await
+            .map_err(std::io::Error::other)??;
+        let Some(batch) = batch else {
+            let is_old = self.own_run != Some(run_id);
+            if is_old && self.segments.all_closed(run_id) {
+                let closed = self.close_run(run_id).await?;
+                return Ok(LoadStep::Closed(closed));
+            }
+            return Ok(LoadStep::Idle);
+        };
+        match load_batch(&self.pool, &batch).await {
+            Ok(mut loaded) => {
+                self.at = Some(batch.end);
+                let (segments, bytes) = self.segments.trim(batch.end)?;
+                loaded.trimmed_segments = segments;
+                loaded.trimmed_bytes = bytes;
+                Ok(LoadStep::Loaded(loaded))
+            }
+            Err(BatchError::Reposition(at)) => {
+                self.at = Some(at);
+                Ok(LoadStep::Idle)
+            }
+            Err(BatchError::Closed) => self.run_is_closed(run_id),
+            Err(BatchError::Store(error)) => {
+                // The commit may stand: the cursor decides where to go on.
+                self.at = None;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn run_is_closed(&mut self, run_id: RunId) -> Result<LoadStep, LoadError> {
+        self.at = None;
+        if self.own_run == Some(run_id) {
+            return Err(LoadError::OwnRunClosed { run_id });
+        }
+        let segments = self.segments.set_aside(run_id)?;
+        Ok(LoadStep::SetAside { run_id, segments })
+    }
+
+    /// Closes a run whose records are all loaded: gap rows for numbers without a row, `raw_complete`
+    /// of generations above them, `complete`; afterwards its segments are unlinked. Closing a closed
+    /// run changes nothing.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn close_run(&mut self, run_id: RunId) -> Result<ClosedRun, LoadError> {
+        let closed = close::close_run(&self.pool, run_id).await?;
+        self.segments.remove_run(run_id)?;
+        if self.at.is_some_and(|at| at.run_id == run_id) {
+            self.at = None;
+        }
+        Ok(closed)
+    }
+}
