@@ -18,5 +18,6 @@ pub mod session;
 pub use clock::{Clock, Stamp, SystemClock};
 pub use connector::{FeedConfig, FeedHandle, SharedConnectBudget, spawn_feed};
 pub use net::NetError;
-pub use public_rest::{PublicRest, RestAnswer};
-pub use session::{DisconnectReason, FeedCommand, FeedEvent, Plan, Topic};
+pub use penstock_venues::kraken::rest::RestAnswer;
+pub use public_rest::PublicRest;
+pub use session::{DisconnectReason, FeedCommand, FeedEvent, Notice, Plan, Topic};

@@ -7,8 +7,7 @@
 use std::time::Duration;
 
 use penstock_venues::endpoint::{Endpoint, Transport};
-use penstock_venues::kraken::rest::{PublicRequest, Reply, UnknownReason, decode};
-use serde::Deserialize;
+use penstock_venues::kraken::rest::{PublicRequest, RestAnswer, UnknownReason};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -18,30 +17,6 @@ use crate::net::{MESSAGE_BYTES_MAX, NetError, http_client};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Distance of requests: the venue allows about one per second and address.
 const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RestAnswer {
-    /// An HTTP answer.
-    Body {
-        /// Status.
-        status: u16,
-        /// Body.
-        text: String,
-    },
-    /// No answer.
-    Lost(UnknownReason),
-}
-
-impl RestAnswer {
-    /// The answer as a typed reply; borrows from the body.
-    pub fn reply<'a, T: Deserialize<'a>>(&'a self) -> Reply<T> {
-        match self {
-            Self::Body { status, text } => decode(*status, text),
-            Self::Lost(reason) => Reply::unknown(reason.clone()),
-        }
-    }
-}
 
 /// Client of the public REST methods.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ pub mod book_sync;
 pub mod error_table;
 mod frame;
 pub mod instrument;
+mod json_text;
 pub mod liveness;
 pub mod nonce;
 pub mod number;

@@ -5,12 +5,12 @@
 //! never through binary floating point and never with an exponent. Strings are escaped. The token is
 //! a bearer secret inside the text: [`redacted`] removes it before anything is logged or stored.
 
-use std::fmt::Write;
-
-use chrono::{DateTime, SecondsFormat};
+use chrono::SecondsFormat;
 use penstock_types::UtcMicros;
 use rust_decimal::Decimal;
 
+use super::json_text::Object;
+pub use super::json_text::float_text;
 use super::vocabulary::{
     EventTrigger, OrderType, PriceType, Side, StpType, TimeInForce, TriggerReference,
 };
@@ -270,15 +270,6 @@ pub fn cancel_all_orders_after(timeout_s: u32, token: &str, req_id: u64) -> Stri
     request("cancel_all_orders_after", params, req_id)
 }
 
-/// A decimal as a float literal of JSON: its own digits, with a point.
-pub fn float_text(value: Decimal) -> String {
-    let mut text = value.to_string();
-    if !text.contains('.') {
-        text.push_str(".0");
-    }
-    text
-}
-
 /// The text with every session token replaced; for logs and records.
 pub fn redacted(frame: &str) -> String {
     const KEY: &str = "\"token\":\"";
@@ -297,99 +288,6 @@ pub fn redacted(frame: &str) -> String {
 fn request(method: &str, params: Object, req_id: u64) -> String {
     let params = params.close();
     format!("{{\"method\":\"{method}\",\"params\":{params},\"req_id\":{req_id}}}")
-}
-
-/// Writer of one JSON object.
-struct Object(String);
-
-impl Object {
-    fn new() -> Self {
-        Self(String::from("{"))
-    }
-
-    fn key(&mut self, key: &'static str) {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        self.0.push('"');
-        self.0.push_str(key);
-        self.0.push_str("\":");
-    }
-
-    fn str(&mut self, key: &'static str, value: &str) {
-        self.key(key);
-        push_string(&mut self.0, value);
-    }
-
-    fn opt_str(&mut self, key: &'static str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.str(key, value);
-        }
-    }
-
-    fn strs(&mut self, key: &'static str, values: &[&str]) {
-        self.key(key);
-        self.0.push('[');
-        for (index, value) in values.iter().enumerate() {
-            if index > 0 {
-                self.0.push(',');
-            }
-            push_string(&mut self.0, value);
-        }
-        self.0.push(']');
-    }
-
-    fn bool(&mut self, key: &'static str, value: bool) {
-        self.key(key);
-        self.0.push_str(if value { "true" } else { "false" });
-    }
-
-    fn int(&mut self, key: &'static str, value: i64) {
-        self.key(key);
-        self.0.push_str(&value.to_string());
-    }
-
-    fn number(&mut self, key: &'static str, value: Decimal) {
-        self.key(key);
-        self.0.push_str(&float_text(value));
-    }
-
-    fn opt_number(&mut self, key: &'static str, value: Option<Decimal>) {
-        if let Some(value) = value {
-            self.number(key, value);
-        }
-    }
-
-    fn opt_time(&mut self, key: &'static str, value: Option<UtcMicros>, digits: SecondsFormat) {
-        let Some(time) = value.and_then(|at| DateTime::from_timestamp_micros(at.0)) else { return };
-        self.str(key, &time.to_rfc3339_opts(digits, true));
-    }
-
-    fn object(&mut self, key: &'static str, value: Self) {
-        self.key(key);
-        self.0.push_str(&value.close());
-    }
-
-    fn close(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-}
-
-fn push_string(out: &mut String, value: &str) {
-    out.push('"');
-    for c in value.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c < ' ' => {
-                // Writing into a String cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]

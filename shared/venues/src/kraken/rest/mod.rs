@@ -12,5 +12,5 @@ mod reply;
 mod request;
 
 pub use form::Form;
-pub use reply::{Reply, UnknownReason, decode};
+pub use reply::{Reply, RestAnswer, UnknownReason, decode};
 pub use request::{ClosedOrdersPage, PrivateRequest, PublicRequest, SignedRequest};

@@ -120,6 +120,30 @@ struct Envelope<'a> {
     result: Option<&'a RawValue>,
 }
 
+/// What came back over HTTP, still owned by whoever asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestAnswer {
+    /// An HTTP answer.
+    Body {
+        /// Status.
+        status: u16,
+        /// Body.
+        text: String,
+    },
+    /// No answer.
+    Lost(UnknownReason),
+}
+
+impl RestAnswer {
+    /// The answer as a typed reply; borrows from the body.
+    pub fn reply<'a, T: Deserialize<'a>>(&'a self) -> Reply<T> {
+        match self {
+            Self::Body { status, text } => decode(*status, text),
+            Self::Lost(reason) => Reply::unknown(reason.clone()),
+        }
+    }
+}
+
 /// Characters of a foreign body that are kept for the log.
 const BODY_CHARS_MAX: usize = 200;
 

@@ -1,0 +1,99 @@
+//! Opening sockets and HTTP clients.
+//!
+//! Input: a checked address. Output: a websocket or an HTTP client. TLS uses one provider (ring) and
+//! the compiled-in roots, so that a host without certificates gets a clear answer; frames are limited
+//! to 8 MiB, far above the image of the largest account. It does not retry.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use penstock_venues::endpoint::{Endpoint, EndpointError};
+use rustls::{ClientConfig, RootCertStore};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
+
+/// A websocket to a venue.
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Largest message, bytes.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 8 << 20;
+/// Time to open a connection, handshakes included.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a connection or client could not be made.
+#[derive(Debug, Error)]
+pub enum NetError {
+    /// The address is refused.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The socket could not be opened.
+    #[error("{host}: {source}")]
+    Connect {
+        /// Host.
+        host: String,
+        /// Cause.
+        source: Box<tokio_tungstenite::tungstenite::Error>,
+    },
+    /// The socket did not open in time.
+    #[error("{host}: not connected within {waited_s} s")]
+    Timeout {
+        /// Host.
+        host: String,
+        /// The time that was waited, seconds.
+        waited_s: u64,
+    },
+    /// The HTTP client could not be built.
+    #[error("HTTP client: {0}")]
+    Client(String),
+}
+
+/// TLS settings of the process.
+pub(crate) fn tls() -> Arc<ClientConfig> {
+    static TLS: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    TLS.get_or_init(|| {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring supports the default protocol versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
+    })
+    .clone()
+}
+
+/// Opens a websocket.
+pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Socket, NetError> {
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX));
+    let connector =
+        if endpoint.is_encrypted() { Connector::Rustls(tls()) } else { Connector::Plain };
+    let host = || endpoint.host().to_owned();
+    let opening = tokio_tungstenite::connect_async_tls_with_config(
+        endpoint.url(),
+        Some(config),
+        true,
+        Some(connector),
+    );
+    match tokio::time::timeout(CONNECT_TIMEOUT, opening).await {
+        Ok(Ok((socket, _))) => Ok(socket),
+        Ok(Err(source)) => Err(NetError::Connect { host: host(), source: Box::new(source) }),
+        Err(_) => Err(NetError::Timeout { host: host(), waited_s: CONNECT_TIMEOUT.as_secs() }),
+    }
+}
+
+/// Builds an HTTP client.
+pub(crate) fn http_client(timeout: Duration) -> Result<reqwest::Client, NetError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(ClientConfig::clone(&tls()))
+        .timeout(timeout)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("penstock/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| NetError::Client(error.to_string()))
+}

@@ -1,0 +1,495 @@
+//! The protocol side of one private connection, without input or output.
+//!
+//! Input: frames, the time. Output: requests to send, events for the reader, answers to requests.
+//!
+//! Per channel: `Asked ─ack, image─▶ Whole ─number skipped─▶ Asked` (unsubscribe, subscribe, image).
+//! Invariants: numbers of a channel rise by one from its image on; a skipped one is reported before
+//! the frame that showed it; every subscription is answered within ten seconds or the connection goes;
+//! every order request ends in exactly one of answer, time-out, loss of the connection. It folds no
+//! reports.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use penstock_venues::kraken::request::{self, Subscription};
+use penstock_venues::kraken::response::Response;
+use penstock_venues::kraken::{ChannelKind, Frame, decode};
+
+use super::messages::{DisconnectReason, PrivateEvent, StreamHealth};
+use crate::clock::Stamp;
+
+/// Time of an answer to a subscription, milliseconds.
+const SUBSCRIBE_WAIT_MS: i64 = 10_000;
+/// Distance of pings, milliseconds.
+const PING_INTERVAL_MS: i64 = 30_000;
+/// Requests that may wait for an answer on one connection.
+const PENDING_MAX: usize = 1_024;
+
+/// What the task is to do.
+#[derive(Debug, PartialEq)]
+pub(super) enum Action {
+    /// Write this text.
+    Send(String),
+    /// Tell the reader.
+    Tell(PrivateEvent),
+    /// The engine counter's ceiling, as the venue reported it.
+    MaxRateCount(f64),
+    /// Close the socket.
+    Close(DisconnectReason),
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pending {
+    sent_ms: i64,
+}
+
+/// State of one channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channel {
+    /// Subscribed, no image yet.
+    Asked {
+        /// When.
+        at_ms: i64,
+        /// Whether the venue accepted.
+        acked: bool,
+    },
+    /// Image received; the next number.
+    Whole {
+        /// Next number; `None` as long as the venue sends none.
+        next: Option<u64>,
+        /// Whether the venue accepted.
+        acked: bool,
+        /// When it was subscribed.
+        at_ms: i64,
+    },
+}
+
+/// State of one connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    epoch: u64,
+    token: String,
+    executions: Channel,
+    balances: Channel,
+    pending: BTreeMap<u64, Pending>,
+    actions: VecDeque<Action>,
+    last_frame: Stamp,
+    last_ping_ms: i64,
+    silent_limit_ms: i64,
+    ack_timeout_ms: i64,
+    next_own_id: u64,
+    closing: bool,
+}
+
+/// Request ids of the session itself start here; those of orders stay below.
+pub(super) const OWN_REQ_ID_MIN: u64 = 1 << 48;
+
+impl Session {
+    /// The socket is open: subscribes both channels.
+    pub(super) fn open(
+        epoch: u64,
+        token: String,
+        silent_limit_ms: i64,
+        ack_timeout_ms: i64,
+        at: Stamp,
+    ) -> Self {
+        let asked = Channel::Asked { at_ms: at.mono_ms(), acked: false };
+        let mut session = Self {
+            epoch,
+            token,
+            executions: asked,
+            balances: asked,
+            pending: BTreeMap::new(),
+            actions: VecDeque::new(),
+            last_frame: at,
+            last_ping_ms: at.mono_ms(),
+            silent_limit_ms,
+            ack_timeout_ms,
+            next_own_id: OWN_REQ_ID_MIN,
+            closing: false,
+        };
+        session.subscribe(ChannelKind::Executions);
+        session.subscribe(ChannelKind::Balances);
+        session
+    }
+
+    /// How whole the stream is.
+    pub(super) const fn health(&self) -> StreamHealth {
+        StreamHealth {
+            epoch: self.epoch,
+            connected: true,
+            executions_whole: matches!(self.executions, Channel::Whole { acked: true, .. }),
+            balances_whole: matches!(self.balances, Channel::Whole { acked: true, .. }),
+            last_frame_mono_ns: self.last_frame.mono_ns,
+        }
+    }
+
+    const fn own_id(&mut self) -> u64 {
+        self.next_own_id += 1;
+        self.next_own_id
+    }
+
+    fn subscribe(&mut self, channel: ChannelKind) {
+        let req_id = self.own_id();
+        let text = request::subscribe(&subscription(channel, &self.token), req_id);
+        self.actions.push_back(Action::Send(text));
+    }
+
+    fn channel(&mut self, kind: ChannelKind) -> Option<&mut Channel> {
+        match kind {
+            ChannelKind::Executions => Some(&mut self.executions),
+            ChannelKind::Balances => Some(&mut self.balances),
+            _ => None,
+        }
+    }
+
+    /// A request was written; its answer is awaited. `false` when too many wait already.
+    pub(super) fn sent(&mut self, req_id: u64, at: Stamp) -> bool {
+        if self.pending.len() >= PENDING_MAX {
+            return false;
+        }
+        self.pending.insert(req_id, Pending { sent_ms: at.mono_ms() });
+        true
+    }
+
+    /// A frame came. Returns the answer to an order request, if it is one.
+    pub(super) fn frame<'t>(&mut self, text: &'t str, at: Stamp) -> Option<(u64, Response<'t>)> {
+        self.last_frame = at;
+        match decode(text) {
+            Ok(Frame::Heartbeat) => None,
+            Ok(Frame::Executions(message)) => {
+                let (snapshot, sequence) = (message.is_snapshot(), message.sequence);
+                self.data(ChannelKind::Executions, snapshot, sequence, text, at);
+                None
+            }
+            Ok(Frame::Balances(message)) => {
+                let (snapshot, sequence) = (message.is_snapshot(), message.sequence);
+                self.data(ChannelKind::Balances, snapshot, sequence, text, at);
+                None
+            }
+            Ok(Frame::Status(message)) => {
+                for row in &message.rows {
+                    let status = row.system.known();
+                    self.tell(PrivateEvent::System { at, status });
+                }
+                None
+            }
+            Ok(Frame::Response(response)) => self.response(response, text, at),
+            Ok(_) => {
+                self.unreadable("a channel that was not asked for".to_owned(), text, at);
+                None
+            }
+            Err(error) => {
+                self.unreadable(error.to_string(), text, at);
+                None
+            }
+        }
+    }
+
+    fn unreadable(&mut self, reason: String, text: &str, at: Stamp) {
+        let text = request::redacted(text);
+        self.tell(PrivateEvent::Unreadable { at, reason, text });
+    }
+
+    fn tell(&mut self, event: PrivateEvent) {
+        self.actions.push_back(Action::Tell(event));
+    }
+
+    fn data(
+        &mut self,
+        kind: ChannelKind,
+        is_snapshot: bool,
+        sequence: Option<u64>,
+        text: &str,
+        at: Stamp,
+    ) {
+        let epoch = self.epoch;
+        let mut gap = None;
+        if let Some(channel) = self.channel(kind) {
+            match *channel {
+                // Changes before the image belong to an earlier subscription; they are passed on.
+                Channel::Asked { at_ms, acked } if is_snapshot => {
+                    let next = sequence.map(|n| n + 1);
+                    *channel = Channel::Whole { next, acked, at_ms };
+                }
+                Channel::Asked { .. } => {}
+                Channel::Whole { next, acked, at_ms } => {
+                    if let (Some(expected), Some(got)) = (next, sequence)
+                        && expected != got
+                    {
+                        gap = Some((expected, got));
+                        *channel = Channel::Asked { at_ms: at.mono_ms(), acked: false };
+                    } else {
+                        let next = sequence.map(|n| n + 1).or(next);
+                        *channel = Channel::Whole { next, acked, at_ms };
+                    }
+                }
+            }
+        }
+        if let Some((expected, got)) = gap {
+            self.tell(PrivateEvent::Gap { epoch, at, channel: kind, expected, got });
+            let req_id = self.own_id();
+            let subscription = subscription(kind, &self.token);
+            let text = request::unsubscribe(&subscription, req_id);
+            self.actions.push_back(Action::Send(text));
+            self.subscribe(kind);
+        }
+        let text = text.to_owned();
+        self.tell(PrivateEvent::Frame { epoch, at, channel: kind, sequence, is_snapshot, text });
+    }
+
+    fn response<'t>(
+        &mut self,
+        response: Response<'t>,
+        text: &str,
+        at: Stamp,
+    ) -> Option<(u64, Response<'t>)> {
+        match response.method.as_str() {
+            "pong" | "unsubscribe" => None,
+            "subscribe" => {
+                self.subscribed(&response);
+                None
+            }
+            _ => match response.req_id {
+                Some(req_id) if self.pending.remove(&req_id).is_some() => Some((req_id, response)),
+                _ => {
+                    let text = request::redacted(text);
+                    self.tell(PrivateEvent::LateAnswer { at, text });
+                    None
+                }
+            },
+        }
+    }
+
+    fn subscribed(&mut self, response: &Response<'_>) {
+        let result = response.subscription().ok().flatten();
+        let named = result.as_ref().and_then(|r| ChannelKind::from_wire(&r.channel));
+        if !response.accepted() {
+            // Without a channel in the answer either subscription may be meant; both go.
+            let channel = named.unwrap_or(ChannelKind::Executions);
+            let text = response.error.as_ref().map_or("", |text| text.as_str()).to_owned();
+            self.close(DisconnectReason::NotSubscribed { channel, text });
+            return;
+        }
+        let Some(kind) = named else { return };
+        if let Some(max) = result.and_then(|r| r.maxratecount)
+            && let Ok(max) = max.decimal()
+        {
+            let max = penstock_types::decimal::to_feature(max);
+            self.actions.push_back(Action::MaxRateCount(max));
+        }
+        let epoch = self.epoch;
+        if let Some(channel) = self.channel(kind) {
+            match channel {
+                Channel::Asked { acked, .. } | Channel::Whole { acked, .. } => *acked = true,
+            }
+            self.tell(PrivateEvent::Subscribed { epoch, channel: kind });
+        }
+    }
+
+    fn close(&mut self, reason: DisconnectReason) {
+        if !self.closing {
+            self.closing = true;
+            self.actions.push_back(Action::Close(reason));
+        }
+    }
+
+    /// Requests whose answer did not come in time; they are given up.
+    pub(super) fn timed_out(&mut self, at: Stamp) -> Vec<u64> {
+        let limit_ms = at.mono_ms() - self.ack_timeout_ms;
+        let late: Vec<u64> = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.sent_ms <= limit_ms)
+            .map(|(req_id, _)| *req_id)
+            .collect();
+        for req_id in &late {
+            self.pending.remove(req_id);
+        }
+        late
+    }
+
+    /// What is due; to be called often.
+    pub(super) fn poll(&mut self, at: Stamp) -> Vec<Action> {
+        let now_ms = at.mono_ms();
+        if !self.closing {
+            let silent_ms = now_ms - self.last_frame.mono_ms();
+            if silent_ms >= self.silent_limit_ms {
+                self.close(DisconnectReason::Silent { silent_ms });
+            }
+            for kind in [ChannelKind::Executions, ChannelKind::Balances] {
+                let late = match self.channel(kind) {
+                    Some(
+                        Channel::Asked { at_ms, .. } | Channel::Whole { at_ms, acked: false, .. },
+                    ) => now_ms - *at_ms >= SUBSCRIBE_WAIT_MS,
+                    Some(Channel::Whole { acked: true, .. }) | None => false,
+                };
+                if late {
+                    let text = "no answer or no image within 10 s".to_owned();
+                    self.close(DisconnectReason::NotSubscribed { channel: kind, text });
+                }
+            }
+            if now_ms - self.last_ping_ms >= PING_INTERVAL_MS {
+                self.last_ping_ms = now_ms;
+                let req_id = self.own_id();
+                self.actions.push_back(Action::Send(request::ping(req_id)));
+            }
+        }
+        self.actions.drain(..).collect()
+    }
+}
+
+fn subscription(channel: ChannelKind, token: &str) -> Subscription<'_> {
+    match channel {
+        ChannelKind::Executions => Subscription::Executions { token },
+        _ => Subscription::Balances { token },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use penstock_types::UtcMicros;
+
+    fn at(ms: i64) -> Stamp {
+        Stamp { wall: UtcMicros(ms * 1_000), mono_ns: ms * 1_000_000 }
+    }
+
+    fn open() -> Session {
+        let mut session = Session::open(1, "T".to_owned(), 15_000, 3_000, at(0));
+        let sends = session.poll(at(0));
+        assert_eq!(sends.len(), 2);
+        session
+    }
+
+    fn ack(channel: &str) -> String {
+        format!(
+            r#"{{"method":"subscribe","result":{{"channel":"{channel}","maxratecount":125}},"success":true}}"#
+        )
+    }
+
+    fn balances(kind: &str, sequence: u64) -> String {
+        format!(
+            r#"{{"channel":"balances","type":"{kind}","data":[{{"asset":"USD","balance":1.0}}],"sequence":{sequence}}}"#
+        )
+    }
+
+    fn whole() -> Session {
+        let mut session = open();
+        for channel in ["executions", "balances"] {
+            session.frame(&ack(channel), at(10));
+            let text =
+                format!(r#"{{"channel":"{channel}","type":"snapshot","data":[],"sequence":1}}"#);
+            session.frame(&text, at(20));
+        }
+        let health = session.health();
+        assert!(health.executions_whole && health.balances_whole);
+        session.poll(at(20));
+        session
+    }
+
+    #[test]
+    fn an_image_and_rising_numbers_are_whole() {
+        let mut session = whole();
+        for sequence in 2..10 {
+            session.frame(&balances("update", sequence), at(30));
+        }
+        assert!(session.health().balances_whole);
+        assert!(session.poll(at(30)).iter().all(|a| matches!(a, Action::Tell(_))));
+    }
+
+    #[test]
+    fn a_skipped_number_is_told_first_and_subscribes_anew() {
+        let mut session = whole();
+        session.frame(&balances("update", 3), at(30));
+        assert!(!session.health().balances_whole);
+        assert!(session.health().executions_whole);
+        let actions = session.poll(at(30));
+        let gap = PrivateEvent::Gap {
+            epoch: 1,
+            at: at(30),
+            channel: ChannelKind::Balances,
+            expected: 2,
+            got: 3,
+        };
+        assert_eq!(actions[0], Action::Tell(gap));
+        assert!(matches!(&actions[1], Action::Send(text) if text.contains("unsubscribe")));
+        assert!(matches!(&actions[2], Action::Send(text) if text.contains("\"subscribe\"")));
+        assert!(matches!(&actions[3], Action::Tell(PrivateEvent::Frame { .. })));
+        // Numbers start anew with the image.
+        session.frame(&balances("update", 4), at(40));
+        session.frame(&balances("snapshot", 1), at(50));
+        session.frame(&ack("balances"), at(60));
+        session.frame(&balances("update", 2), at(70));
+        assert!(session.health().balances_whole);
+    }
+
+    #[test]
+    fn an_answer_belongs_to_its_request_and_only_once() {
+        let mut session = whole();
+        assert!(session.sent(7, at(100)));
+        let text = r#"{"method":"add_order","req_id":7,"success":true,"result":{"order_id":"O"}}"#;
+        assert_eq!(session.frame(text, at(200)).map(|(id, _)| id), Some(7));
+        assert!(session.frame(text, at(300)).is_none());
+        let late = session.poll(at(300));
+        assert!(matches!(&late[0], Action::Tell(PrivateEvent::LateAnswer { .. })), "{late:?}");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_given_up_after_its_time() {
+        let mut session = whole();
+        session.sent(7, at(100));
+        assert!(session.timed_out(at(3_099)).is_empty());
+        assert_eq!(session.timed_out(at(3_100)), [7]);
+        assert!(session.timed_out(at(9_000)).is_empty());
+    }
+
+    #[test]
+    fn silence_and_missing_images_end_the_connection() {
+        let mut session = whole();
+        let heartbeat = r#"{"channel":"heartbeat"}"#;
+        session.frame(heartbeat, at(10_000));
+        assert!(session.poll(at(24_999)).iter().all(|a| !matches!(a, Action::Close(_))));
+        let want = Action::Close(DisconnectReason::Silent { silent_ms: 15_000 });
+        assert_eq!(session.poll(at(25_000)), [want]);
+        let mut session = open();
+        session.frame(&ack("executions"), at(10));
+        session.frame(heartbeat, at(9_000));
+        let actions = session.poll(at(10_000));
+        assert!(
+            actions
+                .iter()
+                .any(|a| matches!(a, Action::Close(DisconnectReason::NotSubscribed { .. }))),
+            "{actions:?}"
+        );
+    }
+
+    #[test]
+    fn a_refused_subscription_ends_the_connection() {
+        let mut session = open();
+        let text = r#"{"method":"subscribe","error":"ESession:Invalid session","success":false}"#;
+        session.frame(text, at(10));
+        let actions = session.poll(at(10));
+        assert!(matches!(
+            &actions[0],
+            Action::Close(DisconnectReason::NotSubscribed { text, .. }) if text.contains("ESession")
+        ));
+    }
+
+    #[test]
+    fn the_tier_is_read_from_the_answer() {
+        let mut session = open();
+        session.frame(&ack("executions"), at(10));
+        assert!(session.poll(at(10)).contains(&Action::MaxRateCount(125.0)));
+    }
+
+    #[test]
+    fn foreign_frames_are_told_without_tokens() {
+        let mut session = whole();
+        session.frame(r#"{"channel":"news","token":"secret"}"#, at(30));
+        session.frame("not json", at(30));
+        let actions = session.poll(at(30));
+        assert_eq!(actions.len(), 2);
+        assert!(!format!("{actions:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,389 @@
+//! What the clients remember about the account: nonce, counters, back-offs.
+//!
+//! Input: calls to be admitted, judgements of answers, reported counts, the time. Output: admission or
+//! the wait. Invariants: every call is charged before it is sent; a cancel is never refused by a
+//! counter; without a memory of what was sent before, counters start at their ceiling and for ten
+//! seconds only cancels and protection leave. Times are monotonic milliseconds of the process; the
+//! file keeps wall times. Pure: no file, no clock.
+
+use std::collections::BTreeMap;
+
+use penstock_venues::kraken::error_table::{ErrorAction, Judgement};
+use penstock_venues::kraken::nonce::Nonce;
+use penstock_venues::kraken::rates::{EngineBudget, EngineCall, RestBudget, RestUse, Tier};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Stamp;
+use crate::outcome::NotSent;
+
+/// What a back-off covers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Every private call of the key.
+    Key,
+    /// Private REST.
+    Rest,
+    /// Adds and amends of one pair.
+    Pair(String),
+}
+
+impl core::fmt::Display for Scope {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Key => f.write_str("the key"),
+            Self::Rest => f.write_str("private REST"),
+            Self::Pair(symbol) => f.write_str(symbol),
+        }
+    }
+}
+
+/// Why an order request is sent; decides how much of the pair's counter it may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EngineUse {
+    /// A new position: up to 60 %.
+    Entry,
+    /// A better price for a resting entry: up to 80 %.
+    Repeg,
+    /// Protection and exits: all of it.
+    Protective,
+}
+
+impl EngineUse {
+    /// Share of the ceiling that it may reach.
+    pub const fn share_max(self) -> f64 {
+        match self {
+            Self::Entry => 0.6,
+            Self::Repeg => 0.8,
+            Self::Protective => 1.0,
+        }
+    }
+}
+
+/// Length of a lockout, milliseconds.
+const LOCKOUT_MS: i64 = 15 * 60_000;
+/// Pause after the REST counter was exceeded, milliseconds.
+const REST_PAUSE_MS: i64 = 10_000;
+/// How long private REST runs at half its rate afterwards, milliseconds.
+const REST_HALF_RATE_MS: i64 = 10 * 60_000;
+/// Share of a pair's counter below which its adds and amends resume after a refusal.
+const PAIR_RESUME_SHARE: f64 = 0.5;
+/// Time without new orders after a start without memory, milliseconds.
+const COLD_START_MS: i64 = 10_000;
+
+/// The account's memory.
+#[derive(Clone, Debug)]
+pub struct VenueState {
+    nonce: Nonce,
+    rest: RestBudget,
+    engine: EngineBudget,
+    not_before_ms: BTreeMap<Scope, i64>,
+    half_rate_until_ms: i64,
+    cold_until_ms: Option<i64>,
+}
+
+/// The same as it is kept in the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) version: u32,
+    pub(crate) host: String,
+    pub(crate) wall_ms: i64,
+    pub(crate) nonce: u64,
+    pub(crate) rest: f64,
+    pub(crate) pairs: BTreeMap<String, f64>,
+    pub(crate) not_before: Vec<(Scope, i64)>,
+}
+
+/// Version of the file's form.
+pub(crate) const KEPT_VERSION: u32 = 1;
+
+impl VenueState {
+    /// Without memory: nonce from the clock, counters at their ceiling.
+    pub fn cold(tier: Tier, at: Stamp) -> Self {
+        let now_ms = at.mono_ms();
+        Self {
+            nonce: Nonce::start(None, at.wall_ns()),
+            rest: RestBudget::new(tier, tier.rest_ceiling(), now_ms),
+            engine: EngineBudget::new(tier, true, now_ms),
+            not_before_ms: BTreeMap::new(),
+            half_rate_until_ms: i64::MIN,
+            cold_until_ms: Some(now_ms + COLD_START_MS),
+        }
+    }
+
+    /// From the file; the time since then has decayed the counters.
+    pub(crate) fn restored(kept: &Kept, tier: Tier, at: Stamp) -> Self {
+        let now_ms = at.mono_ms();
+        let gone_ms = (at.wall.millis() - kept.wall_ms).max(0);
+        let then_ms = now_ms - gone_ms;
+        let mut engine = EngineBudget::new(tier, false, then_ms);
+        for (symbol, value) in &kept.pairs {
+            engine.set(symbol, *value, then_ms);
+        }
+        let not_before_ms = kept
+            .not_before
+            .iter()
+            .map(|(scope, until)| (scope.clone(), now_ms + (until - at.wall.millis())))
+            .collect();
+        Self {
+            nonce: Nonce::start(Some(kept.nonce), at.wall_ns()),
+            rest: RestBudget::new(tier, kept.rest, then_ms),
+            engine,
+            not_before_ms,
+            half_rate_until_ms: i64::MIN,
+            cold_until_ms: None,
+        }
+    }
+
+    /// For the file.
+    pub(crate) fn kept(&self, host: &str, at: Stamp) -> Kept {
+        let now_ms = at.mono_ms();
+        let wall_ms = at.wall.millis();
+        Kept {
+            version: KEPT_VERSION,
+            host: host.to_owned(),
+            wall_ms,
+            nonce: self.nonce.last(),
+            rest: self.rest.counter().value(now_ms),
+            pairs: self
+                .engine
+                .counters()
+                .map(|(symbol, counter)| (symbol.to_owned(), counter.value(now_ms)))
+                .filter(|(_, value)| *value > 0.0)
+                .collect(),
+            not_before: self
+                .not_before_ms
+                .iter()
+                .filter(|(_, until)| **until > now_ms)
+                .map(|(scope, until)| (scope.clone(), wall_ms + (until - now_ms)))
+                .collect(),
+        }
+    }
+
+    /// Whether it started without memory and still holds back.
+    pub fn is_cold(&self, now_ms: i64) -> bool {
+        self.cold_until_ms.is_some_and(|until| now_ms < until)
+    }
+
+    /// The engine counters.
+    pub const fn engine(&self) -> &EngineBudget {
+        &self.engine
+    }
+
+    /// The REST counter.
+    pub const fn rest(&self) -> &RestBudget {
+        &self.rest
+    }
+
+    /// Takes over the tier that the venue reported (`maxratecount`).
+    pub fn set_tier(&mut self, max_rate_count: f64, now_ms: i64) {
+        self.engine.set_tier(Tier::from_max_rate_count(max_rate_count), now_ms);
+    }
+
+    /// Takes over the venue's own count of a pair (`ratecount`).
+    pub fn set_pair_count(&mut self, symbol: &str, value: f64, now_ms: i64) {
+        self.engine.set(symbol, value, now_ms);
+    }
+
+    fn paused(&self, scope: &Scope, now_ms: i64) -> Result<(), NotSent> {
+        match self.not_before_ms.get(scope) {
+            Some(until) if now_ms < *until => {
+                Err(NotSent::Paused { scope: scope.to_string(), wait_ms: until - now_ms })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Admits and charges a REST call, and gives its nonce.
+    ///
+    /// # Errors
+    /// Why it may not leave now.
+    pub fn admit_rest(&mut self, cost: u32, usage: RestUse, at: Stamp) -> Result<u64, NotSent> {
+        let now_ms = at.mono_ms();
+        self.paused(&Scope::Key, now_ms)?;
+        self.paused(&Scope::Rest, now_ms)?;
+        let factor = if now_ms < self.half_rate_until_ms { 2 } else { 1 };
+        self.rest
+            .admit(cost * factor, usage, now_ms)
+            .map_err(|wait_ms| NotSent::Budget { scope: Scope::Rest.to_string(), wait_ms })?;
+        Ok(self.nonce.next(at.wall_ns()))
+    }
+
+    /// Admits and charges an order request.
+    ///
+    /// # Errors
+    /// Why it may not leave now.
+    pub fn admit_order(
+        &mut self,
+        symbol: &str,
+        call: EngineCall,
+        usage: EngineUse,
+        now_ms: i64,
+    ) -> Result<(), NotSent> {
+        let is_cancel = matches!(call, EngineCall::Cancel { .. });
+        let protective = is_cancel || usage == EngineUse::Protective;
+        self.paused(&Scope::Key, now_ms)?;
+        if let (Some(until), false) = (self.cold_until_ms, protective)
+            && now_ms < until
+        {
+            return Err(NotSent::ColdStart { wait_ms: until - now_ms });
+        }
+        let pair = Scope::Pair(symbol.to_owned());
+        if !protective && self.not_before_ms.contains_key(&pair) {
+            let counter = self.engine.counter(symbol);
+            if counter.share(now_ms) >= PAIR_RESUME_SHARE {
+                let wait_ms = counter.admits_in_ms(0.0, PAIR_RESUME_SHARE, now_ms).unwrap_or(0);
+                return Err(NotSent::Paused { scope: pair.to_string(), wait_ms: wait_ms.max(1) });
+            }
+            self.not_before_ms.remove(&pair);
+        }
+        // Protection after a start without memory: the counter is a guess, the position is not.
+        let blind = protective && self.is_cold(now_ms);
+        let share_max = if blind { f64::INFINITY } else { usage.share_max() };
+        self.engine
+            .admit(symbol, call, share_max, now_ms)
+            .map_err(|wait_ms| NotSent::Budget { scope: pair.to_string(), wait_ms })
+    }
+
+    /// Learns from an answer; returns whether a back-off began (it is then saved at once).
+    pub fn learn(&mut self, judgement: Judgement, symbol: Option<&str>, at: Stamp) -> bool {
+        let now_ms = at.mono_ms();
+        match judgement.action {
+            ErrorAction::RaiseNonce => {
+                self.nonce.raise(at.wall_ns());
+                false
+            }
+            ErrorAction::LockOut => {
+                self.not_before_ms.insert(Scope::Key, now_ms + LOCKOUT_MS);
+                true
+            }
+            ErrorAction::PauseRest => {
+                self.rest.refused(now_ms);
+                self.not_before_ms.insert(Scope::Rest, now_ms + REST_PAUSE_MS);
+                self.half_rate_until_ms = now_ms + REST_PAUSE_MS + REST_HALF_RATE_MS;
+                true
+            }
+            ErrorAction::WaitUntil(unix_s) => {
+                let wait_ms = unix_s.saturating_mul(1_000) - at.wall.millis();
+                // A time far ahead would be a mistake of one side; it is not waited for blindly.
+                let wait_ms = wait_ms.clamp(0, LOCKOUT_MS);
+                self.not_before_ms.insert(Scope::Rest, now_ms + wait_ms);
+                true
+            }
+            ErrorAction::PausePair => {
+                let Some(symbol) = symbol else { return false };
+                let ceiling = self.engine.counter(symbol).ceiling();
+                self.engine.set(symbol, ceiling, now_ms);
+                // Its end is a matter of the counter; the entry says that the pause is on.
+                self.not_before_ms.insert(Scope::Pair(symbol.to_owned()), i64::MAX / 2);
+                true
+            }
+            ErrorAction::StopTrading
+            | ErrorAction::DropIntent
+            | ErrorAction::RetryReads
+            | ErrorAction::NewOrderAllowed
+            | ErrorAction::SetMode(_)
+            | ErrorAction::RefreshBalances
+            | ErrorAction::RefreshInstruments
+            | ErrorAction::LookUp
+            | ErrorAction::Reprice
+            | ErrorAction::Reconcile
+            | ErrorAction::DisableSymbol
+            | ErrorAction::Alert
+            | ErrorAction::NewToken
+            | ErrorAction::Log
+            | ErrorAction::MarkUnhandled => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use penstock_types::UtcMicros;
+    use penstock_venues::kraken::error_table::judge;
+
+    fn at(ms: i64) -> Stamp {
+        Stamp { wall: UtcMicros(1_771_243_200_000_000 + ms * 1_000), mono_ns: ms * 1_000_000 }
+    }
+
+    fn warm() -> VenueState {
+        let mut state = VenueState::cold(Tier::Intermediate, at(-1_000_000));
+        state.nonce = Nonce::start(None, 1);
+        state
+    }
+
+    #[test]
+    fn without_memory_only_cancels_and_protection_leave() {
+        let mut state = VenueState::cold(Tier::Intermediate, at(0));
+        let entry = state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Entry, 9_999);
+        assert_eq!(entry, Err(NotSent::ColdStart { wait_ms: 1 }));
+        let cancel = EngineCall::Cancel { age_ms: 0 };
+        assert_eq!(state.admit_order("BTC/USD", cancel, EngineUse::Entry, 0), Ok(()));
+        let stop = state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Protective, 0);
+        assert_eq!(stop, Ok(()));
+        // Afterwards the counters still have to come down from the ceiling.
+        let entry = state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Entry, 10_000);
+        assert!(matches!(entry, Err(NotSent::Budget { .. })), "{entry:?}");
+    }
+
+    #[test]
+    fn a_refused_pair_rests_until_half_and_protection_does_not() {
+        let mut state = warm();
+        let judgement = judge("EOrder:Rate limit exceeded");
+        assert!(state.learn(judgement, Some("BTC/USD"), at(0)));
+        let entry = |state: &mut VenueState, now_ms| {
+            state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Entry, now_ms)
+        };
+        assert!(matches!(entry(&mut state, 0), Err(NotSent::Paused { .. })));
+        assert!(matches!(entry(&mut state, 26_000), Err(NotSent::Paused { .. })));
+        assert_eq!(entry(&mut state, 27_000), Ok(()));
+        assert!(state.learn(judgement, Some("BTC/USD"), at(30_000)));
+        let stop = state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Protective, 31_000);
+        assert_eq!(stop, Ok(()));
+    }
+
+    #[test]
+    fn a_refused_rest_counter_pauses_ten_seconds_and_then_costs_double() {
+        let mut state = warm();
+        assert!(state.learn(judge("EAPI:Rate limit exceeded"), None, at(0)));
+        let read = |state: &mut VenueState, ms| state.admit_rest(1, RestUse::Reserved, at(ms));
+        assert!(matches!(read(&mut state, 9_999), Err(NotSent::Paused { wait_ms: 1, .. })));
+        assert!(read(&mut state, 10_000).is_ok());
+        let value = state.rest().counter().value(10_000);
+        assert!((value - 17.0).abs() < 1e-6, "{value}");
+    }
+
+    #[test]
+    fn lockouts_and_throttles_are_waited_for() {
+        let mut state = warm();
+        state.learn(judge("EService:Throttled:1771243205"), None, at(0));
+        let got = state.admit_rest(1, RestUse::Reserved, at(0));
+        assert!(matches!(got, Err(NotSent::Paused { wait_ms: 5_000, .. })), "{got:?}");
+        state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
+        let got = state.admit_order("X/Y", EngineCall::Add, EngineUse::Protective, 1);
+        assert!(matches!(got, Err(NotSent::Paused { wait_ms: 899_999, .. })), "{got:?}");
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_decayed() {
+        let mut state = warm();
+        for _ in 0..10 {
+            state.admit_rest(1, RestUse::Reserved, at(0)).unwrap();
+        }
+        state.set_pair_count("BTC/USD", 100.0, 0);
+        state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
+        let kept = state.kept("host", at(0));
+        let text = serde_json::to_string(&kept).unwrap();
+        let kept: Kept = serde_json::from_str(&text).unwrap();
+        let mut later = at(10_000);
+        later.mono_ns = 7_000_000;
+        let mut back = VenueState::restored(&kept, Tier::Intermediate, later);
+        assert!((back.rest().counter().value(7) - 5.0).abs() < 0.01);
+        assert!((back.engine().counter("BTC/USD").value(7) - 76.6).abs() < 0.01);
+        let got = back.admit_rest(1, RestUse::Reserved, later);
+        assert!(matches!(got, Err(NotSent::Paused { wait_ms: 890_000, .. })), "{got:?}");
+        assert!(!back.is_cold(7));
+        assert!(back.nonce.next(0) > kept.nonce);
+    }
+}
