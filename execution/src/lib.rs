@@ -5,6 +5,10 @@
 //! transaction; no byte of an order leaves before its row is committed; the mode never freezes exits.
 
 pub mod account;
+pub mod attach;
+pub mod context;
+pub mod exit;
 pub mod mode;
 pub mod quotes;
+pub mod settings;
 pub mod wake;

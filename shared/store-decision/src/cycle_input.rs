@@ -294,3 +294,60 @@ pub async fn instruments(
         })
         .collect()
 }
+
+/// Regime and volatility expansion of a symbol: what an early evaluation looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegimeGlance {
+    /// Symbol.
+    pub symbol: String,
+    /// Regime.
+    pub regime: String,
+    /// Volatility against its half hour.
+    pub vol_expansion: Option<Decimal>,
+}
+
+/// Newest pointer of a domain with the regimes of its run.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn glance(
+    pool: &PgPool,
+    domain: &str,
+) -> Result<Option<(GenerationId, Vec<RegimeGlance>)>, StoreError> {
+    let rows = sqlx::query!(
+        "select p.generation_id, s.symbol, s.regime, s.vol_expansion
+         from state_publication p join run_symbol_state s using (run_id)
+         where p.domain = $1 order by s.symbol",
+        domain,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(|e| StoreError::sql("look at the newest generation", CLUSTER, e))?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let generation = GenerationId(first.generation_id);
+    let glances = rows
+        .into_iter()
+        .map(|r| RegimeGlance {
+            symbol: r.symbol,
+            regime: r.regime,
+            vol_expansion: r.vol_expansion,
+        })
+        .collect();
+    Ok(Some((generation, glances)))
+}
+
+/// The statement right before a submit: pointer, both fences and the symbol's safety of one instant.
+///
+/// # Errors
+/// [`ReadError`].
+pub async fn reread(
+    pool: &PgPool,
+    domain: &str,
+    symbol: &str,
+) -> Result<(Pointer, SafetyMode), ReadError> {
+    let mut tx = begin(pool).await?;
+    let pointer = pointer(&mut tx, domain).await?;
+    let safety = safety_of(&mut tx, symbol).await?;
+    tx.commit().await.map_err(|e| StoreError::sql("end the second read", CLUSTER, e))?;
+    Ok((pointer, safety))
+}

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod balances;
+pub mod bindings;
 pub mod control;
 pub mod cycle_input;
 pub mod epochs;

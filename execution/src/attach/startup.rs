@@ -1,0 +1,260 @@
+//! The start: pool, identity, migrations, restart loop, fence, session row, partitions.
+//!
+//! Purpose: everything that must hold before the venue is asked anything. Inputs: settings. Outputs: the
+//! pool, the fence and the shared context. Invariants: the order below is the order of the markers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use penstock_store::ClusterRole;
+use penstock_store::StoreError;
+use penstock_store::fence::{AcquiredVia, Fence, FenceEvent, FenceRequest, FencedService};
+use penstock_store::identity::{self, IdentityError};
+use penstock_store::migrate::{self, SetReport};
+use penstock_store::partitions::{DailyTable, create_daily_partition};
+use penstock_store::pools::{self, PoolSettings};
+use penstock_store_decision::{publication, sessions};
+use penstock_telemetry::{Level, build, marker};
+use penstock_types::{SessionId, UtcMicros, Uuid};
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+use crate::exit::StartError;
+use crate::mode::{Changes, ModeHandle};
+use crate::quotes::QuoteBoard;
+use crate::settings::Settings;
+
+/// How long the start waits for the decision cluster.
+const CLUSTER_WAIT: Duration = Duration::from_secs(60);
+
+/// A session that holds the fence.
+#[derive(Debug)]
+pub struct Session {
+    /// Shared by all tasks.
+    pub context: Context,
+    /// The fence; renewed by its task.
+    pub fence: Fence,
+    /// Changes of the mode that wait for the database.
+    pub changes: Changes,
+}
+
+/// Opens the decision pool and judges who the cluster is.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn decision_pool(settings: &Settings) -> Result<PgPool, StartError> {
+    let clusters = &settings.config.areas.clusters;
+    let Some(url) = clusters.decision_database_url.as_ref() else {
+        return Err(StartError::Refused(
+            "DECISION_DATABASE_URL is not set; next: set it, or use `penstock up`".to_owned(),
+        ));
+    };
+    let options = PoolSettings::service("run-execution-live", settings.config.db_pool_max());
+    let pool =
+        pools::open(url.expose_secret(), ClusterRole::Decision, &options, CLUSTER_WAIT).await?;
+    let who = identity::read(&pool, ClusterRole::Decision).await?;
+    let database = pools::connect_options(url.expose_secret(), ClusterRole::Decision)?
+        .get_database()
+        .unwrap_or_default()
+        .to_owned();
+    if let Err(error) = identity::judge_one(&who, &database) {
+        if matches!(error, IdentityError::UrlMismatch { .. }) {
+            marker!(DB_ROLE_URL_MISMATCH, expected = database, found = who.database);
+        }
+        return Err(error.into());
+    }
+    marker!(
+        DB_ROLE_VALIDATED,
+        role = "decision",
+        current_database = who.database,
+        inet_server_addr = who.server_addr,
+        inet_server_port = who.server_port,
+        system_identifier = who.system_identifier.to_string()
+    );
+    marker!(
+        EXECUTION_RUNTIME_DB_BOUND,
+        database = who.database,
+        system_identifier = who.system_identifier.to_string()
+    );
+    marker!(DB_PHYSICAL_SEPARATION, active = !clusters.allow_single_cluster);
+    Ok(pool)
+}
+
+async fn migrate(settings: &Settings) -> Result<(), StartError> {
+    let clusters = &settings.config.areas.clusters;
+    let url = clusters.decision_database_url.as_ref().map_or("", |u| u.expose_secret());
+    let options = PoolSettings::service("run-execution-live migrate", 1);
+    let mut conn = pools::connect_single(url, ClusterRole::Decision, &options).await?;
+    marker!(DB_MIGRATIONS_STARTED, cluster = "decision");
+    let reports = match migrate::migrate(&mut conn, ClusterRole::Decision).await {
+        Ok(reports) => reports,
+        Err(error) => {
+            marker!(DB_MIGRATIONS_FAILED, cluster = "decision", error = error.to_string());
+            return Err(error.into());
+        }
+    };
+    for report in &reports {
+        let SetReport { set, applied, version, newer } = report;
+        let (set, count) = (set.to_string(), applied.len());
+        if *newer {
+            marker!(DB_SCHEMA_NEWER, cluster = "decision", schema = version, binary = set);
+        } else if count > 0 {
+            let from = applied.first().map_or(0, |v| v - 1);
+            marker!(
+                DB_MIGRATIONS_APPLIED,
+                cluster = "decision",
+                set = set,
+                from = from,
+                to = version,
+                count = count
+            );
+        } else {
+            marker!(
+                DB_MIGRATIONS_UP_TO_DATE,
+                cluster = "decision",
+                set = set,
+                from = version,
+                to = version,
+                count = 0
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Takes the fence and writes the session.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartError> {
+    migrate(&settings).await?;
+    let holder_id = Uuid::now_v7();
+    let host = hostname();
+    let state_dir = settings.config.areas.clusters.state_directory.clone();
+    std::fs::create_dir_all(&state_dir).map_err(|e| {
+        let dir = state_dir.display();
+        StartError::Refused(format!(
+            "STATE_DIRECTORY {dir} cannot be made: {e}; next: make it writable"
+        ))
+    })?;
+    let fences = &settings.config.areas.fences;
+    let request = FenceRequest {
+        service: FencedService::Execution,
+        domain: settings.domain().to_owned(),
+        holder_id,
+        host: host.clone(),
+        pid: std::process::id(),
+        ttl_ms: i64::try_from(fences.fence_ttl_ms).unwrap_or(i64::MAX),
+        state_dir,
+        timeout: Duration::from_secs(fences.fence_acquire_timeout_secs),
+    };
+    let mut busy_said = false;
+    let fence =
+        Fence::acquire(&pool, request, |event| said(&event, holder_id, &mut busy_said)).await?;
+    let session_id = SessionId(Uuid::now_v7());
+    let started_at = UtcMicros::from(chrono::Utc::now());
+    let pid = i32::try_from(std::process::id()).unwrap_or(0);
+    sessions::start(
+        &pool,
+        &sessions::SessionStart {
+            session_id,
+            domain: settings.domain(),
+            mode: settings.run_mode.as_str(),
+            fencing_token: fence.token(),
+            host: &host,
+            pid,
+            git_commit: build::GIT_COMMIT,
+            git_dirty: build::GIT_DIRTY,
+            config_hash: &settings.config_hash,
+            started_at,
+        },
+    )
+    .await?;
+    sessions::keep_config(&pool, &settings.config_hash, &settings.stored_config).await?;
+    ensure_partitions(&pool).await?;
+    let db_pause = Duration::from_millis(settings.config.areas.evaluation.db_unavailable_pause_ms);
+    let (mode, changes) = ModeHandle::new(settings.mode, db_pause);
+    let context = Context {
+        pool,
+        session_id,
+        token: fence.token(),
+        holder_id,
+        host: Arc::from(host.as_str()),
+        pid,
+        started_at,
+        mode,
+        quotes: QuoteBoard::new(),
+        stop: CancellationToken::new(),
+        end: CancellationToken::new(),
+        settings: Arc::new(settings),
+    };
+    engine_start(&context);
+    Ok(Session { context, fence, changes })
+}
+
+fn engine_start(context: &Context) {
+    let settings = &context.settings;
+    let simulated = penstock_config::is_loopback(&settings.config.areas.venues.kraken_rest_url);
+    marker!(
+        EXECUTION_ENGINE_START,
+        session_id = context.session_id,
+        mode = settings.run_mode.as_str(),
+        environment = if simulated { "simulated" } else { "live" },
+        validation_phase = settings.config.areas.evaluation.live_validation_runtime_minutes > 0,
+        git_branch = build::GIT_BRANCH,
+        git_dirty = build::GIT_DIRTY,
+        build_profile = build::PROFILE,
+        config_hash = settings.config_hash
+    );
+}
+
+fn said(event: &FenceEvent, holder_id: Uuid, busy_said: &mut bool) {
+    match event {
+        FenceEvent::Acquired { via, token } => {
+            let via: &AcquiredVia = via;
+            marker!(
+                FENCE_ACQUIRED,
+                service_fence = "execution",
+                fencing_token = token,
+                holder_id = holder_id,
+                via = via.as_str()
+            );
+        }
+        FenceEvent::BusyLock | FenceEvent::BusyLease => {
+            let reason = if matches!(event, FenceEvent::BusyLock) { "lock" } else { "lease" };
+            let level = if *busy_said { Level::Debug } else { Level::Warn };
+            *busy_said = true;
+            marker!(at level, FENCE_BUSY, service_fence = "execution", holder_id = holder_id, reason = reason);
+        }
+    }
+}
+
+/// Today's and tomorrow's partitions of what execution appends to.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn ensure_partitions(pool: &PgPool) -> Result<(), StoreError> {
+    let now = publication::decision_clock(pool).await?;
+    let today = now.to_chrono().unwrap_or_default().date_naive();
+    let mut conn = pool
+        .acquire()
+        .await
+        .map_err(|e| StoreError::sql("open a connection", ClusterRole::Decision, e))?;
+    for table in [
+        DailyTable::EvaluationCandidates,
+        DailyTable::CycleInputs,
+        DailyTable::RawPrivateExecutions,
+    ] {
+        for day in [Some(today), today.succ_opt()].into_iter().flatten() {
+            create_daily_partition(&mut conn, table, day).await?;
+        }
+    }
+    Ok(())
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}

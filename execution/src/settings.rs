@@ -1,0 +1,245 @@
+//! Settings of the service, from the resolved configuration to what each part reads.
+//!
+//! Purpose: one value with every number that execution needs, checked before any connection. Inputs: the
+//! configuration and how the process was called. Outputs: [`Settings`]. Invariants: no default stands
+//! here; what this version does not contain is refused by key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use penstock_config::Config;
+use penstock_config::table::execution::{EquityMode, RouteMode, TpAction as ConfigTpAction};
+use penstock_trading::decide::config::{
+    DecideConfig, Participation, PerRoute, PerStrategy, ProofConfig, TpAction,
+};
+use penstock_trading::mode::ModeTiming;
+use penstock_types::Decimal;
+use penstock_types::canonical::{self, CanonicalError};
+
+use crate::quotes::StaleLimits;
+
+/// How the process was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunMode {
+    /// Until stopped.
+    Attach,
+    /// One evaluation, its position managed to the end.
+    Once,
+    /// The same with a forced entry.
+    Proof,
+}
+
+impl RunMode {
+    /// Text in `execution_sessions`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Attach => "attach",
+            Self::Once => "once",
+            Self::Proof => "proof",
+        }
+    }
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A key has a value that this version does not support in execution.
+    #[error("{key} = {value}: {problem}; next: {next}")]
+    Unsupported {
+        /// Key.
+        key: &'static str,
+        /// Value.
+        value: String,
+        /// What is wrong.
+        problem: &'static str,
+        /// What to do.
+        next: &'static str,
+    },
+    /// The settings have no canonical form.
+    #[error("settings cannot be hashed: {0}")]
+    Canonical(#[from] CanonicalError),
+}
+
+/// Everything that the parts of execution read.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// How the process was called.
+    pub run_mode: RunMode,
+    /// What decides.
+    pub decide: Arc<DecideConfig>,
+    /// Hash of configuration and decision settings together: the key of `exec_configs`.
+    pub config_hash: String,
+    /// What stands behind that hash.
+    pub stored_config: serde_json::Value,
+    /// Timing of the mode.
+    pub mode: ModeTiming,
+    /// Silence in the frames.
+    pub stale: StaleLimits,
+    /// Least time between two evaluations.
+    pub evaluation_interval: Duration,
+    /// Sliding window of the trade counters.
+    pub trades_window_secs: i64,
+}
+
+impl Settings {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the key.
+    pub fn new(config: Config, run_mode: RunMode) -> Result<Self, SettingsError> {
+        let areas = &config.areas;
+        if areas.evaluation.max_executes_per_cycle != 1 {
+            return Err(SettingsError::Unsupported {
+                key: "max_executes_per_cycle",
+                value: areas.evaluation.max_executes_per_cycle.to_string(),
+                problem: "version 0.1 sends one entry per evaluation",
+                next: "set it to 1",
+            });
+        }
+        let decide = decide_config(&config, run_mode);
+        let stored_config = serde_json::json!({
+            "config": config.canonical(), "decide": decide,
+        });
+        let live = &areas.liveness;
+        Ok(Self {
+            config_hash: canonical::hash(&stored_config)?,
+            stored_config,
+            decide: Arc::new(decide),
+            run_mode,
+            mode: ModeTiming {
+                stable_window_ms: int(live.degrade_exit_stable_window_ms),
+                pause_auto_recover_feed: live.pause_auto_recover_feed,
+            },
+            stale: StaleLimits {
+                degrade_ms: int(live.ws_stale_ms_degrade),
+                pause_ms: int(live.ws_stale_ms_pause),
+            },
+            evaluation_interval: Duration::from_secs(
+                areas.evaluation.live_evaluation_interval_secs,
+            ),
+            trades_window_secs: int(areas.risk.risk_trades_window_seconds),
+            config: Arc::new(config),
+        })
+    }
+
+    /// Domain.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.config.areas.clusters.domain
+    }
+}
+
+fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+const fn participation(mode: RouteMode) -> Participation {
+    match mode {
+        RouteMode::Live => Participation::Live,
+        RouteMode::Shadow => Participation::Shadow,
+        RouteMode::Off => Participation::Off,
+    }
+}
+
+/// The settings of `decide`.
+fn decide_config(config: &Config, run_mode: RunMode) -> DecideConfig {
+    let a = &config.areas;
+    let (e, c, r, s) = (&a.evaluation, &a.capital, &a.risk, &a.selection);
+    DecideConfig {
+        quote_asset: a.universe.universe_quotes.first().cloned().unwrap_or_default(),
+        execution_enable: e.execution_enable,
+        live_data_max_age_secs: int(e.live_data_max_age_secs),
+        state_max_age_secs: int(e.state_max_age_secs),
+        epoch_max_age_secs: int(config.epoch_max_age_secs()),
+        generation_max_lag: int(e.generation_max_lag),
+        route_freshness_fast_secs: int(e.route_freshness_fast_secs),
+        route_freshness_slow_secs: int(e.route_freshness_slow_secs),
+        execution_min_universe_size: a.universe.execution_min_universe_size.into(),
+        private_stream_silent_secs: int(a.orders.private_stream_silent_secs),
+        quote_max_age_ms: int(e.quote_max_age_ms),
+        lineage_grace_cycles: e.lineage_grace_cycles.into(),
+        topn_size: s.topn_size.into(),
+        topk_size: s.topk_size.into(),
+        rank_weight_liquidity_x10000: s.rank_weight_liquidity_x10000.into(),
+        rank_weight_momentum_x10000: s.rank_weight_momentum_x10000.into(),
+        rank_weight_spread_x10000: s.rank_weight_spread_x10000.into(),
+        max_executes_per_cycle: e.max_executes_per_cycle.into(),
+        tp_action: match a.exits.tp_action {
+            ConfigTpAction::RaiseStop => TpAction::RaiseStop,
+            ConfigTpAction::Close => TpAction::Close,
+        },
+        maker_close_enable: a.exits.maker_close_enable,
+        taker_as_ioc: a.orders.taker_as_ioc,
+        fixed_equity_quote: match c.equity_mode {
+            EquityMode::Live => None,
+            EquityMode::Fixed => Some(c.execution_equity_quote),
+        },
+        equity_reserve_pct: c.equity_reserve_pct,
+        max_open_notional_pct_of_equity: c.max_open_notional_pct_of_equity,
+        max_symbol_notional_pct_of_equity: c.max_symbol_notional_pct_of_equity,
+        max_open_positions: c.max_open_positions.into(),
+        min_order_notional_quote: c.min_order_notional_quote,
+        daily_loss_limit_quote: c.daily_loss_limit_quote,
+        daily_loss_limit_bps: c.daily_loss_limit_bps.into(),
+        drawdown_exit_only_bps: c.drawdown_exit_only_bps.into(),
+        order_rate_limit_per_min: c.order_rate_limit_per_min.into(),
+        risk_max_drawdown_quote: r.risk_max_drawdown_quote,
+        risk_per_trade_quote: r.risk_per_trade_quote,
+        risk_max_exposure_symbol_quote: r.risk_max_exposure_symbol_quote,
+        risk_max_exposure_total_quote: r.risk_max_exposure_total_quote,
+        risk_max_open_orders_per_symbol: r.risk_max_open_orders_per_symbol.into(),
+        risk_max_open_orders_total: r.risk_max_open_orders_total.into(),
+        risk_max_trades_per_day: r.risk_max_trades_per_day.into(),
+        risk_max_trades_per_window: r.risk_max_trades_per_window.into(),
+        risk_cooldown_seconds: int(r.risk_cooldown_seconds),
+        risk_feed_latency_threshold_ms: int(r.risk_feed_latency_threshold_ms),
+        ..strategies(config, run_mode)
+    }
+}
+
+/// The part of the settings that stands per strategy and route.
+fn strategies(config: &Config, run_mode: RunMode) -> DecideConfig {
+    let (e, routes) = (&config.areas.evaluation, &config.areas.routes);
+    let (capital, orders) = (&config.areas.capital, &config.areas.orders);
+    let per =
+        |l: Decimal, m: Decimal, v: Decimal| PerStrategy { liquidity: l, momentum: m, volume: v };
+    DecideConfig {
+        min_confidence: routes.min_confidence,
+        surplus_floor_bps: per(
+            routes.surplus_floor_liquidity_bps,
+            routes.surplus_floor_momentum_bps,
+            routes.surplus_floor_volume_bps,
+        ),
+        strategy: PerStrategy {
+            liquidity: participation(routes.strategy_liquidity),
+            momentum: participation(routes.strategy_momentum),
+            volume: participation(routes.strategy_volume),
+        },
+        route: PerRoute {
+            breakout_continuation: participation(routes.route_breakoutcontinuation),
+            pump_fade_exhaustion: participation(routes.route_pumpfadeexhaustion),
+            dump_reversal: participation(routes.route_dumpreversal),
+            pullback_continuation: participation(routes.route_pullbackcontinuation),
+            passive_spread_capture: participation(routes.route_passivespreadcapture),
+            maker_unwind_mean_reversion: participation(routes.route_makerunwindmeanreversion),
+        },
+        entry_ttl_secs: PerStrategy {
+            liquidity: int(orders.entry_ttl_secs_liquidity),
+            momentum: int(orders.entry_ttl_secs_momentum),
+            volume: int(orders.entry_ttl_secs_volume),
+        },
+        capital_share: per(
+            capital.capital_share_liquidity,
+            capital.capital_share_momentum,
+            capital.capital_share_volume,
+        ),
+        proof: (run_mode == RunMode::Proof).then_some(ProofConfig {
+            max_order_quote: e.route_proof_max_order_quote,
+            allow_negative_edge: e.route_proof_allow_negative_edge,
+        }),
+        ..DecideConfig::default()
+    }
+}
