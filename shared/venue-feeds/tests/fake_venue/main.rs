@@ -1,0 +1,5 @@
+//! The public side against a fake venue over real sockets.
+#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+
+mod feed;
+mod rest;
