@@ -2,6 +2,14 @@
 //! process.
 
 pub mod check_recording;
+pub mod cli;
+pub mod config;
 pub mod demo;
+pub mod down;
+pub mod exit;
 pub mod invariants;
+pub mod progress;
+pub mod psql;
+pub mod stack;
+pub mod up;
 pub mod validate;

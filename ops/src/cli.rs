@@ -1,0 +1,72 @@
+//! Purpose: the command line of `penstock`: one subcommand, one module. Inputs: arguments. Outputs: an
+//! exit status. Invariants: this file only names and calls; what a command does stands in its module.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::{check_recording, config, down, exit, psql, up};
+
+/// The operator's tool of Penstock.
+#[derive(Debug, Parser)]
+#[command(name = "penstock", version, propagate_version = true)]
+pub struct Cli {
+    /// Configuration file (default: penstock.toml in the working directory, when it is there)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring up two private clusters and both services; Ctrl-C stops all of it
+    Up(up::Args),
+    /// Stop what `up` started
+    Down,
+    /// Open a shell on a managed cluster
+    Psql(psql::Args),
+    /// Check or show the configuration
+    Config(config::Args),
+    /// Decode a recording and report what was found in it
+    CheckRecording {
+        /// The recording, compressed or not
+        file: PathBuf,
+        /// Form of the report
+        #[arg(long, value_enum, default_value = "human")]
+        output: config::Output,
+    },
+}
+
+/// Runs a command line.
+///
+/// # Errors
+/// Whatever has no message of its own.
+pub async fn run(cli: Cli) -> anyhow::Result<i32> {
+    match cli.command {
+        Command::Up(args) => up::run(args, cli.config).await,
+        Command::Down => down::run(cli.config).await,
+        Command::Psql(args) => psql::run(&args, cli.config),
+        Command::Config(args) => config::run(&args, cli.config),
+        Command::CheckRecording { file, output } => {
+            let output = match output {
+                config::Output::Human => check_recording::Output::Human,
+                config::Output::Json => check_recording::Output::Json,
+            };
+            let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+            let status = check_recording::run(&file, output, &mut out, &mut err)?;
+            Ok(i32::from(status))
+        }
+    }
+}
+
+/// The status of an error that reached `main`. A reader that went away (`penstock … | head`) is no error.
+#[must_use]
+pub fn status_of(error: &anyhow::Error) -> i32 {
+    let closed = error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
+    if closed { exit::CLEAN } else { 1 }
+}

@@ -1,0 +1,142 @@
+//! Purpose: the exit statuses of all programs in one table. Outputs: constants, meanings, the rows of
+//! `docs/exit-codes.md` (a test compares). Invariants: a status means one thing per program.
+
+/// A clean end.
+pub const CLEAN: i32 = 0;
+/// `run-ingest` reached its greatest length of a run.
+pub const MAX_RUN_DURATION: i32 = 10;
+/// A replay or a check found a difference.
+pub const DIFFERENT: i32 = 15;
+/// Venue or database are unavailable after retries.
+pub const UNAVAILABLE: i32 = 69;
+/// A broken invariant outside the engine core.
+pub const BROKEN_INVARIANT: i32 = 70;
+/// The third broken invariant within ten minutes.
+pub const RESTART_LOOP: i32 = 71;
+/// The fence is busy or lost, or a newer instance was seen.
+pub const FENCED: i32 = 75;
+/// Configuration, schema or identity error.
+pub const CONFIG: i32 = penstock_config::EXIT_CONFIG;
+/// The command line does not make sense, or a file cannot be read.
+pub const USAGE: i32 = 2;
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The status.
+    pub code: i32,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Whether a supervisor starts the service again.
+    pub restarted: &'static str,
+    /// What to do.
+    pub next: &'static str,
+}
+
+/// Statuses of `run-ingest` and `run-execution-live`.
+pub const SERVICES: [Row; 7] = [
+    Row { code: CLEAN, meaning: "clean stop", restarted: "no", next: "nothing" },
+    Row {
+        code: MAX_RUN_DURATION,
+        meaning: "greatest length of a run reached (`run-ingest`)",
+        restarted: "at once",
+        next: "nothing",
+    },
+    Row {
+        code: UNAVAILABLE,
+        meaning: "venue or database unavailable after retries",
+        restarted: "after a pause",
+        next: "look at the service's last lines; see whether the clusters run",
+    },
+    Row {
+        code: BROKEN_INVARIANT,
+        meaning: "broken invariant",
+        restarted: "after a pause",
+        next: "keep the log: it is a defect; resting stops protect meanwhile",
+    },
+    Row {
+        code: RESTART_LOOP,
+        meaning: "third broken invariant within ten minutes",
+        restarted: "no",
+        next: "look at `invariant-exits` in the state directory and the log; a start by hand is admitted ten minutes later",
+    },
+    Row {
+        code: FENCED,
+        meaning: "fence busy or lost, or signs of a newer instance",
+        restarted: "after a pause",
+        next: "find the other instance; one of the two must stop",
+    },
+    Row {
+        code: CONFIG,
+        meaning: "configuration, schema or identity error",
+        restarted: "no",
+        next: "correct what the message names: key, value, range",
+    },
+];
+
+/// Statuses of `penstock` itself, by command.
+pub const TOOL: [(&str, i32, &str); 16] = [
+    ("every command", CLEAN, "done"),
+    (
+        "every command",
+        1,
+        "failed for a reason that has no status of its own; the message says which",
+    ),
+    ("every command", USAGE, "usage, or a file that cannot be read"),
+    ("every command", CONFIG, "configuration refused, nothing was touched"),
+    ("up", UNAVAILABLE, "a cluster or a service did not come up, or stays down"),
+    ("up", FENCED, "another `penstock up` works on this data root"),
+    ("up, demo", BROKEN_INVARIANT, "all services ended, the worst with this status"),
+    ("up, demo", RESTART_LOOP, "all services ended, the worst with this status"),
+    ("psql", UNAVAILABLE, "the cluster does not run, or there is no psql"),
+    ("check-recording", DIFFERENT, "an error or a bad checksum"),
+    ("validate", 1, "a check failed"),
+    ("validate", 3, "data blocked"),
+    ("validate", 4, "attach blocked"),
+    ("validate", 5, "economically empty while the lifecycle proof was asked for"),
+    ("validate", 6, "mode blocked"),
+    ("validate", 7, "window too short"),
+];
+
+/// The meaning of a service's status in a few words.
+#[must_use]
+pub fn meaning(code: i32) -> &'static str {
+    SERVICES
+        .iter()
+        .find(|row| row.code == code)
+        .map_or("not a status of this service", |row| row.meaning)
+}
+
+/// The document of all statuses, in Markdown.
+#[must_use]
+pub fn document() -> String {
+    use std::fmt::Write as _;
+    let mut text = "# Exit statuses\n\n## run-ingest, run-execution-live\n\n| Status | Meaning | Started again | Next step |\n|---|---|---|---|\n".to_owned();
+    for row in SERVICES {
+        // Writing to a string cannot fail.
+        let _ =
+            writeln!(text, "| {} | {} | {} | {} |", row.code, row.meaning, row.restarted, row.next);
+    }
+    text.push_str("\nAny other status, and an end by a signal, is a failure: started again after a pause. `penstock up` pauses 250 ms, doubled up to 5 s, from the beginning again after a minute of steady running; after 60 starts within ten minutes a service stays down.\n\n## penstock\n\n| Command | Status | Meaning |\n|---|---|---|\n");
+    for (command, code, meaning) in TOOL {
+        let _ = writeln!(text, "| {command} | {code} | {meaning} |");
+    }
+    text.push_str("\n<!-- This file is written by `UPDATE_DOCS=1 cargo test -p penstock-ops --lib exit`. -->\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_document_of_statuses_is_the_tables() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/exit-codes.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, super::document()).expect("written");
+        }
+        let found = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            found == super::document(),
+            "docs/exit-codes.md is not what the table says; next: UPDATE_DOCS=1 cargo test -p penstock-ops --lib exit"
+        );
+    }
+}

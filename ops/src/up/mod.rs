@@ -1,0 +1,164 @@
+//! `penstock up`: supervised clusters and both services on one machine, until Ctrl-C.
+//!
+//! Inputs: configuration, data root. Outputs: addresses and what happens, on the terminal; logs in the
+//! data root. Invariants: nothing is touched before the whole configuration is good; Ctrl-C stops
+//! services first, then clusters. A second Ctrl-C changes nothing: stops have limits of their own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use penstock_clusters::{ClusterError, ClusterKind};
+use penstock_config::{Config, Process};
+
+use crate::exit;
+use crate::progress::Progress;
+use crate::stack::{Exit, Notice, Stack, StackOptions};
+
+/// Arguments of `penstock up`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Managed clusters also listen on 127.0.0.1 (ports 25432 and 25433, with passwords)
+    #[arg(long)]
+    pub tcp: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// An I/O error of the terminal.
+pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
+    let config = match penstock_config::load(Process::Tool, config_file.as_deref()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(exit::CONFIG);
+        }
+    };
+    let mut options = match StackOptions::from_config(&config, config_file.as_deref()) {
+        Ok(options) => options,
+        Err(error) => return Ok(refused(&error)),
+    };
+    options.tcp = args.tcp;
+    if let Some(notice) = options.root.notice() {
+        println!("{notice}");
+    }
+    // Before anything starts, so that a signal in the middle is not lost.
+    let mut stop = Stop::new()?;
+    let notices: Notice = Arc::new(|line| println!("{line}"));
+    let progress = Progress::start("starting the clusters and the services");
+    let started = tokio::select! {
+        // A stop while the clusters come up: they are left to the next start, which adopts them.
+        biased;
+        () = stop.wait() => {
+            drop(progress);
+            println!("stopped while starting; next: `penstock down` stops what is running already");
+            return Ok(exit::CLEAN);
+        }
+        started = Stack::start(&options, &notices) => started,
+    };
+    drop(progress);
+    let stack = match started {
+        Ok(stack) => stack,
+        Err(error) => return Ok(refused(&error)),
+    };
+    print_addresses(&options, &stack, &config);
+    let ended = tokio::select! {
+        // As above: the operator's wish first.
+        biased;
+        () = stop.wait() => None,
+        exit = stack.ended() => Some(exit),
+        () = watch_readiness(&stack) => None,
+    };
+    let status = match ended {
+        None => exit::CLEAN,
+        Some(Exit::Code(code)) => code,
+        Some(Exit::Signal(_) | Exit::NotStarted) => exit::UNAVAILABLE,
+    };
+    let progress = Progress::start("stopping");
+    let stopped = stack.stop(&notices).await;
+    drop(progress);
+    match stopped {
+        Ok(()) => Ok(status),
+        Err(error) => {
+            eprintln!("{error}");
+            Ok(exit::UNAVAILABLE)
+        }
+    }
+}
+
+/// Prints why the stack did not come up; the status says whether somebody else is at work.
+fn refused(error: &ClusterError) -> i32 {
+    eprintln!("{error}");
+    match error {
+        ClusterError::Locked { .. } => exit::FENCED,
+        _ => exit::UNAVAILABLE,
+    }
+}
+
+fn print_addresses(options: &StackOptions, stack: &Stack, config: &Config) {
+    println!("{:<20}{}", "data root", options.root.path().display());
+    for kind in ClusterKind::ALL {
+        match options.cluster(kind) {
+            Ok(Some(_)) => println!("{kind:<20}penstock psql {kind}"),
+            Ok(None) => println!("{kind:<20}external"),
+            Err(error) => println!("{kind:<20}{error}"),
+        }
+    }
+    for (service, port) in [
+        (stack.ingest(), config.areas.telemetry.metrics_port_ingest),
+        (stack.execution(), config.areas.telemetry.metrics_port_execution),
+    ] {
+        let spec = service.spec();
+        let metrics = if port == 0 {
+            String::new()
+        } else {
+            format!(", metrics http://127.0.0.1:{port}/metrics")
+        };
+        println!("{:<20}log {}{metrics}", spec.name, spec.log_file().display());
+    }
+    println!("Ctrl-C stops everything");
+}
+
+/// Shows that the first minute is a warm-up and not a hang. Never returns: what ends the command is a
+/// signal or the end of the services.
+async fn watch_readiness(stack: &Stack) {
+    for (service, marker, while_waiting) in [
+        (
+            stack.ingest(),
+            "INGEST_READY_FOR_EXECUTION_ATTACH",
+            "warming up: waiting for the first valid epoch",
+        ),
+        (stack.execution(), "EXECUTION_ATTACHED", "waiting for execution to attach"),
+    ] {
+        let progress = Progress::start(while_waiting);
+        crate::progress::marker_in(&service.spec().log_file(), marker).await;
+        drop(progress);
+        println!("{marker}");
+    }
+    std::future::pending::<()>().await;
+}
+
+/// SIGINT or SIGTERM.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            // Either is the same wish.
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
