@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{check_recording, config, down, exit, psql, up};
+use crate::{check_recording, config, demo, down, exit, psql, up};
 
 /// The operator's tool of Penstock.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ pub enum Command {
     Up(up::Args),
     /// Stop what `up` started
     Down,
+    /// Clusters, a simulated venue and both services, watched and judged; needs no key and no network
+    Demo(demo::Args),
     /// Open a shell on a managed cluster
     Psql(psql::Args),
     /// Check or show the configuration
@@ -48,6 +50,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
     match cli.command {
         Command::Up(args) => up::run(args, cli.config).await,
         Command::Down => down::run(cli.config).await,
+        Command::Demo(args) => demo::run(args, cli.config).await,
         Command::Psql(args) => psql::run(&args, cli.config),
         Command::Config(args) => config::run(&args, cli.config),
         Command::CheckRecording { file, output } => {

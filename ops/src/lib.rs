@@ -4,6 +4,7 @@
 pub mod check_recording;
 pub mod cli;
 pub mod config;
+pub mod databases;
 pub mod demo;
 pub mod down;
 pub mod exit;

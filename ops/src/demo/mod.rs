@@ -1,7 +1,73 @@
-//! `penstock demo`: clusters, a simulated venue and both services, watched and judged.
+//! `penstock demo`: two private clusters, a simulated venue and both services, watched and judged.
+//!
+//! Inputs: options. Outputs: what happens, on the terminal; with `--exit` a closing line with counts and
+//! the verdict on every invariant, held against the venue's own ledger. It is the product on an ordinary
+//! profile, not a mode of it: the same programs, the same keys, another venue.
 
 pub mod evidence;
 pub mod ledger;
+mod replays;
+mod run;
+mod setup;
 pub mod summary;
 pub mod tops;
 pub mod venue;
+mod watch;
+
+pub use run::run;
+
+use std::path::PathBuf;
+
+/// Form of what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For eyes.
+    Human,
+    /// Only the closing line, as JSON.
+    Json,
+}
+
+/// Options of `penstock demo`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Seed of the simulated market
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Feed recorded frames instead of the generated market
+    #[arg(long, value_name = "FILE")]
+    pub recording: Option<PathBuf>,
+    /// Length of the demo in minutes; without it, until Ctrl-C
+    #[arg(long, value_name = "N", value_parser = minutes)]
+    pub minutes: Option<f64>,
+    /// End by itself, flat, with a closing line (needs --minutes or --recording)
+    #[arg(long)]
+    pub exit: bool,
+    /// Stage a feed loss and a kill -9 of each service, and watch the recovery
+    #[arg(long)]
+    pub outage: bool,
+    /// Inject one bad book checksum after a minute
+    #[arg(long)]
+    pub bad_checksum: bool,
+    /// Symbols of the generated market
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub symbols: u32,
+    /// Cash of the account, USD
+    #[arg(long, default_value_t = 10_000)]
+    pub cash: u64,
+    /// Traded volume of 30 days, USD; decides the fees (0: 25/40 bps)
+    #[arg(long, default_value_t = 250_000)]
+    pub volume_30d: u64,
+    /// Keep the data root after a clean end
+    #[arg(long)]
+    pub keep: bool,
+    /// Form of the output
+    #[arg(long, value_enum, default_value = "human")]
+    pub output: Output,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.5..=1_440.0).contains(&value) => Ok(value),
+        Ok(_) | Err(_) => Err("a number of minutes from 0.5 to 1440".to_owned()),
+    }
+}

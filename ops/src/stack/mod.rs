@@ -245,7 +245,7 @@ pub struct Stack {
     clusters: Clusters,
     ingest: Service,
     execution: Service,
-    _lock: SupervisorLock,
+    lock: SupervisorLock,
 }
 
 impl Stack {
@@ -263,7 +263,7 @@ impl Stack {
         }
         let ingest = Service::start(options.ingest()?, Arc::clone(notices)).await;
         let execution = Service::start(options.execution()?, Arc::clone(notices)).await;
-        Ok(Self { clusters, ingest, execution, _lock: lock })
+        Ok(Self { clusters, ingest, execution, lock })
     }
 
     /// `run-ingest`.
@@ -294,11 +294,9 @@ impl Stack {
             .unwrap_or(Exit::NotStarted)
     }
 
-    /// Stops execution, then ingest (exits need prices until the end), then the clusters.
-    ///
-    /// # Errors
-    /// [`ClusterError`] when a cluster does not stop.
-    pub async fn stop(self, notices: &Notice) -> Result<(), ClusterError> {
+    /// Stops execution, then ingest (exits need prices until the end). The clusters go on serving, so
+    /// that what happened can be read.
+    pub async fn stop_services(self, notices: &Notice) -> Quiet {
         for service in [self.execution, self.ingest] {
             let name = service.spec().name;
             notices(format!("stopping {name}"));
@@ -306,7 +304,33 @@ impl Stack {
                 notices(format!("{name}: {exit}"));
             }
         }
+        Quiet { clusters: self.clusters, _lock: self.lock }
+    }
+
+    /// Stops the services, then the clusters.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when a cluster does not stop.
+    pub async fn stop(self, notices: &Notice) -> Result<(), ClusterError> {
+        let quiet = self.stop_services(notices).await;
         notices("stopping the clusters".to_owned());
+        quiet.stop().await
+    }
+}
+
+/// Clusters whose services have stopped.
+#[derive(Debug)]
+pub struct Quiet {
+    clusters: Clusters,
+    _lock: SupervisorLock,
+}
+
+impl Quiet {
+    /// Stops the clusters and gives the data root back.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when a cluster does not stop.
+    pub async fn stop(self) -> Result<(), ClusterError> {
         self.clusters.stop().await
     }
 }

@@ -1,0 +1,355 @@
+//! The course of a demo: start, watch, end flat, judge, say so.
+
+use super::evidence::RouteLimits;
+use super::setup::{environment, folder, venue_arguments, write_profile};
+use super::summary::{Summary, checksums};
+use super::tops::Tops;
+use super::venue::Venue;
+use super::watch::{Watch, sentence};
+use super::{Args, Output, evidence, ledger, replays};
+use crate::invariants::{Facts, judge};
+use crate::stack::{EXECUTION, INGEST, Notice, Stack, StackOptions};
+use crate::validate::Lines;
+use anyhow::Context;
+use penstock_clusters::{ClusterKind, DataRoot};
+use penstock_config::Process;
+use penstock_types::{Symbol, UtcMicros};
+use serde_json::json;
+use sqlx::PgPool;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, sleep};
+
+/// Entries stop this long before the end.
+const ENTRIES_STOP_BEFORE: Duration = Duration::from_secs(20);
+/// Longest wait for the last positions to close.
+const FLATTEN_LIMIT: Duration = Duration::from_secs(15);
+/// A recording's demo goes on this long after its last frame.
+const AFTER_RECORDING: Duration = Duration::from_secs(5);
+/// How often logs and clocks are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+fn now() -> UtcMicros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UtcMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Everything that runs.
+struct Demo {
+    args: Args,
+    started: Instant,
+    started_at: UtcMicros,
+    options: StackOptions,
+    stack: Stack,
+    venue: Venue,
+    watch: Watch,
+    staged: usize,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When something of the demo could not be started or read.
+pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
+    anyhow::ensure!(
+        !args.exit || args.minutes.is_some() || args.recording.is_some(),
+        "--exit needs --minutes N or --recording FILE"
+    );
+    let started = Instant::now();
+    let started_at = now();
+    let say = |line: &str| {
+        if args.output == Output::Human {
+            println!("{line}");
+        }
+    };
+    let (options, root) = prepare(&args, config_file.as_deref(), &say)?;
+    let keep = args.keep;
+    let programs = options.programs.clone();
+    let venue = Venue::start(
+        &programs.join("venue-sim"),
+        &venue_arguments(&args),
+        &options.root.log().join("venue-sim.log"),
+    )
+    .await?;
+    let mut options = options;
+    options.environment = environment(&venue.addresses);
+    say(&format!(
+        "venue        {} (fees by {} USD in 30 days, {} USD cash)",
+        venue.addresses.rest, args.volume_30d, args.cash
+    ));
+    let quiet: Notice = Arc::new(|_line| {});
+    let stack = Stack::start(&options, &quiet).await?;
+    say("both clusters serve, both services are started; Ctrl-C stops everything");
+    let log = |name: &str| options.root.log().join(format!("{name}.jsonl"));
+    let watch = Watch::new(vec![log(INGEST), log(EXECUTION)]);
+    let mut demo = Demo { args, started, started_at, options, stack, venue, watch, staged: 0 };
+    let interrupted = demo.course().await?;
+    let code = demo.end(interrupted).await?;
+    if code == 0 && !keep {
+        std::fs::remove_dir_all(&root)
+            .with_context(|| format!("remove the demo's data root {}", root.display()))?;
+    }
+    Ok(code)
+}
+
+/// Data root, profile and options; nothing is started yet.
+fn prepare(
+    args: &Args,
+    config_file: Option<&Path>,
+    say: &dyn Fn(&str),
+) -> anyhow::Result<(StackOptions, PathBuf)> {
+    let tool = penstock_config::load(Process::Tool, config_file)?;
+    let mut options = StackOptions::from_config(&tool, config_file)?;
+    let root = options.root.path().join(folder(now(), std::process::id()));
+    options.root = DataRoot::at(&root);
+    for directory in [options.root.log(), options.root.state()] {
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("make {}", directory.display()))?;
+    }
+    let (file, depth) = write_profile(&root, args.recording.as_deref())?;
+    if let Some(depth) = depth {
+        say(&format!("L2_DEPTH     {depth}, the depth of the recording"));
+    }
+    let profile = penstock_config::load(Process::Tool, Some(&file))?;
+    for one in penstock_config::show::differences(&profile) {
+        say(&format!("profile      {} = {} (default {})", one.key, one.value, one.default));
+    }
+    options.config_file = Some(file);
+    options.ingest_url = None;
+    options.decision_url = None;
+    say(&format!("data root    {}", root.display()));
+    Ok((options, root))
+}
+
+impl Demo {
+    fn say(&self, text: &str) {
+        if self.args.output == Output::Human {
+            let at = self.started.elapsed().as_secs_f64();
+            println!("{at:7.1}s {text}");
+        }
+    }
+
+    fn tell(&mut self) {
+        for line in self.watch.look() {
+            if let Some(text) = sentence(&line) {
+                self.say(&text);
+            }
+        }
+    }
+
+    /// Until the end is due: `true` when the operator ended it.
+    async fn course(&mut self) -> anyhow::Result<bool> {
+        let mut interrupt =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut replayed: Option<Instant> = None;
+        let mut warned = false;
+        loop {
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => return Ok(true),
+                _ = terminate.recv() => return Ok(true),
+                () = sleep(LOOK_INTERVAL) => {}
+            }
+            self.tell();
+            self.stage().await?;
+            if self.args.recording.is_some() && self.args.exit {
+                let done = self.venue.get("/stats").await?["replay"]["ended_us"].is_i64();
+                let at = *replayed.get_or_insert_with(Instant::now);
+                if !done {
+                    replayed = None;
+                } else if at.elapsed() >= AFTER_RECORDING {
+                    return Ok(false);
+                }
+            }
+            if let Some(length) = self.length() {
+                let left = length.saturating_sub(self.started.elapsed());
+                if left.is_zero() {
+                    return Ok(false);
+                }
+                if self.args.exit && !warned && left <= ENTRIES_STOP_BEFORE {
+                    warned = true;
+                    self.flatten().await?;
+                }
+            }
+        }
+    }
+
+    fn length(&self) -> Option<Duration> {
+        self.args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0))
+    }
+
+    /// The faults that were asked for, each once, at its time.
+    async fn stage(&mut self) -> anyhow::Result<()> {
+        let mut plan: Vec<(u64, &str)> = Vec::new();
+        if self.args.bad_checksum {
+            plan.push((60, "checksum"));
+        }
+        if self.args.outage {
+            plan.extend([(75, "cut"), (110, "execution"), (150, "ingest")]);
+        }
+        let Some((at, what)) = plan.get(self.staged).copied() else { return Ok(()) };
+        if self.started.elapsed() < Duration::from_secs(at) {
+            return Ok(());
+        }
+        self.staged += 1;
+        match what {
+            "checksum" => {
+                self.say("fault: the next book message of BTC/USD carries a wrong checksum");
+                let fault = json!({"kind": "bad_checksum", "symbol": "BTC/USD"});
+                self.venue.post("/faults", &fault).await?;
+            }
+            "cut" => {
+                self.say("fault: the venue cuts every public connection");
+                let fault = json!({"kind": "cut", "endpoint": "public"});
+                self.venue.post("/faults", &fault).await?;
+            }
+            name => {
+                let service =
+                    if name == "ingest" { self.stack.ingest() } else { self.stack.execution() };
+                let pid = service.status().borrow().pid;
+                if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
+                    self.say(&format!("fault: kill -9 of {name} ({pid})"));
+                    let pid = nix::unistd::Pid::from_raw(pid);
+                    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn pool(&self, kind: ClusterKind, role: &str) -> anyhow::Result<PgPool> {
+        let url = self.options.url(kind, role)?;
+        Ok(crate::databases::pool(&url, kind).await?)
+    }
+
+    /// Stops entries and asks for every position to be closed.
+    async fn flatten(&self) -> anyhow::Result<()> {
+        self.say("the end is near: no more entries, positions are closed");
+        let pool = self.pool(ClusterKind::Decision, "ops_rw").await?;
+        let by = "penstock demo";
+        let pause = json!({"mode": "PAUSE", "reason": "end of the demo"});
+        penstock_store_decision::control::ask(&pool, "mode", &pause, by).await?;
+        penstock_store_decision::control::ask(&pool, "flatten", &json!({}), by).await?;
+        pool.close().await;
+        Ok(())
+    }
+
+    /// Waits for the last positions, stops the services, judges, stops the clusters.
+    async fn end(mut self, interrupted: bool) -> anyhow::Result<i32> {
+        if !interrupted && self.args.exit && self.args.recording.is_none() {
+            self.wait_flat().await?;
+        }
+        self.say("stopping the services");
+        let quiet: Notice = Arc::new(|_line| {});
+        let stopped = self.stack.stop_services(&quiet).await;
+        let mut code = 0;
+        if self.args.exit && !interrupted {
+            let run = Finished {
+                started_at: self.started_at,
+                options: &self.options,
+                venue: &self.venue,
+            };
+            match run.judge().await {
+                Ok(summary) => code = print(&self.args, &summary),
+                Err(error) => {
+                    eprintln!("the run could not be judged: {error:#}");
+                    code = 1;
+                }
+            }
+        }
+        self.venue.stop().await;
+        stopped.stop().await?;
+        Ok(code)
+    }
+
+    async fn wait_flat(&mut self) -> anyhow::Result<()> {
+        let pool = self.pool(ClusterKind::Decision, "observer_ro").await?;
+        let until = Instant::now() + FLATTEN_LIMIT;
+        while Instant::now() < until {
+            self.tell();
+            let positions = penstock_store_decision::evidence::positions(&pool).await?;
+            if !positions.iter().any(|p| p.status == "open" || p.status == "closing") {
+                break;
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+        pool.close().await;
+        Ok(())
+    }
+}
+
+fn print(args: &Args, summary: &Summary) -> i32 {
+    let passes = summary.passes(args.recording.is_none());
+    if args.output == Output::Human {
+        for (invariant, finding) in summary.report.findings() {
+            println!("{invariant} is false: {finding}");
+        }
+    } else {
+        for (invariant, finding) in summary.report.findings() {
+            eprintln!("{invariant} is false: {finding}");
+        }
+    }
+    println!("{}", summary.json());
+    i32::from(!passes)
+}
+
+/// A demo whose services have stopped and whose clusters and venue still answer.
+struct Finished<'a> {
+    started_at: UtcMicros,
+    options: &'a StackOptions,
+    venue: &'a Venue,
+}
+
+impl Finished<'_> {
+    async fn judge(&self) -> anyhow::Result<Summary> {
+        let mut facts = Facts::default();
+        let first_trade = ledger::fill(
+            &mut facts,
+            self.venue.get("/ledger").await?,
+            self.venue.get("/exposure").await?,
+        )?;
+        let pool = |kind| async move {
+            let url = self.options.url(kind, "observer_ro")?;
+            anyhow::Ok(crate::databases::pool(&url, kind).await?)
+        };
+        let decision = pool(ClusterKind::Decision).await?;
+        let ingest = pool(ClusterKind::Ingest).await?;
+        let limits = RouteLimits { fast_ms: 30_000, slow_ms: 45_000 };
+        evidence::trading(&mut facts, &decision, limits).await?;
+        evidence::recording(&mut facts, &ingest).await?;
+        let tops = self.tops(&decision).await?;
+        evidence::frames(&mut facts, &decision, &tops).await?;
+        replays::cycles(&mut facts, &decision).await?;
+        let logs =
+            [INGEST, EXECUTION].map(|name| self.options.root.log().join(format!("{name}.jsonl")));
+        let lines = Lines::read(&logs, UtcMicros(0))?;
+        let generations = facts.generations.iter().filter(|g| g.published).count() as u64;
+        Ok(Summary {
+            first_fill_s: first_trade.map(|at| (at.0 - self.started_at.0) as f64 / 1e6),
+            generations,
+            counts: penstock_store_decision::evidence::counts(&decision).await?,
+            positions: penstock_store_decision::evidence::positions(&decision).await?,
+            raw_rows: penstock_store_ingest::evidence::raw_rows(&ingest).await?,
+            checksums: checksums(&lines),
+            unprotected_ms_max: (facts.unprotected_open_ms_max, facts.unprotected_close_ms_max),
+            report: judge(&facts),
+        })
+    }
+
+    /// The venue's book history of every symbol that a frame may name; a recording has its own.
+    async fn tops(&self, decision: &PgPool) -> anyhow::Result<Tops> {
+        let mut tops = Tops::default();
+        let rows = penstock_store_decision::evidence::symbols(decision).await?;
+        let names: std::collections::BTreeSet<String> =
+            rows.into_iter().map(|row| row.symbol).collect();
+        for name in names {
+            let symbol = Symbol::new(&name)?;
+            let answer = self.venue.get(&format!("/tops?symbol={name}")).await?;
+            tops.add(&symbol, &answer).map_err(anyhow::Error::msg)?;
+        }
+        Ok(tops)
+    }
+}
