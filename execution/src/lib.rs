@@ -7,6 +7,7 @@
 pub mod account;
 pub mod attach;
 pub mod context;
+pub mod cycle;
 pub mod exit;
 pub mod mode;
 pub mod quotes;

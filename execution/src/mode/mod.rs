@@ -7,4 +7,4 @@
 
 mod owner;
 
-pub use owner::{Changes, ModeHandle, ModeView, run_watchdog};
+pub use owner::{Changes, ModeHandle, ModeView, Source, run_watchdog};

@@ -37,10 +37,21 @@ pub struct ModeView {
     pub since: UtcMicros,
 }
 
+/// Who sees a cause. Two parts may see the same one; each clears only its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The part that owns the thing: stream, frames, orders, fence.
+    Part,
+    /// The evaluation.
+    Cycle,
+    /// The operator.
+    Operator,
+}
+
 #[derive(Debug)]
 struct Inner {
     machine: ModeMachine,
-    causes: BTreeMap<CauseCode, (Level, Option<String>, Instant)>,
+    causes: BTreeMap<(CauseCode, Source), (Level, Option<String>, Instant)>,
 }
 
 /// Handle to the owner; cheap to clone.
@@ -106,22 +117,41 @@ impl ModeHandle {
     /// A cause is active from now on; raising it again replaces level and value. The mode is judged
     /// before this returns.
     pub fn raise(&self, code: CauseCode, level: Level, value: Option<String>) {
-        {
-            let mut inner = self.lock();
-            let since = inner.causes.get(&code).map_or_else(Instant::now, |c| c.2);
-            inner.causes.insert(code, (level, value, since));
-        }
-        self.judge();
+        self.set_from(Source::Part, code, level, true, value);
     }
 
     /// A cause is over; the mode improves only after its window.
     pub fn clear(&self, code: CauseCode) {
-        self.lock().causes.remove(&code);
+        self.set_from(Source::Part, code, Level::Degrade, false, None);
     }
 
     /// Raises or clears by a condition.
     pub fn set(&self, code: CauseCode, level: Level, active: bool, value: Option<String>) {
-        if active { self.raise(code, level, value) } else { self.clear(code) }
+        self.set_from(Source::Part, code, level, active, value);
+    }
+
+    /// Raises or clears what one source sees.
+    pub fn set_from(
+        &self,
+        source: Source,
+        code: CauseCode,
+        level: Level,
+        active: bool,
+        value: Option<String>,
+    ) {
+        {
+            let mut inner = self.lock();
+            let key = (code, source);
+            if active {
+                let since = inner.causes.get(&key).map_or_else(Instant::now, |c| c.2);
+                inner.causes.insert(key, (level, value, since));
+            } else {
+                inner.causes.remove(&key);
+            }
+        }
+        if active {
+            self.judge();
+        }
     }
 
     /// The operator's wish, or the end of the process.
@@ -130,18 +160,21 @@ impl ModeHandle {
             let mut inner = self.lock();
             match event {
                 ModeEvent::OperatorNormal => {
-                    inner.causes.remove(&CauseCode::OperatorRequest);
                     // The operator's word ends what only the operator may end.
-                    inner.causes.remove(&CauseCode::LedgerMismatch);
-                    inner.causes.remove(&CauseCode::RiskDrawdownLimit);
+                    inner.causes.retain(|(code, _), _| {
+                        !matches!(
+                            code,
+                            CauseCode::OperatorRequest
+                                | CauseCode::LedgerMismatch
+                                | CauseCode::RiskDrawdownLimit
+                        )
+                    });
                 }
-                ModeEvent::OperatorDegrade => {
-                    let entry = (Level::Degrade, None, Instant::now());
-                    inner.causes.insert(CauseCode::OperatorRequest, entry);
-                }
-                ModeEvent::OperatorPause => {
-                    let entry = (Level::Pause, None, Instant::now());
-                    inner.causes.insert(CauseCode::OperatorRequest, entry);
+                ModeEvent::OperatorDegrade | ModeEvent::OperatorPause => {
+                    let pause = event == ModeEvent::OperatorPause;
+                    let level = if pause { Level::Pause } else { Level::Degrade };
+                    let key = (CauseCode::OperatorRequest, Source::Operator);
+                    inner.causes.insert(key, (level, None, Instant::now()));
                 }
                 ModeEvent::DegradeCause
                 | ModeEvent::PauseCause
@@ -171,18 +204,19 @@ impl ModeHandle {
         }
     }
 
-    /// Active causes; a database that refuses writes for long demands a PAUSE.
+    /// Active causes, each code once with its strictest level; a database that refuses writes for long
+    /// demands a PAUSE.
     fn active(&self, inner: &Inner) -> Vec<Cause> {
-        inner
-            .causes
-            .iter()
-            .map(|(code, (level, value, since))| {
-                let long =
-                    *code == CauseCode::DbUnavailable && since.elapsed() >= self.db_pause_after;
-                let level = if long { Level::Pause } else { *level };
-                Cause { code: *code, level, value: value.clone() }
-            })
-            .collect()
+        let mut merged: BTreeMap<CauseCode, (Level, Option<String>)> = BTreeMap::new();
+        for ((code, _), (level, value, since)) in &inner.causes {
+            let long = *code == CauseCode::DbUnavailable && since.elapsed() >= self.db_pause_after;
+            let level = if long { Level::Pause } else { *level };
+            let entry = merged.entry(*code).or_insert((level, value.clone()));
+            if level > entry.0 {
+                *entry = (level, value.clone());
+            }
+        }
+        merged.into_iter().map(|(code, (level, value))| Cause { code, level, value }).collect()
     }
 
     fn publish(&self, change: ModeChange) {

@@ -162,13 +162,13 @@ pub struct CandidateRow {
     /// Published regime.
     pub regime: String,
     /// Numbers, in the order of [`CANDIDATE_NUMBERS`].
-    pub numbers: [Option<Decimal>; 18],
+    pub numbers: [Option<Decimal>; 17],
     /// Inputs of the numbers, an object.
     pub inputs: serde_json::Value,
 }
 
 /// Columns behind [`CandidateRow::numbers`].
-pub const CANDIDATE_NUMBERS: [&str; 18] = [
+pub const CANDIDATE_NUMBERS: [&str; 17] = [
     "expected_move_bps",
     "capturable_move_bps",
     "fee_entry_bps",
@@ -186,7 +186,6 @@ pub const CANDIDATE_NUMBERS: [&str; 18] = [
     "score",
     "size_quote_requested",
     "size_quote_approved",
-    "engine_tick_id",
 ];
 
 /// The input that repeats a decision.

@@ -1,0 +1,22 @@
+//! The evaluation cycle: when to look, what to read, what to decide, what to submit, what to keep.
+//!
+//! Purpose: run `decide` on every due generation and carry out what it planned. Inputs: the decision
+//! cluster, quotes, the account's status. Outputs: entries, one row per cycle with everything that repeats
+//! it, markers, causes of the mode. Invariants: one evaluation at a time; a generation is evaluated at most
+//! once; nothing is submitted that was not decided from one whole generation and checked again right
+//! before. Exits do not run here.
+
+mod causes;
+mod equity;
+mod evaluate;
+mod load;
+mod record;
+mod run;
+mod said;
+pub mod stored;
+mod submit;
+mod trigger;
+
+pub use evaluate::{Evaluated, Evaluator};
+pub use run::{LoopEnd, run_loop};
+pub use trigger::Scheduler;

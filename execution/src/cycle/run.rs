@@ -1,0 +1,189 @@
+//! The loop of evaluations: looks for generations, runs what is due, keeps heartbeat and partitions.
+//!
+//! Purpose: one evaluation at a time for the life of the session. Inputs: wake-ups, a poll every 100 ms.
+//! Outputs: evaluations, the heartbeat. Invariants: a trigger during an evaluation is coalesced; after the
+//! stop nothing starts any more; a lost fence ends the loop at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use penstock_store::fence::FencedService;
+use penstock_store_decision::cycle_input::glance;
+use penstock_store_decision::heartbeat::{self, Heartbeat};
+use penstock_telemetry::marker;
+use penstock_trading::mode::{CauseCode, Level};
+use penstock_types::vocab::{SysMode, Verdict};
+
+use super::evaluate::{Evaluated, Evaluator};
+use super::trigger::Scheduler;
+use crate::account::Account;
+use crate::attach::ensure_partitions;
+use crate::context::Context;
+use crate::settings::RunMode;
+use crate::wake::Wakes;
+
+/// Poll beside the notifications.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+/// How often partitions of today and tomorrow are looked after.
+const PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopEnd {
+    /// Stopped from outside.
+    Stopped,
+    /// The configured running time is over.
+    Deadline,
+    /// Another instance holds the fence.
+    FencedOut,
+    /// The one evaluation of `--once` is done, with this verdict.
+    Once(Verdict),
+}
+
+/// Progress of the loop, for the watchdog that judges whether it is stuck.
+#[derive(Debug, Clone)]
+struct Progress {
+    started: Instant,
+    at_ms: Arc<AtomicI64>,
+}
+
+impl Progress {
+    fn touch(&self) {
+        let now = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.at_ms.store(now, Ordering::Relaxed);
+    }
+
+    fn silent_ms(&self) -> i64 {
+        let now = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        now - self.at_ms.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs until stopped.
+pub async fn run_loop<A: Account>(context: Context, account: Arc<A>, wakes: Arc<Wakes>) -> LoopEnd {
+    let evaluation = &context.settings.config.areas.evaluation;
+    marker!(
+        EXECUTION_LIVE_RUNNER_START,
+        session_id = context.session_id,
+        execution_only = evaluation.execution_only,
+        execution_enable = evaluation.execution_enable,
+        evaluation_interval_secs = evaluation.live_evaluation_interval_secs,
+        runtime_minutes = evaluation.live_validation_runtime_minutes
+    );
+    let started = Instant::now();
+    let progress = Progress { started, at_ms: Arc::new(AtomicI64::new(0)) };
+    let guard = tokio::spawn(watch_progress(context.clone(), progress.clone()));
+    let mut evaluator = Evaluator::new(context.clone(), account);
+    let end = turns(&context, &mut evaluator, &wakes, &progress).await;
+    guard.abort();
+    end
+}
+
+async fn turns<A: Account>(
+    context: &Context,
+    evaluator: &mut Evaluator<A>,
+    wakes: &Wakes,
+    progress: &Progress,
+) -> LoopEnd {
+    let settings = &context.settings;
+    let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+    let stale_ms = settings.decide.state_max_age_secs * 1_000;
+    let mut scheduler = Scheduler::new(ms(settings.evaluation_interval), stale_ms, 0);
+    let minutes = settings.config.areas.evaluation.live_validation_runtime_minutes;
+    let deadline = (minutes > 0).then(|| Duration::from_secs(minutes * 60));
+    let mut partitions_at = Instant::now();
+    let mut beats = Beats::new(context);
+    loop {
+        // The end first; then the hint, which is sooner than the poll.
+        tokio::select! {
+            biased;
+            () = context.stop.cancelled() => return LoopEnd::Stopped,
+            () = wakes.state.notified() => {}
+            () = tokio::time::sleep(POLL_EVERY) => {}
+        }
+        progress.touch();
+        if deadline.is_some_and(|limit| progress.started.elapsed() >= limit) {
+            marker!(LIVE_EVALUATION_SKIPPED, reason = "runtime_deadline");
+            return LoopEnd::Deadline;
+        }
+        if partitions_at.elapsed() >= PARTITIONS_EVERY {
+            partitions_at = Instant::now();
+            if let Err(error) = ensure_partitions(&context.pool).await {
+                tracing::warn!("partitions not looked after, trying again in an hour: {error}");
+            }
+        }
+        beats.beat(context, evaluator.status()).await;
+        let now_ms = ms(progress.started.elapsed());
+        if let Ok(Some((generation, rows))) = glance(&context.pool, context.domain()).await {
+            scheduler.see(now_ms, generation, &rows);
+        }
+        let Some(trigger) = scheduler.due(now_ms) else { continue };
+        scheduler.started(now_ms, trigger);
+        let mode_before = context.mode.current();
+        match evaluator.evaluate(trigger).await {
+            Evaluated::FencedOut => return LoopEnd::FencedOut,
+            Evaluated::Done { verdict, attached, .. } => {
+                let once = settings.run_mode != RunMode::Attach;
+                if once && attached && mode_before == SysMode::Normal {
+                    return LoopEnd::Once(verdict);
+                }
+            }
+            Evaluated::Skipped => {}
+        }
+        progress.touch();
+    }
+}
+
+/// Judges every 250 ms whether the loop makes progress.
+async fn watch_progress(context: Context, progress: Progress) {
+    let live = &context.settings.config.areas.liveness;
+    let limit = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    let (degrade, pause) = (limit(live.loop_stuck_ms_degrade), limit(live.loop_stuck_ms_pause));
+    loop {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let silent = progress.silent_ms();
+        let value = Some(format!("evaluation {silent} ms"));
+        let pausing = silent >= pause;
+        context.mode.set(CauseCode::LoopStuckPause, Level::Pause, pausing, value.clone());
+        let degrading = silent >= degrade && !pausing;
+        context.mode.set(CauseCode::LoopStuckDegrade, Level::Degrade, degrading, value);
+    }
+}
+
+/// The heartbeat row of the service.
+struct Beats {
+    every: Duration,
+    last: Option<Instant>,
+}
+
+impl Beats {
+    fn new(context: &Context) -> Self {
+        let ms = context.settings.config.areas.telemetry.heartbeat_interval_ms;
+        Self { every: Duration::from_millis(ms), last: None }
+    }
+
+    async fn beat(&mut self, context: &Context, status: serde_json::Value) {
+        if self.last.is_some_and(|at| at.elapsed() < self.every) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let alerts = serde_json::json!([]);
+        let row = Heartbeat {
+            service: FencedService::Execution,
+            instance_id: context.holder_id,
+            domain: context.domain(),
+            host: &context.host,
+            pid: context.pid,
+            started_at: context.started_at,
+            status: &status,
+            alerts: &alerts,
+        };
+        let written = heartbeat::beat(&context.pool, &row).await;
+        let failing = written.is_err();
+        context.mode.set(CauseCode::DbUnavailable, Level::Degrade, failing, None);
+        if let Err(error) = written {
+            tracing::warn!("heartbeat not written: {error}");
+        }
+    }
+}
