@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Seed of the market and of ids.
+    /// Seed of the market; ids differ from run to run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Script over the generated market; without it the market is calm.

@@ -44,7 +44,7 @@ pub enum MarketSource {
 /// Options of the venue.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Seed of the market and of ids.
+    /// Seed of the market; ids differ from run to run.
     pub seed: u64,
     /// The market.
     pub market: MarketSource,
@@ -149,7 +149,9 @@ pub async fn start(options: Options) -> Result<Handle, StartError> {
     let source = Source::of(&options, clock)?;
     let exchange = Exchange::new(ExchangeConfig {
         instruments: source.catalog.instruments(),
-        seed: options.seed,
+        // Ids of two runs must differ, or a client that keeps its database takes the second run's
+        // trades for the first's; the market alone repeats with the seed.
+        seed: options.seed ^ u64::try_from(start_us).unwrap_or_default(),
         cash_usd: options.cash_usd,
         volume_30d_usd: options.volume_30d_usd,
         recorded: source.recording.is_some(),

@@ -198,3 +198,43 @@ async fn a_session_without_a_valid_token_and_a_wrong_type_are_refused() {
     assert_eq!(answer["success"], false);
     handle.stop().await;
 }
+
+#[tokio::test]
+async fn with_a_slow_gateway_the_fill_comes_before_its_acknowledgement() {
+    let handle = still_venue().await;
+    let mut socket = subscribed(&handle).await;
+    let delay = r#"{"kind":"venue_delay","ms":1500}"#;
+    assert_eq!(admin(&handle, "/faults", Some(delay)).await.0, 200);
+    let buy = r#"{"order_type":"market","side":"buy","symbol":"BTC/USD","order_qty":0.01}"#;
+    socket.send("add_order", buy, 3).await;
+    let mut seen = Vec::new();
+    while let Some(frame) = socket.frame().await {
+        if frame["req_id"] == 3 {
+            break;
+        }
+        seen.push(frame);
+    }
+    assert!(kinds(&seen).contains(&pair("filled", "filled")));
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_stalled_socket_says_nothing_and_goes_on_where_it_was() {
+    let handle = still_venue().await;
+    let mut socket = subscribed(&handle).await;
+    let stall = r#"{"kind":"stall","endpoint":"private","for_ms":1000}"#;
+    assert_eq!(admin(&handle, "/faults", Some(stall)).await.0, 200);
+    let order = [
+        ("ordertype", "market"),
+        ("type", "buy"),
+        ("pair", "XBTUSD"),
+        ("volume", "0.01"),
+        ("cl_ord_id", "meanwhile"),
+    ];
+    call(&handle, "AddOrder", &order).await;
+    let frames =
+        socket.until("executions", |frame| frame["data"][0]["exec_type"] == "filled").await;
+    let sequences: Vec<u64> = frames.iter().filter_map(|f| f["sequence"].as_u64()).collect();
+    assert_eq!(sequences, [1, 2, 3, 4, 5]);
+    handle.stop().await;
+}
