@@ -436,4 +436,22 @@ mod tests {
         ];
         assert_eq!(legal, table);
     }
+
+    #[test]
+    fn the_document_names_every_status_with_the_statuses_that_follow() {
+        let document = include_str!("../../../../docs/venue-sim.md");
+        for status in OrderStatus::ALL.into_iter().filter(|status| !status.terminal()) {
+            let head = format!("| `{}` |", status.text());
+            let row = document.lines().find(|line| line.starts_with(&head)).expect("a row");
+            let next = OrderEvent::ALL.into_iter().filter_map(|event| step(status, event).ok());
+            for next in next {
+                assert!(row.contains(&format!("→ `{}`", next.text())), "{status:?} to {next:?}");
+            }
+            let follows = |other: &&OrderStatus| {
+                OrderEvent::ALL.into_iter().any(|event| step(status, event) == Ok(**other))
+            };
+            let reachable = OrderStatus::ALL.iter().filter(follows).count();
+            assert_eq!(row.matches("→ `").count(), reachable, "{status:?}");
+        }
+    }
 }

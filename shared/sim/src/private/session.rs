@@ -388,10 +388,14 @@ impl Session {
     fn push_balances(&mut self, entries: &[&BalanceChange], no: u64) {
         let silent = self.venue.faults.silent("balances", None, self.venue.now_us());
         let Some(balances) = self.balances.as_mut() else { return };
-        if entries.is_empty() || no <= balances.after || silent {
+        if entries.is_empty() || no <= balances.after {
             return;
         }
+        // What a silence swallows has used up its number, as on the executions channel.
         balances.sequence += 1;
+        if silent {
+            return;
+        }
         let rows: Vec<String> = entries.iter().map(|entry| wire::balance(entry)).collect();
         let frame = wire::frame("balances", "update", &rows, Some(balances.sequence));
         self.stream.push("balances", frame, 0);

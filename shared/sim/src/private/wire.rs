@@ -111,10 +111,12 @@ pub(crate) fn snapshot_order(exchange: &Exchange, order: &Order) -> String {
 /// One old fill of the snapshot.
 pub(crate) fn snapshot_trade(exchange: &Exchange, trade: &AccountTrade) -> String {
     let instrument = &exchange.market(trade.symbol).instrument;
-    let userref = exchange.account().order_by_txid(&trade.order_txid).map_or(0, |o| o.userref);
+    let order = exchange.account().order_by_txid(&trade.order_txid);
+    let userref = order.map_or(0, |order| order.userref);
+    let complete = order.is_some_and(|order| order.left().is_zero());
     let object = Object::new()
         .text("exec_type", ExecType::Trade.text())
-        .text("order_status", "filled")
+        .text("order_status", if complete { "filled" } else { "partially_filled" })
         .text("order_id", &trade.order_txid)
         .maybe_text("cl_ord_id", trade.cl_ord_id.as_deref())
         .integer("order_userref", userref)
