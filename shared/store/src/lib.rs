@@ -13,6 +13,8 @@ pub mod partitions;
 pub mod pools;
 pub mod raw_rows;
 pub mod role;
+#[cfg(feature = "samples")]
+pub mod samples;
 pub mod spool;
 pub mod state_copy;
 #[cfg(feature = "testing")]

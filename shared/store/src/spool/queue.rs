@@ -109,19 +109,31 @@ pub struct SpoolWriter {
     run_id: RunId,
     shed: ShedTracker,
     shed_in_run: bool,
+    last_seq: Seq,
     /// The ring ran over and has not fallen below three quarters since.
     ring_full: bool,
 }
 
 impl SpoolWriter {
     pub(super) fn new(shared: Arc<Shared>, run_id: RunId) -> Self {
-        Self { shared, run_id, shed: ShedTracker::default(), shed_in_run: false, ring_full: false }
+        Self {
+            shared,
+            run_id,
+            shed: ShedTracker::default(),
+            shed_in_run: false,
+            last_seq: Seq(0),
+            ring_full: false,
+        }
     }
 
     /// Appends one record. Never blocks on a disk.
     ///
+    /// A late output (a generation row after its deadline) gets the newest number instead of its own,
+    /// because numbers never decrease within a segment; its payload says what it is about.
+    ///
     /// # Panics
-    /// When the payload is empty or above 1 MiB: no row of this product is.
+    /// When the payload is empty or above 1 MiB, which no row of this product is, or when a numbered
+    /// record goes back: no reader would accept the segment.
     pub fn append(
         &mut self,
         stream: StreamCode,
@@ -132,6 +144,9 @@ impl SpoolWriter {
     ) -> Appended {
         assert!(!payload.is_empty(), "a record has a payload");
         assert!(payload.len() <= PAYLOAD_LEN_MAX, "a payload is at most 1 MiB");
+        let seq = if stream.is_output() { seq.max(self.last_seq) } else { seq };
+        assert!(seq >= self.last_seq, "record {seq} is appended after {}", self.last_seq);
+        self.last_seq = seq;
         let len = ENTRY_HEAD_LEN + payload.len();
         let is_status = stream == StreamCode::Status;
         let level = FillLevel::from_u8(self.shared.level.load(Ordering::Relaxed));
@@ -213,6 +228,7 @@ impl SpoolWriter {
         self.shared.held_bytes.fetch_add(ENTRY_HEAD_LEN as u64, Ordering::Relaxed);
         drop(inbox);
         self.run_id = run_id;
+        self.last_seq = Seq(0);
         self.shed_in_run = false;
     }
 

@@ -132,7 +132,9 @@ impl Loader {
         Self { pool, segments, settings, own_run, at: None }
     }
 
-    /// Follows a rollover: the run before becomes an old one and is closed when it is loaded.
+    /// Follows a rollover: the run before becomes an old one and is closed when it is loaded. Call it
+    /// only when the spool has synced a record of the new run, else records of the old one may still
+    /// be on their way.
     pub fn set_own_run(&mut self, run_id: Option<RunId>) {
         self.own_run = run_id;
     }
@@ -151,7 +153,10 @@ impl Loader {
     /// # Errors
     /// [`LoadError`]; after a transient one the step is repeated.
     pub async fn step(&mut self) -> Result<LoadStep, LoadError> {
-        let Some(run_id) = self.segments.runs().first().copied() else {
+        let oldest = self.segments.runs().first().copied();
+        // The segments of a run that is loaded are gone before it is closed.
+        let loaded = self.at.map(|at| at.run_id).filter(|run| self.own_run != Some(*run));
+        let Some(run_id) = loaded.into_iter().chain(oldest).min() else {
             return Ok(LoadStep::Idle);
         };
         let at = match self.at {
