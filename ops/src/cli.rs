@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{check_recording, config, demo, down, exit, psql, up};
+use crate::{check_recording, config, demo, down, exit, flatten, psql, status, up, validate};
 
 /// The operator's tool of Penstock.
 #[derive(Debug, Parser)]
@@ -28,6 +28,12 @@ pub enum Command {
     Down,
     /// Clusters, a simulated venue and both services, watched and judged; needs no key and no network
     Demo(demo::Args),
+    /// Is it healthy, what is it doing, since when and why
+    Status(status::Args),
+    /// Close every position, or that of one symbol
+    Flatten(flatten::Args),
+    /// Proofs over the services' logs and both clusters
+    Validate(validate::Args),
     /// Open a shell on a managed cluster
     Psql(psql::Args),
     /// Check or show the configuration
@@ -51,6 +57,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Up(args) => up::run(args, cli.config).await,
         Command::Down => down::run(cli.config).await,
         Command::Demo(args) => demo::run(args, cli.config).await,
+        Command::Status(args) => status::run(args, cli.config).await,
+        Command::Flatten(args) => flatten::run(args, cli.config).await,
+        Command::Validate(args) => validate::run(args, cli.config).await,
         Command::Psql(args) => psql::run(&args, cli.config),
         Command::Config(args) => config::run(&args, cli.config),
         Command::CheckRecording { file, output } => {

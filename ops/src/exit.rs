@@ -75,7 +75,7 @@ pub const SERVICES: [Row; 7] = [
 ];
 
 /// Statuses of `penstock` itself, by command.
-pub const TOOL: [(&str, i32, &str); 16] = [
+pub const TOOL: [(&str, i32, &str); 20] = [
     ("every command", CLEAN, "done"),
     (
         "every command",
@@ -88,6 +88,10 @@ pub const TOOL: [(&str, i32, &str); 16] = [
     ("up", FENCED, "another `penstock up` works on this data root"),
     ("up, demo", BROKEN_INVARIANT, "all services ended, the worst with this status"),
     ("up, demo", RESTART_LOOP, "all services ended, the worst with this status"),
+    ("demo", 1, "an invariant is false, or one that must be judged saw nothing"),
+    ("status", UNAVAILABLE, "the service that `--service` names is not healthy"),
+    ("flatten", UNAVAILABLE, "execution did not take the request"),
+    ("validate", 0, "every proof that was asked for passes"),
     ("psql", UNAVAILABLE, "the cluster does not run, or there is no psql"),
     ("check-recording", DIFFERENT, "an error or a bad checksum"),
     ("validate", 1, "a check failed"),

@@ -10,6 +10,7 @@ mod line;
 mod load;
 mod proofs;
 mod report;
+mod run;
 mod sockets;
 mod sql;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use lifecycle::candidates;
 pub use line::{Line, Lines};
 pub use load::{Sources, load};
 pub use report::{json, text};
+pub use run::{Args, run};
 pub use sql::{DecisionFacts, IngestFacts, OrderStory, SqlFacts};
 pub use verdict::{Class, Conclusion, classify, conclude};
 

@@ -22,6 +22,7 @@ pub mod instruments;
 pub mod latency;
 pub mod modes;
 pub mod orders;
+pub mod overview;
 pub mod positions;
 pub mod private_log;
 pub mod proof;
