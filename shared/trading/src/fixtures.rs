@@ -1,0 +1,265 @@
+//! A whole, healthy input of a cycle, to be spoiled in one place: for tests and benches only.
+//!
+//! Purpose: one input that passes every gate. Inputs: a number of symbols. Outputs: values. Invariants: the
+//! last symbol breaks out, all others are calm; nothing here is used by a service.
+
+use crate::CycleInput;
+use crate::cycle::{FrameStatus, LineageMemory, Quote, StreamStatus};
+use crate::decide::DecideConfig;
+use penstock_types::rows::{
+    BalanceRow, EpochRow, EquityRow, FeeTierRow, FenceRow, InstrumentRow, PublicationRow,
+    RiskCounters, SnapshotRow,
+};
+use penstock_types::state_row::StateRow;
+use penstock_types::vocab::{EpochStatus, Regime, SysMode, Trigger};
+use penstock_types::{
+    Decimal, EpochId, FencingToken, GenerationId, LineageId, RunId, SessionId, SnapshotId, Symbol,
+    TickId, UtcMicros, Uuid,
+};
+
+/// Decision clock of the input.
+pub const NOW: UtcMicros = UtcMicros(1_771_243_200_000_000);
+/// Its generation.
+pub const GENERATION: GenerationId = GenerationId(7_000_000_100);
+
+/// A decimal from its text.
+///
+/// # Panics
+/// When the text is no decimal.
+#[must_use]
+pub fn dec(text: &str) -> Decimal {
+    text.parse().expect("a literal decimal")
+}
+
+/// Symbol number `i`.
+///
+/// # Panics
+/// Never: the text is a symbol.
+#[must_use]
+pub fn symbol(i: usize) -> Symbol {
+    Symbol::new(&format!("S{i:03}/USD")).expect("a literal symbol")
+}
+
+/// Lineage number `n`.
+#[must_use]
+pub fn lineage(n: u128) -> LineageId {
+    LineageId(Uuid::from_u128(n))
+}
+
+/// A calm symbol around a price of 100.
+#[must_use]
+pub fn calm(i: usize) -> StateRow {
+    StateRow {
+        run_id: RunId(3),
+        symbol: symbol(i),
+        generation_id: GENERATION,
+        updated_at: NOW,
+        msg_age_ms: 200,
+        last_ticker_at: Some(NOW),
+        last_trade_at: Some(NOW),
+        last_l2_at: Some(NOW),
+        last_l3_at: None,
+        ticker_count: 900,
+        trade_count: 300,
+        l2_count: 900,
+        l3_count: 0,
+        ticker_count_w: 300,
+        trade_count_w: 300,
+        l2_count_w: 900,
+        l3_count_w: 0,
+        bid: Some(dec("99.99")),
+        ask: Some(dec("100.01")),
+        mid: Some(dec("100")),
+        last: Some(dec("100")),
+        bid_qty: Some(dec("50")),
+        ask_qty: Some(dec("50")),
+        spread_bps: Some(dec("2")),
+        spread_avg_bps: Some(dec("1.5")),
+        spread_std_bps: Some(dec("0.3")),
+        spread_p90_bps: Some(dec("2")),
+        microprice_dev_bps: Some(dec("0.1")),
+        imbalance_l1: Some(dec("0")),
+        imbalance_10: Some(dec("0")),
+        depth_bid_10bps_quote: Some(dec("60000")),
+        depth_ask_10bps_quote: Some(dec("60000")),
+        trades_1m: 60,
+        trades_5m: 300,
+        buy_quote_1m: Some(dec("1000")),
+        sell_quote_1m: Some(dec("1000")),
+        ofi_1m: Some(dec("0")),
+        vwap_5m: Some(dec("100")),
+        vwap_dev_bps: Some(dec("0")),
+        rv_1m_bps: Some(dec("4")),
+        rv_5m_bps: Some(dec("4")),
+        rv_15m_bps: Some(dec("4")),
+        rv_30m_bps: Some(dec("4")),
+        atr_15m_bps: None,
+        drift_1m_bps: Some(dec("1")),
+        drift_5m_bps: Some(dec("1")),
+        drift_15m_bps: Some(dec("2")),
+        trend_strength: Some(dec("0.2")),
+        vol_expansion: Some(dec("1")),
+        l3_queue_ahead_bid_quote: None,
+        l3_queue_ahead_ask_quote: None,
+        l3_orders_at_bid: None,
+        l3_orders_at_ask: None,
+        l3_est_fill_bid_ms: None,
+        l3_est_fill_ask_ms: None,
+        l3_refill_ratio: None,
+        l3_cancel_ratio: None,
+        l3_avg_age_ms: None,
+        l3_quality: dec("0"),
+        l3_n_efit: 0,
+        l3_n_refill: 0,
+        l3_n_cancel: 0,
+        l3_n_qt: 0,
+        book_ok: true,
+        checksum_fail_w: 0,
+        l3_resync_w: 0,
+        regime: Regime::Range,
+        regime_sub: None,
+        regime_since: NOW,
+        regime_prev: None,
+        regime_confidence: dec("0.75"),
+        feature_complete: true,
+        missing_features: Vec::new(),
+    }
+}
+
+/// A symbol that breaks out: high volatility with confidence, rising, bought.
+pub fn hot(row: &mut StateRow) {
+    row.regime = Regime::HighVolatility;
+    row.rv_5m_bps = Some(dec("32"));
+    row.rv_30m_bps = Some(dec("32"));
+    row.regime_confidence = dec("0.6");
+    row.drift_1m_bps = Some(dec("85"));
+    row.drift_15m_bps = Some(dec("90"));
+    row.trend_strength = Some(dec("1.2"));
+    row.vol_expansion = Some(dec("1"));
+    row.ofi_1m = Some(dec("0.9"));
+}
+
+/// Quote of symbol number `i`.
+#[must_use]
+pub fn quote(i: usize) -> Quote {
+    Quote {
+        symbol: symbol(i),
+        bid: dec("99.99"),
+        ask: dec("100.01"),
+        bid_qty: dec("50"),
+        ask_qty: dec("50"),
+        tick_id: TickId(7_084_972_800),
+        seq: 4_711,
+    }
+}
+
+/// Rules of symbol number `i`.
+#[must_use]
+pub fn instrument(i: usize) -> InstrumentRow {
+    InstrumentRow {
+        symbol: symbol(i),
+        base: format!("S{i:03}"),
+        quote: "USD".to_owned(),
+        status: "online".to_owned(),
+        price_increment: dec("0.01"),
+        qty_increment: dec("0.0001"),
+        qty_min: dec("0.001"),
+        cost_min: dec("0.5"),
+    }
+}
+
+/// `n` symbols, the last one hot.
+#[must_use]
+pub fn input(n: usize) -> CycleInput {
+    let mut states: Vec<StateRow> = (0..n).map(calm).collect();
+    hot(&mut states[n - 1]);
+    CycleInput {
+        version: 1,
+        domain: "kraken_spot".to_owned(),
+        session_id: SessionId(Uuid::from_u128(5)),
+        evaluation_index: 12,
+        trigger: Trigger::Generation,
+        now: NOW,
+        t0: NOW,
+        sys_mode: SysMode::Normal,
+        publication: Some(PublicationRow {
+            domain: "kraken_spot".to_owned(),
+            run_id: RunId(3),
+            lineage_id: lineage(1),
+            generation_id: GENERATION,
+            fencing_token: FencingToken(7),
+            as_of: NOW,
+            as_of_lag_ms: 4,
+            last_msg_age_ms: 50,
+            published_at: UtcMicros(NOW.0 - 20_000),
+            row_count: i32::try_from(n).unwrap_or(i32::MAX),
+            content_hash: String::new(),
+            gap_open: false,
+        }),
+        ingest_fence: Some(FenceRow {
+            fencing_token: FencingToken(7),
+            lease_expires_at: NOW.plus_millis(10_000),
+        }),
+        content_hash_ok: None,
+        epochs: vec![EpochRow {
+            epoch_id: EpochId(7_000_000_001),
+            lineage_id: lineage(1),
+            run_id: RunId(3),
+            snapshot_id: Some(SnapshotId(7_000_000_001)),
+            status: EpochStatus::Valid,
+            completed_at: Some(NOW.plus_millis(-5_000)),
+            l3_mode: None,
+        }],
+        snapshots: vec![SnapshotRow {
+            snapshot_id: SnapshotId(7_000_000_001),
+            run_id: RunId(3),
+            lineage_id: lineage(1),
+            execution_symbols: (0..n).map(symbol).collect(),
+            pinned_symbols: Vec::new(),
+            l3_symbols: Vec::new(),
+        }],
+        lineage: LineageMemory { previous: Some(lineage(1)), grace_left: 0 },
+        safety: Vec::new(),
+        instruments: (0..n).map(instrument).collect(),
+        positions: Vec::new(),
+        live_orders: Vec::new(),
+        reservations: Vec::new(),
+        balances: vec![BalanceRow { asset: "USD".to_owned(), balance: dec("10000"), as_of: NOW }],
+        fees: Some(FeeTierRow {
+            maker_bps: dec("10"),
+            taker_bps: dec("20"),
+            source: "live".to_owned(),
+        }),
+        scores: Vec::new(),
+        locks: Vec::new(),
+        equity: EquityRow {
+            hwm_quote: Some(dec("10000")),
+            day_open_quote: Some(dec("10000")),
+            realized_cum_quote: dec("0"),
+            realized_day_quote: dec("0"),
+        },
+        counters: RiskCounters::default(),
+        stream: StreamStatus { connected: true, snapshots_ok: true, silent_ms: 300 },
+        latency_us: 250_000,
+        frame: Some(FrameStatus {
+            tick_id: TickId(7_084_972_800),
+            run_id: RunId(3),
+            age_ms: 120,
+            latency_p90_ms: 150,
+        }),
+        quotes: (0..n).map(quote).collect(),
+        states,
+    }
+}
+
+/// Settings that allow everything which the defaults allow, with orders switched on.
+#[must_use]
+pub fn config() -> DecideConfig {
+    DecideConfig {
+        execution_enable: true,
+        risk_max_exposure_symbol_quote: dec("100"),
+        risk_max_trades_per_day: 500,
+        epoch_max_age_secs: 140,
+        ..DecideConfig::default()
+    }
+}
