@@ -1,4 +1,5 @@
 //! The cost model: golden vectors, monotonicity, agreement with the exit plans.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise")]
 
 use penstock_trading::costs::{CostInput, FillModel, StopTerms, costs, stop_terms};
 use penstock_trading::decide::config::TpAction;

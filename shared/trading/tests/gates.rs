@@ -1,4 +1,5 @@
 //! The gates right before a submit: each reason of the generation gate, each answer of the choke.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise")]
 
 use penstock_trading::cycle::ReRead;
 use penstock_trading::fixtures::{GENERATION, NOW, input, lineage};

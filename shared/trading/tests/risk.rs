@@ -1,4 +1,5 @@
 //! The risk gate: each rule alone, their order, what caps do to the size before the gate.
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise")]
 
 use penstock_trading::fixtures::{NOW, config, dec, input, symbol};
 use penstock_trading::{CycleInput, decide};
