@@ -144,7 +144,7 @@ fn the_project_stands_on_its_own() {
         ("shared/refer", "ence"),
         ("/wo", "rk/"),
         ("/tmp", "/h/"),
-        ("(decis", "ion)"),
+        ("`(decis", "ion)`"),
     ]);
     let sources =
         tracked(&["*.rs", "*.md", "*.sql", "*.toml", "*.sh", "scripts/*", ".ci/*", "*.py"]);
