@@ -74,8 +74,8 @@ pub const SERVICES: [Row; 7] = [
     },
 ];
 
-/// Statuses of `penstock` itself, by command.
-pub const TOOL: [(&str, i32, &str); 20] = [
+/// Statuses of `penstock` itself and of a single pass of execution, by command.
+pub const TOOL: [(&str, i32, &str); 24] = [
     ("every command", CLEAN, "done"),
     (
         "every command",
@@ -92,6 +92,10 @@ pub const TOOL: [(&str, i32, &str); 20] = [
     ("status", UNAVAILABLE, "the service that `--service` names is not healthy"),
     ("flatten", UNAVAILABLE, "execution did not take the request"),
     ("validate", 0, "every proof that was asked for passes"),
+    ("run-execution-live --once", 3, "no order: data blocked"),
+    ("run-execution-live --once", 4, "no order: nothing to attach to"),
+    ("run-execution-live --once", 5, "no order: economically empty"),
+    ("run-execution-live --once", 6, "no order: the mode forbade entries"),
     ("psql", UNAVAILABLE, "the cluster does not run, or there is no psql"),
     ("check-recording", DIFFERENT, "an error or a bad checksum"),
     ("validate", 1, "a check failed"),
@@ -121,7 +125,7 @@ pub fn document() -> String {
         let _ =
             writeln!(text, "| {} | {} | {} | {} |", row.code, row.meaning, row.restarted, row.next);
     }
-    text.push_str("\nAny other status, and an end by a signal, is a failure: started again after a pause. `penstock up` pauses 250 ms, doubled up to 5 s, from the beginning again after a minute of steady running; after 60 starts within ten minutes a service stays down.\n\n## penstock\n\n| Command | Status | Meaning |\n|---|---|---|\n");
+    text.push_str("\nAny other status, and an end by a signal, is a failure: started again after a pause. `penstock up` pauses 250 ms, doubled up to 5 s, from the beginning again after a minute of steady running; after 60 starts within ten minutes a service stays down.\n\n## By command\n\n| Command | Status | Meaning |\n|---|---|---|\n");
     for (command, code, meaning) in TOOL {
         let _ = writeln!(text, "| {command} | {code} | {meaning} |");
     }

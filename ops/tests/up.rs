@@ -176,8 +176,18 @@ fn up_serves_restarts_what_is_killed_and_stops_services_before_clusters() {
     wait_until("a new process", || machine.pid("run-ingest") != first);
     wait_until("it runs", || machine.log("run-ingest").matches("STARTED").count() == 2);
 
+    let server = std::fs::read_to_string(machine.path("data/pg-decision/postmaster.pid"));
+    let server = server.expect("it runs").lines().next().and_then(|pid| pid.parse().ok());
+    signal(server.expect("a number"), nix::sys::signal::Signal::SIGKILL);
+    up.wait_for("cluster decision: ready, restart");
+
     signal(up.pid(), nix::sys::signal::Signal::SIGINT);
     assert_eq!(up.status(), Some(0));
+    assert!(
+        machine.log("penstock").contains("cluster decision: ready"),
+        "{}",
+        machine.log("penstock")
+    );
     for service in ["run-ingest", "run-execution-live"] {
         let log = machine.log(service);
         assert!(log.contains("\"marker\":\"STOPPED\",\"cluster\":\"up\""), "{service}: {log}");

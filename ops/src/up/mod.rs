@@ -7,8 +7,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use penstock_clusters::{ClusterError, ClusterKind};
+use penstock_clusters::{ClusterError, ClusterKind, ClusterState, ClusterStatus};
 use penstock_config::{Config, Process};
+use penstock_telemetry::{Guard, LogOptions, LogTarget, Service, TelemetryError};
 
 use crate::exit;
 use crate::progress::Progress;
@@ -42,9 +43,23 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     if let Some(notice) = options.root.notice() {
         println!("{notice}");
     }
+    let _log = match open_log(&options, &config) {
+        Ok(guard) => guard,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(if matches!(error, TelemetryError::Filter { .. }) {
+                exit::CONFIG
+            } else {
+                exit::UNAVAILABLE
+            });
+        }
+    };
     // Before anything starts, so that a signal in the middle is not lost.
     let mut stop = Stop::new()?;
-    let notices: Notice = Arc::new(|line| println!("{line}"));
+    let notices: Notice = Arc::new(|line| {
+        tracing::info!("{line}");
+        println!("{line}");
+    });
     let progress = Progress::start("starting the clusters and the services");
     let started = tokio::select! {
         // A stop while the clusters come up: they are left to the next start, which adopts them.
@@ -68,6 +83,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         () = stop.wait() => None,
         exit = stack.ended() => Some(exit),
         () = watch_readiness(&stack) => None,
+        () = watch_clusters(&stack, &notices) => None,
     };
     let status = match ended {
         None => exit::CLEAN,
@@ -136,6 +152,55 @@ async fn watch_readiness(stack: &Stack) {
         println!("{marker}");
     }
     std::future::pending::<()>().await;
+}
+
+/// Says when a server vanished, came back, or stays down. Never returns, as above.
+async fn watch_clusters(stack: &Stack, notices: &Notice) {
+    let watches = stack.clusters().iter().map(|cluster| async move {
+        let kind = cluster.spec().kind;
+        let mut status = cluster.status();
+        let mut last = status.borrow().state;
+        while status.changed().await.is_ok() {
+            let now = status.borrow_and_update().clone();
+            if now.state != last {
+                last = now.state;
+                notices(cluster_line(kind, &now));
+            }
+        }
+    });
+    futures_util::future::join_all(watches).await;
+    std::future::pending::<()>().await;
+}
+
+fn cluster_line(kind: ClusterKind, status: &ClusterStatus) -> String {
+    match status.state {
+        ClusterState::Restarting => {
+            format!("cluster {kind}: the server vanished, starting it again")
+        }
+        ClusterState::Ready => format!("cluster {kind}: ready, restart {}", status.restarts),
+        ClusterState::Failed => {
+            let why = status.failure.as_deref().unwrap_or("it said nothing");
+            format!(
+                "cluster {kind}: stays down: {why}\nnext: remove the cause, then `penstock down` and `penstock up`"
+            )
+        }
+        ClusterState::Absent
+        | ClusterState::Initialising
+        | ClusterState::Stopped
+        | ClusterState::Starting
+        | ClusterState::Adopted
+        | ClusterState::Stopping => format!("cluster {kind}: {:?}", status.state),
+    }
+}
+
+/// The supervisor's own log, beside those of the services.
+fn open_log(options: &StackOptions, config: &Config) -> Result<Guard, TelemetryError> {
+    penstock_telemetry::init(LogOptions {
+        service: Service::Ops,
+        domain: config.areas.clusters.domain.clone(),
+        filter: config.areas.telemetry.log_level.clone(),
+        target: LogTarget::File(options.root.log().join("penstock.jsonl")),
+    })
 }
 
 /// SIGINT or SIGTERM.
