@@ -6,10 +6,14 @@
 
 mod bindings;
 mod check;
+pub mod fees;
 mod fence;
+mod installation;
 mod startup;
+pub mod venue;
 
 pub use bindings::{BindingsOutcome, compare};
 pub use check::run_check;
 pub use fence::{FenceEnd, run_renewal};
+pub use installation::order_id_salt;
 pub use startup::{Session, decision_pool, ensure_partitions, start};

@@ -351,3 +351,31 @@ pub async fn reread(
     tx.commit().await.map_err(|e| StoreError::sql("end the second read", CLUSTER, e))?;
     Ok((pointer, safety))
 }
+
+/// Rules of the venue for all pairs that ingest has written.
+///
+/// # Errors
+/// [`ReadError`].
+pub async fn all_instruments(pool: &PgPool) -> Result<Vec<InstrumentRow>, ReadError> {
+    let rows = sqlx::query!(
+        "select symbol, base, quote, status, price_increment, qty_increment, qty_min, cost_min
+         from instruments order by symbol"
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(|e| StoreError::sql("read all instruments", CLUSTER, e))?;
+    rows.into_iter()
+        .map(|r| {
+            Ok(InstrumentRow {
+                symbol: Symbol::new(&r.symbol)?,
+                base: r.base,
+                quote: r.quote,
+                status: r.status,
+                price_increment: r.price_increment,
+                qty_increment: r.qty_increment,
+                qty_min: r.qty_min,
+                cost_min: r.cost_min,
+            })
+        })
+        .collect()
+}
