@@ -3,6 +3,8 @@
 //! Inputs: pools or connections, plain values. Outputs: rows and typed errors. It decides nothing and
 //! reads no clock of its host; statements that need "now" use the cluster's.
 
+#[cfg(feature = "bench")]
+pub mod bench_publish;
 pub mod checkpoints;
 pub mod epochs;
 mod error;

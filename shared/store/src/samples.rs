@@ -2,8 +2,8 @@
 //! filled. Built only with the feature `samples`.
 
 use penstock_types::raw::{L2Row, RawBody, RawRow, StatusRow, TickerRow, TradeRow};
-use penstock_types::state_row::StateRow;
-use penstock_types::vocab::{Regime, Side, StatusKind, Venue};
+use penstock_types::state_row::{COLUMNS, ColumnError, ColumnReader, ColumnType, StateRow};
+use penstock_types::vocab::{Side, StatusKind, Venue};
 use penstock_types::{
     Decimal, FencingToken, GenerationId, LineageId, RunId, Seq, Symbol, UtcMicros, Uuid,
 };
@@ -78,85 +78,91 @@ pub fn sample_state(run_id: RunId, generation_id: GenerationId, n: usize) -> Vec
 
 fn sample_state_row(run_id: RunId, generation_id: GenerationId, i: usize) -> StateRow {
     let salt = generation_id.0.rem_euclid(1_000_000) + i64::try_from(i).unwrap_or(0);
-    let px = |d: i64| Some(Decimal::new(64_123_000_000 + salt * 7 + d, 6));
-    let bps = |d: i64| Some(Decimal::new(12_345 + salt + d, 4));
-    let ratio = |d: i64| Some(Decimal::new((salt + d) % 1_000_000, 6));
-    let amount = |d: i64| Some(Decimal::new(98_765_432_100 + salt + d, 5));
-    let at = Some(SAMPLE_TIME.plus_millis(salt));
-    StateRow {
-        run_id,
-        symbol: sample_symbol(i),
-        generation_id,
-        updated_at: SAMPLE_TIME.plus_millis(salt),
-        msg_age_ms: 12,
-        last_ticker_at: at,
-        last_trade_at: at,
-        last_l2_at: at,
-        last_l3_at: None,
-        ticker_count: salt,
-        trade_count: salt,
-        l2_count: salt,
-        l3_count: 0,
-        ticker_count_w: 300,
-        trade_count_w: 30,
-        l2_count_w: 300,
-        l3_count_w: 0,
-        bid: px(0),
-        ask: px(10),
-        mid: px(5),
-        last: px(2),
-        bid_qty: amount(1),
-        ask_qty: amount(2),
-        spread_bps: bps(0),
-        spread_avg_bps: bps(1),
-        spread_std_bps: bps(2),
-        spread_p90_bps: bps(3),
-        microprice_dev_bps: bps(-20_000),
-        imbalance_l1: ratio(1),
-        imbalance_10: ratio(2),
-        depth_bid_10bps_quote: amount(3),
-        depth_ask_10bps_quote: amount(4),
-        trades_1m: 60,
-        trades_5m: 300,
-        buy_quote_1m: amount(5),
-        sell_quote_1m: amount(6),
-        ofi_1m: ratio(3),
-        vwap_5m: px(3),
-        vwap_dev_bps: bps(4),
-        rv_1m_bps: bps(5),
-        rv_5m_bps: bps(6),
-        rv_15m_bps: bps(7),
-        rv_30m_bps: bps(8),
-        atr_15m_bps: bps(9),
-        drift_1m_bps: bps(-30_000),
-        drift_5m_bps: bps(10),
-        drift_15m_bps: bps(11),
-        trend_strength: ratio(4),
-        vol_expansion: ratio(5),
-        l3_queue_ahead_bid_quote: None,
-        l3_queue_ahead_ask_quote: None,
-        l3_orders_at_bid: None,
-        l3_orders_at_ask: None,
-        l3_est_fill_bid_ms: None,
-        l3_est_fill_ask_ms: None,
-        l3_refill_ratio: None,
-        l3_cancel_ratio: None,
-        l3_avg_age_ms: None,
-        l3_quality: Decimal::ZERO,
-        l3_n_efit: 0,
-        l3_n_refill: 0,
-        l3_n_cancel: 0,
-        l3_n_qt: 0,
-        book_ok: true,
-        checksum_fail_w: 0,
-        l3_resync_w: 0,
-        regime: Regime::Range,
-        regime_sub: None,
-        regime_since: SAMPLE_TIME,
-        regime_prev: Some(Regime::Trend),
-        regime_confidence: Decimal::new(7, 1),
-        feature_complete: true,
-        missing_features: vec!["l3_quality".to_owned(), "rv_30m_bps".to_owned()],
+    let symbol = sample_symbol(i);
+    let mut filler =
+        Filler { run_id, generation_id, symbol: symbol.as_str().to_owned(), salt, at: 0 };
+    StateRow::read(&mut filler).expect("the filler has a value of each column's type")
+}
+
+/// Gives every column a value of its type; the L3 columns stay null, as without L3.
+struct Filler {
+    run_id: RunId,
+    generation_id: GenerationId,
+    symbol: String,
+    salt: i64,
+    at: usize,
+}
+
+impl Filler {
+    /// Name of the column that is read now.
+    fn next(&mut self) -> &'static str {
+        let name = COLUMNS.get(self.at).map_or("", |column| column.name);
+        self.at += 1;
+        name
+    }
+
+    fn is_l3(name: &str) -> bool {
+        matches!(name, "last_l3_at") || (name.starts_with("l3_") && name != "l3_quality")
+    }
+}
+
+impl ColumnReader for Filler {
+    type Error = ColumnError;
+
+    fn bigint(&mut self) -> Result<Option<i64>, ColumnError> {
+        Ok(Some(match self.next() {
+            "run_id" => self.run_id.0,
+            "generation_id" => self.generation_id.0,
+            _ => self.salt,
+        }))
+    }
+
+    fn integer(&mut self) -> Result<Option<i32>, ColumnError> {
+        let name = self.next();
+        let counts = matches!(name, "l3_count_w" | "l3_resync_w") || name.starts_with("l3_n_");
+        if counts {
+            return Ok(Some(0));
+        }
+        Ok((!Self::is_l3(name)).then_some(300))
+    }
+
+    fn text(&mut self) -> Result<Option<String>, ColumnError> {
+        Ok(match self.next() {
+            "symbol" => Some(self.symbol.clone()),
+            "regime" => Some("RANGE".to_owned()),
+            "regime_prev" => Some("TREND".to_owned()),
+            _ => None,
+        })
+    }
+
+    fn timestamp(&mut self) -> Result<Option<UtcMicros>, ColumnError> {
+        let name = self.next();
+        Ok((!Self::is_l3(name)).then(|| SAMPLE_TIME.plus_millis(self.salt)))
+    }
+
+    fn numeric(&mut self) -> Result<Option<Decimal>, ColumnError> {
+        let kind = COLUMNS.get(self.at).map(|column| column.kind);
+        let name = self.next();
+        if Self::is_l3(name) {
+            return Ok(None);
+        }
+        let n = self.salt + i64::try_from(self.at).unwrap_or(0);
+        Ok(Some(match kind {
+            Some(ColumnType::Numeric(12)) => Decimal::new(64_123_000_000 + n * 7, 6),
+            Some(ColumnType::Numeric(10)) => Decimal::new(98_765_432_100 + n, 5),
+            Some(ColumnType::Numeric(4)) => Decimal::new(n % 50_000 - 20_000, 4),
+            _ => Decimal::new(n % 1_000_000, 6),
+        }))
+    }
+
+    fn boolean(&mut self) -> Result<Option<bool>, ColumnError> {
+        self.next();
+        Ok(Some(true))
+    }
+
+    fn text_array(&mut self) -> Result<Option<Vec<String>>, ColumnError> {
+        self.next();
+        Ok(Some(vec!["l3_quality".to_owned(), "rv_30m_bps".to_owned()]))
     }
 }
 

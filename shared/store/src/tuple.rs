@@ -158,27 +158,33 @@ fn write_numeric(out: &mut Vec<u8>, value: Decimal) {
     let mut mantissa = value.mantissa().unsigned_abs();
     // Align the fraction to groups of four digits.
     let pad = (4 - scale % 4) % 4;
-    // At most 29 digits and 3 of padding: 10 groups. The padding multiplies by ≤ 1000, and
+    // At most 29 digits and 3 of padding: 8 groups. The padding multiplies by ≤ 1000, and
     // 2^96 · 1000 < 2^128.
     mantissa *= 10_u128.pow(pad);
     let fraction_groups = i16::try_from((scale + pad) / 4).expect("a scale is at most 28");
-    let mut groups = [0_i16; 10];
-    let mut n = 0;
-    while mantissa > 0 {
-        groups[n] = i16::try_from(mantissa % 10_000).expect("below 10 000");
-        mantissa /= 10_000;
-        n += 1;
+    // Division of 128 bits is slow; two halves of four groups each need at most two of them.
+    const HALF: u128 = 10_000_000_000_000_000;
+    let mut groups = [0_i16; 8];
+    let low_half = u64::try_from(mantissa % HALF).expect("below 10^16");
+    let high_half = u64::try_from(mantissa / HALF).expect("2^96 · 1000 is below 10^32");
+    for (at, half) in [(0, low_half), (4, high_half)] {
+        let mut half = half;
+        for group in &mut groups[at..at + 4] {
+            *group = i16::try_from(half % 10_000).expect("below 10 000");
+            half /= 10_000;
+        }
     }
+    let n = groups.iter().rposition(|group| *group != 0).map_or(0, |last| last + 1);
     let mut low = 0;
     while low < n && groups[low] == 0 {
         low += 1;
     }
     let digits = &groups[low..n];
-    let weight = i16::try_from(n).expect("at most 10 groups") - 1 - fraction_groups;
+    let weight = i16::try_from(n).expect("at most 8 groups") - 1 - fraction_groups;
     let negative = value.is_sign_negative() && !digits.is_empty();
     let sign: u16 = if negative { 0x4000 } else { 0 };
     let weight = if digits.is_empty() { 0 } else { weight };
-    let count = i16::try_from(digits.len()).expect("at most 10 groups");
+    let count = i16::try_from(digits.len()).expect("at most 8 groups");
     out.extend_from_slice(&count.to_be_bytes());
     out.extend_from_slice(&weight.to_be_bytes());
     out.extend_from_slice(&sign.to_be_bytes());

@@ -12,15 +12,19 @@
 //! | [`segments`] | the register of a directory, reading batches, trimming |
 //! | [`queue`] | the producer's side, for a thread that must not wait |
 //! | [`writer`] | the spool thread |
+//! | [`settings`] | limits, cadences, reports |
 //! | [`shed`] | what goes when it fills, and its gap rows |
+//! | [`frame_records`] | payloads of the frame spool |
 //! | [`loader`] | from raw segments into the run's partitions |
 
 pub mod format;
+pub mod frame_records;
 pub mod loader;
 pub mod queue;
 pub mod recover;
 pub mod scan;
 pub mod segments;
+pub mod settings;
 pub mod shed;
 pub mod writer;
 
@@ -28,5 +32,6 @@ pub use format::{SEGMENT_HEADER_LEN, StreamCode};
 pub use queue::{Appended, SpoolMonitor, SpoolWriter, Synced};
 pub use recover::{OpenedSpool, RecoveredDir, RecoveredRun, open_spool};
 pub use segments::{Batch, BatchRecord, Segments, SpoolPosition};
+pub use settings::{Overflow, SpoolEvent, SpoolSettings};
 pub use shed::{DropRange, FillLevel};
-pub use writer::{Overflow, SpoolEvent, SpoolSettings, start_writer};
+pub use writer::start_writer;

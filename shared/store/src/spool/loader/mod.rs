@@ -23,6 +23,9 @@ use crate::role::ClusterRole;
 
 const CLUSTER: ClusterRole = ClusterRole::Ingest;
 
+/// Pause after a failure that can pass.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
 /// Limits of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct LoaderSettings {
@@ -200,6 +203,47 @@ impl Loader {
                 Err(error.into())
             }
         }
+    }
+
+    /// Steps until `stop` turns true or its sender is gone: waits the interval when there is little to
+    /// do, half a second after a failure that can pass. Each step and each failure goes to `on_step`.
+    ///
+    /// # Errors
+    /// [`LoadError`] that waiting cannot change.
+    pub async fn run(
+        &mut self,
+        mut stop: tokio::sync::watch::Receiver<bool>,
+        mut on_step: impl FnMut(Result<&LoadStep, &LoadError>),
+    ) -> Result<(), LoadError> {
+        while !*stop.borrow() {
+            let pause = match self.step().await {
+                Ok(LoadStep::Idle) => self.settings.interval,
+                Ok(step) => {
+                    on_step(Ok(&step));
+                    // A small batch waits for company, a full one goes on at once.
+                    let half = self.settings.rows_max as u64 / 2;
+                    match &step {
+                        LoadStep::Loaded(batch) if batch.rows < half => self.settings.interval,
+                        _ => Duration::ZERO,
+                    }
+                }
+                Err(error) if error.is_transient() => {
+                    on_step(Err(&error));
+                    RETRY_AFTER
+                }
+                Err(error) => return Err(error),
+            };
+            if pause.is_zero() {
+                continue;
+            }
+            // The stop comes first, so that a shutdown never waits for a busy spool.
+            tokio::select! {
+                biased;
+                changed = stop.changed() => if changed.is_err() { return Ok(()) },
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Ok(())
     }
 
     fn run_is_closed(&mut self, run_id: RunId) -> Result<LoadStep, LoadError> {
