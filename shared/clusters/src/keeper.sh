@@ -1,5 +1,6 @@
 # Ends the scratch clusters of a test run when no process that registered itself is left.
-# $1: the directory of the clusters. Started by the process that made them, outlives it.
+# $1: the directory of the clusters. $2: seconds between two looks; 15 looks without a user end the pair.
+# Started by the process that made them, outlives it.
 d=$1
 idle=0
 used() {
@@ -11,7 +12,7 @@ used() {
   return 1
 }
 while :; do
-  sleep 2
+  sleep "$2"
   [ -e "$d/ready" ] || exit 0
   if used; then idle=0; continue; fi
   idle=$((idle + 1))

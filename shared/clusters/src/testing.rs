@@ -26,6 +26,9 @@ use crate::{
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Seconds between two looks of the keeper; 15 looks without a user end the pair.
+const KEEPER_INTERVAL_SECS: &str = "2";
+
 /// Ends the pair when nobody uses it any more.
 const KEEPER: &str = include_str!("keeper.sh");
 
@@ -322,10 +325,10 @@ async fn make(directory: &Path, pair: &TestClusters) -> Result<(), ClusterError>
     // The handles go, the servers stay: they belong to the whole test run.
     drop((ingest?, decision?));
     std::fs::write(&ready, "").map_err(ClusterError::io("write", &ready))?;
-    start_keeper(directory)
+    start_keeper(directory, KEEPER_INTERVAL_SECS)
 }
 
-fn start_keeper(directory: &Path) -> Result<(), ClusterError> {
+fn start_keeper(directory: &Path, interval_secs: &str) -> Result<(), ClusterError> {
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
     let shell = Path::new("/bin/sh");
@@ -333,6 +336,7 @@ fn start_keeper(directory: &Path) -> Result<(), ClusterError> {
     Command::new(shell)
         .args(["-c", KEEPER, "penstock-test-keeper"])
         .arg(directory)
+        .arg(interval_secs)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -341,4 +345,88 @@ fn start_keeper(directory: &Path) -> Result<(), ClusterError> {
         .spawn()
         .map(drop)
         .map_err(ClusterError::io("run", shell))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    use sqlx::{ConnectOptions, Connection};
+    use tokio::time::{Instant, sleep};
+
+    use super::{TestClusters, make, serves, start_keeper};
+    use crate::pidfile::{self, Liveness};
+    use crate::{ClusterKind, ClusterSpec, DataRoot, Durability, Host, stop_left_behind};
+
+    fn place() -> (tempfile::TempDir, TestClusters) {
+        let open = std::fs::Permissions::from_mode(0o755);
+        let directory =
+            tempfile::Builder::new().permissions(open).tempdir_in("/tmp").expect("temp dir");
+        let root = DataRoot::at(directory.path());
+        let spec = |kind| {
+            ClusterSpec::in_root(&Host::from_env(), &root, kind, false, Durability::Scratch)
+                .expect("a PostgreSQL server is installed")
+        };
+        let pair = TestClusters {
+            ingest: spec(ClusterKind::Ingest),
+            decision: spec(ClusterKind::Decision),
+        };
+        (directory, pair)
+    }
+
+    async fn wait_until(what: &str, is: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is() {
+            assert!(Instant::now() < deadline, "{what}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_crashed_run_left_is_replaced_by_the_next() {
+        let (directory, pair) = place();
+        make(directory.path(), &pair).await.expect("made");
+        assert!(serves(directory.path(), &pair));
+        let Liveness::Alive(file) = pidfile::look(&pair.ingest.data) else {
+            panic!("it runs");
+        };
+        kill(Pid::from_raw(file.pid), Signal::SIGKILL).expect("killed");
+        wait_until("it is dead", || pidfile::look(&pair.ingest.data) == Liveness::Dead).await;
+        assert!(!serves(directory.path(), &pair), "half a pair does not serve");
+
+        make(directory.path(), &pair).await.expect("made again");
+
+        assert!(serves(directory.path(), &pair));
+        for spec in [&pair.ingest, &pair.decision] {
+            let own = spec.superuser(spec.kind.as_str()).connect().await.expect("connects");
+            own.close().await.expect("closed");
+            assert!(stop_left_behind(spec).await.expect("stopped"));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_pair_stays_while_it_is_used_and_ends_without_users() {
+        let (directory, pair) = place();
+        let users = directory.path().join("users");
+        std::fs::create_dir(&users).expect("made");
+        make(directory.path(), &pair).await.expect("made");
+        let mut user = std::process::Command::new("sleep").arg("600").spawn().expect("runs");
+        std::fs::write(users.join(user.id().to_string()), "").expect("written");
+        // A user that has ended already: its entry goes, and says that the keeper has looked.
+        let gone = users.join("2000000000");
+        std::fs::write(&gone, "").expect("written");
+
+        start_keeper(directory.path(), "0.05").expect("started");
+        wait_until("the keeper has looked at all users", || !gone.exists()).await;
+        assert!(serves(directory.path(), &pair), "somebody uses it");
+        user.kill().expect("killed");
+        user.wait().expect("ended");
+
+        wait_until("the pair is gone", || !pair.decision.data.exists()).await;
+        assert!(!pair.ingest.data.exists());
+        wait_until("the keeper is done", || !directory.path().join("stopping").exists()).await;
+    }
 }
