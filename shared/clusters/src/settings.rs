@@ -43,6 +43,7 @@ pub(crate) fn conf(
          cluster_name = 'penstock-{kind}'\n\
          shared_buffers = {shared_buffers}\n\
          max_connections = {max_connections}\n\
+         track_commit_timestamp = on\n\
          logging_collector = on\n\
          log_destination = 'jsonlog'\n\
          log_directory = 'log'\n\
