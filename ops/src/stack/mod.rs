@@ -78,6 +78,16 @@ impl StackOptions {
         })
     }
 
+    /// Programs of the services that are not where they are looked for.
+    #[must_use]
+    pub fn missing_programs(&self) -> Vec<PathBuf> {
+        [INGEST, EXECUTION]
+            .iter()
+            .map(|name| self.programs.join(name))
+            .filter(|program| !program.exists())
+            .collect()
+    }
+
     /// The cluster of a kind, when it is managed.
     ///
     /// # Errors
@@ -122,7 +132,15 @@ impl StackOptions {
             ("DECISION_DATABASE_URL".to_owned(), self.url(ClusterKind::Decision, "publisher_rw")?),
         ];
         // Ingest places no orders and needs no key.
-        Ok(self.service(INGEST, set, vec!["KRAKEN_API_KEY", "KRAKEN_API_SECRET"]))
+        let removed = vec![
+            "KRAKEN_API_KEY",
+            "KRAKEN_API_KEY_FILE",
+            "KRAKEN_API_SECRET",
+            "KRAKEN_API_SECRET_FILE",
+            "INGEST_DATABASE_URL_FILE",
+            "DECISION_DATABASE_URL_FILE",
+        ];
+        Ok(self.service(INGEST, set, removed))
     }
 
     /// What `run-execution-live` is started with.
@@ -134,7 +152,9 @@ impl StackOptions {
             ("DECISION_DATABASE_URL".to_owned(), self.url(ClusterKind::Decision, "exec_rw")?),
             ("EXECUTION_ONLY".to_owned(), "true".to_owned()),
         ];
-        let removed = vec!["INGEST_DATABASE_URL", "INGEST_DATABASE_URL_FILE"];
+        // A file that names the same URL once more would be refused as a contradiction.
+        let removed =
+            vec!["INGEST_DATABASE_URL", "INGEST_DATABASE_URL_FILE", "DECISION_DATABASE_URL_FILE"];
         Ok(self.service(EXECUTION, set, removed))
     }
 
@@ -340,5 +360,62 @@ fn badness(exit: Exit) -> i32 {
         Exit::Code(code) => code,
         Exit::NotStarted => i32::MAX,
         Exit::Signal(_) => i32::MAX - 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use penstock_clusters::{ClusterKind, DataRoot, Host};
+
+    use super::StackOptions;
+
+    fn external() -> StackOptions {
+        StackOptions {
+            host: Host::default(),
+            root: DataRoot::at(Path::new("/srv/p")),
+            config_file: Some(PathBuf::from("a.toml")),
+            environment: vec![
+                ("KRAKEN_API_KEY".to_owned(), "k".to_owned()),
+                ("L2_DEPTH".to_owned(), "10".to_owned()),
+            ],
+            programs: PathBuf::from("/nowhere"),
+            tcp: false,
+            ingest_url: Some("postgres://i@/ingest?host=/a".to_owned()),
+            decision_url: Some("postgres://d@/decision?host=/b".to_owned()),
+        }
+    }
+
+    #[test]
+    fn external_clusters_are_used_as_they_are_and_nothing_is_managed() {
+        let options = external();
+        for kind in ClusterKind::ALL {
+            assert!(options.cluster(kind).expect("no PostgreSQL is looked for").is_none());
+        }
+        let url = options.url(ClusterKind::Decision, "exec_rw").expect("known");
+        assert_eq!(url, "postgres://d@/decision?host=/b");
+        assert_eq!(options.missing_programs().len(), 2);
+    }
+
+    #[test]
+    fn execution_gets_no_ingest_url_and_ingest_no_key() {
+        let options = external();
+        let has = |set: &[(String, String)], name: &str| set.iter().any(|(one, _)| one == name);
+
+        let ingest = options.ingest().expect("known");
+        let execution = options.execution().expect("known");
+
+        assert!(has(&ingest.set, "INGEST_DATABASE_URL"));
+        assert!(!has(&ingest.set, "KRAKEN_API_KEY"));
+        assert!(ingest.removed.contains(&"KRAKEN_API_KEY"));
+        assert!(!has(&execution.set, "INGEST_DATABASE_URL"));
+        assert!(execution.removed.contains(&"INGEST_DATABASE_URL"));
+        assert!(has(&execution.set, "KRAKEN_API_KEY"));
+        for spec in [ingest, execution] {
+            assert!(has(&spec.set, "L2_DEPTH"));
+            assert_eq!(spec.arguments, ["--config", "a.toml"]);
+            assert!(spec.set.contains(&("PENSTOCK_DATA".to_owned(), "/srv/p".to_owned())));
+        }
     }
 }

@@ -40,6 +40,15 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         Err(error) => return Ok(refused(&error)),
     };
     options.tcp = args.tcp;
+    let missing = options.missing_programs();
+    if !missing.is_empty() {
+        let missing: Vec<String> = missing.iter().map(|path| path.display().to_string()).collect();
+        eprintln!(
+            "find {}: not there; next: cargo build --release, then start penstock from the same directory",
+            missing.join(", ")
+        );
+        return Ok(exit::UNAVAILABLE);
+    }
     if let Some(notice) = options.root.notice() {
         println!("{notice}");
     }
