@@ -33,6 +33,18 @@ pub enum ExecutionFault {
     Delay,
 }
 
+/// What happens to the next frames of a public channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameFault {
+    /// Not sent.
+    Drop,
+    /// Sent twice.
+    Duplicate,
+    /// Sent after the next frame of its channel and symbol.
+    Reorder,
+}
+
 /// What a REST answer becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpFault {
@@ -79,6 +91,17 @@ pub enum FaultRequest {
         symbol: Option<String>,
         /// How long, ms.
         for_ms: u32,
+    },
+    /// The next frames of a public channel are dropped, doubled or sent in the wrong order.
+    Frames {
+        /// `book`, `trade`, `ticker`, `ohlc`.
+        channel: String,
+        /// v2 symbol.
+        symbol: String,
+        /// What happens to them.
+        action: FrameFault,
+        /// To how many.
+        count: u32,
     },
     /// The next execution reports are dropped, doubled or delayed.
     Executions {
@@ -163,6 +186,7 @@ struct ErrorFault {
 struct State {
     bad_checksums: BTreeMap<String, u32>,
     silences: Vec<Silence>,
+    frames: BTreeMap<(String, String), VecDeque<FrameFault>>,
     executions: VecDeque<(ExecutionFault, u32)>,
     lost_acks: BTreeMap<String, u32>,
     errors: BTreeMap<String, VecDeque<ErrorFault>>,
@@ -216,6 +240,13 @@ impl Faults {
                 let mut state = self.lock();
                 state.silences.retain(|silence| silence.until_us > now_us);
                 state.silences.push(Silence { channel, symbol, until_us });
+            }
+            FaultRequest::Frames { channel, symbol, action, count } => {
+                let mut state = self.lock();
+                let key = (channel.clone(), symbol.clone());
+                let waiting = state.frames.entry(key).or_default();
+                let free = WAITING_LIMIT.saturating_sub(waiting.len());
+                waiting.extend(std::iter::repeat_n(*action, free.min(*count as usize)));
             }
             FaultRequest::Executions { action, count, delay_ms } => {
                 let mut state = self.lock();
@@ -293,6 +324,16 @@ impl Faults {
     #[must_use]
     pub fn rest_lag_ms(&self) -> u32 {
         self.lock().rest_lag_ms
+    }
+
+    /// What happens to this frame of a public channel.
+    #[must_use]
+    pub fn take_frame_fault(&self, channel: &str, symbol: &str) -> Option<FrameFault> {
+        let mut state = self.lock();
+        if state.frames.is_empty() {
+            return None;
+        }
+        state.frames.get_mut(&(channel.to_owned(), symbol.to_owned()))?.pop_front()
     }
 
     /// What happens to the next execution report, with the delay in ms.

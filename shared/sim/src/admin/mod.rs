@@ -4,5 +4,5 @@ mod faults;
 mod router;
 mod view;
 
-pub use self::faults::{Endpoint, ExecutionFault, FaultRequest, Faults, HttpFault};
+pub use self::faults::{Endpoint, ExecutionFault, FaultRequest, Faults, FrameFault, HttpFault};
 pub(crate) use self::router::router;

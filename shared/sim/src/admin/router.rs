@@ -84,12 +84,13 @@ fn commit(venue: &Venue, request: &FaultRequest) -> Result<(), String> {
                 Ok(())
             })
         }
-        FaultRequest::BadChecksum { symbol }
+        FaultRequest::BadChecksum { symbol } | FaultRequest::Frames { symbol, .. }
             if venue.with(|exchange, _| exchange.symbol_no(symbol)).is_none() =>
         {
             Err(format!("{symbol} is not listed"))
         }
         FaultRequest::BadChecksum { .. }
+        | FaultRequest::Frames { .. }
         | FaultRequest::Cut { .. }
         | FaultRequest::Stall { .. }
         | FaultRequest::RestLag { .. }

@@ -76,7 +76,7 @@ impl Ladder {
     /// An empty ladder; the first [`Self::requote`] fills it.
     pub(super) fn new(side: Side) -> Self {
         let near = NEAR_BPS.iter().enumerate().map(|(index, &bps)| {
-            let tolerance = if index == 0 { 0.3 } else { 0.35 + bps * 0.02 };
+            let tolerance = if index == 0 { 0.3 } else { 0.3 + bps * 0.1 };
             slot(bps, tolerance, NEAR_QUOTE)
         });
         let ratio = |from: f64, to: f64, count: usize| (to / from).powf(1.0 / count as f64);

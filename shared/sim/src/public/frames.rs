@@ -128,13 +128,19 @@ pub(super) fn ticker(one: &Instrument, kind: &str, top: &Top, tape: &Tape, ts_us
         ("low", day.low.0, one.price_decimals),
         ("high", day.high.0, one.price_decimals),
         ("change", last.0 - day.open.0, one.price_decimals),
-        ("change_pct", (last.0 - day.open.0) * 10_000 / day.open.0.max(1), 2),
+        ("change_pct", change_percent_hundredths(day.open, last), 2),
     ] {
         push(&mut out, format_args!(r#","{name}":"#));
         push_fixed(&mut out, units, decimals);
     }
     push(&mut out, format_args!(r#","timestamp":"{}"}}]}}"#, time_us(ts_us)));
     out
+}
+
+/// Change since the day's open in hundredths of a percent.
+fn change_percent_hundredths(open: Price, last: Price) -> i64 {
+    let change = (i128::from(last.0) - i128::from(open.0)) * 10_000 / i128::from(open.0.max(1));
+    i64::try_from(change).unwrap_or(i64::MAX)
 }
 
 /// Candles of one interval, oldest first.

@@ -20,6 +20,7 @@ use super::mirror::Mirror;
 use super::request::{Channel, Envelope, Request, Subscription, parse};
 use super::tape::Tape;
 use super::{DEPTH_REFUSED, Offer};
+use crate::admin::FrameFault;
 use crate::exchange::{Exchange, PublicEvent, SymbolNo, SystemStatus};
 use crate::instruments::Catalog;
 use crate::recording::{Body, RecordedFrame};
@@ -58,6 +59,7 @@ pub struct Hub {
     status: SystemStatus,
     seq: u64,
     complete: watch::Sender<bool>,
+    held: BTreeMap<(&'static str, usize), Frame>,
 }
 
 impl Hub {
@@ -83,6 +85,7 @@ impl Hub {
             status: exchange.status(),
             seq: exchange.seq(),
             complete: watch::Sender::new(false),
+            held: BTreeMap::new(),
         }
     }
 
@@ -305,7 +308,7 @@ impl Hub {
         let mut frames = Vec::new();
         for index in 0..self.feeds.len() {
             self.feeds[index].flush(&sending, &mut frames);
-            self.deliver(index, &mut frames, &venue.stats);
+            self.deliver(index, &mut frames, venue);
         }
     }
 
@@ -323,17 +326,38 @@ impl Hub {
                 feed.recorded_trades(prints, &frame.text, &sending, &mut frames);
             }
         }
-        self.deliver(frame.symbol.0, &mut frames, &venue.stats);
+        self.deliver(frame.symbol.0, &mut frames, venue);
     }
 
-    fn deliver(&self, index: usize, frames: &mut Vec<Frame>, stats: &Stats) {
-        let symbol = &self.feeds[index].symbol;
+    /// Sends frames of one symbol, with the faults that were asked for: one frame of a channel
+    /// may be held back until the next one has gone.
+    fn deliver(&mut self, index: usize, frames: &mut Vec<Frame>, venue: &Venue) {
         for frame in frames.drain(..) {
-            if frame.spoilt {
-                stats.bad_checksum();
+            let channel = frame.channel;
+            let held = self.held.remove(&(channel, index));
+            match venue.faults.take_frame_fault(channel, &self.feeds[index].symbol) {
+                None => self.send_frame(index, &frame, &venue.stats),
+                Some(FrameFault::Drop) => {}
+                Some(FrameFault::Duplicate) => {
+                    self.send_frame(index, &frame, &venue.stats);
+                    self.send_frame(index, &frame, &venue.stats);
+                }
+                Some(FrameFault::Reorder) => {
+                    self.held.insert((channel, index), frame);
+                }
             }
-            self.send_all(frame.channel, Some(symbol), &frame.audience, frame.text);
+            if let Some(held) = held {
+                self.send_frame(index, &held, &venue.stats);
+            }
         }
+    }
+
+    fn send_frame(&self, index: usize, frame: &Frame, stats: &Stats) {
+        if frame.spoilt {
+            stats.bad_checksum();
+        }
+        let symbol = Some(&self.feeds[index].symbol);
+        self.send_all(frame.channel, symbol, &frame.audience, frame.text.clone());
     }
 
     /// The feed of a symbol, for REST.

@@ -69,6 +69,14 @@ impl Recording {
         Self::read(&lines::read(path)?)
     }
 
+    /// Reads the text of a recording.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn parse(text: &[u8]) -> Result<Self, RecordingError> {
+        Self::read(&lines::split(text)?)
+    }
+
     fn read(lines: &[lines::Line]) -> Result<Self, RecordingError> {
         let mut read = Vec::new();
         for line in lines.iter().filter(|line| line.received) {
@@ -158,7 +166,7 @@ fn frames(read: &Read<'_>, catalog: &Catalog) -> Result<Vec<RecordedFrame>, Reco
         let at_us = if received { line.received_us } else { stamp_us };
         let earlier = out.last().map_or(0, |frame| frame.due_us);
         let due_us = match at_us {
-            Some(at_us) => (at_us - *first.get_or_insert(at_us)).max(earlier),
+            Some(at_us) => at_us.saturating_sub(*first.get_or_insert(at_us)).max(earlier),
             None => earlier,
         };
         out.push(RecordedFrame { due_us, symbol: SymbolNo(index), text: line.text.clone(), body });
@@ -170,13 +178,14 @@ fn frames(read: &Read<'_>, catalog: &Catalog) -> Result<Vec<RecordedFrame>, Reco
 mod tests {
     use super::*;
     use crate::exchange::{Price, Qty};
+    use proptest::prelude::*;
 
     const SNAPSHOT: &str = r#"{"channel":"book","type":"snapshot","data":[{"symbol":"ETH/USD","bids":[{"price":1774.13,"qty":1.13309580}],"asks":[{"price":1774.14,"qty":2.31805112},{"price":1774.20,"qty":0.84122283}],"checksum":1,"timestamp":"2026-07-07T23:00:03.973810Z"}]}"#;
     const UPDATE: &str = r#"{"channel":"book","type":"update","data":[{"symbol":"ETH/USD","bids":[],"asks":[{"price":1774.14,"qty":0.00000000}],"checksum":2,"timestamp":"2026-07-07T23:00:03.977459Z"}]}"#;
     const TRADE: &str = r#"{"channel":"trade","type":"update","data":[{"symbol":"ETH/USD","side":"buy","price":1774.20,"qty":0.10000000,"ord_type":"market","trade_id":7,"timestamp":"2026-07-07T23:00:03.977000Z"}]}"#;
 
     fn recording(text: &str) -> Result<Recording, RecordingError> {
-        lines::split(text.as_bytes()).and_then(|lines| Recording::read(&lines))
+        Recording::parse(text.as_bytes())
     }
 
     #[test]
@@ -210,5 +219,22 @@ mod tests {
         assert!(matches!(recording("no tabs\n"), Err(RecordingError::Columns { line: 1 })));
         let only_trades = format!("-\tr\t{TRADE}\n");
         assert!(matches!(recording(&only_trades), Err(RecordingError::NoBook)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_recording_is_refused_or_read_but_never_panics(
+            at in 0_usize..900,
+            byte in any::<u8>(),
+            number in any::<i64>(),
+        ) {
+            let text = format!("{number}\tr\t{SNAPSHOT}\n1\tr\t{UPDATE}\n-5\tr\t{TRADE}\n");
+            let mut bytes = text.into_bytes();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            if let Ok(read) = Recording::parse(&bytes) {
+                prop_assert!(read.frames.windows(2).all(|pair| pair[0].due_us <= pair[1].due_us));
+            }
+        }
     }
 }

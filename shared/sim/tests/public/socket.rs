@@ -4,7 +4,7 @@
 //! per frame.
 
 use crate::common::{Books, Client, Running};
-use penstock_sim::admin::FaultRequest;
+use penstock_sim::admin::{FaultRequest, FrameFault};
 use penstock_sim::server::MarketSource;
 use serde_json::json;
 
@@ -227,5 +227,52 @@ async fn another_path_is_refused() {
     let running = Running::generated(1, 8, MarketSource::Calm, 1.0).await;
     let url = running.url.replace("/v2", "/v1");
     assert!(tokio_tungstenite::connect_async(url).await.is_err());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn dropped_doubled_and_reordered_trades_show_in_their_numbers() {
+    let running = Running::generated(1, 9, MarketSource::Calm, 20.0).await;
+    let mut client = Client::connect(&running.url).await;
+    let params = r#"{"channel":"trade","symbol":["BTC/USD"]}"#;
+    client.send(&format!(r#"{{"method":"subscribe","params":{params}}}"#)).await;
+    let venue = &running.handle.venue;
+    for (action, seen) in
+        [(FrameFault::Drop, "gap"), (FrameFault::Duplicate, "again"), (FrameFault::Reorder, "back")]
+    {
+        let fault = FaultRequest::Frames {
+            channel: "trade".to_owned(),
+            symbol: "BTC/USD".to_owned(),
+            action,
+            count: 1,
+        };
+        let mut newest: Option<(u64, u64)> = None;
+        let mut asked = false;
+        loop {
+            let frame = client.find(|frame| is_channel(frame, "trade")).await;
+            let rows = frame["data"].as_array().cloned().unwrap_or_default();
+            let id = |row: Option<&serde_json::Value>| row.and_then(|row| row["trade_id"].as_u64());
+            let (first, last) = (id(rows.first()).unwrap_or(0), id(rows.last()).unwrap_or(0));
+            let what = match newest {
+                Some((_, before)) if first == before + 1 => "next",
+                Some((before, _)) if first == before => "again",
+                Some((_, before)) if first > before => "gap",
+                Some(_) => "back",
+                None => "next",
+            };
+            newest = Some((first, last));
+            if what == seen {
+                break;
+            }
+            // A frame that comes out of order shows as a gap before it comes back.
+            assert!(what == "next" || (seen == "back" && what == "gap"), "{action:?}: {what}");
+            if !asked {
+                asked = true;
+                venue.faults.add(&fault, 0);
+            }
+        }
+        // What follows a frame out of order is out of order once more.
+        client.find(|frame| is_channel(frame, "trade")).await;
+    }
     running.stop().await;
 }
