@@ -29,6 +29,7 @@ pub mod proof;
 pub mod publication;
 mod read_error;
 pub mod reconcile;
+pub mod safety;
 pub mod sessions;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;

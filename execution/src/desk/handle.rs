@@ -1,0 +1,130 @@
+//! The way to the desk from other tasks.
+//!
+//! Input: entries, wishes of the operator. Output: outcomes, and the state that gates read. A full or
+//! closed queue is a refusal with its reason.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use penstock_trading::cycle::StreamStatus;
+use penstock_types::Symbol;
+use penstock_venue_orders::{Clock, StreamHealth};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::account::{Account, EntryOutcome, EntryRequest};
+
+/// Latency before twenty orders were acknowledged, microseconds.
+const LATENCY_US_DEFAULT: i64 = 250_000;
+
+/// What the desk tells others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeskStatus {
+    /// The first reconcile of the session is complete.
+    pub reconciled: bool,
+    /// Symbols with a live order or a position.
+    pub busy: BTreeSet<Symbol>,
+    /// Positions with base.
+    pub open_positions: usize,
+    /// Live orders, standby rows excluded.
+    pub live_orders: usize,
+    /// Orders whose outcome is not proven.
+    pub unresolved_orders: usize,
+    /// Positions without a live stop beyond the grace.
+    pub unprotected: usize,
+    /// 90th percentile of submit to acknowledgement.
+    pub latency_us: Option<i64>,
+}
+
+/// A wish.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Commit and send an entry.
+    Entry(Box<EntryRequest>, oneshot::Sender<EntryOutcome>),
+    /// Cancel all resting entries.
+    CancelEntries(&'static str),
+    /// Close one position, or all.
+    Flatten(Option<Symbol>, oneshot::Sender<usize>),
+    /// No entries from now on.
+    StopEntries,
+}
+
+/// Handle; clones share the desk.
+#[derive(Clone)]
+pub struct DeskHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) status: Arc<ArcSwap<DeskStatus>>,
+    pub(super) changed: watch::Receiver<u64>,
+    pub(super) health: watch::Receiver<StreamHealth>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for DeskHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeskHandle").field("status", &self.status.load()).finish_non_exhaustive()
+    }
+}
+
+impl DeskHandle {
+    /// State now.
+    #[must_use]
+    pub fn status(&self) -> Arc<DeskStatus> {
+        self.status.load_full()
+    }
+
+    /// Wakes when the state changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+
+    /// Cancels resting entries; `why` stands in the events.
+    pub async fn cancel_entries(&self, why: &'static str) {
+        // A desk that has ended has nothing to cancel with.
+        let _ = self.commands.send(Command::CancelEntries(why)).await;
+    }
+
+    /// Refuses entries from now on.
+    pub async fn stop_entries(&self) {
+        let _ = self.commands.send(Command::StopEntries).await;
+    }
+
+    /// Closes one position or all; the number of positions that will be closed.
+    pub async fn flatten(&self, symbol: Option<Symbol>) -> usize {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Flatten(symbol, answer)).await.is_err() {
+            return 0;
+        }
+        answered.await.unwrap_or(0)
+    }
+}
+
+impl Account for DeskHandle {
+    fn stream_status(&self) -> StreamStatus {
+        let health = *self.health.borrow();
+        let silent = self.clock.now().mono_ns.saturating_sub(health.last_frame_mono_ns);
+        StreamStatus {
+            connected: health.connected,
+            snapshots_ok: health.executions_whole && health.balances_whole,
+            silent_ms: silent / 1_000_000,
+        }
+    }
+
+    fn latency_us(&self) -> i64 {
+        self.status.load().latency_us.unwrap_or(LATENCY_US_DEFAULT)
+    }
+
+    fn is_busy(&self, symbol: &Symbol) -> bool {
+        self.status.load().busy.contains(symbol)
+    }
+
+    async fn submit_entry(&self, request: EntryRequest) -> EntryOutcome {
+        let (answer, answered) = oneshot::channel();
+        let refused = |reason: &str| EntryOutcome::Refused { reason: reason.to_owned() };
+        let command = Command::Entry(Box::new(request), answer);
+        if self.commands.try_send(command).is_err() {
+            return refused("DESK_QUEUE_FULL");
+        }
+        answered.await.unwrap_or_else(|_| refused("DESK_ENDED"))
+    }
+}

@@ -1,0 +1,149 @@
+//! Starting the desk and its loop.
+//!
+//! Input: [`DeskParts`]. Output: a handle and the task's result. Order of the loop: the stop, what
+//! happened at the venue, answers and looks, commands, the tick; so that a decision is never made on
+//! less than what has already arrived.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use penstock_store_decision::ExecStore;
+use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
+use penstock_types::rows::InstrumentRow;
+use penstock_types::{Decimal, Symbol};
+use penstock_venue_orders::{Clock, OrderSocket, PrivateEvent, PrivateRest};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::{Command, Desk, DeskConfig, DeskError, DeskHandle, DeskStatus, Message};
+use crate::mode::ModeHandle;
+use crate::quotes::QuoteBoard;
+use crate::reconcile::ReconcileState;
+use crate::tracker::Tracker;
+
+/// Commands that may wait.
+const COMMANDS_LEN_LIMIT: usize = 256;
+/// Answers and looks that may wait: one per order request and look under way.
+const MESSAGES_LEN_LIMIT: usize = 1_024;
+/// Fees of entry and exit before the account's are known: the venue's first tier.
+const ROUND_TRIP_BPS_BOOTSTRAP: i64 = 80;
+
+/// What the desk needs.
+pub struct DeskParts {
+    /// Limits.
+    pub config: DeskConfig,
+    /// Writes of the session.
+    pub store: ExecStore,
+    /// Salt of order ids.
+    pub salt: OrderIdSalt,
+    /// The way to the socket.
+    pub orders: OrderSocket,
+    /// Signed REST.
+    pub rest: PrivateRest,
+    /// Events of the private stream; 4,096 places.
+    pub events: mpsc::Receiver<PrivateEvent>,
+    /// Quotes.
+    pub quotes: QuoteBoard,
+    /// The mode.
+    pub mode: ModeHandle,
+    /// Clocks; the same that the socket has.
+    pub clock: Arc<dyn Clock>,
+    /// Rules of the venue.
+    pub instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
+    /// Ends it.
+    pub cancel: CancellationToken,
+}
+
+/// Starts the desk; its first act is the reconcile of the session.
+///
+/// # Errors
+/// [`DeskError::Invariant`] when the fence token does not fit into an order id.
+pub fn spawn(
+    parts: DeskParts,
+) -> Result<(DeskHandle, JoinHandle<Result<(), DeskError>>), DeskError> {
+    let (commands, inbox) = mpsc::channel(COMMANDS_LEN_LIMIT);
+    let (messages, results) = mpsc::channel(MESSAGES_LEN_LIMIT);
+    let (changed, changes) = watch::channel(0);
+    let status = Arc::new(ArcSwap::from_pointee(DeskStatus::default()));
+    let ids = ClOrdIdGenerator::new(&parts.salt, parts.store.token())
+        .map_err(|e| DeskError::Invariant(e.to_string()))?;
+    let handle = DeskHandle {
+        commands,
+        status: status.clone(),
+        changed: changes,
+        health: parts.orders.health(),
+        clock: parts.clock.clone(),
+    };
+    let fence_mono_ms = parts.clock.now().mono_ms();
+    let desk = Desk {
+        config: parts.config,
+        store: parts.store,
+        salt: parts.salt,
+        ids,
+        orders: parts.orders,
+        rest: parts.rest,
+        quotes: parts.quotes,
+        mode: parts.mode,
+        clock: parts.clock,
+        instruments: parts.instruments,
+        messages,
+        tracker: Tracker::default(),
+        waiting: VecDeque::new(),
+        balances: BTreeMap::new(),
+        reconcile: ReconcileState::default(),
+        entries_stopped: false,
+        fence_mono_ms,
+        fees_round_trip_bps: Decimal::from(ROUND_TRIP_BPS_BOOTSTRAP),
+        latencies_us: VecDeque::new(),
+        status,
+        changed,
+    };
+    let inputs = Inputs { events: parts.events, inbox, results, cancel: parts.cancel };
+    Ok((handle, tokio::spawn(run(desk, inputs))))
+}
+
+struct Inputs {
+    events: mpsc::Receiver<PrivateEvent>,
+    inbox: mpsc::Receiver<Command>,
+    results: mpsc::Receiver<Message>,
+    cancel: CancellationToken,
+}
+
+async fn run(mut desk: Desk, mut inputs: Inputs) -> Result<(), DeskError> {
+    desk.attach().await?;
+    let mut frames = desk.quotes.subscribe();
+    let mut tick = tokio::time::interval(Duration::from_millis(desk.config.exit_tick_ms));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut modes = desk.mode.subscribe();
+    loop {
+        tokio::select! {
+            biased;
+            () = inputs.cancel.cancelled() => return Ok(()),
+            event = inputs.events.recv() => match event {
+                Some(event) => desk.on_event(event).await?,
+                None => return Err(DeskError::Ended("the private stream")),
+            },
+            Some(message) = inputs.results.recv() => match message {
+                Message::Answer { order_id, kind, answer } => {
+                    desk.on_answer(order_id, kind, answer).await?;
+                }
+                Message::Look(look) => desk.on_look(*look).await?,
+            },
+            Some(command) = inputs.inbox.recv() => desk.on_command(command).await?,
+            changed = modes.changed() => {
+                if changed.is_err() {
+                    return Err(DeskError::Ended("the mode's owner"));
+                }
+                let mode = modes.borrow_and_update().mode;
+                desk.on_mode(mode).await?;
+            }
+            _ = frames.changed() => desk.tick().await?,
+            _ = tick.tick() => desk.tick().await?,
+        }
+        desk.publish();
+    }
+}

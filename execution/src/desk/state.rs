@@ -1,0 +1,227 @@
+//! What the desk knows, and the small verbs that all its parts use.
+//!
+//! Input and output as in [`super`]. The parts add their verbs in their own modules.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use penstock_store_decision::orders::{EventNote, EventSource};
+use penstock_store_decision::{ExecStore, WriteError};
+use penstock_telemetry::{Fields, Marker};
+use penstock_trading::mode::{CauseCode, Level};
+use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdError, ClOrdIdGenerator, OrderIdSalt};
+use penstock_types::rows::InstrumentRow;
+use penstock_types::{Decimal, OrderId, Symbol, UtcMicros};
+use penstock_venue_orders::{Clock, OrderAnswer, OrderSocket, PrivateRest};
+use tokio::sync::{mpsc, watch};
+
+use super::{DeskConfig, DeskError, DeskStatus};
+use crate::mode::ModeHandle;
+use crate::quotes::QuoteBoard;
+use crate::reconcile::{LookResult, ReconcileState};
+use crate::stream::Report;
+use crate::tracker::{MutationKind, Tracker};
+
+/// Acknowledgement times kept for the percentile.
+const LATENCIES_LEN_LIMIT: usize = 50;
+/// Fewest of them that give one.
+const LATENCIES_LEN_MIN: usize = 20;
+
+/// Results of tasks that the desk started.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The answer to a request of an order.
+    Answer { order_id: OrderId, kind: MutationKind, answer: OrderAnswer },
+    /// A look by REST.
+    Look(Box<LookResult>),
+}
+
+/// A report that no order matches yet.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) buffer_id: i64,
+    pub(crate) report: Report,
+    pub(crate) since_mono_ms: i64,
+}
+
+/// A balance as the venue last said it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Balance {
+    pub(crate) amount: Decimal,
+    pub(crate) seen_mono_ms: i64,
+    pub(crate) dirty: bool,
+    pub(crate) at: UtcMicros,
+}
+
+/// The desk.
+pub(crate) struct Desk {
+    pub(crate) config: DeskConfig,
+    pub(crate) store: ExecStore,
+    pub(crate) salt: OrderIdSalt,
+    pub(crate) ids: ClOrdIdGenerator,
+    pub(crate) orders: OrderSocket,
+    pub(crate) rest: PrivateRest,
+    pub(crate) quotes: QuoteBoard,
+    pub(crate) mode: ModeHandle,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
+    pub(crate) messages: mpsc::Sender<Message>,
+    pub(crate) tracker: Tracker,
+    pub(crate) waiting: VecDeque<Waiting>,
+    pub(crate) balances: BTreeMap<String, Balance>,
+    pub(crate) reconcile: ReconcileState,
+    pub(crate) entries_stopped: bool,
+    pub(crate) fence_mono_ms: i64,
+    pub(crate) fees_round_trip_bps: Decimal,
+    pub(crate) latencies_us: VecDeque<i64>,
+    pub(crate) status: Arc<ArcSwap<DeskStatus>>,
+    pub(crate) changed: watch::Sender<u64>,
+}
+
+impl Desk {
+    /// Wall clock.
+    pub(crate) fn now(&self) -> UtcMicros {
+        self.clock.now().wall
+    }
+
+    /// Monotonic milliseconds.
+    pub(crate) fn mono_ms(&self) -> i64 {
+        self.clock.now().mono_ms()
+    }
+
+    /// Monotonic microseconds.
+    pub(crate) fn mono_us(&self) -> i64 {
+        self.clock.now().mono_ns / 1_000
+    }
+
+    /// A new order id; a used-up millisecond is waited out.
+    pub(crate) async fn new_id(&mut self) -> Result<ClOrdId, DeskError> {
+        loop {
+            match self.ids.next(self.now().millis()) {
+                Ok(id) => return Ok(id),
+                Err(ClOrdIdError::Wait { .. }) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                }
+                Err(error @ (ClOrdIdError::Clock(_) | ClOrdIdError::Token(_))) => {
+                    return Err(DeskError::Invariant(error.to_string()));
+                }
+            }
+        }
+    }
+
+    /// A note of this process.
+    pub(crate) fn note(&self) -> EventNote {
+        EventNote::local(self.now())
+    }
+
+    /// A note about something that came from elsewhere.
+    pub(crate) fn note_from(&self, source: EventSource) -> EventNote {
+        EventNote { source, ..self.note() }
+    }
+
+    /// What became of a write: fatal errors end the desk, others are counted, alarmed and retried by the
+    /// reconcile that follows. `None` means that the write did not happen or is not known to have.
+    pub(crate) fn written<T>(
+        &mut self,
+        result: Result<T, WriteError>,
+    ) -> Result<Option<T>, DeskError> {
+        match result {
+            Ok(value) => {
+                if self.reconcile.db_failed {
+                    self.reconcile.db_failed = false;
+                    self.mode.clear(CauseCode::DbUnavailable);
+                }
+                Ok(Some(value))
+            }
+            Err(error @ WriteError::Conflict { .. }) => {
+                tracing::warn!("{error}");
+                Ok(None)
+            }
+            Err(error) => match DeskError::from(error) {
+                DeskError::Write(error) => {
+                    tracing::warn!("{error}");
+                    self.reconcile.db_failed = true;
+                    self.reconcile.full_due = true;
+                    let value = Some(error.to_string());
+                    self.mode.raise(CauseCode::DbUnavailable, Level::Degrade, value);
+                    Ok(None)
+                }
+                fatal => Err(fatal),
+            },
+        }
+    }
+
+    /// Rules of the venue for a symbol.
+    pub(crate) fn instrument(&self, symbol: &Symbol) -> Option<InstrumentRow> {
+        self.instruments.load().get(symbol).cloned()
+    }
+
+    /// Smallest quantity that can be sold at a price: the venue's minimum, and its cost minimum.
+    pub(crate) fn min_qty(instrument: &InstrumentRow, price: Decimal) -> Decimal {
+        if price <= Decimal::ZERO {
+            return instrument.qty_min;
+        }
+        let by_cost = instrument.cost_min.checked_div(price).unwrap_or_default();
+        let by_cost = penstock_types::decimal::ceil_to_step(by_cost, instrument.qty_increment);
+        instrument.qty_min.max(by_cost)
+    }
+
+    /// Logs the marker that the order machine names.
+    pub(crate) fn marker(name: &str, fields: &Fields) {
+        if let Some(marker) = Marker::ALL.iter().find(|m| m.as_str() == name) {
+            penstock_telemetry::send(*marker, marker.level(), fields);
+        }
+    }
+
+    /// One acknowledgement time.
+    pub(crate) fn note_latency(&mut self, us: i64) {
+        if self.latencies_us.len() == LATENCIES_LEN_LIMIT {
+            self.latencies_us.pop_front();
+        }
+        self.latencies_us.push_back(us);
+    }
+
+    fn latency_p90_us(&self) -> Option<i64> {
+        if self.latencies_us.len() < LATENCIES_LEN_MIN {
+            return None;
+        }
+        let mut sorted: Vec<i64> = self.latencies_us.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get((sorted.len() * 9).div_ceil(10) - 1).copied()
+    }
+
+    /// Publishes the state for gates and heartbeat.
+    pub(crate) fn publish(&self) {
+        use penstock_types::vocab::{OrderState, PlanState};
+        let mut busy = std::collections::BTreeSet::new();
+        let (mut live, mut unresolved) = (0, 0);
+        for tracked in self.tracker.live() {
+            busy.insert(tracked.record.symbol.clone());
+            live += 1;
+            unresolved += usize::from(matches!(
+                tracked.record.state,
+                OrderState::SubmitUnknown | OrderState::Suspect | OrderState::ReconcileRequired
+            ));
+        }
+        let mut unprotected = 0;
+        for held in self.tracker.positions.values() {
+            busy.insert(held.position.symbol.clone());
+            let state = held.plan.as_ref().map(|p| p.state);
+            unprotected += usize::from(state == Some(PlanState::Unprotected));
+        }
+        let status = DeskStatus {
+            reconciled: self.reconcile.complete,
+            busy,
+            open_positions: self.tracker.positions.len(),
+            live_orders: live,
+            unresolved_orders: unresolved,
+            unprotected,
+            latency_us: self.latency_p90_us(),
+        };
+        if **self.status.load() != status {
+            self.status.store(Arc::new(status));
+            self.changed.send_modify(|n| *n = n.wrapping_add(1));
+        }
+    }
+}

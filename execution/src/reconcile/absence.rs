@@ -1,0 +1,105 @@
+//! Proof that an order does not exist.
+//!
+//! Input: looks and snapshots that lack it. Output: `proven_absent`, or another look later. An entry
+//! needs two: the stream's snapshot (or a whole look) after its deadline, and a whole look started after
+//! the deadline and the grace. A reduce order needs the first alone: should it exist after all, it holds
+//! the base and the venue refuses the next.
+
+use penstock_trading::mode::{CauseCode, Level};
+use penstock_trading::order::OrderEvent;
+use penstock_types::vocab::OrderState;
+use penstock_types::{OrderId, UtcMicros};
+
+use super::fetch::LookResult;
+use crate::desk::{Desk, DeskError};
+
+/// After the deadline the request may still be on its way for this long.
+const DEADLINE_SLACK_MS: i64 = 2_000;
+/// Deadline of a row that has none: the longest that a reduce order gets.
+const DEADLINE_DEFAULT_MS: i64 = 5_000;
+/// Whole looks after the grace before a person is called.
+const LOOKS_AFTER_GRACE: u32 = 3;
+
+impl Desk {
+    /// A whole look did not show the order.
+    pub(super) async fn absent(
+        &mut self,
+        id: OrderId,
+        result: &LookResult,
+    ) -> Result<(), DeskError> {
+        let Some(tracked) = self.tracker.get(id) else { return Ok(()) };
+        let row = tracked.record.clone();
+        if row.exchange_order_id.is_some() || row.cum_qty > rust_decimal::Decimal::ZERO {
+            // It was there: it cannot vanish. REST lags, or forgets.
+            return Ok(());
+        }
+        let deadline =
+            row.deadline_at.unwrap_or_else(|| row.created_at.plus_millis(DEADLINE_DEFAULT_MS));
+        let first = result.started_at >= deadline.plus_millis(DEADLINE_SLACK_MS)
+            || self.snapshot_after(deadline);
+        let second = result.started_at >= deadline.plus_millis(self.config.unknown_grace_ms);
+        let proven = if row.reduces() { first } else { first && second };
+        if !proven {
+            return Ok(());
+        }
+        if matches!(row.state, OrderState::SubmitUnknown | OrderState::PendingSubmit) {
+            let note = self.note().because("absent from a whole look");
+            self.apply(id, OrderEvent::Unverified, &note).await?;
+            let back = self.note().because("absent from a whole look");
+            self.apply(id, OrderEvent::StreamBack, &back).await?;
+        }
+        let note = self.note().because("absent after its deadline");
+        if self.apply(id, OrderEvent::ProvenAbsent, &note).await? {
+            self.mode.clear(CauseCode::IntentSentUnknown);
+            self.after_failed_send(id).await?;
+        }
+        Ok(())
+    }
+
+    /// The snapshot in hand was asked for after the order could still have arrived.
+    fn snapshot_after(&self, deadline: UtcMicros) -> bool {
+        self.reconcile.snapshot_at.is_some_and(|at| at >= deadline.plus_millis(DEADLINE_SLACK_MS))
+    }
+
+    /// Orders that the snapshot lacks and that need no second proof.
+    pub(crate) async fn absent_from_snapshot(&mut self) -> Result<(), DeskError> {
+        let lost: Vec<OrderId> = self
+            .tracker
+            .live()
+            .filter(|t| t.record.state == OrderState::ReconcileRequired && t.record.reduces())
+            .filter(|t| t.record.exchange_order_id.is_none())
+            .filter(|t| t.record.deadline_at.is_some_and(|d| self.snapshot_after(d)))
+            .map(|t| t.record.order_id)
+            .collect();
+        for id in lost {
+            let note = self.note().because("absent from the snapshot after its deadline");
+            if self.apply(id, OrderEvent::ProvenAbsent, &note).await? {
+                self.after_failed_send(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders that cannot be proven although their time is over.
+    pub(crate) fn judge_unproven(&self) {
+        let now = self.now();
+        let stuck = self.tracker.live().find(|t| {
+            let over = t
+                .record
+                .deadline_at
+                .is_some_and(|d| now >= d.plus_millis(self.config.unknown_grace_ms));
+            over && t.looks >= LOOKS_AFTER_GRACE
+                && matches!(
+                    t.record.state,
+                    OrderState::SubmitUnknown | OrderState::ReconcileRequired
+                )
+        });
+        let Some(stuck) = stuck else {
+            self.mode.clear(CauseCode::IntentSentUnknown);
+            return;
+        };
+        let level = if stuck.record.reduces() { Level::Pause } else { Level::Degrade };
+        let value = Some(format!("order {}", stuck.record.order_id.0));
+        self.mode.raise(CauseCode::IntentSentUnknown, level, value);
+    }
+}

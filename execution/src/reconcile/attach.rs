@@ -1,0 +1,315 @@
+//! The reconcile of a session's start, and of every new connection.
+//!
+//! Input: rows, the snapshots, the history since the last known fill. Output: memory that agrees with
+//! both; protection under every position; `RECONCILE_COMPLETE`. No entry is taken before it.
+
+use penstock_store_decision::orders::persist::{NextStandby, StandbySpec};
+use penstock_store_decision::orders::{EventSource, NewOrder, OrderRecord};
+use penstock_telemetry::marker;
+use penstock_trading::exit::policy::stop_level;
+use penstock_trading::mode::{CauseCode, Level};
+use penstock_trading::order::OrderEvent;
+use penstock_types::vocab::{ExecutionIntent, OrderRole, OrderState, OrderType, Side, TimeInForce};
+use penstock_types::{Decimal, OrderId, PositionId, Uuid};
+use penstock_venue_orders::Stamp;
+use penstock_venues::kraken::rates::RestUse;
+
+use super::fetch::{LookKind, LookResult};
+use crate::desk::{Desk, DeskError};
+use crate::stream::Report;
+use crate::tracker::Held;
+
+/// The history is read from this long before the last known fill.
+const HISTORY_OVERLAP_MS: i64 = 300_000;
+/// Distance of a stop below its reference when nothing better is known, basis points.
+const FALLBACK_STOP_BPS: i64 = 150;
+
+impl Desk {
+    /// Memory from rows; every order that may live becomes unverified.
+    pub(crate) async fn attach(&mut self) -> Result<(), DeskError> {
+        let mono = self.mono_ms();
+        self.reconcile.started_at = self.now();
+        self.reconcile.started_mono_ms = mono;
+        self.reconcile.truth_mono_ms = mono;
+        marker!(RECONCILE_STARTED, kind = "START");
+        for row in self.store.open_orders().await? {
+            self.tracker.put(row, mono);
+        }
+        for (position, plan) in self.store.positions().await? {
+            let id = position.position_id;
+            self.tracker.positions.insert(id, Held::new(position, plan, mono));
+        }
+        let ids: Vec<OrderId> = self.tracker.live().map(|t| t.record.order_id).collect();
+        for id in ids {
+            let note = self.note().because("attach");
+            self.apply(id, OrderEvent::Unverified, &note).await?;
+        }
+        marker!(POSITION_MONITOR_STARTED, open_positions = self.tracker.positions.len());
+        self.reconcile.full_due = true;
+        self.publish();
+        Ok(())
+    }
+
+    /// The snapshot of executions: trades in the venue's order, then what is open.
+    pub(crate) async fn on_snapshot(
+        &mut self,
+        mut reports: Vec<Report>,
+        at: Stamp,
+    ) -> Result<(), DeskError> {
+        self.load_reported(&reports).await?;
+        let waiting: Vec<OrderId> = self
+            .tracker
+            .live()
+            .filter(|t| matches!(t.record.state, OrderState::Suspect | OrderState::SubmitUnknown))
+            .map(|t| t.record.order_id)
+            .collect();
+        for id in waiting {
+            let note = self.note().because("snapshot");
+            self.apply(id, OrderEvent::StreamBack, &note).await?;
+        }
+        reports.sort_by_key(|r| r.at);
+        for report in reports.iter().filter(|r| r.trade.is_some()) {
+            let known = self.tracker.by_venue(&report.order_id).is_some()
+                || report
+                    .cl_ord_id
+                    .as_deref()
+                    .and_then(|t| Uuid::try_parse(t).ok())
+                    .is_some_and(|id| self.tracker.by_client(id).is_some());
+            // Old trades of orders that nobody tracks any more are history.
+            if known {
+                self.on_report(report, EventSource::WsSnapshot, at).await?;
+            }
+        }
+        for report in reports.iter().filter(|r| r.trade.is_none() && r.is_open) {
+            self.on_report(report, EventSource::WsSnapshot, at).await?;
+        }
+        self.reconcile.snapshot_seen = true;
+        self.reconcile.snapshot_at = Some(at.wall);
+        self.absent_from_snapshot().await?;
+        let doubtful: Vec<OrderId> = self
+            .tracker
+            .live()
+            .filter(|t| t.record.state == OrderState::ReconcileRequired)
+            .map(|t| t.record.order_id)
+            .collect();
+        for id in doubtful {
+            self.look_soon(id, 0);
+        }
+        Ok(())
+    }
+
+    /// Rows of orders that the snapshot names and memory does not have.
+    async fn load_reported(&mut self, reports: &[Report]) -> Result<(), DeskError> {
+        let mono = self.mono_ms();
+        let own: Vec<Uuid> = reports
+            .iter()
+            .filter_map(|r| r.cl_ord_id.as_deref().and_then(|t| Uuid::try_parse(t).ok()))
+            .collect();
+        let venue: Vec<String> = reports.iter().map(|r| r.order_id.clone()).collect();
+        for read in [
+            self.store.orders_by_client_id(&own).await,
+            self.store.orders_by_venue_id(&venue).await,
+        ] {
+            for row in self.written(read)?.unwrap_or_default() {
+                if self.tracker.get(row.order_id).is_none() {
+                    self.tracker.put(row, mono);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the look at the history when it is due.
+    pub(crate) async fn start_history(&mut self) -> Result<(), DeskError> {
+        let read = self.store.newest_fill_at().await;
+        let Some(newest) = self.written(read)? else { return Ok(()) };
+        // A new installation has no fill that could be missing.
+        let since = newest.map_or_else(
+            || self.reconcile.started_at.plus_millis(-HISTORY_OVERLAP_MS),
+            |at| at.plus_millis(-HISTORY_OVERLAP_MS),
+        );
+        self.reconcile.history_open = true;
+        self.start_look(LookKind::History { since: Some(since) }, RestUse::Reserved);
+        Ok(())
+    }
+
+    pub(crate) async fn on_history(&mut self, result: LookResult) -> Result<(), DeskError> {
+        self.reconcile.history_open = false;
+        if !result.whole {
+            return Ok(());
+        }
+        let venue: Vec<String> = result.trades.iter().map(|t| t.order_id.clone()).collect();
+        let read = self.store.orders_by_venue_id(&venue).await;
+        let mono = self.mono_ms();
+        for row in self.written(read)?.unwrap_or_default() {
+            if self.tracker.get(row.order_id).is_none() {
+                self.tracker.put(row, mono);
+            }
+        }
+        let mut trades = result.trades;
+        trades.sort_by_key(|t| t.at);
+        for trade in &trades {
+            if let Some(id) = self.tracker.by_venue(&trade.order_id) {
+                self.book_found(id, trade).await?;
+            }
+        }
+        self.reconcile.history_done = true;
+        Ok(())
+    }
+
+    /// Ends the session's first reconcile once everything has been looked at.
+    pub(crate) async fn finish_attach(&mut self) -> Result<(), DeskError> {
+        let r = &self.reconcile;
+        if r.complete || !r.snapshot_seen || !r.balances_seen || !r.history_done {
+            return Ok(());
+        }
+        let unseen = self
+            .tracker
+            .live()
+            .any(|t| t.record.state == OrderState::ReconcileRequired && t.looks == 0);
+        if unseen || self.tracker.orders().any(|t| t.look_open) {
+            return Ok(());
+        }
+        let now = self.now();
+        let closed = self.store.close_earlier_standbys(now).await;
+        if self.written(closed)?.is_none() {
+            return Ok(());
+        }
+        self.reload_standbys().await?;
+        self.renew_standbys().await?;
+        self.audit().await?;
+        self.open_balances().await?;
+        self.reconcile.complete = true;
+        let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
+        for id in &ids {
+            self.protect(*id).await?;
+        }
+        self.cancel_entries("takeover", true).await?;
+        marker!(
+            RECONCILE_COMPLETE,
+            kind = "START",
+            outcome = "ok",
+            orders_checked = self.tracker.live().count(),
+            fills_recovered = self.reconcile.fills_recovered,
+            positions_adjusted = 0,
+            duration_ms = self.mono_ms() - self.reconcile.started_mono_ms
+        );
+        self.publish();
+        Ok(())
+    }
+
+    /// Standby rows of this session for every live entry and open position.
+    async fn renew_standbys(&mut self) -> Result<(), DeskError> {
+        let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
+        for id in ids {
+            for role in [OrderRole::Protection, OrderRole::Exit] {
+                if self.tracker.standby(id, role).is_none() {
+                    self.renew_standby(id, role).await?;
+                }
+            }
+        }
+        let entries: Vec<OrderRecord> =
+            self.tracker.live().filter(|t| t.record.enters()).map(|t| t.record.clone()).collect();
+        for entry in entries {
+            if self.tracker.position_of(&entry.symbol).is_none() {
+                self.renew_entry_standby(&entry).await?;
+            }
+        }
+        self.reload_standbys().await
+    }
+
+    async fn renew_standby(&mut self, id: PositionId, role: OrderRole) -> Result<(), DeskError> {
+        let cl_ord_id = self.new_id().await?;
+        let now = self.now();
+        let Some(held) = self.tracker.positions.get(&id) else { return Ok(()) };
+        if held.base().is_zero() {
+            return Ok(());
+        }
+        let entry_qty = held
+            .position
+            .entry_order_id
+            .and_then(|e| self.tracker.get(e))
+            .map_or(Decimal::ZERO, |t| t.record.qty);
+        let spec = StandbySpec { role, symbol: held.position.symbol.clone(), position_id: id };
+        let sl_price = held.plan.as_ref().map(|p| p.sl_price);
+        let next = NextStandby {
+            cl_ord_id,
+            qty: entry_qty.max(held.base()),
+            trigger_price: sl_price.filter(|_| role == OrderRole::Protection),
+        };
+        let added = self.store.add_position_standby(&spec, &next, now).await;
+        self.written(added)?;
+        Ok(())
+    }
+
+    async fn renew_entry_standby(&mut self, entry: &OrderRecord) -> Result<(), DeskError> {
+        let has = self.tracker.orders().any(|t| {
+            t.record.state == OrderState::Created
+                && t.record.parent_order_id == Some(entry.order_id)
+        });
+        if has {
+            return Ok(());
+        }
+        let cl_ord_id = self.new_id().await?;
+        let tick = self.instrument(&entry.symbol).map_or(Decimal::new(1, 8), |i| i.price_increment);
+        let reference = entry.limit_price.or(entry.decision_mid).unwrap_or_default();
+        let trigger = stop_level(reference, Decimal::from(FALLBACK_STOP_BPS), tick);
+        let row = NewOrder {
+            cl_ord_id,
+            symbol: entry.symbol.clone(),
+            side: Side::Sell,
+            role: OrderRole::Protection,
+            parent_order_id: Some(entry.order_id),
+            position_id: None,
+            intent: ExecutionIntent::Protection,
+            order_type: OrderType::StopLoss,
+            tif: TimeInForce::Gtc,
+            post_only: false,
+            limit_price: None,
+            trigger_price: Some(trigger),
+            qty: entry.qty,
+            deadline_at: None,
+            expire_at: None,
+            exit_policy: None,
+            exit_reason: None,
+            entry: None,
+        };
+        let now = self.now();
+        let added = self.store.add_entry_standby(&row, now).await;
+        self.written(added)?;
+        Ok(())
+    }
+
+    /// Standby rows as they stand in the database.
+    pub(crate) async fn reload_standbys(&mut self) -> Result<(), DeskError> {
+        let read = self.store.open_orders().await;
+        let Some(rows) = self.written(read)? else { return Ok(()) };
+        let mono = self.mono_ms();
+        self.tracker.drop_standbys();
+        for row in rows {
+            // A row that memory does not know is one whose commit was not answered.
+            if row.state == OrderState::Created || self.tracker.get(row.order_id).is_none() {
+                let unknown = row.state != OrderState::Created;
+                let id = row.order_id;
+                self.tracker.put(row, mono);
+                if unknown {
+                    self.look_soon(id, 0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Position = fold of the ledger, or no entries until a person has looked.
+    pub(crate) async fn audit(&mut self) -> Result<(), DeskError> {
+        self.reconcile.next_audit_mono_ms = self.mono_ms() + self.config.ledger_audit_ms;
+        let read = self.store.audit_ledger().await;
+        let Some(broken) = self.written(read)? else { return Ok(()) };
+        marker!(LEDGER_AUDIT, ok = broken.is_empty(), positions_differing = broken.len());
+        if let Some(first) = broken.first() {
+            let value = Some(format!("position {}", first.0));
+            self.mode.raise(CauseCode::LedgerMismatch, Level::Pause, value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,290 @@
+//! Looks by REST, each in a task of its own.
+//!
+//! Input: what to look for. Output: a [`LookResult`] with owned rows. A look that was not answered whole
+//! says so: nothing is concluded from it.
+
+use penstock_types::{Decimal, OrderId, UtcMicros, Uuid};
+use penstock_venue_orders::{PrivateRest, RestAnswer, RestOutcome};
+use penstock_venues::kraken::rates::RestUse;
+use penstock_venues::kraken::rest::private::{
+    BalanceExResult, ClosedOrdersResult, OpenOrdersResult, OrderRow, QueryOrdersResult, TradeRow,
+    TradesHistoryResult,
+};
+use penstock_venues::kraken::rest::public::Entries;
+use penstock_venues::kraken::rest::{ClosedOrdersPage, PrivateRequest, Reply};
+use penstock_venues::kraken::vocabulary::RestOrderStatus;
+
+/// Rows of a page of the trades history.
+const PAGE_ROWS: usize = 50;
+/// Most pages of one look: 1,000 trades.
+const PAGES_MAX: u32 = 20;
+/// Most trades of one query.
+const TRADES_PER_QUERY: usize = 20;
+
+/// An order as REST shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FoundOrder {
+    pub(crate) venue_id: String,
+    pub(crate) cl_ord_id: Option<String>,
+    pub(crate) pair: String,
+    pub(crate) sells: bool,
+    pub(crate) is_stop: bool,
+    pub(crate) status: Option<RestOrderStatus>,
+    pub(crate) qty: Decimal,
+    pub(crate) executed: Decimal,
+    pub(crate) price: Option<Decimal>,
+    pub(crate) reason: Option<String>,
+    pub(crate) trades: Vec<String>,
+}
+
+/// A trade as REST shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FoundTrade {
+    pub(crate) exec_id: String,
+    pub(crate) order_id: String,
+    pub(crate) price: Decimal,
+    pub(crate) qty: Decimal,
+    pub(crate) fee: Decimal,
+    pub(crate) maker: Option<bool>,
+    pub(crate) trade_id: Option<i64>,
+    pub(crate) at: UtcMicros,
+}
+
+/// What a look is for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum LookKind {
+    /// One order, to the end.
+    Order { id: OrderId, cl_ord_id: Uuid, venue_id: Option<String>, booked: Decimal },
+    /// Changes to confirm: orders with the venue's ids.
+    Confirm { ids: Vec<(OrderId, String)>, cause: &'static str },
+    /// All open orders.
+    Light,
+    /// Trades since a time.
+    History { since: Option<UtcMicros> },
+    /// Balances.
+    Balances,
+}
+
+/// What a look saw.
+#[derive(Debug)]
+pub(crate) struct LookResult {
+    pub(crate) kind: LookKind,
+    pub(crate) started_at: UtcMicros,
+    pub(crate) started_mono_ms: i64,
+    /// Every part was answered.
+    pub(crate) whole: bool,
+    pub(crate) orders: Vec<FoundOrder>,
+    pub(crate) trades: Vec<FoundTrade>,
+    pub(crate) balances: Vec<(String, Decimal)>,
+    pub(crate) calls: i32,
+}
+
+/// Carries a look out.
+pub(crate) async fn look(rest: PrivateRest, kind: LookKind, usage: RestUse) -> LookResult {
+    let started = rest.state().now();
+    let mut result = LookResult {
+        kind: kind.clone(),
+        started_at: started.wall,
+        started_mono_ms: started.mono_ms(),
+        whole: true,
+        orders: Vec::new(),
+        trades: Vec::new(),
+        balances: Vec::new(),
+        calls: 0,
+    };
+    let mut call = Call { rest, usage, result: &mut result };
+    match kind {
+        LookKind::Order { cl_ord_id, venue_id, booked, .. } => {
+            call.order(cl_ord_id, venue_id, booked).await;
+        }
+        LookKind::Confirm { ids, .. } => {
+            let ids: Vec<&str> = ids.iter().map(|(_, venue)| venue.as_str()).collect();
+            call.query_orders(&ids).await;
+        }
+        LookKind::Light => {
+            call.open_orders(None).await;
+        }
+        LookKind::History { since } => call.history(since).await,
+        LookKind::Balances => call.balances().await,
+    }
+    result
+}
+
+struct Call<'a> {
+    rest: PrivateRest,
+    usage: RestUse,
+    result: &'a mut LookResult,
+}
+
+impl Call<'_> {
+    async fn body(&mut self, request: &PrivateRequest<'_>) -> Option<RestAnswer> {
+        self.result.calls += 1;
+        match self.rest.call(request, self.usage).await {
+            RestOutcome::Sent(answer) => Some(answer),
+            RestOutcome::NotSent(_) => {
+                self.result.whole = false;
+                None
+            }
+        }
+    }
+
+    async fn order(&mut self, cl_ord_id: Uuid, venue_id: Option<String>, booked: Decimal) {
+        let own = cl_ord_id.as_hyphenated().to_string();
+        if let Some(venue) = &venue_id {
+            self.query_orders(&[venue]).await;
+        } else {
+            self.open_orders(Some(&own)).await;
+            if self.result.orders.is_empty() {
+                self.closed_orders(&own).await;
+            }
+        }
+        let wanted: Vec<String> = self
+            .result
+            .orders
+            .iter()
+            .filter(|o| o.executed > booked)
+            .flat_map(|o| o.trades.iter().cloned())
+            .collect();
+        for part in wanted.chunks(TRADES_PER_QUERY) {
+            let ids: Vec<&str> = part.iter().map(String::as_str).collect();
+            self.query_trades(&ids).await;
+        }
+        if self.result.orders.is_empty() {
+            // Absent from both lists: a trade of it would still prove that it was there.
+            self.history(None).await;
+        }
+    }
+
+    async fn query_orders(&mut self, ids: &[&str]) {
+        let Some(answer) = self.body(&PrivateRequest::QueryOrders { txids: ids }).await else {
+            return;
+        };
+        match answer.reply::<QueryOrdersResult<'_>>() {
+            Reply::Done { result, .. } => self.take_orders(&result),
+            Reply::Refused { .. } | Reply::Unknown { .. } => self.result.whole = false,
+        }
+    }
+
+    async fn open_orders(&mut self, own: Option<&str>) {
+        let Some(answer) = self.body(&PrivateRequest::OpenOrders { cl_ord_id: own }).await else {
+            return;
+        };
+        match answer.reply::<OpenOrdersResult<'_>>() {
+            Reply::Done { result, .. } => self.take_orders(&result.open),
+            Reply::Refused { .. } | Reply::Unknown { .. } => self.result.whole = false,
+        }
+    }
+
+    async fn closed_orders(&mut self, own: &str) {
+        let page = ClosedOrdersPage { cl_ord_id: Some(own), ..ClosedOrdersPage::default() };
+        let Some(answer) = self.body(&PrivateRequest::ClosedOrders(page)).await else {
+            return;
+        };
+        match answer.reply::<ClosedOrdersResult<'_>>() {
+            Reply::Done { result, .. } => self.take_orders(&result.closed),
+            Reply::Refused { .. } | Reply::Unknown { .. } => self.result.whole = false,
+        }
+    }
+
+    async fn query_trades(&mut self, ids: &[&str]) {
+        let Some(answer) = self.body(&PrivateRequest::QueryTrades { txids: ids }).await else {
+            return;
+        };
+        type Trades<'a> = Entries<'a, TradeRow<'a>>;
+        match answer.reply::<Trades<'_>>() {
+            Reply::Done { result, .. } => self.take_trades(&result),
+            Reply::Refused { .. } | Reply::Unknown { .. } => self.result.whole = false,
+        }
+    }
+
+    async fn history(&mut self, since: Option<UtcMicros>) {
+        let start = since.map(|t| t.secs().to_string());
+        for page in 0..PAGES_MAX {
+            let offset = page * u32::try_from(PAGE_ROWS).unwrap_or(50);
+            let request = PrivateRequest::TradesHistory {
+                start: start.as_deref(),
+                end: None,
+                ofs: Some(offset),
+            };
+            let Some(answer) = self.body(&request).await else { return };
+            let before = self.result.trades.len();
+            match answer.reply::<TradesHistoryResult<'_>>() {
+                Reply::Done { result, .. } => self.take_trades(&result.trades),
+                Reply::Refused { .. } | Reply::Unknown { .. } => {
+                    self.result.whole = false;
+                    return;
+                }
+            }
+            let got = self.result.trades.len() - before;
+            // Without a start the newest page is enough: an unproven order is seconds old.
+            if got < PAGE_ROWS || since.is_none() {
+                return;
+            }
+        }
+        self.result.whole = false;
+    }
+
+    async fn balances(&mut self) {
+        let Some(answer) = self.body(&PrivateRequest::BalanceEx).await else { return };
+        type Balances<'a> = Entries<'a, BalanceExResult<'a>>;
+        match answer.reply::<Balances<'_>>() {
+            Reply::Done { result, .. } => {
+                for (asset, row) in &result.0 {
+                    if let Ok(balance) = row.balance.decimal() {
+                        self.result.balances.push((asset.to_string(), balance));
+                    }
+                }
+            }
+            Reply::Refused { .. } | Reply::Unknown { .. } => self.result.whole = false,
+        }
+    }
+
+    fn take_orders(&mut self, rows: &Entries<'_, OrderRow<'_>>) {
+        for (id, row) in &rows.0 {
+            match found(id.as_str(), row) {
+                Some(order) => self.result.orders.push(order),
+                None => self.result.whole = false,
+            }
+        }
+    }
+
+    fn take_trades(&mut self, rows: &Entries<'_, TradeRow<'_>>) {
+        for (id, row) in &rows.0 {
+            match found_trade(id.as_str(), row) {
+                Some(trade) => self.result.trades.push(trade),
+                None => self.result.whole = false,
+            }
+        }
+    }
+}
+
+fn found(id: &str, row: &OrderRow<'_>) -> Option<FoundOrder> {
+    let kind = crate::stream::word(&row.descr.order_type);
+    let is_stop = kind.starts_with("stop-loss");
+    Some(FoundOrder {
+        venue_id: id.to_owned(),
+        cl_ord_id: row.cl_ord_id.as_ref().map(|t| t.to_string()),
+        pair: row.descr.pair.to_string(),
+        sells: row.descr.side.known().is_some_and(|s| s.as_str() == "sell"),
+        is_stop,
+        status: row.status.known(),
+        qty: row.vol.decimal().ok()?,
+        executed: row.vol_exec.decimal().ok()?,
+        price: row.descr.price.decimal().ok().filter(|p| *p > Decimal::ZERO),
+        reason: row.reason.as_ref().map(|t| t.to_string()),
+        trades: row.trades.iter().flatten().map(|t| t.to_string()).collect(),
+    })
+}
+
+fn found_trade(id: &str, row: &TradeRow<'_>) -> Option<FoundTrade> {
+    Some(FoundTrade {
+        exec_id: id.to_owned(),
+        order_id: row.ordertxid.to_string(),
+        price: row.price.decimal().ok()?,
+        qty: row.vol.decimal().ok()?,
+        fee: row.fee.decimal().ok()?,
+        maker: row.maker,
+        trade_id: row.trade_id.and_then(|t| i64::try_from(t).ok()),
+        at: UtcMicros(penstock_venues::kraken::rest::public::seconds_to_micros(row.time)?),
+    })
+}

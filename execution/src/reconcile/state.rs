@@ -1,0 +1,94 @@
+//! What reconcile remembers between ticks.
+//!
+//! Plain data with a bounded queue.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use penstock_store_decision::private_log::PrivateMessage;
+use penstock_types::{OrderId, Symbol, UtcMicros};
+
+/// Private messages that wait for their table; beyond it the oldest go, counted.
+const PRIVATE_LEN_LIMIT: usize = 4_096;
+
+/// A look that confirms a change.
+#[derive(Debug, Clone)]
+pub(crate) struct Confirm {
+    pub(crate) cause: &'static str,
+    pub(crate) due_mono_ms: i64,
+    pub(crate) tries: u32,
+    pub(crate) since_mono_ms: i64,
+}
+
+/// State.
+#[derive(Debug, Default)]
+pub(crate) struct ReconcileState {
+    /// The session's first reconcile is done.
+    pub(crate) complete: bool,
+    /// A write failed; the next that works clears it.
+    pub(crate) db_failed: bool,
+    /// A full pass is due at the next tick.
+    pub(crate) full_due: bool,
+    /// A full pass is under way.
+    pub(crate) full_open: bool,
+    /// The executions snapshot of this connection was applied.
+    pub(crate) snapshot_seen: bool,
+    /// When it was received.
+    pub(crate) snapshot_at: Option<UtcMicros>,
+    /// Balances were seen.
+    pub(crate) balances_seen: bool,
+    /// The trades of the time before this session are booked.
+    pub(crate) history_done: bool,
+    /// A look at the history is under way.
+    pub(crate) history_open: bool,
+    /// When the pass that is under way began.
+    pub(crate) started_at: UtcMicros,
+    pub(crate) started_mono_ms: i64,
+    pub(crate) next_light_mono_ms: i64,
+    pub(crate) light_open: bool,
+    pub(crate) next_full_mono_ms: i64,
+    pub(crate) next_audit_mono_ms: i64,
+    /// Looks that confirm changes.
+    pub(crate) confirms: BTreeMap<OrderId, Confirm>,
+    pub(crate) confirm_open: bool,
+    /// Own orders without a row, by the venue's id, already dealt with.
+    pub(crate) strangers: BTreeSet<String>,
+    /// Symbols with a foreign order.
+    pub(crate) foreign: BTreeMap<Symbol, BTreeSet<String>>,
+    /// Orders that a LIGHT pass missed once.
+    pub(crate) missed: BTreeSet<OrderId>,
+    /// Balances that differed once: asset → when.
+    pub(crate) differed: BTreeMap<String, (rust_decimal::Decimal, i64)>,
+    /// Fills that reconcile found.
+    pub(crate) fills_recovered: u32,
+    /// Last successful truth call.
+    pub(crate) truth_mono_ms: i64,
+    private: VecDeque<PrivateMessage>,
+    dropped: u64,
+}
+
+impl ReconcileState {
+    /// Keeps a private message for its table.
+    pub(crate) fn keep(&mut self, message: PrivateMessage) {
+        if self.private.len() == PRIVATE_LEN_LIMIT {
+            self.private.pop_front();
+            self.dropped += 1;
+        }
+        self.private.push_back(message);
+    }
+
+    /// Takes what waits.
+    pub(crate) fn take_private(&mut self) -> Vec<PrivateMessage> {
+        if self.dropped > 0 {
+            tracing::warn!("{} private messages were not kept: their table was away", self.dropped);
+            self.dropped = 0;
+        }
+        self.private.drain(..).collect()
+    }
+
+    /// Puts back what could not be written.
+    pub(crate) fn put_back(&mut self, batch: Vec<PrivateMessage>) {
+        for message in batch.into_iter().rev().take(PRIVATE_LEN_LIMIT - self.private.len()) {
+            self.private.push_front(message);
+        }
+    }
+}

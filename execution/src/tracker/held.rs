@@ -1,0 +1,133 @@
+//! One position in memory: its committed rows and the clocks of its protection.
+//!
+//! Inputs: records as transactions return them. It decides nothing.
+
+use std::collections::VecDeque;
+
+use penstock_store_decision::positions::{PlanRecord, PositionRecord};
+use penstock_types::vocab::ExitReason;
+use penstock_types::{Decimal, OrderId, UtcMicros};
+
+/// Mids kept for the stale-loser rule: one a second for five minutes and a margin.
+const MIDS_LEN_LIMIT: usize = 320;
+
+/// A position.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    /// Committed position.
+    pub(crate) position: PositionRecord,
+    /// Committed plan.
+    pub(crate) plan: Option<PlanRecord>,
+    /// Since when base is without a live stop.
+    pub(crate) bare_since_mono_ms: Option<i64>,
+    /// The alarm of the grace was raised.
+    pub(crate) grace_alarmed: bool,
+    /// The first unprotected fill was seen at this time, microseconds.
+    pub(crate) fill_seen_mono_us: Option<i64>,
+    /// Order of that fill.
+    pub(crate) fill_order: Option<OrderId>,
+    /// The stop for it went out.
+    pub(crate) stop_sent_at: Option<UtcMicros>,
+    /// Failed placements in a row.
+    pub(crate) failures: i32,
+    /// Last of them.
+    pub(crate) failed_mono_ms: i64,
+    /// Refused amends of the quantity in a row.
+    pub(crate) amend_refusals: i32,
+    /// The stop is being cancelled to be placed anew.
+    pub(crate) swapping: bool,
+    /// Since when the loss is beyond the cap.
+    pub(crate) loss_since: Option<UtcMicros>,
+    /// Last raise.
+    pub(crate) raised_at: Option<UtcMicros>,
+    /// The close was decided at this time.
+    pub(crate) decided_mono_ms: i64,
+    /// The close wants to rest first.
+    pub(crate) maker_close: bool,
+    /// Since when the free base is below the position.
+    pub(crate) short_since_mono_ms: Option<i64>,
+    /// A read of the balance is under way.
+    pub(crate) balance_look_open: bool,
+    /// A person was called about the stop's cancel.
+    pub(crate) cancel_alarmed: bool,
+    /// The operator asked to close it.
+    pub(crate) flatten: bool,
+    /// Closes that were sent before the present decision.
+    pub(crate) attempts_base: i32,
+    /// Close at once with this reason: it reopened after its close.
+    pub(crate) close_reason: Option<ExitReason>,
+    /// Inputs are stale.
+    pub(crate) stale: bool,
+    /// Mids, one a second.
+    pub(crate) mids: VecDeque<(UtcMicros, Decimal)>,
+    /// Last status line.
+    pub(crate) status_mono_ms: i64,
+    /// Extremes changed since they were stored.
+    pub(crate) extremes_dirty: bool,
+    /// When extremes were stored.
+    pub(crate) extremes_mono_ms: i64,
+}
+
+impl Held {
+    /// A position as its rows say.
+    #[must_use]
+    pub(crate) fn new(
+        position: PositionRecord,
+        plan: Option<PlanRecord>,
+        now_mono_ms: i64,
+    ) -> Self {
+        Self {
+            position,
+            plan,
+            bare_since_mono_ms: None,
+            grace_alarmed: false,
+            fill_seen_mono_us: None,
+            fill_order: None,
+            stop_sent_at: None,
+            failures: 0,
+            failed_mono_ms: 0,
+            amend_refusals: 0,
+            swapping: false,
+            loss_since: None,
+            raised_at: None,
+            decided_mono_ms: now_mono_ms,
+            maker_close: false,
+            short_since_mono_ms: None,
+            balance_look_open: false,
+            cancel_alarmed: false,
+            flatten: false,
+            attempts_base: 0,
+            close_reason: None,
+            stale: false,
+            mids: VecDeque::new(),
+            status_mono_ms: now_mono_ms,
+            extremes_dirty: false,
+            extremes_mono_ms: now_mono_ms,
+        }
+    }
+
+    /// Base held.
+    #[must_use]
+    pub(crate) const fn base(&self) -> Decimal {
+        self.position.head.base
+    }
+
+    /// Remembers a mid, once a second.
+    pub(crate) fn note_mid(&mut self, now: UtcMicros, mid: Decimal) {
+        if self.mids.back().is_some_and(|(at, _)| now.millis_since(*at) < 1_000) {
+            return;
+        }
+        if self.mids.len() == MIDS_LEN_LIMIT {
+            self.mids.pop_front();
+        }
+        self.mids.push_back((now, mid));
+    }
+
+    /// The mid of `secs` ago, when it was seen within ten seconds of that moment.
+    #[must_use]
+    pub(crate) fn mid_before(&self, now: UtcMicros, secs: i64) -> Option<Decimal> {
+        let then = now.plus_millis(-secs * 1_000);
+        let (at, mid) = self.mids.iter().rev().find(|(at, _)| *at <= then)?;
+        (then.millis_since(*at) <= 10_000).then_some(*mid)
+    }
+}
