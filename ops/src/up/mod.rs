@@ -4,7 +4,7 @@
 //! data root. Invariants: nothing is touched before the whole configuration is good; Ctrl-C stops
 //! services first, then clusters. A second Ctrl-C changes nothing: stops have limits of their own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use penstock_clusters::{ClusterError, ClusterKind, ClusterState, ClusterStatus};
@@ -28,46 +28,23 @@ pub struct Args {
 /// # Errors
 /// An I/O error of the terminal.
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
-    let config = match penstock_config::load(Process::Tool, config_file.as_deref()) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("{error}");
-            return Ok(exit::CONFIG);
-        }
+    let (config, options) = match prepare(&args, config_file.as_deref()) {
+        Ok(prepared) => prepared,
+        Err(status) => return Ok(status),
     };
-    let mut options = match StackOptions::from_config(&config, config_file.as_deref()) {
-        Ok(options) => options,
-        Err(error) => return Ok(refused(&error)),
-    };
-    options.tcp = args.tcp;
-    let missing = options.missing_programs();
-    if !missing.is_empty() {
-        let missing: Vec<String> = missing.iter().map(|path| path.display().to_string()).collect();
-        eprintln!(
-            "find {}: not there; next: cargo build --release, then start penstock from the same directory",
-            missing.join(", ")
-        );
-        return Ok(exit::UNAVAILABLE);
-    }
-    if let Some(notice) = options.root.notice() {
-        println!("{notice}");
-    }
     let _log = match open_log(&options, &config) {
         Ok(guard) => guard,
         Err(error) => {
             eprintln!("{error}");
-            return Ok(if matches!(error, TelemetryError::Filter { .. }) {
-                exit::CONFIG
-            } else {
-                exit::UNAVAILABLE
-            });
+            let of_filter = matches!(error, TelemetryError::Filter { .. });
+            return Ok(if of_filter { exit::CONFIG } else { exit::UNAVAILABLE });
         }
     };
     // Before anything starts, so that a signal in the middle is not lost.
     let mut stop = Stop::new()?;
     let notices: Notice = Arc::new(|line| {
         tracing::info!("{line}");
-        println!("{line}");
+        say(&line);
     });
     let progress = Progress::start("starting the clusters and the services");
     let started = tokio::select! {
@@ -75,7 +52,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         biased;
         () = stop.wait() => {
             drop(progress);
-            println!("stopped while starting; next: `penstock down` stops what is running already");
+            say("stopped while starting; next: `penstock down` stops what is running already");
             return Ok(exit::CLEAN);
         }
         started = Stack::start(&options, &notices) => started,
@@ -102,13 +79,38 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     let progress = Progress::start("stopping");
     let stopped = stack.stop(&notices).await;
     drop(progress);
-    match stopped {
-        Ok(()) => Ok(status),
-        Err(error) => {
-            eprintln!("{error}");
-            Ok(exit::UNAVAILABLE)
-        }
+    Ok(stopped.map_or_else(|error| refused(&error), |()| status))
+}
+
+/// Everything that can be judged before anything is touched; an error is the exit status, its reason is
+/// printed.
+fn prepare(args: &Args, config_file: Option<&Path>) -> Result<(Config, StackOptions), i32> {
+    let config = penstock_config::load(Process::Tool, config_file).map_err(|error| {
+        eprintln!("{error}");
+        exit::CONFIG
+    })?;
+    let mut options =
+        StackOptions::from_config(&config, config_file).map_err(|error| refused(&error))?;
+    options.tcp = args.tcp;
+    let missing: Vec<String> =
+        options.missing_programs().iter().map(|path| path.display().to_string()).collect();
+    if !missing.is_empty() {
+        eprintln!(
+            "find {}: not there; next: cargo build --release, then start penstock from the same directory",
+            missing.join(", ")
+        );
+        return Err(exit::UNAVAILABLE);
     }
+    if let Some(notice) = options.root.notice() {
+        say(notice);
+    }
+    Ok((config, options))
+}
+
+/// A line for the operator. A terminal that is gone must not end the supervisor.
+fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Prints why the stack did not come up; the status says whether somebody else is at work.
@@ -121,12 +123,12 @@ fn refused(error: &ClusterError) -> i32 {
 }
 
 fn print_addresses(options: &StackOptions, stack: &Stack, config: &Config) {
-    println!("{:<20}{}", "data root", options.root.path().display());
+    say(&format!("{:<20}{}", "data root", options.root.path().display()));
     for kind in ClusterKind::ALL {
         match options.cluster(kind) {
-            Ok(Some(_)) => println!("{kind:<20}penstock psql {kind}"),
-            Ok(None) => println!("{kind:<20}external"),
-            Err(error) => println!("{kind:<20}{error}"),
+            Ok(Some(_)) => say(&format!("{kind:<20}penstock psql {kind}")),
+            Ok(None) => say(&format!("{kind:<20}external")),
+            Err(error) => say(&format!("{kind:<20}{error}")),
         }
     }
     for (service, port) in [
@@ -139,9 +141,9 @@ fn print_addresses(options: &StackOptions, stack: &Stack, config: &Config) {
         } else {
             format!(", metrics http://127.0.0.1:{port}/metrics")
         };
-        println!("{:<20}log {}{metrics}", spec.name, spec.log_file().display());
+        say(&format!("{:<20}log {}{metrics}", spec.name, spec.log_file().display()));
     }
-    println!("Ctrl-C stops everything");
+    say("Ctrl-C stops everything");
 }
 
 /// Shows that the first minute is a warm-up and not a hang. Never returns: what ends the command is a
@@ -158,7 +160,7 @@ async fn watch_readiness(stack: &Stack) {
         let progress = Progress::start(while_waiting);
         crate::progress::marker_in(&service.spec().log_file(), marker).await;
         drop(progress);
-        println!("{marker}");
+        say(marker);
     }
     std::future::pending::<()>().await;
 }
