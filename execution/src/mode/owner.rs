@@ -262,16 +262,7 @@ pub async fn run_watchdog(
     let mut waiting: Option<(ModeChange, UtcMicros)> = None;
     loop {
         if let Some((change, ts)) = &waiting {
-            let row = ModeRow {
-                session_id,
-                ts: *ts,
-                evaluation_index: None,
-                from: change.from,
-                to: change.to,
-                reasons: change.reasons.iter().map(|r| r.as_str().to_owned()).collect(),
-                values: serde_json::json!(change.values),
-            };
-            match modes::insert(&pool, &row).await {
+            match modes::insert(&pool, &row(session_id, change, *ts)).await {
                 Ok(()) => {
                     waiting = None;
                     handle.clear(CauseCode::DbUnavailable);
@@ -292,5 +283,27 @@ pub async fn run_watchdog(
             },
             _ = every.tick() => handle.judge(),
         }
+    }
+    // What is still waiting belongs to the record of the session; one try each.
+    let mut last = waiting.into_iter().collect::<Vec<_>>();
+    while let Ok(change) = changes.try_recv() {
+        last.push(change);
+    }
+    for (change, ts) in &last {
+        if let Err(error) = modes::insert(&pool, &row(session_id, change, *ts)).await {
+            tracing::warn!("last mode row not written: {error}");
+        }
+    }
+}
+
+fn row(session_id: SessionId, change: &ModeChange, ts: UtcMicros) -> ModeRow {
+    ModeRow {
+        session_id,
+        ts,
+        evaluation_index: None,
+        from: change.from,
+        to: change.to,
+        reasons: change.reasons.iter().map(|r| r.as_str().to_owned()).collect(),
+        values: serde_json::json!(change.values),
     }
 }
