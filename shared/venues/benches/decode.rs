@@ -1,3 +1,192 @@
-//! Bench.
+//! Decoding frames, and applying book changes with their checksum, per message.
+//!
+//! Input: the real recordings (`PENSTOCK_RECORDINGS`), else frames made here. Output: criterion's
+//! statistics, a table with the targets, and the same as one JSON line. Targets are figures to compare
+//! with on the machine that is named, not tests.
 
-fn main() {}
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use criterion::{BatchSize, Criterion};
+use penstock_venues::kraken::book::{Book, Precision};
+use penstock_venues::kraken::{Frame, decode};
+
+/// One row of the table: what, nanoseconds per message, target.
+struct Row {
+    name: &'static str,
+    ns: f64,
+    target_ns: f64,
+}
+
+/// Frames of one recording, and the books after its first images.
+struct Session {
+    trades: Vec<String>,
+    updates: Vec<String>,
+    books: BTreeMap<String, Book>,
+}
+
+fn session(depth: u32, lines: &[String]) -> Session {
+    let mut session = Session { trades: vec![], updates: vec![], books: BTreeMap::new() };
+    for text in lines {
+        match decode(text) {
+            Ok(Frame::Trade(_)) => session.trades.push(text.clone()),
+            Ok(Frame::Book(message)) if message.is_snapshot() => {
+                for row in &message.rows {
+                    let digits = |f: fn(&penstock_venues::kraken::public::LevelRow<'_>) -> u8| {
+                        row.bids.iter().chain(&row.asks).map(f).max().unwrap_or(0)
+                    };
+                    let precision = Precision {
+                        price: digits(|l| l.price.fraction_digits()),
+                        qty: digits(|l| l.qty.fraction_digits()),
+                    };
+                    let mut book = Book::new(depth, precision);
+                    book.apply_snapshot(row).expect("the digits are its own");
+                    session.books.insert(row.symbol.to_string(), book);
+                }
+            }
+            Ok(Frame::Book(_)) => session.updates.push(text.clone()),
+            _ => {}
+        }
+    }
+    session
+}
+
+fn recorded(file: &str) -> Option<Vec<String>> {
+    let root = match std::env::var_os("PENSTOCK_RECORDINGS") {
+        Some(root) => PathBuf::from(root),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/recordings"),
+    };
+    let file = std::fs::File::open(root.join(file)).ok()?;
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).ok()?;
+    Some(text.lines().filter_map(|line| line.splitn(3, '\t').nth(2)).map(str::to_owned).collect())
+}
+
+/// A session without a recording: an image and changes near the best prices.
+fn made(depth: u32) -> Vec<String> {
+    let level = |price: u32, qty: u32| format!(r#"{{"price":{price}.5,"qty":0.{qty:08}}}"#);
+    let side = |from: u32, up: bool| {
+        (0..depth)
+            .map(|n| level(if up { from + n } else { from - n }, 100_000 + n))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let frame = |kind: &str, bids: &str, asks: &str| {
+        format!(
+            r#"{{"channel":"book","type":"{kind}","data":[{{"symbol":"BTC/USD","bids":[{bids}],"asks":[{asks}],"checksum":1,"timestamp":"2026-07-07T23:00:03.977459Z"}}]}}"#
+        )
+    };
+    let mut lines = vec![frame("snapshot", &side(60_000, false), &side(60_001, true))];
+    for n in 0..1_000u32 {
+        lines.push(frame("update", &level(60_000 - n % 9, 50_000 + n), ""));
+        lines.push(r#"{"channel":"trade","type":"update","data":[{"symbol":"BTC/USD","side":"buy","price":60001.5,"qty":0.00100000,"ord_type":"market","trade_id":1,"timestamp":"2026-07-07T23:00:03.977459Z"}]}"#.to_owned());
+    }
+    lines
+}
+
+fn decode_all(texts: &[String]) {
+    for text in texts {
+        black_box(decode(black_box(text)).expect("a frame of the recording"));
+    }
+}
+
+fn apply_all(books: &mut BTreeMap<String, Book>, updates: &[Frame<'_>]) {
+    for frame in updates {
+        let Frame::Book(message) = frame else { continue };
+        for row in &message.rows {
+            if let Some(book) = books.get_mut(row.symbol.as_str()) {
+                black_box(book.apply_update(black_box(row)).expect("digits fit"));
+            }
+        }
+    }
+}
+
+/// Median of repeated runs, nanoseconds per message.
+fn measure<S>(messages: usize, mut setup: impl FnMut() -> S, mut run: impl FnMut(&mut S)) -> f64 {
+    const RUNS: usize = 41;
+    let mut times: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let mut state = setup();
+            let start = Instant::now();
+            run(&mut state);
+            start.elapsed().as_nanos() as f64 / messages.max(1) as f64
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[RUNS / 2]
+}
+
+fn main() {
+    let shallow_lines = recorded("kraken_spot_v2/book10_trade_BTCUSD_ETHUSD_20260707.rec.gz");
+    let deep_lines = recorded("kraken_spot_v2_derived/book1000_trade_7pairs_20210417.rec.gz");
+    let source =
+        if shallow_lines.is_some() && deep_lines.is_some() { "recordings" } else { "made" };
+    let shallow = session(10, &shallow_lines.unwrap_or_else(|| made(10)));
+    let deep = session(1_000, &deep_lines.unwrap_or_else(|| made(1_000)));
+    // A recording has few prints; repeated, they fill a measurable run.
+    let trades: Vec<String> = shallow.trades.iter().cycle().take(1_000).cloned().collect();
+    let shallow_frames: Vec<Frame<'_>> =
+        shallow.updates.iter().map(|text| decode(text).expect("decoded before")).collect();
+    let deep_frames: Vec<Frame<'_>> =
+        deep.updates.iter().map(|text| decode(text).expect("decoded before")).collect();
+
+    let mut criterion = Criterion::default().configure_from_args();
+    criterion.bench_function("decode/trade x1000", |b| b.iter(|| decode_all(&trades)));
+    criterion.bench_function("decode/book session", |b| b.iter(|| decode_all(&shallow.updates)));
+    for (name, session, frames) in
+        [("apply/depth 10", &shallow, &shallow_frames), ("apply/depth 1000", &deep, &deep_frames)]
+    {
+        criterion.bench_function(name, |b| {
+            b.iter_batched_ref(
+                || session.books.clone(),
+                |books| apply_all(books, frames),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    criterion.final_summary();
+
+    let apply = |session: &Session, frames: &[Frame<'_>]| {
+        measure(frames.len(), || session.books.clone(), |books| apply_all(books, frames))
+    };
+    let rows = [
+        Row {
+            name: "decode trade",
+            ns: measure(trades.len(), || (), |()| decode_all(&trades)),
+            target_ns: 500.0,
+        },
+        Row {
+            name: "decode book",
+            ns: measure(shallow.updates.len(), || (), |()| decode_all(&shallow.updates)),
+            target_ns: 600.0,
+        },
+        Row { name: "apply + crc, depth 10", ns: apply(&shallow, &shallow_frames), target_ns: 1e3 },
+        Row { name: "apply + crc, depth 1000", ns: apply(&deep, &deep_frames), target_ns: 2e3 },
+    ];
+    table(&rows, source);
+}
+
+fn table(rows: &[Row], source: &str) {
+    let machine = std::fs::read_to_string("/proc/cpuinfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?.to_owned();
+            Some(line.split(": ").nth(1)?.to_owned())
+        })
+        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    println!("\nper message, median of 41 runs; frames: {source}; machine: {machine}");
+    println!("{:<26} {:>10} {:>10}", "", "ns", "target ns");
+    for row in rows {
+        println!("{:<26} {:>10.0} {:>10.0}", row.name, row.ns, row.target_ns);
+    }
+    let rows: Vec<serde_json::Value> = rows
+        .iter()
+        .map(|row| {
+            serde_json::json!({"name": row.name, "ns": row.ns.round(), "target_ns": row.target_ns})
+        })
+        .collect();
+    println!("{}", serde_json::json!({"machine": machine, "frames": source, "rows": rows}));
+}
