@@ -316,8 +316,8 @@ impl<T: Unknowns> Unknowns for Vec<T> {
 }
 
 /// Declares an object of the wire: `req` fields must be there, `opt` ones may be absent or null, any
-/// other field is skipped and its name kept. A field that occurs twice is an error, because the two
-/// values could differ and the choice would be ours.
+/// other field is skipped and its name kept. A field may have further names (`"a" | "b"`). One that
+/// occurs twice is an error, because the two values could differ and the choice would be ours.
 macro_rules! wire_object {
     (@type req $ty:ty) => { $ty };
     (@type opt $ty:ty) => { Option<$ty> };
@@ -330,7 +330,8 @@ macro_rules! wire_object {
     (
         $(#[$meta:meta])*
         $name:ident {
-            $( $(#[$fmeta:meta])* $kind:ident $field:ident : $ty:ty = $key:literal ),* $(,)?
+            $( $(#[$fmeta:meta])* $kind:ident $field:ident : $ty:ty = $key:literal
+               $( | $alias:literal )* ),* $(,)?
         }
     ) => {
         $(#[$meta])*
@@ -357,7 +358,7 @@ macro_rules! wire_object {
                         let mut unknown_fields = Vec::new();
                         while let Some(key) = map.next_key::<$crate::kraken::wire::Text<'a>>()? {
                             match key.as_str() {
-                                $( $key => {
+                                $( $key $( | $alias )* => {
                                     if $field.is_some() {
                                         return Err(serde::de::Error::duplicate_field($key));
                                     }

@@ -225,15 +225,15 @@ wire_object! {
         /// Rate, percent.
         req fee: Num<'a> = "fee",
         /// Lowest rate.
-        opt min_fee: Num<'a> = "minfee",
+        opt min_fee: Num<'a> = "minfee" | "min_fee",
         /// Highest rate.
-        opt max_fee: Num<'a> = "maxfee",
+        opt max_fee: Num<'a> = "maxfee" | "max_fee",
         /// Next rate.
-        opt next_fee: Num<'a> = "nextfee",
+        opt next_fee: Num<'a> = "nextfee" | "next_fee",
         /// Volume of the next rate.
-        opt next_volume: Num<'a> = "nextvolume",
+        opt next_volume: Num<'a> = "nextvolume" | "next_volume",
         /// Volume of this rate.
-        opt tier_volume: Num<'a> = "tiervolume",
+        opt tier_volume: Num<'a> = "tiervolume" | "tier_volume",
     }
 }
 
