@@ -7,6 +7,7 @@
 pub mod account;
 pub mod attach;
 pub mod context;
+pub mod control;
 pub mod cycle;
 pub mod desk;
 pub mod exit;
@@ -15,6 +16,7 @@ mod fills;
 pub mod mode;
 pub mod quotes;
 mod reconcile;
+pub mod service;
 pub mod settings;
 pub mod stream;
 mod submit;

@@ -16,6 +16,7 @@ use penstock_trading::mode::ModeTiming;
 use penstock_types::Decimal;
 use penstock_types::canonical::{self, CanonicalError};
 
+use crate::desk::DeskConfig;
 use crate::quotes::StaleLimits;
 
 /// How the process was called.
@@ -123,6 +124,36 @@ impl Settings {
             trades_window_secs: int(areas.risk.risk_trades_window_seconds),
             config: Arc::new(config),
         })
+    }
+
+    /// Limits of the desk.
+    #[must_use]
+    pub fn desk(&self) -> DeskConfig {
+        let a = &self.config.areas;
+        let (orders, exits, evaluation) = (&a.orders, &a.exits, &a.evaluation);
+        DeskConfig {
+            quote_asset: self.decide.quote_asset.clone(),
+            exit_quote_age_ms_max: int(evaluation.exit_quote_max_age_ms),
+            quote_age_ms_max: int(evaluation.quote_max_age_ms),
+            ack_timeout_ms: int(orders.submit_ack_timeout_ms),
+            unknown_grace_ms: int(orders.unknown_order_grace_secs) * 1_000,
+            protection_grace_ms: int(exits.protection_grace_ms),
+            protection_hard_ms: int(exits.protection_sla_hard_secs) * 1_000,
+            loss_cap_bps: exits.hard_loss_cap_bps.into(),
+            trail_interval_ms: int(exits.trail_amend_min_interval_ms),
+            maker_close: exits.maker_close_enable,
+            maker_close_ms: int(exits.maker_close_max_secs) * 1_000,
+            tp_closes: exits.tp_action == ConfigTpAction::Close,
+            cancel_unknown_orders: orders.cancel_unknown_orders,
+            dust_notional_quote: exits.dust_notional_quote,
+            exit_tick_ms: exits.exit_tick_ms,
+            light_interval_ms: int(a.reconcile.reconcile_rest_interval_ms),
+            confirm_delay_ms: int(a.reconcile.reconcile_confirm_delay_ms),
+            ledger_audit_ms: int(orders.ledger_audit_interval_secs) * 1_000,
+            stream_silent_ms: int(orders.private_stream_silent_secs) * 1_000,
+            quiet_ms: int(orders.quiet_mode_secs) * 1_000,
+            ..DeskConfig::default()
+        }
     }
 
     /// Domain.

@@ -1,0 +1,407 @@
+//! The life of a session: start in order, run, stop in order.
+//!
+//! Purpose: wire the parts together. Inputs: settings, the wish to stop. Outputs: an exit code. Invariants:
+//! no evaluation before the reconcile of the session; at the stop evaluations end first, resting entries are
+//! cancelled, protective stops stay, then tasks end, rows are closed and the fence is given back; a lost
+//! fence ends everything at once and writes nothing more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use penstock_store::fence::FencedService;
+use penstock_store_decision::{
+    ExecStore, account as account_rows, cycle_input, heartbeat, sessions,
+};
+use penstock_telemetry::marker;
+use penstock_trading::mode::{CauseCode, Level, ModeEvent};
+use penstock_types::Symbol;
+use penstock_types::rows::InstrumentRow;
+use penstock_types::vocab::{OrderRole, Verdict};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::attach::{self, FenceEnd, Session, fees, venue};
+use crate::context::Context;
+use crate::control::run_control;
+use crate::cycle::{LoopEnd, run_loop};
+use crate::desk::{self, DeskError, DeskHandle, DeskParts};
+use crate::exit::{self, StartError};
+use crate::mode::run_watchdog;
+use crate::quotes::run_reader;
+use crate::settings::{RunMode, Settings};
+use crate::wake::{Wakes, run_listener};
+
+/// How long the stop waits for resting entries to be cancelled.
+const CANCEL_WAIT: Duration = Duration::from_secs(8);
+/// How long the stop waits for tasks to end.
+const TASKS_WAIT: Duration = Duration::from_secs(5);
+/// Refresh of instrument rules.
+const INSTRUMENTS_EVERY: Duration = Duration::from_secs(60);
+/// Refresh of the account's fees.
+const FEES_EVERY: Duration = Duration::from_secs(86_400);
+/// Longest wait of `--once` for attach and NORMAL.
+const ONCE_WAIT: Duration = Duration::from_secs(180);
+/// Longest life of a position of `--once`: its time stop, extended, and its closing.
+const ONCE_POSITION_WAIT: Duration = Duration::from_secs(1_200);
+
+/// Why the session ended.
+#[derive(Debug)]
+enum End {
+    Asked(&'static str),
+    Once(Verdict),
+    OnceTimeout,
+    FencedOut,
+    Desk(DeskError),
+}
+
+type Instruments = Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>;
+
+/// Runs one session; `stop` is the wish to stop from outside.
+///
+/// # Errors
+/// [`StartError`] while starting; afterwards the exit code says it.
+pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, StartError> {
+    let started = Instant::now();
+    venue::credentials(&settings)?;
+    let pool = attach::decision_pool(&settings).await?;
+    let Session { context, fence, changes } = attach::start(settings, pool).await?;
+    let state_dir = context.settings.config.areas.clusters.state_directory.clone();
+    let salt = attach::order_id_salt(&context.pool, &state_dir).await?;
+    let end = &context.end;
+    let wakes = Arc::new(Wakes::default());
+    let watchdog = tokio::spawn(run_watchdog(
+        context.mode.clone(),
+        changes,
+        context.pool.clone(),
+        context.session_id,
+        end.clone(),
+    ));
+    let renewal = tokio::spawn(attach::run_renewal(fence, context.clone(), end.clone()));
+    let mut tasks = vec![
+        tokio::spawn(run_listener(context.pool.clone(), Arc::clone(&wakes), end.clone())),
+        tokio::spawn(run_reader(
+            context.pool.clone(),
+            context.quotes.clone(),
+            context.mode.clone(),
+            Arc::clone(&wakes),
+            context.settings.stale,
+            end.clone(),
+        )),
+    ];
+    let instruments: Instruments = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
+    load_instruments(&context, &instruments).await;
+    tasks.push(tokio::spawn(refresh_instruments(context.clone(), Arc::clone(&instruments))));
+    let opened = venue::open(&context)?;
+    let store =
+        ExecStore::new(context.pool.clone(), context.domain(), context.token, context.session_id);
+    fees::refresh(&context, &opened.rest, &store).await;
+    tasks.push(tokio::spawn(refresh_fees(context.clone(), opened.rest.clone(), store.clone())));
+    let state = opened.state.clone();
+    tasks.push(opened.keeper);
+    let parts = DeskParts {
+        config: context.settings.desk(),
+        store,
+        salt,
+        orders: opened.socket.orders.clone(),
+        rest: opened.rest,
+        events: opened.events,
+        quotes: context.quotes.clone(),
+        mode: context.mode.clone(),
+        clock: opened.clock,
+        instruments,
+        cancel: end.clone(),
+    };
+    let (handle, desk_task) = desk::spawn(parts).map_err(|e| StartError::Venue(e.to_string()))?;
+    let running = Running { context, handle, wakes, stop, started };
+    let (why, desk_task, renewal) = running.until_end(desk_task, renewal).await;
+    tasks.push(opened.socket.task);
+    let code = running.finish(why, desk_task, renewal, watchdog, tasks).await;
+    state.flush().await;
+    Ok(code)
+}
+
+async fn load_instruments(context: &Context, instruments: &Instruments) {
+    match cycle_input::all_instruments(&context.pool).await {
+        Ok(rows) => {
+            let map = rows.into_iter().map(|row| (row.symbol.clone(), row)).collect();
+            instruments.store(Arc::new(map));
+        }
+        Err(error) => tracing::warn!("instruments not read, trying again: {error}"),
+    }
+}
+
+async fn refresh_instruments(context: Context, instruments: Instruments) {
+    loop {
+        // Until ingest has written them there is nothing to trade; then a minute is soon enough.
+        let wait =
+            if instruments.load().is_empty() { Duration::from_secs(1) } else { INSTRUMENTS_EVERY };
+        tokio::select! {
+            biased;
+            () = context.end.cancelled() => return,
+            () = tokio::time::sleep(wait) => load_instruments(&context, &instruments).await,
+        }
+    }
+}
+
+async fn refresh_fees(
+    context: Context,
+    rest: penstock_venue_orders::PrivateRest,
+    store: ExecStore,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            () = context.end.cancelled() => return,
+            () = tokio::time::sleep(FEES_EVERY) => {
+                fees::refresh(&context, &rest, &store).await;
+            }
+        }
+    }
+}
+
+struct Running {
+    context: Context,
+    handle: DeskHandle,
+    wakes: Arc<Wakes>,
+    stop: CancellationToken,
+    started: Instant,
+}
+
+type DeskTask = JoinHandle<Result<(), DeskError>>;
+
+impl Running {
+    /// Runs until something ends the session; gives back the tasks that have not ended.
+    async fn until_end(
+        &self,
+        mut desk_task: DeskTask,
+        mut renewal: JoinHandle<FenceEnd>,
+    ) -> (End, Option<DeskTask>, Option<JoinHandle<FenceEnd>>) {
+        let work = self.work();
+        tokio::pin!(work);
+        // A lost fence before all else; then the owner of orders, whose end nobody may miss.
+        tokio::select! {
+            biased;
+            _ = &mut renewal => (End::FencedOut, Some(desk_task), None),
+            ended = &mut desk_task => {
+                let why = match ended {
+                    Ok(Ok(())) => End::Asked("desk"),
+                    Ok(Err(error)) => End::Desk(error),
+                    Err(error) => End::Desk(DeskError::Invariant(error.to_string())),
+                };
+                (why, None, Some(renewal))
+            }
+            () = self.stop.cancelled() => (End::Asked("signal"), Some(desk_task), Some(renewal)),
+            why = &mut work => (why, Some(desk_task), Some(renewal)),
+        }
+    }
+
+    /// Reconcile, then evaluations.
+    async fn work(&self) -> End {
+        let mut changes = self.handle.changes();
+        while !self.handle.status().reconciled {
+            if changes.changed().await.is_err() {
+                // The desk has ended; its own result says why.
+                std::future::pending::<()>().await;
+            }
+        }
+        self.exposure_without_permission();
+        let control = tokio::spawn(run_control(self.context.clone(), self.handle.clone()));
+        let account = Arc::new(self.handle.clone());
+        let evaluations = run_loop(self.context.clone(), account, Arc::clone(&self.wakes));
+        let once = self.context.settings.run_mode != RunMode::Attach;
+        let ended = if once {
+            match tokio::time::timeout(ONCE_WAIT, evaluations).await {
+                Ok(ended) => ended,
+                Err(_) => return End::OnceTimeout,
+            }
+        } else {
+            evaluations.await
+        };
+        let why = match ended {
+            LoopEnd::Stopped => End::Asked("operator"),
+            LoopEnd::Deadline => End::Asked("runtime_deadline"),
+            LoopEnd::FencedOut => End::FencedOut,
+            LoopEnd::Once(verdict) => {
+                self.to_the_end_of_the_position().await;
+                End::Once(verdict)
+            }
+        };
+        control.abort();
+        why
+    }
+
+    /// Orders may not be sent although there is something to protect: said aloud, no evaluation trades.
+    fn exposure_without_permission(&self) {
+        let status = self.handle.status();
+        let exposed = status.open_positions > 0 || status.live_orders > 0;
+        if self.context.settings.decide.execution_enable || !exposed {
+            return;
+        }
+        marker!(
+            EXPOSURE_DETECTED,
+            positions = status.open_positions,
+            orders = status.live_orders,
+            reason = "EXECUTION_ENABLE=false"
+        );
+        self.context.mode.raise(CauseCode::LiveLockMissing, Level::Degrade, None);
+    }
+
+    /// Waits until nothing of ours is open any more.
+    async fn to_the_end_of_the_position(&self) {
+        let mut changes = self.handle.changes();
+        let flat = async {
+            loop {
+                let status = self.handle.status();
+                if status.open_positions == 0 && status.live_orders == 0 {
+                    return;
+                }
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(ONCE_POSITION_WAIT, flat).await.is_err() {
+            tracing::error!(
+                "the position did not end within {ONCE_POSITION_WAIT:?}; its stop rests"
+            );
+        }
+    }
+
+    /// Stops in order and gives the exit code.
+    async fn finish(
+        &self,
+        why: End,
+        desk_task: Option<DeskTask>,
+        renewal: Option<JoinHandle<FenceEnd>>,
+        watchdog: JoinHandle<()>,
+        tasks: Vec<JoinHandle<()>>,
+    ) -> u8 {
+        let (reason, code) = self.judge(&why);
+        marker!(SHUTDOWN_STARTED, session_id = self.context.session_id, reason = reason);
+        self.context.stop.cancel();
+        let fenced = matches!(why, End::FencedOut)
+            || matches!(why, End::Desk(DeskError::FencedOut(_) | DeskError::Restored { .. }));
+        if !fenced && desk_task.is_some() {
+            self.cancel_resting_entries().await;
+        }
+        self.context.mode.request(ModeEvent::Stop);
+        self.context.end.cancel();
+        if let Some(task) = desk_task {
+            join("desk", task).await;
+        }
+        join("mode", watchdog).await;
+        for task in tasks {
+            join("task", task).await;
+        }
+        if !fenced {
+            self.close_rows(reason).await;
+        }
+        if let Some(FenceEnd::Stopped(fence)) = match renewal {
+            Some(task) => tokio::time::timeout(TASKS_WAIT, task).await.ok().and_then(Result::ok),
+            None => None,
+        } {
+            let token = fence.token();
+            match fence.release(&self.context.pool).await {
+                Ok(()) => {
+                    marker!(FENCE_RELEASED, service_fence = "execution", fencing_token = token)
+                }
+                Err(error) => {
+                    tracing::warn!("fence not released, its lease ends by itself: {error}")
+                }
+            }
+        }
+        marker!(
+            SHUTDOWN_COMPLETE,
+            session_id = self.context.session_id,
+            reason = reason,
+            exit_code = code,
+            uptime_secs = self.started.elapsed().as_secs()
+        );
+        code
+    }
+
+    fn judge(&self, why: &End) -> (&'static str, u8) {
+        match why {
+            End::Asked(reason) => (reason, exit::CLEAN),
+            End::FencedOut => ("fenced_out", exit::FENCED),
+            End::OnceTimeout => ("once_timeout", self.once_timeout_code()),
+            End::Once(verdict) => ("once", once_code(*verdict)),
+            End::Desk(error) => {
+                tracing::error!("{error}");
+                ("desk", u8::try_from(error.exit_code()).unwrap_or(exit::INVARIANT))
+            }
+        }
+    }
+
+    /// `--once` did not reach NORMAL: nothing to bind to, or the mode.
+    fn once_timeout_code(&self) -> u8 {
+        let reasons = self.context.mode.view().reasons;
+        if reasons.contains(&CauseCode::EpochNotValid) || reasons.contains(&CauseCode::LineageBreak)
+        {
+            exit::ATTACH_BLOCKED
+        } else if reasons.iter().any(|r| {
+            matches!(r, CauseCode::DataStale | CauseCode::WsStaleDegrade | CauseCode::WsStalePause)
+        }) {
+            exit::DATA_BLOCKED
+        } else {
+            exit::MODE_BLOCKED
+        }
+    }
+
+    /// Cancels resting entries and waits until the rows say that none is live.
+    async fn cancel_resting_entries(&self) {
+        self.handle.stop_entries().await;
+        self.handle.cancel_entries("shutdown").await;
+        let started = Instant::now();
+        while started.elapsed() < CANCEL_WAIT {
+            let Ok(mut conn) = self.context.pool.acquire().await else { return };
+            match account_rows::live_orders(&mut conn).await {
+                Ok(rows) => {
+                    let entry =
+                        |role: OrderRole| matches!(role, OrderRole::Entry | OrderRole::Proof);
+                    if !rows.iter().any(|o| entry(o.role)) {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        tracing::warn!(
+            "entries are still live after {CANCEL_WAIT:?}; they end at their own expiry"
+        );
+    }
+
+    async fn close_rows(&self, reason: &str) {
+        let context = &self.context;
+        if let Err(error) = sessions::end(&context.pool, context.session_id, reason).await {
+            tracing::warn!("session not closed, its successor does: {error}");
+        }
+        let removed =
+            heartbeat::remove(&context.pool, FencedService::Execution, context.holder_id).await;
+        if let Err(error) = removed {
+            tracing::warn!("heartbeat not removed: {error}");
+        }
+    }
+}
+
+/// Exit code of a single pass.
+const fn once_code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Executed => exit::CLEAN,
+        Verdict::DataBlocked | Verdict::Error => exit::DATA_BLOCKED,
+        Verdict::AttachBlocked => exit::ATTACH_BLOCKED,
+        Verdict::EconomicallyEmpty => exit::ECONOMICALLY_EMPTY,
+        Verdict::ModeBlocked => exit::MODE_BLOCKED,
+    }
+}
+
+async fn join<T>(what: &str, task: JoinHandle<T>) {
+    let abort = task.abort_handle();
+    if tokio::time::timeout(TASKS_WAIT, task).await.is_err() {
+        tracing::warn!("{what} did not end within {TASKS_WAIT:?}");
+        abort.abort();
+    }
+}
