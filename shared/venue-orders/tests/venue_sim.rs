@@ -8,7 +8,7 @@ use std::time::Duration;
 use penstock_sim::server::{Handle, MarketSource, Options, start};
 use penstock_types::UtcMicros;
 use penstock_venue_orders::{
-    Clock, Credentials, EngineUse, OrderAnswer, OrderOutcome, PrivateEvent, PrivateRest,
+    Clock, Credentials, EngineUse, NotSent, OrderAnswer, OrderOutcome, PrivateEvent, PrivateRest,
     RestOutcome, RunningSocket, SharedVenueState, SocketConfig, SystemClock, spawn_order_socket,
 };
 use penstock_venues::kraken::rates::{RestUse, Tier};
@@ -225,6 +225,46 @@ async fn rest_of_the_venue_reads_as_its_types() {
         panic!("{answer:?}")
     };
     assert_eq!(pair_names(&result).altname("BTC/USD"), Some("XBTUSD"));
+}
+
+#[tokio::test]
+async fn without_memory_the_token_waits_for_the_counter_and_no_entry_leaves() {
+    let options = Options { market: MarketSource::Still, symbols: 1, ..Options::default() };
+    let venue = start(options).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SystemClock::new());
+    let path = directory.path().join("venue.json");
+    let state = SharedVenueState::open(path, "test".to_owned(), Tier::Pro, clock);
+    let credentials = Credentials {
+        key: venue.addresses.api_key.clone(),
+        secret: PrivateKey::from_base64(&venue.addresses.api_secret).unwrap(),
+    };
+    let rest = PrivateRest::new(&venue.addresses.rest, credentials, state).unwrap();
+    let (sender, mut events) = mpsc::channel(64);
+    let config = SocketConfig::new(&venue.addresses.ws_private);
+    let running = spawn_order_socket(config, rest, sender, CancellationToken::new()).unwrap();
+    loop {
+        match tokio::time::timeout(DEADLINE, events.recv()).await.unwrap().unwrap() {
+            // The counter names the wait for one point; it is not a back-off from a failure.
+            PrivateEvent::ConnectFailed { error, retry_in_ms, .. } => {
+                assert!(error.contains("no room"), "{error}");
+                assert!((1..=1_000).contains(&retry_in_ms), "{retry_in_ms}");
+            }
+            PrivateEvent::Connected { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut health = running.orders.health();
+    let whole = health.wait_for(|h| h.executions_whole && h.balances_whole);
+    tokio::time::timeout(DEADLINE, whole).await.unwrap().unwrap();
+    let answer = running.orders.add_order(&buy("100.0", ID, None), EngineUse::Entry).await;
+    let held_back = matches!(
+        answer.outcome,
+        OrderOutcome::NotSent(NotSent::ColdStart { .. } | NotSent::Budget { .. })
+    );
+    assert!(held_back, "{answer:?}");
+    let stop = running.orders.add_order(&buy("100.0", ID, None), EngineUse::Protective).await;
+    order_id(&stop);
 }
 
 #[tokio::test]

@@ -52,6 +52,8 @@ pub struct Session {
     plan: Plan,
     topics: Topics,
     actions: VecDeque<Action>,
+    /// Unsubscribes that wait for the pace.
+    outbox: VecDeque<String>,
     req_id: u64,
     requests: BTreeMap<u64, Vec<Topic>>,
     last_frame_ms: i64,
@@ -72,6 +74,7 @@ impl Session {
             plan,
             topics,
             actions: VecDeque::new(),
+            outbox: VecDeque::new(),
             req_id: 0,
             requests: BTreeMap::new(),
             last_frame_ms: 0,
@@ -94,6 +97,7 @@ impl Session {
     pub fn opened(&mut self, at: Stamp) {
         let now_ms = at.mono_ms();
         self.actions.clear();
+        self.outbox.clear();
         self.requests.clear();
         self.ping = None;
         self.late = false;
@@ -296,8 +300,9 @@ impl Session {
             }
             FeedCommand::SetSymbols(symbols) => {
                 self.plan.symbols = symbols;
-                for topic in self.topics.adopt(&self.plan, now_ms) {
-                    self.send_unsubscribe(&topic);
+                let leaving = self.topics.adopt(&self.plan, now_ms);
+                for topics in leaving.chunk_by(|a, b| a.channel == b.channel) {
+                    topics.chunks(BATCH_SYMBOLS_MAX).for_each(|batch| self.unsubscribe(batch));
                 }
             }
             FeedCommand::Reconnect => self.close(DisconnectReason::Asked),
@@ -326,7 +331,7 @@ impl Session {
                 let for_ms = until_ms - now_ms;
                 let notice = Notice::Quarantined { topic: topic.clone(), for_ms };
                 self.actions.push_back(Action::Notify(notice));
-                self.send_unsubscribe(topic);
+                self.unsubscribe(core::slice::from_ref(topic));
             }
         }
     }
@@ -409,9 +414,14 @@ impl Session {
         if now_ms - self.last_request_ms < REQUEST_INTERVAL_MS {
             return;
         }
-        if let Some(topic) = self.topics.due_to_leave(now_ms) {
+        if self.outbox.is_empty()
+            && let Some(topic) = self.topics.due_to_leave(now_ms)
+        {
+            self.unsubscribe(&[topic]);
+        }
+        if let Some(text) = self.outbox.pop_front() {
             self.last_request_ms = now_ms;
-            self.send_unsubscribe(&topic);
+            self.actions.push_back(Action::Send(text));
             return;
         }
         let Some((channel, symbols)) = self.topics.due_batch(now_ms, BATCH_SYMBOLS_MAX) else {
@@ -432,15 +442,16 @@ impl Session {
         }
     }
 
-    fn send_unsubscribe(&mut self, topic: &Topic) {
+    /// Queues an unsubscribe of topics of one channel; it leaves before any new subscription.
+    fn unsubscribe(&mut self, topics: &[Topic]) {
+        let Some(channel) = topics.first().map(|topic| topic.channel) else { return };
         let req_id = self.next_req_id();
-        let symbols = [topic.symbol.as_str()];
-        let Some(subscription) = topics::subscription(&self.plan, topic.channel, &symbols) else {
+        let symbols: Vec<&str> = topics.iter().map(|topic| topic.symbol.as_str()).collect();
+        let Some(subscription) = topics::subscription(&self.plan, channel, &symbols) else {
             return;
         };
-        let text = request::unsubscribe(&subscription, req_id);
-        self.actions.push_back(Action::Send(text));
-        self.requests.insert(req_id, vec![topic.clone()]);
+        self.outbox.push_back(request::unsubscribe(&subscription, req_id));
+        self.requests.insert(req_id, topics.to_vec());
     }
 
     const fn next_req_id(&mut self) -> u64 {

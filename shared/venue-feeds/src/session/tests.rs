@@ -238,6 +238,27 @@ fn a_new_connection_subscribes_everything_again() {
 }
 
 #[test]
+fn many_symbols_leave_in_batches_and_paced() {
+    let symbols: Vec<String> = (0..150).map(|n| format!("S{n:03}/USD")).collect();
+    let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let mut session = Session::new(plan(&names));
+    session.opened(at(0));
+    advance(&mut session, 0, 1_000);
+    session.command(FeedCommand::SetSymbols(Vec::new()), 1_000);
+    let mut times = Vec::new();
+    for now in (1_050..2_500).step_by(50) {
+        for action in session.poll(at(now)).collect::<Vec<_>>() {
+            if let Action::Send(text) = action {
+                assert!(text.contains("\"unsubscribe\""), "{text}");
+                times.push(now);
+            }
+        }
+    }
+    assert_eq!(times.len(), 4);
+    assert!(times.windows(2).all(|w| w[1] - w[0] >= 200), "{times:?}");
+}
+
+#[test]
 fn symbols_come_and_go() {
     let mut session = live();
     session.command(FeedCommand::SetSymbols(vec!["ETH/USD".to_owned()]), 500);

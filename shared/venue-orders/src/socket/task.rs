@@ -92,6 +92,12 @@ pub fn spawn_order_socket(
 /// The task has to end: cancelled, or nobody reads.
 struct Ended;
 
+/// Why there is no socket, and the wait if it is known.
+struct NotOpened {
+    error: String,
+    wait_ms: Option<i64>,
+}
+
 /// A written request that waits for its answer.
 struct Waiting {
     sent_at: Stamp,
@@ -135,9 +141,13 @@ impl Runner {
                     }
                     self.reconnect.lost(at.mono_ms(), Chance(rand::random()))
                 }
-                Err(error) => {
+                Err(NotOpened { error, wait_ms }) => {
                     let at = self.state.now();
-                    let retry_in_ms = self.reconnect.lost(at.mono_ms(), Chance(rand::random()));
+                    // A wait that the counter names is no failure of the venue and no reason to
+                    // back off from it.
+                    let retry_in_ms = wait_ms.unwrap_or_else(|| {
+                        self.reconnect.lost(at.mono_ms(), Chance(rand::random()))
+                    });
                     self.tell(PrivateEvent::ConnectFailed { at, error, retry_in_ms }).await?;
                     retry_in_ms
                 }
@@ -147,17 +157,28 @@ impl Runner {
     }
 
     /// A new token, then the socket.
-    async fn open_socket(&self) -> Result<(Socket, String), String> {
+    async fn open_socket(&self) -> Result<(Socket, String), NotOpened> {
+        let failed = |error: String| NotOpened { error, wait_ms: None };
         let request = PrivateRequest::GetWebSocketsToken;
         let token = match self.rest.call(&request, RestUse::Reserved).await {
-            RestOutcome::NotSent(reason) => return Err(format!("no token: {reason}")),
+            RestOutcome::NotSent(reason) => {
+                let wait_ms = match &reason {
+                    NotSent::Budget { wait_ms, .. } | NotSent::Paused { wait_ms, .. } => {
+                        Some(*wait_ms)
+                    }
+                    _ => None,
+                };
+                return Err(NotOpened { error: format!("no token: {reason}"), wait_ms });
+            }
             RestOutcome::Sent(answer) => match answer.reply::<TokenResult<'_>>() {
                 Reply::Done { result, .. } => result.token.to_string(),
-                Reply::Refused { text, .. } => return Err(format!("no token: {text}")),
-                Reply::Unknown { reason, .. } => return Err(format!("no token: {reason}")),
+                Reply::Refused { text, .. } => return Err(failed(format!("no token: {text}"))),
+                Reply::Unknown { reason, .. } => {
+                    return Err(failed(format!("no token: {reason}")));
+                }
             },
         };
-        let socket = net::connect(&self.endpoint).await.map_err(|error| error.to_string())?;
+        let socket = net::connect(&self.endpoint).await.map_err(|e| failed(e.to_string()))?;
         Ok((socket, token))
     }
 
