@@ -1,3 +1,137 @@
-//! Time of one row in the aggregator, and of a cut. Target: 300 ns per event without allocation.
+//! Time of one row in the aggregator and of a cut. Targets on two cores: 300 ns per row, 1 ms for a cut
+//! of 640 symbols. No allocation per row: rows are applied by reference to memory that stands already.
 
-fn main() {}
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use penstock_market::{Aggregator, FoldConfig, STREAM_UNIVERSE};
+use penstock_types::raw::{L2Row, RawBody, RawRow, StatusRow, TickerRow, TradeRow};
+use penstock_types::vocab::{Side, StatusKind, Venue};
+use penstock_types::{Decimal, GenerationId, LineageId, RunId, Seq, Symbol, UtcMicros, Uuid};
+use std::hint::black_box;
+
+const T0: i64 = 1_783_465_200_000_000;
+
+fn symbols(n: usize) -> Vec<Symbol> {
+    let name = |i| Symbol::new(&format!("S{i:04}/USD")).unwrap_or_else(|e| panic!("{e}"));
+    (0..n).map(name).collect()
+}
+
+fn universe_row(symbol: &Symbol, seq: i64) -> RawRow {
+    let body = StatusRow {
+        lineage_id: LineageId(Uuid::nil()),
+        venue: Some(Venue::KrakenSpot),
+        stream: STREAM_UNIVERSE.to_owned(),
+        conn_id: None,
+        kind: StatusKind::Connect,
+        symbol: Some(symbol.clone()),
+        gap_from: None,
+        gap_to: None,
+        first_seq: None,
+        last_seq: None,
+        detail: "{}".to_owned(),
+    };
+    RawRow { seq: Seq(seq), ts_local: UtcMicros(T0), body: RawBody::Status(body) }
+}
+
+fn market_row(symbol: &Symbol, i: i64) -> RawBody {
+    let price = Decimal::new(6_412_310 + i % 97, 2);
+    let one = Decimal::ONE;
+    match i % 3 {
+        0 => RawBody::L2(L2Row {
+            symbol: symbol.clone(),
+            ts_exchange: None,
+            bid: price,
+            ask: price + Decimal::new(1, 1),
+            bid_qty: one,
+            ask_qty: one,
+            spread_bps: Some(Decimal::new(156, 4)),
+            microprice: Some(price),
+            microprice_dev_bps: Some(Decimal::ZERO),
+            imbalance_l1: Some(Decimal::ZERO),
+            imbalance_10: Some(Decimal::ZERO),
+            depth_bid_10bps_quote: Some(Decimal::from(60_000)),
+            depth_ask_10bps_quote: Some(Decimal::from(60_000)),
+            updates_since_prev: 3,
+            checksum_ok: true,
+            book_depth: 25,
+            conn_id: 2,
+        }),
+        1 => RawBody::Trade(TradeRow {
+            venue: Venue::KrakenSpot,
+            symbol: symbol.clone(),
+            trade_id: i,
+            side: Side::Buy,
+            kind: 'f',
+            ord_type: Some('m'),
+            price,
+            qty: Decimal::new(12_345_678, 8),
+            ts_exchange: UtcMicros(T0),
+            conn_id: 1,
+        }),
+        _ => RawBody::Ticker(TickerRow {
+            venue: Venue::KrakenSpot,
+            symbol: symbol.clone(),
+            ts_exchange: None,
+            snapshot: false,
+            conn_id: 1,
+            bid: Some(price),
+            ask: Some(price + one),
+            last: Some(price),
+            bid_qty: Some(one),
+            ask_qty: Some(one),
+            volume_24h: None,
+            vwap_24h: None,
+            change_pct_24h: None,
+        }),
+    }
+}
+
+/// A fold that knows `n` symbols, and 30,000 rows of 40 s behind it.
+fn prepared(n: usize) -> (Aggregator, Vec<RawRow>) {
+    let symbols = symbols(n);
+    let mut aggregator = Aggregator::new(RunId(1), FoldConfig::default());
+    let mut seq = 0;
+    for symbol in &symbols {
+        seq += 1;
+        aggregator.apply(&universe_row(symbol, seq));
+    }
+    let rows: Vec<RawRow> = (0..30_000_i64)
+        .map(|i| {
+            let symbol = &symbols[usize::try_from(i * 7_919).unwrap_or(0) % n];
+            seq += 1;
+            RawRow {
+                seq: Seq(seq),
+                ts_local: UtcMicros(T0 + i * 1_333),
+                body: market_row(symbol, i),
+            }
+        })
+        .collect();
+    (aggregator, rows)
+}
+
+fn benches(c: &mut Criterion) {
+    let (aggregator, rows) = prepared(200);
+    let mut group = c.benchmark_group("aggregate");
+    group.throughput(Throughput::Elements(rows.len() as u64));
+    group.bench_function("rows of 200 symbols", |b| {
+        b.iter_batched_ref(
+            || aggregator.clone(),
+            |fold| rows.iter().for_each(|row| fold.apply(black_box(row))),
+            BatchSize::LargeInput,
+        );
+    });
+    group.throughput(Throughput::Elements(1));
+    let (mut fold, rows) = prepared(640);
+    rows.iter().for_each(|row| fold.apply(row));
+    let mut n = 0;
+    group.bench_function("cut of 640 symbols with its hash", |b| {
+        b.iter(|| {
+            n += 1;
+            let as_of = UtcMicros(T0 + 40_000_000 + n * 1_000_000);
+            black_box(fold.cut(GenerationId(n), as_of, LineageId(Uuid::nil())))
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(aggregate, benches);
+criterion_main!(aggregate);

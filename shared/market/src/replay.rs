@@ -64,17 +64,24 @@ pub fn replay<E>(
         while let Some(row) = rows.next_if(is_due) {
             aggregator.apply(&row?);
         }
-        let cut = aggregator.cut(recorded.generation_id, recorded.as_of, recorded.lineage_id);
-        let verdict = if !recorded.raw_complete || cut.wm_seq != recorded.wm_seq {
-            Verdict::Incomplete
-        } else if cut.content_hash == recorded.content_hash {
-            Verdict::Equal
-        } else {
-            Verdict::Different
-        };
-        if !each(Derived { recorded, cut, verdict }) {
+        let derived = derive(aggregator, &recorded);
+        if !each(derived) {
             break;
         }
     }
     Ok(())
+}
+
+/// Makes one recorded cut on a fold that has taken the rows up to its watermark.
+#[must_use]
+pub fn derive(aggregator: &mut Aggregator, recorded: &RecordedCut) -> Derived {
+    let cut = aggregator.cut(recorded.generation_id, recorded.as_of, recorded.lineage_id);
+    let verdict = if !recorded.raw_complete || cut.wm_seq != recorded.wm_seq {
+        Verdict::Incomplete
+    } else if cut.content_hash == recorded.content_hash {
+        Verdict::Equal
+    } else {
+        Verdict::Different
+    };
+    Derived { recorded: recorded.clone(), cut, verdict }
 }

@@ -139,6 +139,12 @@ impl Aggregator {
         }
     }
 
+    /// Keeps only these symbols; for a start that carries a fold over, before its first checkpoint.
+    pub fn retain_symbols(&mut self, keep: impl Fn(&Symbol) -> bool) {
+        self.symbols.retain(|s| keep(&s.symbol));
+        self.reindex();
+    }
+
     /// Folds one row in. Rows come in the order of their numbers.
     pub fn apply(&mut self, row: &RawRow) {
         self.last_seq = row.seq;
@@ -286,6 +292,12 @@ impl Aggregator {
     fn seen_watermarks(&self) -> Vec<(RawStream, Watermark)> {
         let pairs = RawStream::ALL.iter().zip(&self.watermarks);
         pairs.filter(|(_, w)| w.1.last_seq > Seq(0)).map(|(s, w)| (*s, w.1)).collect()
+    }
+
+    /// Numbers that shape the state.
+    #[must_use]
+    pub const fn config(&self) -> &FoldConfig {
+        &self.config
     }
 
     /// Gaps of the recording.

@@ -150,7 +150,8 @@ impl SymbolState {
         self.trade.last_at = Some(at);
         self.last = Some(row.price);
         let base = units(row.qty, scale::QTY);
-        let quote = row.price.checked_mul(row.qty).map_or(0, |q| units(q, scale::AMT));
+        let quote = row.price.normalize().checked_mul(row.qty.normalize());
+        let quote = quote.map_or(0, |q| units(q, scale::AMT));
         let (buy_quote, sell_quote) = match row.side {
             Side::Buy => (quote, 0),
             Side::Sell => (0, quote),
@@ -215,5 +216,7 @@ impl SymbolState {
 
 fn mid_of(bid: Option<Decimal>, ask: Option<Decimal>) -> Option<Decimal> {
     let sum = bid?.checked_add(ask?)?;
-    Some(round_to(sum / Decimal::TWO, scale::PX))
+    // Without trailing zeros: a value read back from its column has other ones, and the conversion to a
+    // float must not depend on them.
+    Some(round_to(sum / Decimal::TWO, scale::PX).normalize())
 }

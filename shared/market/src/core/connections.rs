@@ -8,7 +8,7 @@
 use super::{MarketCore, Note, Outputs};
 use penstock_types::raw::RawBody;
 use penstock_types::vocab::StatusKind;
-use penstock_types::{Symbol, UtcMicros};
+use penstock_types::{Seq, Symbol, UtcMicros};
 use std::collections::BTreeMap;
 
 /// Why a quote was withdrawn.
@@ -288,6 +288,22 @@ impl MarketCore {
         let mut row = self.status(StatusKind::SubscribeReject, "subscribe");
         (row.conn_id, row.symbol) = (Some(conn_id), symbol.cloned());
         row.detail = serde_json::json!({ "error": error }).to_string();
+        self.number(at, RawBody::Status(row), out);
+    }
+
+    /// Rows of `stream` were numbered and then shed on their way to the ingest cluster.
+    pub fn rows_shed(
+        &mut self,
+        stream: &str,
+        blind: (UtcMicros, UtcMicros),
+        range: (Seq, Seq),
+        at: UtcMicros,
+        out: &mut Outputs,
+    ) {
+        let mut row = self.status(StatusKind::RawDrop, stream);
+        row.venue = None;
+        (row.gap_from, row.gap_to) = (Some(blind.0), Some(blind.1.max(blind.0)));
+        (row.first_seq, row.last_seq) = (Some(range.0), Some(range.1));
         self.number(at, RawBody::Status(row), out);
     }
 

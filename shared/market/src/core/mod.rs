@@ -235,6 +235,14 @@ impl MarketCore {
         Ok(())
     }
 
+    /// Makes a cut at the end of the last sealed tick, for the end of a run.
+    ///
+    /// # Errors
+    /// [`CoreError::Id`] when no generation number is left.
+    pub fn cut_now(&mut self, out: &mut Outputs) -> Result<(), CoreError> {
+        self.cut(self.next_tick.start(), out)
+    }
+
     /// The epoch whose window is open; frames carry it from the next tick on.
     pub const fn set_open_epoch(&mut self, epoch_id: Option<EpochId>) {
         self.epoch_open = epoch_id;
