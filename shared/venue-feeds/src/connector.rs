@@ -204,8 +204,11 @@ impl Connector {
             match received {
                 Some(Ok(Message::Text(text))) => {
                     let at = self.clock.now();
+                    let epoch = self.epoch;
                     if self.session.frame(&text, at) {
-                        self.emit(FeedEvent::Frame { epoch: self.epoch, at, text }).await?;
+                        self.emit(FeedEvent::Frame { epoch, at, text }).await?;
+                    } else {
+                        self.emit(FeedEvent::Alive { epoch, at }).await?;
                     }
                 }
                 // Answers to protocol pings are written by the library.

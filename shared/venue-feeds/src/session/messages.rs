@@ -145,6 +145,13 @@ pub enum FeedEvent {
         /// Its text.
         text: tokio_tungstenite::tungstenite::Utf8Bytes,
     },
+    /// A frame without data came: a heartbeat or an answer. It proves that the connection delivers.
+    Alive {
+        /// Number of the connection.
+        epoch: u64,
+        /// When it was received.
+        at: Stamp,
+    },
     /// Something else happened.
     Notice {
         /// Number of the connection.
