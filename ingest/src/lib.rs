@@ -1,1 +1,15 @@
-//! ingest: see the package description.
+//! `run-ingest`: market data from the venue's sockets to both clusters.
+//!
+//! Purpose: the shell around the pure market core. Inputs: public sockets and REST, configuration.
+//! Outputs: raw rows through the spool, generations, frames, epochs. Invariants: nothing is published
+//! without the fence; the core's thread never waits for a cluster; execution is not known here.
+
+mod core;
+pub mod exit;
+mod lifecycle;
+mod publish;
+pub mod service;
+pub mod settings;
+mod spooling;
+mod universe;
+pub mod verify;

@@ -1,0 +1,395 @@
+//! Feed events into the core: decoding, books, connections.
+//!
+//! Input: what a connector tells, in order. Output: calls of the market core and commands back to the
+//! connector. A frame that does not decode is counted and told, never fatal; numbers are read from their
+//! own text.
+
+use super::books::{Applied, BookSet};
+use super::clock::RecordingClock;
+use super::run::TrackedPair;
+use penstock_market::{BookUpdate, LostBook, MarketCore, Outputs, Scales, TickerIn, TradeIn};
+use penstock_telemetry::marker;
+use penstock_types::{Decimal, Symbol, UtcMicros, vocab::Side};
+use penstock_venue_feeds::{FeedCommand, FeedEvent, Topic};
+use penstock_venues::kraken::public::{BookRow, TickerRow, TradeRow};
+use penstock_venues::kraken::vocabulary::{OrderType, Side as WireSide};
+use penstock_venues::kraken::{ChannelKind, Frame, Num, decode};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+use tokio::sync::mpsc;
+
+/// Undecodable frames that are told one by one; later ones are only counted.
+const BROKEN_TOLD_MAX: u64 = 100;
+
+/// One socket and the symbols that it carries.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// Name in rows and gaps.
+    pub stream: String,
+    /// Symbols.
+    pub symbols: BTreeSet<Symbol>,
+    /// Commands to the connector.
+    pub commands: mpsc::Sender<FeedCommand>,
+    /// Number of the open connection.
+    pub conn_id: Option<i16>,
+    /// Everything is subscribed and every book live since the connection opened.
+    pub is_whole: bool,
+    /// Subscriptions that the venue refuses.
+    pub refused: BTreeSet<Symbol>,
+}
+
+/// Counts for markers and heartbeats.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct FeedCounts {
+    /// Frames that did not decode.
+    pub broken: u64,
+    /// Connections after the first of each group.
+    pub reconnects: u64,
+}
+
+/// The core with everything that reads frames.
+#[derive(Debug)]
+pub(crate) struct Market {
+    pub core: MarketCore,
+    pub books: BookSet,
+    pub out: Outputs,
+    pub groups: Vec<Group>,
+    pub counts: FeedCounts,
+    pub clock: RecordingClock,
+    symbols: FxHashMap<String, Symbol>,
+    last_conn: i16,
+    connected: Vec<bool>,
+    newest_at: UtcMicros,
+}
+
+impl Market {
+    pub(crate) fn new(core: MarketCore, clock: RecordingClock, groups: Vec<Group>) -> Self {
+        Self {
+            core,
+            books: BookSet::default(),
+            out: Outputs::default(),
+            connected: vec![false; groups.len()],
+            groups,
+            counts: FeedCounts::default(),
+            newest_at: clock.now(),
+            clock,
+            symbols: FxHashMap::default(),
+            last_conn: 0,
+        }
+    }
+
+    /// Makes a symbol known to the reader of frames.
+    pub(crate) fn know(&mut self, symbol: &Symbol) {
+        self.symbols.insert(symbol.as_str().to_owned(), symbol.clone());
+    }
+
+    /// Tracks pairs, or takes their new precision over.
+    pub(crate) fn track(
+        &mut self,
+        pairs: &[TrackedPair],
+        at: UtcMicros,
+    ) -> Result<(), penstock_market::CoreError> {
+        for pair in pairs {
+            self.know(&pair.symbol);
+            let scales =
+                Scales { price: pair.precision.price.into(), qty: pair.precision.qty.into() };
+            let has_book = pair.book_depth.is_some();
+            self.core.track(&pair.symbol, scales, has_book, at, &mut self.out)?;
+            if let Some(depth) = pair.book_depth {
+                self.books.maintain(&pair.symbol, depth, pair.precision);
+            }
+            // A socket beyond those that were opened at the start takes its pairs with the next start.
+            let Some(group) = self.groups.get_mut(pair.group) else { continue };
+            group.symbols.insert(pair.symbol.clone());
+            if let Some(conn_id) = group.conn_id {
+                self.books.opened(conn_id, std::iter::once(&pair.symbol));
+            }
+        }
+        Ok(())
+    }
+
+    /// Never backwards, and never into a tick that is sealed.
+    pub(crate) fn lift(&mut self, at: UtcMicros) -> UtcMicros {
+        self.newest_at = self.newest_at.max(at).max(self.core.next_tick().start());
+        self.newest_at
+    }
+
+    /// Takes one event of a group's connector. Ticks that ended before it are sealed first.
+    pub(crate) fn event(
+        &mut self,
+        group: usize,
+        event: &FeedEvent,
+    ) -> Result<(), penstock_market::CoreError> {
+        let stamp = match event {
+            FeedEvent::Connected { at, .. }
+            | FeedEvent::Frame { at, .. }
+            | FeedEvent::Alive { at, .. }
+            | FeedEvent::Notice { at, .. }
+            | FeedEvent::Disconnected { at, .. }
+            | FeedEvent::ConnectFailed { at, .. } => *at,
+        };
+        let at = self.clock.at(stamp);
+        self.core.advance(at, &self.books, &mut self.out)?;
+        let at = self.lift(at);
+        match event {
+            FeedEvent::Connected { .. } => self.connected(group, at),
+            FeedEvent::Frame { text, .. } => self.frame(group, at, text),
+            FeedEvent::Alive { .. } => self.heard(group, at),
+            FeedEvent::Notice { notice, .. } => self.notice(group, at, notice),
+            FeedEvent::Disconnected { reason, .. } => {
+                self.disconnected(group, at, &format!("{reason:?}"));
+            }
+            FeedEvent::ConnectFailed { error, retry_in_ms, .. } => {
+                tracing::warn!(stream = %self.groups[group].stream, retry_in_ms, "connect: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    fn connected(&mut self, group: usize, at: UtcMicros) {
+        self.last_conn = self.last_conn.checked_add(1).unwrap_or(1);
+        let conn_id = self.last_conn;
+        self.counts.reconnects += u64::from(self.connected[group]);
+        self.connected[group] = true;
+        let held = &mut self.groups[group];
+        (held.conn_id, held.is_whole) = (Some(conn_id), false);
+        held.refused.clear();
+        self.core.conn_opened(conn_id, &held.stream, at, &mut self.out);
+        self.books.opened(conn_id, held.symbols.iter());
+    }
+
+    fn disconnected(&mut self, group: usize, at: UtcMicros, reason: &str) {
+        if let Some(conn_id) = self.groups[group].conn_id.take() {
+            self.books.closed(conn_id);
+            self.core.conn_lost(conn_id, reason, at, &mut self.out);
+        }
+    }
+
+    fn heard(&mut self, group: usize, at: UtcMicros) {
+        if let Some(conn_id) = self.groups[group].conn_id {
+            self.core.heard(conn_id, at, &mut self.out);
+        }
+    }
+
+    fn frame(&mut self, group: usize, at: UtcMicros, text: &str) {
+        self.heard(group, at);
+        let Some(conn_id) = self.groups[group].conn_id else {
+            return;
+        };
+        match decode(text) {
+            Ok(Frame::Book(message)) => {
+                let is_snapshot = message.is_snapshot();
+                for row in &message.rows {
+                    self.book(group, conn_id, at, row, is_snapshot);
+                }
+            }
+            Ok(Frame::Trade(message)) => {
+                for row in &message.rows {
+                    self.trade(conn_id, at, row);
+                }
+            }
+            Ok(Frame::Ticker(message)) => {
+                let is_snapshot = message.is_snapshot();
+                for row in &message.rows {
+                    self.ticker(conn_id, at, row, is_snapshot);
+                }
+            }
+            Ok(
+                Frame::Heartbeat
+                | Frame::Status(_)
+                | Frame::Instrument(_)
+                | Frame::Ohlc(_)
+                | Frame::Executions(_)
+                | Frame::Balances(_)
+                | Frame::Response(_)
+                | Frame::Request { .. }
+                | Frame::Unknown { .. },
+            ) => {}
+            Err(error) => self.broken(&self.groups[group].stream.clone(), &error.to_string()),
+        }
+    }
+
+    fn broken(&mut self, stream: &str, error: &str) {
+        self.counts.broken += 1;
+        if self.counts.broken <= BROKEN_TOLD_MAX {
+            tracing::warn!(stream, count = self.counts.broken, "frame dropped: {error}");
+        }
+    }
+
+    fn ticker(&mut self, conn_id: i16, at: UtcMicros, row: &TickerRow<'_>, is_snapshot: bool) {
+        let Some(symbol) = self.symbols.get(&*row.symbol) else {
+            return;
+        };
+        let number = |n: Num<'_>| n.decimal().ok();
+        let ticker = TickerIn {
+            symbol: symbol.clone(),
+            conn_id,
+            is_snapshot,
+            ts_exchange: row.timestamp.map(|t| t.utc()),
+            bid: number(row.bid).filter(|d| *d > Decimal::ZERO),
+            ask: number(row.ask).filter(|d| *d > Decimal::ZERO),
+            last: number(row.last).filter(|d| *d > Decimal::ZERO),
+            bid_qty: number(row.bid_qty),
+            ask_qty: number(row.ask_qty),
+            volume_24h: number(row.volume),
+            vwap_24h: number(row.vwap),
+            change_pct_24h: number(row.change_pct),
+        };
+        self.core.ticker(at, ticker, &mut self.out);
+    }
+
+    fn trade(&mut self, conn_id: i16, at: UtcMicros, row: &TradeRow<'_>) {
+        let Some(symbol) = self.symbols.get(&*row.symbol).cloned() else {
+            return;
+        };
+        let side = row.side.known().map(|side| match side {
+            WireSide::Buy => Side::Buy,
+            WireSide::Sell => Side::Sell,
+        });
+        let numbers = (row.price.decimal(), row.qty.decimal(), i64::try_from(row.trade_id));
+        let (Some(side), (Ok(price), Ok(qty), Ok(trade_id))) = (side, numbers) else {
+            self.broken(symbol.as_str(), "trade with a side, price, quantity or id that is none");
+            return;
+        };
+        let is_limit = row.ord_type.as_ref().and_then(|t| t.known()) == Some(OrderType::Limit);
+        let trade = TradeIn {
+            symbol,
+            conn_id,
+            trade_id,
+            side,
+            ord_type: if is_limit { 'l' } else { 'm' },
+            price,
+            qty,
+            ts_exchange: row.timestamp.utc(),
+        };
+        self.core.trade(at, trade, &mut self.out);
+    }
+
+    fn book(
+        &mut self,
+        group: usize,
+        conn_id: i16,
+        at: UtcMicros,
+        row: &BookRow<'_>,
+        is_snapshot: bool,
+    ) {
+        let Some(symbol) = self.symbols.get(&*row.symbol).cloned() else {
+            return;
+        };
+        match self.books.apply(&symbol, row, is_snapshot) {
+            Applied::Good { best } => {
+                let ts_exchange = row.timestamp.map(|t| t.utc());
+                let update = BookUpdate { symbol, conn_id, is_snapshot, ts_exchange, best };
+                self.core.book_updated(at, &update, &mut self.out);
+                if is_snapshot {
+                    self.check_whole(group, at);
+                }
+            }
+            Applied::Lost(why) | Applied::BadImage(why) => self.lost(group, &symbol, why, at),
+            Applied::Empty | Applied::Ignored => {}
+        }
+    }
+
+    /// A book is not the venue's: withdrawn first, then asked for anew.
+    fn lost(&mut self, group: usize, symbol: &Symbol, why: LostBook, at: UtcMicros) {
+        self.core.book_lost(symbol, why, at, &mut self.out);
+        let mismatch = match why {
+            LostBook::Checksum { expected, computed } => {
+                let symbol = symbol.as_str();
+                marker!(
+                    L2_CHECKSUM_MISMATCH,
+                    symbol = symbol,
+                    expected = expected,
+                    actual = computed
+                );
+                true
+            }
+            LostBook::Resync => false,
+        };
+        self.resync(group, symbol, mismatch);
+    }
+
+    fn resync(&self, group: usize, symbol: &Symbol, mismatch: bool) {
+        let command = FeedCommand::Resync { symbol: symbol.as_str().to_owned(), mismatch };
+        if self.groups[group].commands.try_send(command).is_err() {
+            // The connector also notices a book that stays without an image, and repairs it itself.
+            tracing::warn!(symbol = symbol.as_str(), "resync request found no place");
+        }
+    }
+
+    fn check_whole(&mut self, group: usize, at: UtcMicros) {
+        let held = &self.groups[group];
+        let wanted = held.symbols.iter().filter(|s| !held.refused.contains(*s));
+        if held.is_whole || !self.books.are_live(wanted) {
+            return;
+        }
+        let stream = held.stream.clone();
+        self.groups[group].is_whole = true;
+        self.core.stream_whole(&stream, at, &mut self.out);
+        if self.groups.iter().all(|g| g.is_whole) {
+            self.core.stream_whole("restart", at, &mut self.out);
+        }
+    }
+
+    fn notice(
+        &mut self,
+        group: usize,
+        at: UtcMicros,
+        notice: &penstock_venue_feeds::session::Notice,
+    ) {
+        use penstock_venue_feeds::session::Notice;
+        match notice {
+            Notice::Refused { topic, text, last } => {
+                let symbol = self.symbols.get(&topic.symbol).cloned();
+                let conn_id = self.groups[group].conn_id.unwrap_or(0);
+                self.core.subscription_refused(conn_id, symbol.as_ref(), text, at, &mut self.out);
+                tracing::warn!(
+                    symbol = topic.symbol,
+                    channel = topic.channel.wire(),
+                    "refused: {text}"
+                );
+                if *last && topic.channel == ChannelKind::Book {
+                    self.groups[group].refused.extend(symbol);
+                    self.check_whole(group, at);
+                }
+            }
+            Notice::Resync(topic) | Notice::Quarantined { topic, .. } => self.resynced(topic, at),
+            Notice::UnexpectedAnswer { method, error } => {
+                tracing::warn!(method, ?error, "answer to nothing that was asked");
+            }
+            Notice::Latency { network_us, clock_offset_us } => {
+                tracing::debug!(network_us, clock_offset_us, "ping");
+            }
+            Notice::Acked(_)
+            | Notice::AckLate(_)
+            | Notice::ImageLate(_)
+            | Notice::Silent { .. }
+            | Notice::Heard(_)
+            | Notice::SocketLate { .. } => {}
+        }
+    }
+
+    /// The connector subscribes a book anew by itself: what stands is no longer the venue's.
+    fn resynced(&mut self, topic: &Topic, at: UtcMicros) {
+        if topic.channel != ChannelKind::Book {
+            return;
+        }
+        if let Some(symbol) = self.symbols.get(&topic.symbol).cloned()
+            && self.books.are_live(std::iter::once(&symbol))
+        {
+            self.books.withdraw(&symbol);
+            self.core.book_lost(&symbol, LostBook::Resync, at, &mut self.out);
+        }
+    }
+
+    /// The core stood still: everything that is quoted may be old.
+    pub(crate) fn stalled(&mut self, at: UtcMicros) {
+        let symbols = self.core.stalled(at, &mut self.out);
+        for symbol in symbols {
+            self.books.withdraw(&symbol);
+            if let Some(group) = self.groups.iter().position(|g| g.symbols.contains(&symbol)) {
+                self.resync(group, &symbol, false);
+            }
+        }
+    }
+}

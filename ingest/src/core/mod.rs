@@ -1,0 +1,7 @@
+//! The core's shell: its thread, its clock, its books, the way from frames to the pure core.
+
+pub(crate) mod books;
+pub(crate) mod clock;
+pub(crate) mod feed_input;
+pub(crate) mod run;
+pub(crate) mod sink;

@@ -1,0 +1,380 @@
+//! The market core's own thread: one order for everything that arrives.
+//!
+//! Inputs: feed events of every socket in one bounded queue, commands of the tasks, the clock. Outputs:
+//! rows into the sink, sealed ticks into the frame queue, cuts into the slot of the publisher. It never
+//! waits for a cluster: the sink and the slot take at once, and a frame queue that is full is a broken
+//! invariant of its owner, who drains it into a spool. Events come before the timer, so that a tick is
+//! sealed only when everything that arrived before its end has been taken.
+
+use super::feed_input::Market;
+use super::sink::RawSink;
+use crate::publish::cuts::{CutJob, CutSlot};
+use penstock_market::{Aggregator, CoreError, Note, RunSymbol, SealedTick};
+use penstock_store::raw_rows::GenerationRow;
+use penstock_store::spool::DropRange;
+use penstock_telemetry::marker;
+use penstock_types::{EpochId, LineageId, Seq, Symbol, UtcMicros};
+use penstock_venue_feeds::{FeedCommand, FeedEvent};
+use penstock_venues::kraken::book::Precision;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Feed events that may wait for the core.
+pub(crate) const EVENTS_LEN_LIMIT: usize = 16_384;
+/// Commands that may wait for the core.
+pub(crate) const COMMANDS_LEN_LIMIT: usize = 4_096;
+/// Sealed ticks and symbol numbers that may wait for the frames task: an hour of ticks.
+pub(crate) const FRAMES_LEN_LIMIT: usize = 16_384;
+/// Longest sleep of the core; a longer pause than [`STALL`] was a stall.
+const WAKE_EVERY: Duration = Duration::from_millis(25);
+const STALL: Duration = Duration::from_secs(1);
+/// Events taken between two looks at the clock.
+const EVENTS_PER_TURN: usize = 512;
+
+/// A pair that is to be tracked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TrackedPair {
+    pub symbol: Symbol,
+    pub precision: Precision,
+    /// Depth of its book, none without one.
+    pub book_depth: Option<u32>,
+    /// Socket that carries it.
+    pub group: usize,
+}
+
+/// What tasks ask of the core.
+#[derive(Debug)]
+pub(crate) enum CoreCommand {
+    /// Track these pairs too, or with another precision.
+    Track(Vec<TrackedPair>),
+    /// Track these no longer.
+    Untrack(Vec<Symbol>),
+    /// The epoch whose window is open.
+    OpenEpoch(Option<EpochId>),
+    /// The ingest cluster did not take this generation itself.
+    SpoolGeneration(Box<GenerationRow>),
+    /// Continue under another lineage.
+    Lineage(LineageId),
+    /// A copy of the fold, with the last number folded in.
+    Checkpoint(oneshot::Sender<(Box<Aggregator>, UtcMicros)>),
+    /// Take what has arrived, make a last cut and a last frame, end.
+    Stop(oneshot::Sender<Seq>),
+}
+
+/// What a frames task takes, in this order.
+#[derive(Debug)]
+pub(crate) enum FrameItem {
+    /// A number that the next frames use.
+    Symbol(RunSymbol),
+    /// A sealed tick with the instant of its end.
+    Sealed(Box<SealedTick>, Instant),
+}
+
+/// What the core tells about itself, refreshed with each cut.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CoreHealth {
+    pub checksums_ok: u64,
+    pub checksums_bad: u64,
+    pub reconnects: u64,
+    pub broken_frames: u64,
+    pub is_gap_open: bool,
+    pub is_whole: bool,
+    pub last_message_age_ms: i64,
+    pub rows: [u64; 3],
+    pub newest_tick: i64,
+    pub stream_gap: Option<UtcMicros>,
+}
+
+/// Ends of the queues that the core holds.
+pub(crate) struct CorePorts<S> {
+    pub events: mpsc::Receiver<(usize, FeedEvent)>,
+    pub commands: mpsc::Receiver<CoreCommand>,
+    pub frames: mpsc::Sender<FrameItem>,
+    pub cuts: Arc<CutSlot>,
+    pub health: watch::Sender<CoreHealth>,
+    pub sink: S,
+}
+
+/// The thread's state.
+pub(crate) struct CoreThread<S> {
+    market: Market,
+    ports: CorePorts<S>,
+    rows: [u64; 3],
+    stream_gap: Option<UtcMicros>,
+    last_turn: Instant,
+}
+
+impl<S: RawSink + 'static> CoreThread<S> {
+    pub(crate) fn new(market: Market, ports: CorePorts<S>) -> Self {
+        Self { market, ports, rows: [0; 3], stream_gap: None, last_turn: Instant::now() }
+    }
+
+    /// Starts the thread; it ends after `Stop` or with a broken invariant.
+    pub(crate) fn start(self) -> std::io::Result<std::thread::JoinHandle<Result<(), CoreError>>> {
+        std::thread::Builder::new().name("market-core".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .expect("a runtime with only a timer needs no resource that can be missing");
+            runtime.block_on(self.run())
+        })
+    }
+
+    async fn run(mut self) -> Result<(), CoreError> {
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
+        loop {
+            let command = tokio::select! {
+                // Biased: commands are rare and change what the data behind them means; then data; the
+                // timer last, because a tick may be sealed only after what arrived before its end.
+                biased;
+                Some(command) = self.ports.commands.recv() => Some(command),
+                n = self.ports.events.recv_many(&mut events, EVENTS_PER_TURN) => {
+                    if n == 0 {
+                        // Every connector is gone: the stop is on its way.
+                        tokio::time::sleep(WAKE_EVERY).await;
+                    }
+                    None
+                }
+                () = tokio::time::sleep(WAKE_EVERY) => None,
+            };
+            self.watch_stall();
+            let now = self.market.clock.now();
+            self.take(&mut events)?;
+            if let Some(CoreCommand::Stop(done)) = command {
+                return self.stop(&mut events, done);
+            }
+            if let Some(command) = command {
+                self.command(command)?;
+            }
+            if events.is_empty() && self.ports.events.is_empty() {
+                let Market { core, books, out, .. } = &mut self.market;
+                core.advance(now, books, out)?;
+            }
+            self.deliver()?;
+        }
+    }
+
+    fn watch_stall(&mut self) {
+        let paused = self.last_turn.elapsed();
+        self.last_turn = Instant::now();
+        if paused > STALL {
+            let at = self.market.clock.now();
+            let at = self.market.lift(at);
+            tracing::warn!(paused_ms = paused.as_millis(), "the market core stood still");
+            self.market.stalled(at);
+        }
+    }
+
+    fn take(&mut self, events: &mut Vec<(usize, FeedEvent)>) -> Result<(), CoreError> {
+        for (group, event) in events.drain(..) {
+            self.market.event(group, &event)?;
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: CoreCommand) -> Result<(), CoreError> {
+        let at = self.market.clock.now();
+        let at = self.market.lift(at);
+        match command {
+            CoreCommand::Track(pairs) => self.track(&pairs, at)?,
+            CoreCommand::Untrack(symbols) => self.untrack(&symbols, at),
+            CoreCommand::OpenEpoch(epoch_id) => self.market.core.set_open_epoch(epoch_id),
+            CoreCommand::SpoolGeneration(row) => {
+                self.ports.sink.generation(self.market.core.last_seq(), &row);
+            }
+            CoreCommand::Lineage(lineage_id) => self.market.core.set_lineage(lineage_id),
+            CoreCommand::Checkpoint(answer) => {
+                let copy = Box::new(self.market.core.aggregator().clone());
+                // Who asked may have given up; a checkpoint is made again later.
+                let _ = answer.send((copy, at));
+            }
+            CoreCommand::Stop(_) => {}
+        }
+        Ok(())
+    }
+
+    fn track(&mut self, pairs: &[TrackedPair], at: UtcMicros) -> Result<(), CoreError> {
+        self.market.track(pairs, at)?;
+        self.subscribe();
+        Ok(())
+    }
+
+    fn untrack(&mut self, symbols: &[Symbol], at: UtcMicros) {
+        for symbol in symbols {
+            let market = &mut self.market;
+            market.core.untrack(symbol, at, &mut market.out);
+            market.books.drop_book(symbol);
+            for group in &mut market.groups {
+                group.symbols.remove(symbol);
+            }
+        }
+        self.subscribe();
+    }
+
+    fn subscribe(&self) {
+        for group in &self.market.groups {
+            let symbols = group.symbols.iter().map(|s| s.as_str().to_owned()).collect();
+            if group.commands.try_send(FeedCommand::SetSymbols(symbols)).is_err() {
+                tracing::warn!(stream = %group.stream, "subscription change found no place");
+            }
+        }
+    }
+
+    /// Carries out what the core decided.
+    fn deliver(&mut self) -> Result<(), CoreError> {
+        if self.market.out.is_empty() {
+            return Ok(());
+        }
+        let run_id = self.market.core.recording().run_id;
+        let now = self.market.clock.now();
+        let drops = self.ports.sink.drops(now);
+        self.record_drops(&drops);
+        let last_seq = self.market.core.last_seq();
+        let clock = &self.market.clock;
+        for row in &self.market.out.rows {
+            let stream = match row.body {
+                penstock_types::raw::RawBody::Ticker(_) => Some(0),
+                penstock_types::raw::RawBody::Trade(_) => Some(1),
+                penstock_types::raw::RawBody::L2(_) => Some(2),
+                penstock_types::raw::RawBody::Status(_) => None,
+            };
+            if let Some(stream) = stream {
+                self.rows[stream] += 1;
+            }
+            self.ports.sink.row(run_id, row);
+        }
+        for symbol in self.market.out.run_symbols.drain(..) {
+            send_frame_item(&self.ports.frames, FrameItem::Symbol(symbol));
+        }
+        for sealed in self.market.out.sealed.drain(..) {
+            let end = clock.instant(sealed.tick_id.end());
+            send_frame_item(&self.ports.frames, FrameItem::Sealed(Box::new(sealed), end));
+        }
+        let cuts = core::mem::take(&mut self.market.out.cuts);
+        let notes = core::mem::take(&mut self.market.out.notes);
+        self.market.out.clear();
+        notes.into_iter().for_each(|note| self.tell(note));
+        for cut in cuts {
+            cut.candles.iter().for_each(|c| self.ports.sink.candle(run_id, last_seq, c));
+            self.ports.sink.sync();
+            self.tell_health(cut.as_of, cut.last_msg_age_ms);
+            let cut_at = self.market.clock.instant(cut.as_of);
+            let gaps = self.market.core.aggregator().gaps().clone();
+            let complete = self.ports.sink.is_complete();
+            if let Some(older) = self.ports.cuts.put(CutJob::new(cut, gaps, cut_at, complete)) {
+                self.ports.sink.generation(last_seq, &older.generation_row());
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers the gap rows of what was shed.
+    fn record_drops(&mut self, drops: &[DropRange]) {
+        for range in drops {
+            let at = self.market.clock.now();
+            let at = self.market.lift(at);
+            let (stream, blind) = (range.stream.as_str(), (range.from, range.to));
+            let (first_seq, last_seq) = (range.first_seq, range.last_seq);
+            let Market { core, out, .. } = &mut self.market;
+            core.rows_shed(stream, blind, (first_seq, last_seq), at, out);
+            marker!(
+                INGEST_RAW_DROPPED,
+                stream = stream,
+                rows = last_seq.0 - first_seq.0 + 1,
+                first_seq = first_seq,
+                last_seq = last_seq,
+                gap_from = range.from.rfc3339(),
+                gap_to = range.to.rfc3339(),
+            );
+        }
+    }
+
+    fn tell_health(&self, as_of: UtcMicros, last_message_age_ms: i64) {
+        let market = &self.market;
+        let (checksums_ok, checksums_bad) = market.books.checksums();
+        let health = CoreHealth {
+            checksums_ok,
+            checksums_bad,
+            reconnects: market.counts.reconnects,
+            broken_frames: market.counts.broken,
+            is_gap_open: market.core.is_gap_open(),
+            is_whole: market.groups.iter().all(|g| g.is_whole || g.symbols.is_empty()),
+            last_message_age_ms,
+            rows: self.rows,
+            newest_tick: as_of.tick().0 - 1,
+            stream_gap: self.stream_gap,
+        };
+        self.ports.health.send_replace(health);
+    }
+
+    fn tell(&mut self, note: Note) {
+        match note {
+            Note::QuoteWithdrawn { symbol, conn_id, reason } => {
+                let symbol = symbol.as_ref().map_or("*", |s| s.as_str());
+                marker!(
+                    QUOTE_WITHDRAWN,
+                    symbol = symbol,
+                    reason = reason.as_str(),
+                    conn_id = conn_id
+                );
+            }
+            Note::QuotesReturned { conn_id } => tracing::debug!(conn_id, "quotes return"),
+            Note::TradesMissing { symbol, first_id, last_id } => {
+                let missing = last_id - first_id + 1;
+                marker!(
+                    at penstock_telemetry::Level::Warn, TRADES_BACKFILLED,
+                    venue = "KRAKEN_SPOT", symbol = symbol.as_str(), backfilled = 0, missing = missing,
+                );
+            }
+            Note::Refused { symbol, reason } => {
+                tracing::warn!(symbol = symbol.as_str(), "refused: {reason}");
+            }
+            Note::StreamGap { from, to } => {
+                let gap_secs = to.millis_since(from) / 1_000;
+                marker!(
+                    INGEST_GAP_DETECTED,
+                    venue = "KRAKEN_SPOT",
+                    stream = "ticker,trade",
+                    gap_secs = gap_secs,
+                );
+                self.stream_gap = Some(to);
+            }
+        }
+    }
+
+    /// Takes what has arrived, seals up to now, makes the last cut, hands everything out.
+    fn stop(
+        mut self,
+        events: &mut Vec<(usize, FeedEvent)>,
+        done: oneshot::Sender<Seq>,
+    ) -> Result<(), CoreError> {
+        while let Ok(event) = self.ports.events.try_recv() {
+            events.push(event);
+        }
+        self.take(events)?;
+        let now = self.market.clock.now();
+        let Market { core, books, out, .. } = &mut self.market;
+        core.advance(now, books, out)?;
+        core.cut_now(out)?;
+        let drops = self.ports.sink.last_drops();
+        self.record_drops(&drops);
+        self.deliver()?;
+        self.ports.cuts.close();
+        // The stop itself waits for this; a service that has given up no longer needs it.
+        let _ = done.send(self.market.core.last_seq());
+        Ok(())
+    }
+}
+
+/// An hour of ticks fits; a frames task that does not even move them into its spool is broken.
+fn send_frame_item(frames: &mpsc::Sender<FrameItem>, item: FrameItem) {
+    match frames.try_send(item) {
+        Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+        Err(mpsc::error::TrySendError::Full(_)) => {
+            panic!(
+                "the frame queue holds {FRAMES_LEN_LIMIT} items: the frames task does not take them"
+            )
+        }
+    }
+}

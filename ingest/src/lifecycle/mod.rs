@@ -1,0 +1,8 @@
+//! Start, keeping alive, stop.
+
+pub(crate) mod checkpoints;
+pub(crate) mod durability;
+pub(crate) mod heartbeat;
+pub(crate) mod lineage;
+pub(crate) mod startup;
+pub(crate) mod stop;

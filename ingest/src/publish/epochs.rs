@@ -1,0 +1,486 @@
+//! Epochs: the universe built anew, a window judged, both clusters told.
+//!
+//! Input: published cuts, the venue's pairs and volumes, pinned and blocked symbols. Output: one judged
+//! epoch with its snapshot per interval. The first is judged at the end of the warm-up over the time
+//! since the start; a new lineage begins again in that way. A judgement is written once; what fails is
+//! the writing, and that is repeated each second while the epoch is young enough to be bound.
+
+use super::publisher::{PublishedCut, RunContext};
+use crate::core::clock::RecordingClock;
+use crate::core::run::CoreCommand;
+use crate::exit::Exit;
+use crate::lifecycle::durability::Durability;
+use crate::lifecycle::startup::{Clusters, fence_exit};
+use crate::settings::Settings;
+use crate::universe::layers::{BuildInput, Layers};
+use crate::universe::reference::{Pairs, Volumes};
+use penstock_market::epoch::{self, EpochInput as Judged, EpochJudgement};
+use penstock_store::fence::FenceError;
+use penstock_store::twins::{EpochCriteria, JudgedEpochRow, UniverseSnapshotRow};
+use penstock_store_decision::epochs::{EpochInput, publish_epoch};
+use penstock_store_decision::instruments::{hard_blocked_symbols, pinned_symbols};
+use penstock_store_decision::publication::PublishError;
+use penstock_telemetry::marker;
+use penstock_types::ids::fenced_number;
+use penstock_types::vocab::EpochStatus;
+use penstock_types::{Decimal, EpochId, LineageId, SnapshotId, Symbol, UtcMicros};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for a published cut at the end of a window.
+const CUT_WAIT: Duration = Duration::from_secs(5);
+/// Longest wait for the venue's volumes; the ones before are used then.
+const VOLUMES_WAIT: Duration = Duration::from_secs(4);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Ends and knowledge of the epochs task.
+pub(crate) struct Epochs {
+    pub settings: Settings,
+    pub context: RunContext,
+    pub clusters: Clusters,
+    pub clock: RecordingClock,
+    pub published: watch::Receiver<Option<PublishedCut>>,
+    pub core: mpsc::Sender<CoreCommand>,
+    pub pairs: watch::Receiver<Pairs>,
+    pub volumes: Volumes,
+    pub known_volumes: BTreeMap<Symbol, Decimal>,
+    pub layers: Layers,
+    pub durability: Durability,
+    pub status: watch::Sender<EpochsStatus>,
+    pub cancel: CancellationToken,
+}
+
+/// What heartbeats tell about epochs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EpochsStatus {
+    pub newest: Option<EpochId>,
+    pub valid: u64,
+    pub is_warm: bool,
+    pub is_degraded_warmup: bool,
+}
+
+/// Counters of the task.
+#[derive(Debug)]
+struct Progress {
+    n: i64,
+    lineage: LineageId,
+    lineage_since: UtcMicros,
+    seq: i32,
+    pinned: BTreeSet<Symbol>,
+    hard_blocked: BTreeSet<Symbol>,
+}
+
+impl Epochs {
+    /// Judges until it is cancelled.
+    ///
+    /// # Errors
+    /// [`Exit`] when the fence is lost or rows disagree.
+    pub(crate) async fn run(mut self) -> Result<(), Exit> {
+        let lineage = self.context.lineage();
+        let mut progress = Progress {
+            n: 0,
+            lineage: lineage.lineage_id,
+            lineage_since: lineage.started_at,
+            seq: 0,
+            pinned: BTreeSet::new(),
+            hard_blocked: BTreeSet::new(),
+        };
+        let symbol_count = self.layers.universe.tracked.len();
+        marker!(DATA_WARMUP_START, run_id = self.context.run.run_id, symbol_count = symbol_count);
+        marker!(INGEST_WARMUP_STATE, state = "warming_up");
+        let mut due = Instant::now() + self.settings.warmup;
+        loop {
+            let epoch_id = self.open(&mut progress).await?;
+            let lineages = &mut self.context.lineages;
+            lineages.mark_unchanged();
+            tokio::select! {
+                // Biased: a stop first; a new lineage starts the window over.
+                biased;
+                () = self.cancel.cancelled() => return Ok(()),
+                changed = lineages.changed() => {
+                    if changed.is_ok() {
+                        let lineage = self.context.lineage();
+                        (progress.lineage, progress.seq) = (lineage.lineage_id, 0);
+                        progress.lineage_since = lineage.started_at;
+                        due = Instant::now() + self.settings.warmup;
+                    }
+                    continue;
+                }
+                () = tokio::time::sleep_until(due) => {}
+            }
+            due += self.settings.epoch_interval;
+            let cancel = self.cancel.clone();
+            match cancel.run_until_cancelled(self.judge(epoch_id, &mut progress)).await {
+                Some(outcome) => outcome?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn open(&self, progress: &mut Progress) -> Result<EpochId, Exit> {
+        progress.n += 1;
+        progress.seq += 1;
+        let token = self.context.run.fencing_token;
+        let number =
+            fenced_number(token, progress.n).map_err(|e| Exit::Invariant(e.to_string()))?;
+        let epoch_id = EpochId(number);
+        marker!(
+            INGEST_EPOCH_STARTED,
+            epoch_id = epoch_id,
+            epoch_seq = progress.seq,
+            lineage_id = progress.lineage.to_string(),
+            run_id = self.context.run.run_id,
+        );
+        // The core is gone only at the end of the process, when no epoch follows.
+        let _ = self.core.send(CoreCommand::OpenEpoch(Some(epoch_id))).await;
+        Ok(epoch_id)
+    }
+
+    async fn judge(&mut self, epoch_id: EpochId, progress: &mut Progress) -> Result<(), Exit> {
+        let began = self.clock.now();
+        let Some(cut) = self.cut_at(began).await else {
+            tracing::warn!("no generation was published in time: epoch {epoch_id} is not judged");
+            return Ok(());
+        };
+        let as_of = cut.job.cut.as_of;
+        let window_ms = i64::try_from(self.settings.epoch_window.as_millis()).unwrap_or(300_000);
+        let window_start = as_of.plus_millis(-window_ms).max(progress.lineage_since);
+        self.rebuild(&cut, window_start, progress).await;
+        let universe = &self.layers.universe;
+        let judgement = epoch::judge(&Judged {
+            cut: &cut.job.cut,
+            execution: &universe.execution,
+            pinned: &progress.pinned,
+            hard_blocked: &progress.hard_blocked,
+            window_start,
+            gaps: &cut.job.gaps,
+            gap_secs: self.settings.core.gap_secs,
+            min_ticker_per_symbol: self.settings.min_ticker_per_symbol,
+            min_universe: self.settings.min_universe,
+            is_durable: self.durability.held_since(window_start),
+        });
+        self.tell(epoch_id, &judgement);
+        let completed_at = self.clock.now();
+        let snapshot =
+            judgement.has_snapshot.then(|| self.snapshot(epoch_id, progress, completed_at));
+        let row =
+            self.row(epoch_id, progress, &judgement, &cut, (window_start, began, completed_at));
+        self.write(&row, snapshot.as_ref()).await?;
+        self.finished(epoch_id, &row, &cut);
+        Ok(())
+    }
+
+    /// The first published cut at or after a time.
+    async fn cut_at(&mut self, at: UtcMicros) -> Option<PublishedCut> {
+        let is_due =
+            |cut: &Option<PublishedCut>| cut.as_ref().is_some_and(|c| c.job.cut.as_of >= at);
+        let found = tokio::time::timeout(CUT_WAIT, self.published.wait_for(is_due)).await;
+        found.ok()?.ok()?.clone()
+    }
+
+    async fn rebuild(
+        &mut self,
+        cut: &PublishedCut,
+        window_start: UtcMicros,
+        progress: &mut Progress,
+    ) {
+        let began = Instant::now();
+        match tokio::time::timeout(VOLUMES_WAIT, self.volumes.fetch()).await {
+            Ok(Ok(volumes)) => self.known_volumes = volumes,
+            Ok(Err(error)) => tracing::warn!("volumes: {error}"),
+            Err(_) => tracing::warn!("volumes: no answer within {VOLUMES_WAIT:?}"),
+        }
+        let symbols =
+            |texts: Vec<String>| texts.iter().filter_map(|t| Symbol::new(t).ok()).collect();
+        match pinned_symbols(&self.clusters.decision).await {
+            Ok(found) => progress.pinned = symbols(found),
+            Err(error) => tracing::warn!("pinned symbols: {error}"),
+        }
+        match hard_blocked_symbols(&self.clusters.decision).await {
+            Ok(found) => progress.hard_blocked = symbols(found),
+            Err(error) => tracing::warn!("blocked symbols: {error}"),
+        }
+        let window_secs = cut.job.cut.as_of.millis_since(window_start) / 1_000;
+        let pairs = self.pairs.borrow().clone();
+        let commands = self.layers.rebuild(&BuildInput {
+            pairs: &pairs,
+            volumes: &self.known_volumes,
+            state: Some((&cut.job.cut, &cut.job.gaps)),
+            pinned: progress.pinned.clone(),
+            hard_blocked: progress.hard_blocked.clone(),
+            tickers_min: epoch::scaled_threshold(self.settings.min_ticker_per_symbol, window_secs),
+            window_start,
+        });
+        for command in commands {
+            // The core is gone only at the end of the process.
+            let _ = self.core.send(command).await;
+        }
+        let universe = &self.layers.universe;
+        let candles = universe.execution.iter().chain(&universe.pinned).cloned().collect();
+        *self.context.candle_symbols.lock().unwrap_or_else(PoisonError::into_inner) = candles;
+        self.write_instruments(&pairs).await;
+        let refresh_ms = began.elapsed().as_millis();
+        let symbol_count = universe.tracked.len();
+        marker!(
+            UNIVERSE_REFRESH_STATE_TIMING,
+            refresh_ms = refresh_ms,
+            total_ms = refresh_ms,
+            symbol_count = symbol_count,
+        );
+    }
+
+    async fn write_instruments(&self, pairs: &Pairs) {
+        let tracked = self.layers.tracked().filter_map(|t| pairs.get(&t.symbol));
+        let rows: Vec<_> = tracked.map(|p| p.twin.clone()).collect();
+        crate::lifecycle::startup::write_instruments(
+            &self.clusters,
+            self.context.run.fencing_token,
+            &rows,
+        )
+        .await;
+    }
+
+    fn tell(&self, epoch_id: EpochId, j: &EpochJudgement) {
+        marker!(
+            EPOCH_VALIDITY_COMPUTED,
+            epoch_id = epoch_id,
+            status = j.status.as_str(),
+            symbol_count = j.symbol_count,
+            entry_validity_count = j.entry_set_count,
+            pinned_excluded_count = j.pinned_excluded_count,
+            hard_blocked_excluded_count = j.hard_blocked_excluded_count,
+            frac_ticker = j.frac_ticker,
+            frac_trade = j.frac_trade,
+            frac_l2 = j.frac_l2,
+            frac_l3 = j.frac_l3,
+            l3_mode = j.l3_mode.as_str(),
+            criteria_universe_ok = j.criteria_universe_ok,
+            criteria_ticker_ok = j.criteria_ticker_ok,
+            criteria_trade_ok = j.criteria_trade_ok,
+            criteria_l2_ok = j.criteria_l2_ok,
+            criteria_l3_ok = j.criteria_l3_ok,
+            criteria_pinned_ok = j.criteria_pinned_ok,
+            criteria_continuity_ok = j.criteria_continuity_ok,
+            criteria_durability_ok = j.criteria_durability_ok,
+        );
+        if !self.status.borrow().is_warm {
+            let state =
+                if j.status == EpochStatus::Valid { "live_ready" } else { "degraded_warmup" };
+            if j.status == EpochStatus::Valid {
+                marker!(
+                    DATA_WARMUP_COMPLETE,
+                    run_id = self.context.run.run_id,
+                    symbol_count = j.symbol_count,
+                    ticker = j.frac_ticker,
+                    trade = j.frac_trade,
+                    l2 = j.frac_l2,
+                    l3 = j.frac_l3,
+                );
+            } else {
+                marker!(
+                    DATA_WARMUP_INSUFFICIENT,
+                    run_id = self.context.run.run_id,
+                    symbol_count = j.symbol_count,
+                    ticker = j.frac_ticker,
+                    trade = j.frac_trade,
+                    l2 = j.frac_l2,
+                    l3 = j.frac_l3,
+                );
+            }
+            marker!(INGEST_WARMUP_STATE, state = state);
+        }
+    }
+
+    fn snapshot(
+        &self,
+        epoch_id: EpochId,
+        progress: &Progress,
+        at: UtcMicros,
+    ) -> UniverseSnapshotRow {
+        let universe = &self.layers.universe;
+        let texts = |symbols: &[Symbol]| symbols.iter().map(|s| s.as_str().to_owned()).collect();
+        let mut tracked = universe.tracked.clone();
+        tracked.sort();
+        UniverseSnapshotRow {
+            snapshot_id: SnapshotId(epoch_id.0),
+            run_id: self.context.run.run_id,
+            lineage_id: progress.lineage,
+            as_of: at,
+            published_at: at,
+            execution_symbols: texts(&universe.execution),
+            pinned_symbols: texts(&universe.pinned),
+            l3_symbols: Vec::new(),
+            tracked_symbols: texts(&tracked),
+            excluded: serde_json::json!(universe.excluded),
+            universe_hash: universe.hash(),
+            fencing_token: self.context.run.fencing_token,
+        }
+    }
+
+    fn row(
+        &self,
+        epoch_id: EpochId,
+        progress: &Progress,
+        j: &EpochJudgement,
+        cut: &PublishedCut,
+        times: (UtcMicros, UtcMicros, UtcMicros),
+    ) -> JudgedEpochRow {
+        let (window_start, created_at, completed_at) = times;
+        let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+        JudgedEpochRow {
+            epoch_id,
+            lineage_id: progress.lineage,
+            epoch_seq: progress.seq,
+            run_id: self.context.run.run_id,
+            snapshot_id: j.has_snapshot.then_some(SnapshotId(epoch_id.0)),
+            generation_id: Some(cut.job.cut.generation_id),
+            status: j.status,
+            window_start,
+            window_end: cut.job.cut.as_of,
+            created_at,
+            completed_at,
+            symbol_count: count(j.symbol_count),
+            entry_set_count: count(j.entry_set_count),
+            pinned_excluded_count: count(j.pinned_excluded_count),
+            hard_blocked_excluded_count: count(j.hard_blocked_excluded_count),
+            frac_ticker: Some(j.frac_ticker),
+            frac_trade: Some(j.frac_trade),
+            frac_l2: Some(j.frac_l2),
+            frac_l3: j.frac_l3,
+            l3_mode: Some(j.l3_mode),
+            criteria: EpochCriteria {
+                ticker_ok: j.criteria_ticker_ok,
+                trade_ok: j.criteria_trade_ok,
+                l2_ok: j.criteria_l2_ok,
+                l3_ok: j.criteria_l3_ok,
+                pinned_ok: j.criteria_pinned_ok,
+                universe_ok: j.criteria_universe_ok,
+                continuity_ok: j.criteria_continuity_ok,
+                durability_ok: j.criteria_durability_ok,
+            },
+            reasons: j.reasons.clone(),
+            fencing_token: self.context.run.fencing_token,
+        }
+    }
+
+    /// Writes the epoch on both clusters; the decision cluster is repeated each second.
+    async fn write(
+        &self,
+        row: &JudgedEpochRow,
+        snapshot: Option<&UniverseSnapshotRow>,
+    ) -> Result<(), Exit> {
+        let recorded =
+            penstock_store_ingest::epochs::record_epoch(&self.clusters.ingest, snapshot, row).await;
+        if let Err(error) = &recorded {
+            marker!(INGEST_EPOCH_CREATE_FAILED, error = error.to_string());
+        }
+        let began = Instant::now();
+        let lineage = self.context.lineage_of(row.lineage_id);
+        let token = row.fencing_token;
+        let mut attempt = 0_u32;
+        loop {
+            attempt += 1;
+            let input = EpochInput {
+                token,
+                run: &self.context.run,
+                lineage: &lineage,
+                snapshot,
+                epoch: row,
+            };
+            match publish_epoch(&self.clusters.decision, input).await {
+                Ok(()) => break,
+                Err(PublishError::Fence(error @ FenceError::Lost { .. })) => {
+                    marker!(INGEST_FENCED_OUT, mine = token, current = "newer");
+                    return Err(fence_exit(error));
+                }
+                Err(error) => {
+                    marker!(
+                        INGEST_DUAL_WRITE_EPOCH_FAILED,
+                        error = error.to_string(),
+                        attempt = attempt
+                    );
+                    if matches!(
+                        error,
+                        PublishError::Twin(penstock_store_decision::TwinError::Mismatch(_))
+                    ) {
+                        return Err(Exit::Invariant(error.to_string()));
+                    }
+                }
+            }
+            if began.elapsed() >= self.settings.epoch_max_age {
+                return Ok(());
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        if recorded.is_ok() {
+            use penstock_store_ingest::epochs::{mark_epoch_synced, skip_stale_epochs};
+            let ingest = &self.clusters.ingest;
+            if let Err(error) = mark_epoch_synced(ingest, row.epoch_id).await {
+                tracing::debug!("mark epoch {}: {error}", row.epoch_id);
+            }
+            if let Err(error) = skip_stale_epochs(ingest, row.epoch_id).await {
+                tracing::debug!("skip stale epochs: {error}");
+            }
+        }
+        let duration_ms = began.elapsed().as_millis();
+        marker!(INGEST_DUAL_WRITE_EPOCH_OK, epoch_id = row.epoch_id, duration_ms = duration_ms);
+        if let Some(snapshot) = snapshot {
+            marker!(
+                UNIVERSE_SNAPSHOT_PUBLISHED,
+                snapshot_id = snapshot.snapshot_id,
+                epoch_id = row.epoch_id,
+                execution_count = snapshot.execution_symbols.len(),
+                pinned_count = snapshot.pinned_symbols.len(),
+                l3_count = 0,
+                universe_hash = snapshot.universe_hash,
+            );
+        }
+        Ok(())
+    }
+
+    fn finished(&self, epoch_id: EpochId, row: &JudgedEpochRow, cut: &PublishedCut) {
+        let (snapshot_id, run_id, reasons) = (row.snapshot_id, row.run_id, &row.reasons);
+        match row.status {
+            EpochStatus::Valid => marker!(
+                INGEST_EPOCH_COMPLETED,
+                epoch_id = epoch_id,
+                snapshot_id = snapshot_id,
+                run_id = run_id,
+                reasons = reasons,
+            ),
+            EpochStatus::Degraded => marker!(
+                INGEST_EPOCH_DEGRADED,
+                epoch_id = epoch_id,
+                snapshot_id = snapshot_id,
+                run_id = run_id,
+                reasons = reasons,
+            ),
+            EpochStatus::Invalid | EpochStatus::Pending => marker!(
+                INGEST_EPOCH_INVALID,
+                epoch_id = epoch_id,
+                snapshot_id = snapshot_id,
+                run_id = run_id,
+                reasons = reasons,
+            ),
+        }
+        let is_valid = row.status == EpochStatus::Valid;
+        let is_first_valid = is_valid && self.status.borrow().valid == 0;
+        self.status.send_modify(|status| {
+            status.newest = Some(epoch_id);
+            status.is_degraded_warmup = !status.is_warm && !is_valid;
+            status.is_warm |= is_valid;
+            status.valid += u64::from(is_valid);
+        });
+        if is_first_valid {
+            marker!(
+                INGEST_READY_FOR_EXECUTION_ATTACH,
+                epoch_id = epoch_id,
+                generation_id = cut.job.cut.generation_id,
+            );
+        }
+    }
+}

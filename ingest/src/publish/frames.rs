@@ -1,0 +1,269 @@
+//! Frames to the decision cluster, in tick order, each exactly once, the chain filled in at delivery.
+//!
+//! Input: sealed ticks and symbol numbers from the core. Output: rows of `engine_tick_frames`. While the
+//! cluster is away the ticks wait here, up to a limit; beyond it the oldest go, and the next frame says
+//! so with its gap. After a commit of unknown outcome the newest row is read behind every unfinished
+//! transaction, and only frames above it follow.
+
+use super::publisher::RunContext;
+use crate::core::run::FrameItem;
+use crate::exit::Exit;
+use crate::lifecycle::startup::{Clusters, fence_exit};
+use penstock_market::SealedTick;
+use penstock_store::fence::FenceError;
+use penstock_store::twins::RunSymbolRow;
+use penstock_store_decision::frames::{
+    FRAMES_PER_TX_MAX, FramePrerequisites, FramePublisher, FrameRow, NewestFrame,
+    newest_frame_settled,
+};
+use penstock_store_decision::publication::PublishError;
+use penstock_telemetry::marker;
+use penstock_types::TickId;
+use penstock_types::frame::{Link, decode_header, deliver};
+use penstock_types::time::TICKS_PER_DAY;
+use std::collections::VecDeque;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+/// Frames that wait in memory: a day of them.
+const WAITING_MAX: usize = 345_600;
+/// A backlog older than this is told.
+const BACKLOG_TOLD: Duration = Duration::from_secs(1);
+/// First and longest pause after a failed delivery.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// The delivering task.
+pub(crate) struct Frames {
+    context: RunContext,
+    clusters: Clusters,
+    items: mpsc::Receiver<FrameItem>,
+    delivered: watch::Sender<TickId>,
+    publisher: FramePublisher,
+    waiting: VecDeque<(SealedTick, Instant)>,
+    new_symbols: Vec<RunSymbolRow>,
+    link: Option<Link>,
+    is_run_due: bool,
+    is_backlog_told: bool,
+    retry: Duration,
+}
+
+impl Frames {
+    pub(crate) fn new(
+        context: RunContext,
+        clusters: Clusters,
+        items: mpsc::Receiver<FrameItem>,
+        delivered: watch::Sender<TickId>,
+        newest: Option<&NewestFrame>,
+    ) -> Self {
+        let publisher = FramePublisher::new(clusters.decision.clone(), context.run.domain.clone());
+        Self {
+            context,
+            clusters,
+            items,
+            delivered,
+            publisher,
+            waiting: VecDeque::new(),
+            new_symbols: Vec::new(),
+            link: newest.map(link_of),
+            is_run_due: true,
+            is_backlog_told: false,
+            retry: RETRY.0,
+        }
+    }
+
+    /// Delivers until the core has ended and nothing waits, or `patience` is over after its end.
+    ///
+    /// # Errors
+    /// [`Exit`] when the fence is lost or rows disagree.
+    pub(crate) async fn run(mut self, patience: Duration) -> Result<(), Exit> {
+        let mut items = Vec::new();
+        let mut ended: Option<Instant> = None;
+        loop {
+            if self.waiting.is_empty() && ended.is_none() {
+                if self.items.recv_many(&mut items, FRAMES_PER_TX_MAX).await == 0 {
+                    ended = Some(Instant::now());
+                }
+            } else {
+                while let Ok(item) = self.items.try_recv() {
+                    items.push(item);
+                }
+                if self.items.is_closed() && self.items.is_empty() {
+                    ended.get_or_insert_with(Instant::now);
+                }
+            }
+            items.drain(..).for_each(|item| self.take(item));
+            if let Some(since) = ended
+                && (self.waiting.is_empty() || since.elapsed() > patience)
+            {
+                return Ok(());
+            }
+            if !self.waiting.is_empty() {
+                self.deliver_batch().await?;
+            }
+        }
+    }
+
+    fn take(&mut self, item: FrameItem) {
+        match item {
+            FrameItem::Symbol(symbol) => {
+                let row = RunSymbolRow {
+                    run_id: symbol.run_id,
+                    symbol_no: symbol.symbol_no,
+                    symbol: symbol.symbol,
+                    price_decimals: symbol.price_decimals,
+                    qty_decimals: symbol.qty_decimals,
+                };
+                let symbols = &self.context.run_symbols;
+                symbols.lock().unwrap_or_else(PoisonError::into_inner).push(row.clone());
+                self.new_symbols.push(row);
+            }
+            FrameItem::Sealed(sealed, end) => {
+                if self.waiting.len() == WAITING_MAX {
+                    // The next delivered frame declares the gap.
+                    self.waiting.pop_front();
+                }
+                self.waiting.push_back((*sealed, end));
+            }
+        }
+    }
+
+    async fn deliver_batch(&mut self) -> Result<(), Exit> {
+        let (rows, link) = self.rows()?;
+        let run = self.is_run_due.then(|| self.context.lineage());
+        let before = FramePrerequisites {
+            run: run.as_ref().map(|lineage| (&*self.context.run, &**lineage)),
+            run_symbols: &self.new_symbols,
+        };
+        let token = self.context.run.fencing_token;
+        match self.publisher.publish(token, before, &rows).await {
+            Ok(()) => {
+                self.delivered(&rows, link);
+                self.next_day(&rows).await;
+                Ok(())
+            }
+            Err(PublishError::Fence(error @ FenceError::Lost { .. })) => {
+                marker!(INGEST_FENCED_OUT, mine = token, current = "newer");
+                Err(fence_exit(error))
+            }
+            Err(PublishError::Twin(penstock_store_decision::TwinError::Mismatch(error))) => {
+                Err(Exit::Invariant(error.to_string()))
+            }
+            Err(error) => {
+                self.tell_backlog(&error.to_string());
+                tokio::time::sleep(self.retry).await;
+                self.retry = (self.retry * 2).min(RETRY.1);
+                self.settle(token).await
+            }
+        }
+    }
+
+    /// The rows of the next batch, their links set as if all before them were delivered.
+    fn rows(&self) -> Result<(Vec<FrameRow>, Option<Link>), Exit> {
+        let mut link = self.link;
+        let mut rows = Vec::new();
+        for (sealed, end) in self.waiting.iter().take(FRAMES_PER_TX_MAX) {
+            let mut frame = sealed.frame.clone();
+            let next = deliver(&mut frame, link.as_ref())
+                .map_err(|e| Exit::Invariant(format!("frame chain: {e}")))?;
+            let header =
+                decode_header(&frame).map_err(|e| Exit::Invariant(format!("sealed frame: {e}")))?;
+            rows.push(FrameRow {
+                tick_id: sealed.tick_id,
+                frame_seq: next.frame_seq,
+                run_id: sealed.run_id,
+                fencing_token: sealed.fencing_token,
+                epoch_id: sealed.epoch_id,
+                flags: i32::from(header.flags.0),
+                n_events: i32::try_from(header.n_events).unwrap_or(i32::MAX),
+                frame,
+                frame_sha256: next.sha256,
+                quotes: sealed.quotes.clone(),
+                seal_lag_ms: i32::try_from(end.elapsed().as_millis()).unwrap_or(i32::MAX),
+            });
+            link = Some(next);
+        }
+        Ok((rows, link))
+    }
+
+    fn delivered(&mut self, rows: &[FrameRow], link: Option<Link>) {
+        for row in rows {
+            let n_quotes = self.waiting.pop_front().map_or(0, |(sealed, _)| sealed.n_quotes);
+            marker!(
+                FRAME_PUBLISHED,
+                tick_id = row.tick_id,
+                n_events = row.n_events,
+                n_quotes = n_quotes,
+                seal_lag_ms = row.seal_lag_ms,
+            );
+        }
+        self.link = link;
+        self.new_symbols.clear();
+        self.is_run_due = false;
+        self.is_backlog_told = false;
+        self.retry = RETRY.0;
+        if let Some(last) = rows.last() {
+            self.delivered.send_replace(last.tick_id);
+        }
+    }
+
+    /// Makes tomorrow's partition ahead of midnight, once a day is nearly over.
+    async fn next_day(&mut self, rows: &[FrameRow]) {
+        let Some(last) = rows.last() else { return };
+        let ahead = TickId(last.tick_id.0 + TICKS_PER_DAY);
+        if let Err(error) = self.publisher.ensure_day(ahead).await {
+            tracing::warn!("make the next day's frame partition: {error}");
+        }
+    }
+
+    fn tell_backlog(&mut self, error: &str) {
+        let Some((oldest, end)) = self.waiting.front() else { return };
+        if self.is_backlog_told || end.elapsed() < BACKLOG_TOLD {
+            return;
+        }
+        self.is_backlog_told = true;
+        let bytes: usize = self.waiting.iter().map(|(s, _)| s.frame.len() + s.quotes.len()).sum();
+        let frames = self.waiting.len();
+        marker!(
+            FRAME_BACKLOG,
+            oldest_tick_id = oldest.tick_id,
+            frames = frames,
+            bytes = bytes,
+            error = error,
+        );
+    }
+
+    /// After any failure: what stands is read behind every unfinished transaction; frames at or below it
+    /// are delivered already.
+    async fn settle(&mut self, token: penstock_types::FencingToken) -> Result<(), Exit> {
+        let newest =
+            match newest_frame_settled(&self.clusters.decision, &self.context.run.domain, token)
+                .await
+            {
+                Ok(newest) => newest,
+                Err(error @ FenceError::Lost { .. }) => {
+                    marker!(INGEST_FENCED_OUT, mine = token, current = "newer");
+                    return Err(fence_exit(error));
+                }
+                Err(_) => return Ok(()),
+            };
+        let Some(newest) = newest else { return Ok(()) };
+        self.link = Some(link_of(&newest));
+        let is_done = |w: &(SealedTick, Instant)| w.0.tick_id <= newest.tick_id;
+        while self.waiting.front().is_some_and(is_done) {
+            self.waiting.pop_front();
+        }
+        self.is_run_due = true;
+        self.new_symbols = self.context.symbols();
+        Ok(())
+    }
+}
+
+const fn link_of(newest: &NewestFrame) -> Link {
+    Link {
+        tick_id: newest.tick_id,
+        frame_seq: newest.frame_seq,
+        fencing_token: newest.fencing_token,
+        sha256: newest.frame_sha256,
+    }
+}

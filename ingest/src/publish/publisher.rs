@@ -1,0 +1,353 @@
+//! Generations to both clusters: the I-transaction, then the D-transaction, the newest cut wins.
+//!
+//! Input: cuts from the slot. Output: the published cut for the epochs, marks on the generation row. A
+//! generation that the ingest cluster did not take goes to the spool, so that every cut time is recorded.
+//! Publication never waits for the ingest cluster: exits need fresh state also when that is down. A cut
+//! whose inputs are not yet durable waits for the spool, at most 250 ms.
+
+use super::cuts::{CutJob, CutSlot, row_count};
+use crate::core::run::CoreCommand;
+use crate::exit::Exit;
+use crate::lifecycle::startup::{Clusters, fence_exit};
+use penstock_store::spool::SpoolMonitor;
+use penstock_store::state_copy::encode_state;
+use penstock_store::twins::{LineageRow, RunRow, RunSymbolRow};
+use penstock_store_decision::publication::{
+    GenerationInput, GenerationPublisher, PublishError, Published,
+};
+use penstock_store_ingest::generations::{
+    GenerationRecorder, RefreshError, SyncStatus, Watermark, mark_generation,
+};
+use penstock_telemetry::marker;
+use penstock_types::raw::CandleRow;
+use penstock_types::{GenerationId, LineageId, UtcMicros};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+/// Longest wait of a publication for the sync of its inputs, counted from the cut.
+const SYNC_WAIT: Duration = Duration::from_millis(250);
+/// Candles kept until a commit confirms them: 120 minutes of 1,000 symbols.
+const CANDLES_MAX: usize = 120_000;
+
+/// Run, lineage and symbol numbers, as every publication needs them.
+#[derive(Debug, Clone)]
+pub(crate) struct RunContext {
+    pub run: Arc<RunRow>,
+    /// Lineages of this process, the newest last.
+    pub lineages: watch::Receiver<Vec<Arc<LineageRow>>>,
+    pub run_symbols: Arc<Mutex<Vec<RunSymbolRow>>>,
+    /// Bytes of the spool's memory, for its fill in percent.
+    pub ring_bytes: u64,
+    /// Symbols whose candles the decision cluster gets: execution and pinned.
+    pub candle_symbols: Arc<Mutex<std::collections::BTreeSet<penstock_types::Symbol>>>,
+}
+
+impl RunContext {
+    /// The lineage of a cut.
+    pub(crate) fn lineage_of(&self, lineage_id: LineageId) -> Arc<LineageRow> {
+        let lineages = self.lineages.borrow();
+        let found = lineages.iter().find(|l| l.lineage_id == lineage_id);
+        Arc::clone(found.expect("a lineage is listed before the core records under it"))
+    }
+
+    /// The newest lineage.
+    pub(crate) fn lineage(&self) -> Arc<LineageRow> {
+        let lineages = self.lineages.borrow();
+        Arc::clone(lineages.last().expect("a process starts with a lineage"))
+    }
+
+    pub(crate) fn symbols(&self) -> Vec<RunSymbolRow> {
+        // Only pushes happen under the lock.
+        self.run_symbols.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A cut that is visible on the decision cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct PublishedCut {
+    pub job: CutJob,
+}
+
+/// The publishing task.
+pub(crate) struct Publisher {
+    pub context: RunContext,
+    pub cuts: Arc<CutSlot>,
+    pub core: mpsc::Sender<CoreCommand>,
+    pub spool: SpoolMonitor,
+    pub published: watch::Sender<Option<PublishedCut>>,
+    pub refresh_max: Duration,
+    pub slow_until: watch::Sender<bool>,
+    recorder: GenerationRecorder,
+    publisher: GenerationPublisher,
+    clusters: Clusters,
+    ingest_down: Option<Instant>,
+    decision_down: Option<Instant>,
+    candles: VecDeque<CandleRow>,
+    trimmed_hour: i64,
+    last: Option<GenerationId>,
+}
+
+impl Publisher {
+    #[expect(clippy::too_many_arguments, reason = "each end of a queue has one owner, named here")]
+    pub(crate) fn new(
+        context: RunContext,
+        clusters: Clusters,
+        cuts: Arc<CutSlot>,
+        core: mpsc::Sender<CoreCommand>,
+        spool: SpoolMonitor,
+        published: watch::Sender<Option<PublishedCut>>,
+        slow_until: watch::Sender<bool>,
+        refresh_max: Duration,
+    ) -> Self {
+        Self {
+            context,
+            cuts,
+            core,
+            spool,
+            published,
+            refresh_max,
+            slow_until,
+            recorder: GenerationRecorder::new(clusters.ingest.clone()),
+            publisher: GenerationPublisher::new(clusters.decision.clone()),
+            clusters,
+            ingest_down: None,
+            decision_down: None,
+            candles: VecDeque::new(),
+            trimmed_hour: i64::MIN,
+            last: None,
+        }
+    }
+
+    /// Publishes until the slot is closed.
+    ///
+    /// # Errors
+    /// [`Exit`] when the fence is lost, the run was closed by another host, or rows disagree.
+    pub(crate) async fn run(mut self) -> Result<(), Exit> {
+        while let Some(job) = self.cuts.take().await {
+            assert!(
+                self.last.is_none_or(|last| last < job.cut.generation_id),
+                "generations ascend"
+            );
+            self.last = Some(job.cut.generation_id);
+            self.keep_candles(&job);
+            let encoded = encode_state(&job.cut.rows);
+            self.record(&job, &encoded).await?;
+            let left = SYNC_WAIT.saturating_sub(job.cut_at.elapsed());
+            self.spool.wait_synced(job.cut.run_id, job.cut.wm_seq, left).await;
+            self.publish(&job, &encoded).await?;
+            let slow = job.cut_at.elapsed() > self.refresh_max;
+            if slow {
+                let duration_ms = job.cut_at.elapsed().as_millis();
+                marker!(
+                    STATE_REFRESH_SLOW,
+                    duration_ms = duration_ms,
+                    limit_secs = self.refresh_max.as_secs(),
+                );
+            }
+            self.slow_until.send_replace(slow);
+        }
+        Ok(())
+    }
+
+    fn keep_candles(&mut self, job: &CutJob) {
+        let symbols =
+            self.context.candle_symbols.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.candles
+            .extend(job.cut.candles.iter().filter(|c| symbols.contains(&c.symbol)).cloned());
+        let limit = job.cut.as_of.plus_millis(-120 * 60_000);
+        while self.candles.len() > CANDLES_MAX
+            || self.candles.front().is_some_and(|c| c.minute < limit)
+        {
+            self.candles.pop_front();
+        }
+    }
+
+    async fn record(&mut self, job: &CutJob, encoded: &[u8]) -> Result<(), Exit> {
+        let cut = &job.cut;
+        marker!(
+            REFRESH_INCREMENTAL,
+            generation_id = cut.generation_id,
+            delta_ticker_rows = cut.deltas.ticker,
+            delta_trade_rows = cut.deltas.trade,
+            delta_l2_rows = cut.deltas.l2,
+            delta_l3_rows = cut.deltas.l3,
+            wm_seq = cut.wm_seq,
+        );
+        let watermarks: Vec<Watermark> = cut
+            .watermarks
+            .iter()
+            .map(|(stream, mark)| Watermark {
+                stream: *stream,
+                last_seq: mark.last_seq,
+                last_ts_local: Some(mark.last_ts_local),
+            })
+            .collect();
+        match self.recorder.record(&job.generation_row(), &watermarks, encoded).await {
+            Ok(duration) => {
+                if let Some(since) = self.ingest_down.take() {
+                    marker!(INGEST_DB_RECOVERED, down_ms = since.elapsed().as_millis());
+                }
+                marker!(
+                    RUN_SYMBOL_STATE_REFRESH,
+                    run_id = cut.run_id,
+                    generation_id = cut.generation_id,
+                    run_symbol_state_refresh_duration_ms = duration.as_millis(),
+                    row_count = row_count(cut),
+                    changed_rows = cut.changed,
+                );
+                Ok(())
+            }
+            Err(error @ RefreshError::RunClosed { .. }) => Err(Exit::Fenced(error.to_string())),
+            Err(error) => {
+                if self.ingest_down.is_none() {
+                    self.ingest_down = Some(Instant::now());
+                    marker!(INGEST_DB_UNAVAILABLE, down_ms = 0, error = error.to_string());
+                }
+                let row = Box::new(job.generation_row());
+                // The core is gone only at the end of the process, when nothing follows.
+                let _ = self.core.send(CoreCommand::SpoolGeneration(row)).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn publish(&mut self, job: &CutJob, encoded: &[u8]) -> Result<(), Exit> {
+        let cut = &job.cut;
+        let lineage = self.context.lineage_of(cut.lineage_id);
+        let run_symbols = self.context.symbols();
+        let candles: Vec<CandleRow> = self.candles.iter().cloned().collect();
+        let hour = cut.as_of.secs().div_euclid(3_600);
+        let input = GenerationInput {
+            run: &self.context.run,
+            lineage: &lineage,
+            run_symbols: &run_symbols,
+            token: self.context.run.fencing_token,
+            generation_id: cut.generation_id,
+            as_of: cut.as_of,
+            cut_at: job.cut_at,
+            last_msg_age_ms: i32::try_from(cut.last_msg_age_ms).unwrap_or(i32::MAX),
+            encoded,
+            row_count: row_count(cut),
+            content_hash: cut.content_hash,
+            refresh_duration_ms: job.refresh_duration_ms,
+            gap_open: cut.gap_open,
+            candles: &candles,
+            trim_candles: hour != self.trimmed_hour,
+        };
+        let refreshed = Instant::now();
+        match self.publisher.publish(&input).await {
+            Ok(published) => {
+                self.trimmed_hour = hour;
+                self.candles.clear();
+                self.published_ok(job, published, refreshed.elapsed());
+                Ok(())
+            }
+            Err(error) => self.publish_failed(job, error).await,
+        }
+    }
+
+    fn published_ok(&mut self, job: &CutJob, published: Published, since_refresh: Duration) {
+        if let Some(since) = self.decision_down.take() {
+            marker!(DECISION_DB_RECOVERED, down_ms = since.elapsed().as_millis());
+        }
+        let cut = &job.cut;
+        let sync_duration_ms = i32::try_from(published.duration.as_millis()).unwrap_or(i32::MAX);
+        marker!(
+            RUN_SYMBOL_STATE_SYNC,
+            run_id = cut.run_id,
+            generation_id = cut.generation_id,
+            synced_rows = row_count(cut),
+            sync_duration_ms = sync_duration_ms,
+            result = "ok",
+        );
+        marker!(
+            SYNC_LAG_MS,
+            sync_duration_ms = sync_duration_ms,
+            time_since_refresh_end_ms = since_refresh.as_millis(),
+            as_of_lag_ms = published.as_of_lag_ms,
+        );
+        let at = published.published_at;
+        self.published.send_replace(Some(PublishedCut { job: job.clone() }));
+        self.mark(cut.generation_id, SyncStatus::Published, Some(at), Some(sync_duration_ms), None);
+    }
+
+    async fn publish_failed(&mut self, job: &CutJob, error: PublishError) -> Result<(), Exit> {
+        let cut = &job.cut;
+        let text = error.to_string();
+        marker!(
+            at penstock_telemetry::Level::Warn, RUN_SYMBOL_STATE_SYNC,
+            run_id = cut.run_id,
+            generation_id = cut.generation_id,
+            synced_rows = 0,
+            sync_duration_ms = 0,
+            result = "failed",
+            error = text,
+        );
+        match error {
+            PublishError::Fence(error @ penstock_store::fence::FenceError::Lost { .. }) => {
+                marker!(
+                    INGEST_FENCED_OUT,
+                    mine = self.context.run.fencing_token,
+                    current = "newer",
+                );
+                self.mark(cut.generation_id, SyncStatus::Fenced, None, None, Some(text));
+                Err(fence_exit(error))
+            }
+            PublishError::StaleGeneration { .. } => {
+                marker!(
+                    STATE_PUBLISH_REJECTED,
+                    generation_id = cut.generation_id,
+                    current = "newer",
+                    reason = "stale_generation",
+                );
+                self.mark(cut.generation_id, SyncStatus::Superseded, None, None, Some(text));
+                Ok(())
+            }
+            PublishError::Twin(penstock_store_decision::TwinError::Mismatch(_)) => {
+                Err(Exit::Invariant(text))
+            }
+            PublishError::Fence(_)
+            | PublishError::RowCount { .. }
+            | PublishError::Twin(_)
+            | PublishError::Store(_) => {
+                if self.decision_down.is_none() {
+                    self.decision_down = Some(Instant::now());
+                    marker!(DECISION_DB_UNAVAILABLE, down_ms = 0, error = text);
+                }
+                self.mark(cut.generation_id, SyncStatus::Failed, None, None, Some(text));
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the fate of a generation on the ingest cluster, best effort and beside the publication.
+    fn mark(
+        &self,
+        generation_id: GenerationId,
+        status: SyncStatus,
+        published_at: Option<UtcMicros>,
+        duration_ms: Option<i32>,
+        error: Option<String>,
+    ) {
+        if self.ingest_down.is_some() {
+            return;
+        }
+        let pool = self.clusters.ingest.clone();
+        tokio::spawn(async move {
+            let marked = mark_generation(
+                &pool,
+                generation_id,
+                status,
+                published_at,
+                duration_ms,
+                error.as_deref(),
+            );
+            // The pointer on the decision cluster is the truth; the mark only repeats it.
+            if let Err(error) = marked.await {
+                tracing::debug!("mark generation {generation_id}: {error}");
+            }
+        });
+    }
+}

@@ -1,0 +1,194 @@
+//! The loader as a task: batches until the end, old runs first, patience with the cluster.
+//!
+//! Inputs: the segments of one directory and the end of the process. Outputs: rows in the partitions,
+//! closed runs, figures for markers. At the end it goes on until its own run is loaded and closed, or
+//! the time for that is over; then the next start does it.
+
+use crate::exit::Exit;
+use crate::lifecycle::startup::Clusters;
+use penstock_store::spool::loader::{LoadError, LoadStep, Loader};
+use penstock_store::twins::RunEnd;
+use penstock_telemetry::marker;
+use penstock_types::{RunId, UtcMicros};
+use std::time::{Duration, Instant};
+use tokio::sync::{oneshot, watch};
+
+/// First and longest pause after a failed step.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// Figures of the loading.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LoadStatus {
+    pub loaded_seq: i64,
+    pub rows_loaded: u64,
+    pub batches: u64,
+    pub lag_secs: u64,
+}
+
+/// The loading task of one directory.
+pub(crate) struct Loading {
+    pub loader: Loader,
+    pub clusters: Clusters,
+    pub own_run: Option<RunId>,
+    pub status: watch::Sender<LoadStatus>,
+    pub stall_max: Duration,
+    behind_since: Option<Instant>,
+    is_stall_told: bool,
+    retry: Duration,
+}
+
+impl Loading {
+    pub(crate) fn new(
+        loader: Loader,
+        clusters: Clusters,
+        own_run: Option<RunId>,
+        status: watch::Sender<LoadStatus>,
+        stall_max: Duration,
+    ) -> Self {
+        Self {
+            loader,
+            clusters,
+            own_run,
+            status,
+            stall_max,
+            behind_since: None,
+            is_stall_told: false,
+            retry: RETRY.0,
+        }
+    }
+
+    /// Loads until `stop` gives a deadline, then until the own run is closed or the deadline.
+    /// Returns whether the own run was closed.
+    ///
+    /// # Errors
+    /// [`Exit::Fenced`] when another host closed the own run, [`Exit::Invariant`] when a segment that
+    /// was good at the start cannot be read.
+    pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<Instant>) -> Result<bool, Exit> {
+        let mut deadline = None;
+        loop {
+            if deadline.is_some_and(|d| Instant::now() >= d) {
+                return Ok(false);
+            }
+            let pause = match self.loader.step().await {
+                Ok(step) => match self.stepped(&step).await {
+                    Some(is_own_closed) if is_own_closed && deadline.is_some() => return Ok(true),
+                    Some(_) => Duration::ZERO,
+                    None if deadline.is_some() && self.own_run.is_none() => return Ok(false),
+                    None => self.loader.settings().interval,
+                },
+                Err(LoadError::OwnRunClosed { run_id }) => {
+                    let error = LoadError::OwnRunClosed { run_id };
+                    return Err(Exit::Fenced(error.to_string()));
+                }
+                Err(error) if error.is_transient() => self.failed(&error.to_string()),
+                Err(error @ LoadError::Store(_)) => self.failed(&error.to_string()),
+                Err(error) => return Err(Exit::Invariant(error.to_string())),
+            };
+            if deadline.is_some() {
+                tokio::time::sleep(pause.min(Duration::from_millis(20))).await;
+                continue;
+            }
+            tokio::select! {
+                // Biased: the end of the process before the next batch.
+                biased;
+                at = &mut stop => {
+                    deadline = Some(at.unwrap_or_else(|_| Instant::now()));
+                    self.loader.set_own_run(None);
+                }
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Tells a step; `None` when there was nothing to do, else whether the own run was closed.
+    async fn stepped(&mut self, step: &LoadStep) -> Option<bool> {
+        self.retry = RETRY.0;
+        match step {
+            LoadStep::Idle => {
+                self.caught_up();
+                None
+            }
+            LoadStep::Loaded(batch) => {
+                self.status.send_modify(|s| {
+                    s.loaded_seq = batch.last_seq.0;
+                    s.rows_loaded += batch.rows;
+                    s.batches += 1;
+                });
+                if batch.duplicates > 0 {
+                    marker!(RAW_DUPLICATE, run_id = batch.run_id, rows = batch.duplicates);
+                }
+                if batch.quarantined > 0 {
+                    marker!(
+                        RAW_ROW_QUARANTINED,
+                        run_id = batch.run_id,
+                        rows = batch.quarantined,
+                        seq = batch.last_seq,
+                    );
+                }
+                if batch.trimmed_segments > 0 {
+                    marker!(
+                        SPOOL_TRIMMED,
+                        spool = "raw",
+                        segments = batch.trimmed_segments,
+                        bytes = batch.trimmed_bytes,
+                        upto_seq = batch.last_seq,
+                    );
+                }
+                self.caught_up();
+                Some(false)
+            }
+            LoadStep::Closed(closed) => {
+                let is_own = self.own_run == Some(closed.run_id);
+                let end = if is_own { RunEnd::Shutdown } else { RunEnd::CrashDetected };
+                end_run(&self.clusters, closed.run_id, end).await;
+                Some(is_own)
+            }
+            LoadStep::SetAside { run_id, segments } => {
+                tracing::error!(%run_id, segments, "another host closed this run: its segments are set aside as .late");
+                Some(false)
+            }
+        }
+    }
+
+    fn caught_up(&mut self) {
+        self.behind_since = None;
+        if std::mem::take(&mut self.is_stall_told) {
+            marker!(RAW_LOAD_RECOVERED, stalled_secs = self.status.borrow().lag_secs);
+        }
+        self.status.send_modify(|s| s.lag_secs = 0);
+    }
+
+    fn failed(&mut self, error: &str) -> Duration {
+        let since = *self.behind_since.get_or_insert_with(Instant::now);
+        let lag_secs = since.elapsed().as_secs();
+        self.status.send_modify(|s| s.lag_secs = lag_secs);
+        if since.elapsed() > self.stall_max && !self.is_stall_told {
+            self.is_stall_told = true;
+            marker!(RAW_LOAD_STALLED, load_lag_secs = lag_secs, error = error);
+        }
+        let pause = self.retry;
+        self.retry = (self.retry * 2).min(RETRY.1);
+        pause
+    }
+}
+
+/// Writes the end of a run on both clusters, best effort: the next start repeats it.
+pub(crate) async fn end_run(clusters: &Clusters, run_id: RunId, end: RunEnd) {
+    let at = UtcMicros::from(chrono::Utc::now());
+    match clusters.ingest.acquire().await {
+        Ok(mut conn) => {
+            if let Err(error) = penstock_store_ingest::end_run(&mut conn, run_id, at, end).await {
+                tracing::warn!("end run {run_id} on the ingest cluster: {error}");
+            }
+        }
+        Err(error) => tracing::warn!("end run {run_id} on the ingest cluster: {error}"),
+    }
+    match clusters.decision.acquire().await {
+        Ok(mut conn) => {
+            if let Err(error) = penstock_store_decision::end_run(&mut conn, run_id, at, end).await {
+                tracing::warn!("end run {run_id} on the decision cluster: {error}");
+            }
+        }
+        Err(error) => tracing::warn!("end run {run_id} on the decision cluster: {error}"),
+    }
+}

@@ -1,0 +1,142 @@
+//! Opening the sockets: one for the venue's reference data, and one per hundred pairs for the market.
+
+use super::layers::Layers;
+use super::reference::{Pairs, Volumes, follow};
+use crate::core::clock::RecordingClock;
+use crate::core::feed_input::Group;
+use crate::exit::Exit;
+use crate::settings::Settings;
+use penstock_types::{Decimal, Symbol};
+use penstock_venue_feeds::{
+    FeedConfig, FeedEvent, FeedHandle, Plan, PublicRest, SharedConnectBudget, spawn_feed,
+};
+use penstock_venues::kraken::reconnect::ConnectBudget;
+use penstock_venues::kraken::vocabulary::EventTrigger;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for the image of all pairs at the start.
+const PAIRS_WAIT: Duration = Duration::from_secs(60);
+/// Events of one socket that may wait for their forwarder.
+const SOCKET_EVENTS_MAX: usize = 1_024;
+/// A venue on this host needs no pace between REST requests.
+const LOOPBACK_REST_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Reference data of the venue, followed for the life of the process.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    pub pairs: watch::Receiver<Pairs>,
+    pub volumes: Volumes,
+    pub known_volumes: BTreeMap<Symbol, Decimal>,
+    budget: SharedConnectBudget,
+    /// Keeps the command queue of the socket open.
+    _socket: FeedHandle,
+    _follower: JoinSet<()>,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl Reference {
+    /// Opens the socket and waits for the first image of all pairs.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`] for an address, [`Exit::Unavailable`] when no image comes.
+    pub(crate) async fn open(settings: &Settings, clock: &RecordingClock) -> Result<Self, Exit> {
+        let refused = |e: &dyn std::fmt::Display| Exit::Refused(format!("venue address: {e}"));
+        let budget: SharedConnectBudget = Arc::new(Mutex::new(ConnectBudget::default()));
+        let stop = CancellationToken::new();
+        let (events, events_in) = mpsc::channel(SOCKET_EVENTS_MAX);
+        let plan = Plan { instrument: true, ..Plan::default() };
+        let config = FeedConfig { url: settings.ws_url.clone(), plan };
+        let socket = spawn_feed(config, clock.shared(), Arc::clone(&budget), events, stop.clone())
+            .map_err(|e| refused(&e))?;
+        let (pairs, mut pairs_seen) = watch::channel(Pairs::new());
+        let mut follower = JoinSet::new();
+        follower.spawn(follow(events_in, pairs));
+        let mut rest = PublicRest::new(&settings.rest_url).map_err(|e| refused(&e))?;
+        if url::Url::parse(&settings.rest_url).is_ok_and(|u| penstock_config::is_loopback(&u)) {
+            rest = rest.with_interval(LOOPBACK_REST_INTERVAL);
+        }
+        let image = pairs_seen.wait_for(|pairs| !pairs.is_empty());
+        let is_there = tokio::time::timeout(PAIRS_WAIT, image).await.is_ok_and(|r| r.is_ok());
+        if !is_there {
+            let error =
+                format!("no instrument image within {PAIRS_WAIT:?} from {}", settings.ws_url);
+            return Err(Exit::Unavailable { what: "the venue", error });
+        }
+        Ok(Self {
+            pairs: pairs_seen,
+            volumes: Volumes::new(rest),
+            known_volumes: BTreeMap::new(),
+            budget,
+            _socket: socket,
+            _follower: follower,
+            _stop: stop.drop_guard(),
+        })
+    }
+
+    /// Connects of the whole process.
+    pub(crate) fn budget(&self) -> SharedConnectBudget {
+        Arc::clone(&self.budget)
+    }
+}
+
+/// Opens as many sockets as the universe needs; their events go into one queue.
+///
+/// # Errors
+/// [`Exit::Refused`] for an address.
+pub(crate) fn open_market(
+    settings: &Settings,
+    clock: &RecordingClock,
+    layers: &Layers,
+    budget: &SharedConnectBudget,
+    events: &mpsc::Sender<(usize, FeedEvent)>,
+    stop: &CancellationToken,
+) -> Result<Vec<Group>, Exit> {
+    let mut groups = Vec::new();
+    for group in 0..layers.sockets() {
+        let symbols: Vec<String> = layers
+            .tracked()
+            .filter(|t| t.group == group)
+            .map(|t| t.symbol.as_str().to_owned())
+            .collect();
+        let plan = Plan {
+            symbols,
+            ticker: Some(EventTrigger::Bbo),
+            trade: true,
+            book_depth: Some(settings.l2_depth),
+            ..Plan::default()
+        };
+        let config = FeedConfig { url: settings.ws_url.clone(), plan };
+        let (socket_events, socket_events_in) = mpsc::channel(SOCKET_EVENTS_MAX);
+        let handle =
+            spawn_feed(config, clock.shared(), Arc::clone(budget), socket_events, stop.clone())
+                .map_err(|e| Exit::Refused(format!("venue address: {e}")))?;
+        tokio::spawn(forward(group, socket_events_in, events.clone()));
+        groups.push(Group {
+            stream: format!("spot-{group}"),
+            symbols: BTreeSet::new(),
+            commands: handle.commands,
+            conn_id: None,
+            is_whole: false,
+            refused: BTreeSet::new(),
+        });
+    }
+    Ok(groups)
+}
+
+/// Gives a socket's events its group and hands them on; ends with the socket or the core.
+async fn forward(
+    group: usize,
+    mut from: mpsc::Receiver<FeedEvent>,
+    to: mpsc::Sender<(usize, FeedEvent)>,
+) {
+    while let Some(event) = from.recv().await {
+        if to.send((group, event)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The universe in operation: what the venue offers, which pairs are tracked, on which socket.
+
+pub(crate) mod feeds;
+pub(crate) mod layers;
+pub(crate) mod reference;

@@ -1,0 +1,51 @@
+//! From sockets to both clusters: generations, frames, epochs, raw rows, and what is left after a stop.
+
+use crate::support::{count, owner_of, reaches, world};
+use penstock_ingest::verify::verify_generations;
+use penstock_sim::server::MarketSource;
+use penstock_types::RunId;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_market_becomes_generations_frames_epochs_and_raw_rows_without_a_hole() {
+    let world = world(MarketSource::Pulses, 8).await;
+    let service = world.service();
+    world.decision_reaches("select count(*) from ingest_epochs where status = 'valid'", 2).await;
+    world.decision_reaches("select count(*) from engine_tick_frames", 40).await;
+    let rows = "select count(*) from run_symbol_state s join state_publication p
+        on p.run_id = s.run_id and p.generation_id = s.generation_id where s.book_ok";
+    world.decision_reaches(rows, 8).await;
+    service.stopped().await.unwrap();
+
+    let decision = &world.decision;
+    let gaps =
+        "select count(*) from (select tick_id - lag(tick_id) over (order by tick_id) as step,
+        frame_seq - lag(frame_seq) over (order by tick_id) as number from engine_tick_frames) s
+        where step <> 1 or number <> 1";
+    assert_eq!(count(decision, gaps).await, 0, "ticks and numbers are contiguous");
+    let ended = "select count(*) from observation_runs where end_reason = 'shutdown'";
+    assert_eq!(count(decision, ended).await, 1);
+
+    let ingest = &world.ingest;
+    assert_eq!(reaches(ingest, "select count(*) from raw_load_cursor where complete", 1).await, 1);
+    let holes = "select count(*) from raw_seq_holes where not explained";
+    assert_eq!(count(ingest, holes).await, 0);
+    for table in ["ticker_samples", "trade_samples", "l2_snap_metrics"] {
+        let query: &'static str = match table {
+            "ticker_samples" => "select count(*) from ticker_samples",
+            "trade_samples" => "select count(*) from trade_samples",
+            _ => "select count(*) from l2_snap_metrics",
+        };
+        assert!(count(ingest, query).await > 20, "{table}");
+    }
+    let equal = "select count(*) from state_generations where raw_complete";
+    assert!(count(ingest, equal).await >= 10);
+    let run_id: i64 = count(ingest, "select max(run_id) from observation_runs").await;
+    let report = verify_generations(ingest, RunId(run_id)).await.unwrap();
+    assert_eq!(report.different, [], "{report:?}");
+    assert!(report.equal >= 10, "{report:?}");
+    let spoil = "update l2_snap_metrics set bid_qty = bid_qty + 0.000000000001
+        where seq = (select max(seq) from l2_snap_metrics)";
+    sqlx::query(spoil).execute(&owner_of(&world).await).await.unwrap();
+    let report = verify_generations(ingest, RunId(run_id)).await.unwrap();
+    assert!(!report.is_equal(), "one changed digit is seen: {report:?}");
+}

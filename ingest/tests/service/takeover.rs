@@ -1,0 +1,70 @@
+//! A killed ingest and its successor; a publisher that lost its fence.
+
+use crate::support::{PATIENCE, count, reaches, world};
+use penstock_sim::server::MarketSource;
+use std::process::{Child, Command, Stdio};
+
+/// The service as a process of its own, so that it can be killed.
+fn child(world: &crate::support::World) -> Child {
+    let binary = env!("CARGO_BIN_EXE_run-ingest");
+    let log = std::fs::File::create(world.dir.path().join("ingest.jsonl")).unwrap();
+    Command::new(binary)
+        .envs(world.environment())
+        .current_dir(world.dir.path())
+        .stdout(Stdio::from(log))
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_kill_the_successor_takes_the_fence_by_the_lock_and_loads_what_was_left() {
+    let world = world(MarketSource::Pulses, 6).await;
+    let mut first = child(&world);
+    world.decision_reaches("select count(*) from engine_tick_frames", 20).await;
+    first.kill().unwrap();
+    first.wait().unwrap();
+
+    let service = world.service();
+    let after = "select count(*) from engine_tick_frames where fencing_token = 2";
+    world.decision_reaches(after, 12).await;
+    let crashed = "select count(*) from observation_runs where end_reason = 'crash_detected'";
+    reaches(&world.ingest, crashed, 1).await;
+    world.decision_reaches(crashed, 1).await;
+    service.stopped().await.unwrap();
+
+    let log = std::fs::read_to_string(world.dir.path().join("ingest.jsonl")).unwrap();
+    assert!(log.contains("INGEST_SERVICE_STARTED"), "{log}");
+    let chain =
+        "select count(*) from (select frame_seq - lag(frame_seq) over (order by tick_id) as n
+        from engine_tick_frames) s where n <> 1";
+    assert_eq!(count(&world.decision, chain).await, 0, "numbers go on over the takeover");
+    let holes = "select count(*) from raw_seq_holes where not explained";
+    reaches(&world.ingest, "select count(*) from raw_load_cursor where complete", 2).await;
+    assert_eq!(count(&world.ingest, holes).await, 0);
+    let lineages = "select count(*) from ingest_lineage where reason = 'process_start'";
+    assert_eq!(count(&world.decision, lineages).await, 2);
+    let gap =
+        "select count(*) from ingest_stream_events where stream = 'restart' and kind = 'recovered'";
+    assert_eq!(count(&world.ingest, gap).await, 1, "the hole of the restart is a gap with its end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_that_lost_its_fence_ends_with_75() {
+    let world = world(MarketSource::Pulses, 6).await;
+    let service = world.service();
+    world.decision_reaches("select count(*) from engine_tick_frames", 4).await;
+    let owner = world
+        .pair
+        .pool(penstock_store::ClusterRole::Decision, penstock_store::testing::SUPERUSER_LOGIN);
+    sqlx::query(
+        "update service_fences set fencing_token = fencing_token + 1 where service = 'ingest'",
+    )
+    .execute(&owner.await.unwrap())
+    .await
+    .unwrap();
+    let ended = tokio::time::timeout(PATIENCE, service.task).await.unwrap().unwrap();
+    assert_eq!(ended.unwrap_err().code(), 75);
+    let before = count(&world.decision, "select max(generation_id) from state_publication").await;
+    assert!(before < 2_000_000_000, "nothing was published under the newer token");
+}
