@@ -18,4 +18,7 @@ pub use error::DeskError;
 pub(crate) use handle::Command;
 pub use handle::{DeskHandle, DeskStatus};
 pub use run::{DeskParts, spawn};
+
+#[cfg(test)]
+mod tests;
 pub(crate) use state::{Balance, Desk, Message, Waiting};

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use penstock_store_decision::ExecStore;
+use penstock_types::Decimal;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
-use penstock_types::rows::InstrumentRow;
-use penstock_types::{Decimal, Symbol};
 use penstock_venue_orders::{Clock, OrderSocket, PrivateEvent, PrivateRest};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -52,8 +51,6 @@ pub struct DeskParts {
     pub mode: ModeHandle,
     /// Clocks; the same that the socket has.
     pub clock: Arc<dyn Clock>,
-    /// Rules of the venue.
-    pub instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
     /// Ends it.
     pub cancel: CancellationToken,
 }
@@ -89,7 +86,7 @@ pub fn spawn(
         quotes: parts.quotes,
         mode: parts.mode,
         clock: parts.clock,
-        instruments: parts.instruments,
+        instruments: BTreeMap::new(),
         messages,
         tracker: Tracker::default(),
         waiting: VecDeque::new(),

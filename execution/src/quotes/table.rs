@@ -174,7 +174,7 @@ impl QuoteBoard {
         self.applied.subscribe()
     }
 
-    pub(super) fn store(&self, table: QuoteTable) {
+    pub(crate) fn store(&self, table: QuoteTable) {
         let tick = table.tick_id;
         self.table.store(Arc::new(table));
         self.applied.send_replace(tick);

@@ -32,6 +32,7 @@ impl Desk {
         self.reconcile.started_mono_ms = mono;
         self.reconcile.truth_mono_ms = mono;
         marker!(RECONCILE_STARTED, kind = "START");
+        self.load_rules().await?;
         for row in self.store.open_orders().await? {
             self.tracker.put(row, mono);
         }
@@ -123,7 +124,11 @@ impl Desk {
     pub(crate) async fn start_history(&mut self) -> Result<(), DeskError> {
         let read = self.store.newest_fill_at().await;
         let Some(newest) = self.written(read)? else { return Ok(()) };
-        // A new installation has no fill that could be missing.
+        // Without a fill and without an order there is nothing that could be missing.
+        if newest.is_none() && self.tracker.orders().next().is_none() {
+            self.reconcile.history_done = true;
+            return Ok(());
+        }
         let since = newest.map_or_else(
             || self.reconcile.started_at.plus_millis(-HISTORY_OVERLAP_MS),
             |at| at.plus_millis(-HISTORY_OVERLAP_MS),

@@ -10,6 +10,7 @@ mod balance;
 mod fetch;
 mod look;
 mod passes;
+mod rules;
 mod state;
 mod strangers;
 

@@ -31,7 +31,11 @@ impl Desk {
         self.flush_private().await?;
         self.store_balances().await?;
         self.finish_attach().await?;
+        self.control().await?;
         let mono = self.mono_ms();
+        if mono >= self.reconcile.next_rules_mono_ms {
+            self.load_rules().await?;
+        }
         if (self.reconcile.full_due || mono >= self.reconcile.next_full_mono_ms)
             && !self.reconcile.history_open
             && self.reconcile.snapshot_seen

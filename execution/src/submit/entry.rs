@@ -32,13 +32,7 @@ impl Desk {
                 self.cancel_entries("entries stopped", true).await
             }
             Command::Flatten(symbol, answer) => {
-                let mut count = 0;
-                for held in self.tracker.positions.values_mut() {
-                    if symbol.as_ref().is_none_or(|s| *s == held.position.symbol) {
-                        held.flatten = true;
-                        count += 1;
-                    }
-                }
+                let count = self.flatten(symbol.as_ref());
                 // Nobody waits for the number any more: the positions are closed all the same.
                 let _ = answer.send(count);
                 self.tick().await
@@ -84,6 +78,10 @@ impl Desk {
     fn refusal(&self, request: &EntryRequest) -> Option<&'static str> {
         if !self.reconcile.complete {
             return Some("NOT_RECONCILED");
+        }
+        // Right after a start without memory of the counters only cancels and protection go out.
+        if self.rest.state().lock().is_cold(self.mono_ms()) {
+            return Some("COLD_START");
         }
         if self.entries_stopped {
             return Some("ENTRIES_STOPPED");

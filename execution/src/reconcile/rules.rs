@@ -1,0 +1,78 @@
+//! What the desk reads of others: rules of the venue, fees of the account, the operator's wish to close.
+//!
+//! Input: rows. Output: memory that the supervisor prices and rounds with. A read that fails leaves what
+//! stood.
+
+use penstock_store_decision::{account, control, cycle_input};
+use penstock_types::Symbol;
+
+use crate::desk::{Desk, DeskError};
+
+/// Distance of reads of rules and fees.
+const RULES_MS: i64 = 30_000;
+/// Distance of reads of the operator's requests.
+const CONTROL_MS: i64 = 1_000;
+
+impl Desk {
+    /// Rules of all pairs and the fees in force.
+    pub(crate) async fn load_rules(&mut self) -> Result<(), DeskError> {
+        self.reconcile.next_rules_mono_ms = self.mono_ms() + RULES_MS;
+        match cycle_input::all_instruments(self.store.pool()).await {
+            Ok(rows) => {
+                self.instruments = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
+            }
+            Err(error) => tracing::warn!("rules of the venue: {error}"),
+        }
+        let fees = match self.store.pool().acquire().await {
+            Ok(mut conn) => account::fee_tier(&mut conn).await.map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match fees {
+            Ok(Some(tier)) => self.fees_round_trip_bps = tier.maker_bps + tier.taker_bps,
+            Ok(None) => {}
+            Err(error) => tracing::warn!("fees of the account: {error}"),
+        }
+        Ok(())
+    }
+
+    /// The operator's requests to close.
+    pub(crate) async fn control(&mut self) -> Result<(), DeskError> {
+        let mono = self.mono_ms();
+        if mono < self.reconcile.next_control_mono_ms || !self.reconcile.complete {
+            return Ok(());
+        }
+        self.reconcile.next_control_mono_ms = mono + CONTROL_MS;
+        let requests = match control::pending(self.store.pool(), &["flatten"]).await {
+            Ok(requests) => requests,
+            Err(error) => {
+                tracing::warn!("requests of the operator: {error}");
+                return Ok(());
+            }
+        };
+        for request in requests {
+            let symbol = request.args.get("symbol").and_then(serde_json::Value::as_str);
+            let symbol = symbol.map(Symbol::new).transpose();
+            let result = match symbol {
+                Ok(symbol) => format!("closing {} positions", self.flatten(symbol.as_ref())),
+                Err(error) => format!("refused: {error}"),
+            };
+            if let Err(error) = control::answer(self.store.pool(), request.id, &result).await {
+                tracing::warn!("answer to the operator: {error}");
+            }
+            self.cancel_entries("operator", true).await?;
+        }
+        Ok(())
+    }
+
+    /// Marks positions to be closed by the next tick; how many.
+    pub(crate) fn flatten(&mut self, symbol: Option<&Symbol>) -> usize {
+        let mut count = 0;
+        for held in self.tracker.positions.values_mut() {
+            if symbol.is_none_or(|s| *s == held.position.symbol) {
+                held.flatten = true;
+                count += 1;
+            }
+        }
+        count
+    }
+}
