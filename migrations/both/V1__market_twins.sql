@@ -202,4 +202,5 @@ create table schema_compat (
     primary key (set_name, version)
 );
 
-insert into schema_compat (set_name, version, min_binary_schema) values ('both', 1, 1) on conflict do nothing;
+insert into schema_compat (set_name, version, min_binary_schema) values ('both', 1, 1)
+  on conflict do nothing;

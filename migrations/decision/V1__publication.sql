@@ -142,4 +142,5 @@ create table control_requests (
 );
 
 insert into cluster_role (role) values ('decision') on conflict do nothing;
-insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 1, 1) on conflict do nothing;
+insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 1, 1)
+  on conflict do nothing;

@@ -240,4 +240,5 @@ create unique index execution_orders_standby_position on execution_orders (posit
 create index execution_orders_created on execution_orders (created_at desc);
 alter table positions add foreign key (entry_order_id) references execution_orders;
 
-insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 2, 2) on conflict do nothing;
+insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 2, 2)
+  on conflict do nothing;

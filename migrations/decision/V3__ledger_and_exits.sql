@@ -268,4 +268,5 @@ create table symbol_exec_locks (
     expires_at timestamptz not null
 );
 
-insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 3, 3) on conflict do nothing;
+insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 3, 3)
+  on conflict do nothing;

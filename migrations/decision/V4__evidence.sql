@@ -84,4 +84,5 @@ create table reconcile_diffs (
 );
 create index reconcile_diffs_ts on reconcile_diffs (ts desc);
 
-insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 4, 4) on conflict do nothing;
+insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 4, 4)
+  on conflict do nothing;

@@ -56,4 +56,5 @@ create policy execution_answers on control_requests for update to exec_rw using 
 grant select, insert on exec_configs, cycle_inputs, balance_changes, reconcile_runs to exec_rw;
 grant select, insert, update on symbol_gates, reconcile_diffs to exec_rw;
 
-insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 6, 6) on conflict do nothing;
+insert into schema_compat (set_name, version, min_binary_schema) values ('decision', 6, 6)
+  on conflict do nothing;

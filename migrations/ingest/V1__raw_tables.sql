@@ -148,4 +148,5 @@ create table candles_1m (
 ) partition by range (run_id);
 
 insert into cluster_role (role) values ('ingest') on conflict do nothing;
-insert into schema_compat (set_name, version, min_binary_schema) values ('ingest', 1, 1) on conflict do nothing;
+insert into schema_compat (set_name, version, min_binary_schema) values ('ingest', 1, 1)
+  on conflict do nothing;

@@ -124,4 +124,5 @@ create table aggregator_checkpoints (
     primary key (run_id, wm_seq)
 );
 
-insert into schema_compat (set_name, version, min_binary_schema) values ('ingest', 2, 2) on conflict do nothing;
+insert into schema_compat (set_name, version, min_binary_schema) values ('ingest', 2, 2)
+  on conflict do nothing;

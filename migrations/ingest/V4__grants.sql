@@ -11,4 +11,5 @@ grant insert, update on observation_runs, ingest_lineage, ingest_epochs, instrum
 grant insert, update, delete on run_symbol_state to ingest_rw;
 grant insert, delete on aggregator_checkpoints to ingest_rw;
 
-insert into schema_compat (set_name, version, min_binary_schema) values ('ingest', 4, 4) on conflict do nothing;
+insert into schema_compat (set_name, version, min_binary_schema) values ('ingest', 4, 4)
+  on conflict do nothing;

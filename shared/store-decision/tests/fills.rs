@@ -1,5 +1,6 @@
 //! Orders and fills on a real decision cluster: committed before sent, booked exactly once, whatever
 //! order the reports come in.
+#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 use penstock_store::ClusterRole;
 use penstock_store::testing::TestPair;

@@ -339,3 +339,57 @@ pub async fn set_local_role(conn: &mut PgConnection, act_as: ActAs) -> Result<()
     let text = act_as.statement().replace("set role", "set local role");
     sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: ClusterRole = ClusterRole::Ingest;
+
+    #[rstest::rstest]
+    #[case("postgres:///ingest?host=/abs/socket&port=25432&user=ingest_rw", Some("/abs/socket"))]
+    #[case("postgres://ingest_rw@%2Fabs%2Fsocket:25432/ingest", Some("/abs/socket"))]
+    #[case("postgresql://ingest_rw:p%40ss@127.0.0.1:25432/ingest?sslmode=disable", None)]
+    fn url_forms_are_read_into_the_same_target(#[case] url: &str, #[case] socket: Option<&str>) {
+        let options = connect_options(url, ROLE).unwrap();
+
+        assert_eq!(options.get_socket().and_then(|p| p.to_str()), socket);
+        assert_eq!(options.get_port(), 25_432);
+        assert_eq!(options.get_username(), "ingest_rw");
+        assert_eq!(options.get_database(), Some("ingest"));
+    }
+
+    #[rstest::rstest]
+    #[case("mysql://u@h/d", "scheme")]
+    #[case("postgres://u@h", "no database")]
+    #[case("postgres://h/d", "no user")]
+    #[case("postgres://u@h/d?target_session_attrs=any", "target_session_attrs")]
+    #[case("postgres://u@h/d?port=x", "port")]
+    #[case("not a url", "not a URL")]
+    fn url_that_the_driver_would_misread_is_refused_with_its_key(
+        #[case] url: &str,
+        #[case] problem: &str,
+    ) {
+        let error = connect_options(url, ROLE).unwrap_err().to_string();
+
+        assert!(error.contains("INGEST_DATABASE_URL"), "{error}");
+        assert!(error.contains(problem), "{error}");
+    }
+
+    #[test]
+    fn refusal_never_shows_the_password() {
+        let error = connect_options("postgres://u:secret@h", ROLE).unwrap_err().to_string();
+
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn missing_cluster_is_waited_for_and_then_named() {
+        let url = "postgres:///d?host=/nonexistent/penstock&user=u";
+        let settings = PoolSettings::service("penstock-test", 1);
+
+        let error = open(url, ROLE, &settings, Duration::from_millis(150)).await.unwrap_err();
+
+        assert!(matches!(error, StoreError::NotReady { cluster: ROLE, .. }), "{error}");
+    }
+}
