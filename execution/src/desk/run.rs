@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use penstock_store_decision::ExecStore;
-use penstock_types::Decimal;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
+use penstock_types::rows::InstrumentRow;
+use penstock_types::{Decimal, Symbol};
 use penstock_venue_orders::{Clock, OrderSocket, PrivateEvent, PrivateRest};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -49,6 +50,8 @@ pub struct DeskParts {
     pub quotes: QuoteBoard,
     /// The mode.
     pub mode: ModeHandle,
+    /// Rules of the venue, kept fresh by whoever starts the desk.
+    pub instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
     /// Clocks; the same that the socket has.
     pub clock: Arc<dyn Clock>,
     /// Ends it.
@@ -86,7 +89,7 @@ pub fn spawn(
         quotes: parts.quotes,
         mode: parts.mode,
         clock: parts.clock,
-        instruments: BTreeMap::new(),
+        instruments: parts.instruments,
         messages,
         tracker: Tracker::default(),
         waiting: VecDeque::new(),

@@ -65,7 +65,7 @@ pub(crate) struct Desk {
     pub(crate) quotes: QuoteBoard,
     pub(crate) mode: ModeHandle,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) instruments: BTreeMap<Symbol, InstrumentRow>,
+    pub(crate) instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
     pub(crate) messages: mpsc::Sender<Message>,
     pub(crate) tracker: Tracker,
     pub(crate) waiting: VecDeque<Waiting>,
@@ -154,7 +154,7 @@ impl Desk {
 
     /// Rules of the venue for a symbol.
     pub(crate) fn instrument(&self, symbol: &Symbol) -> Option<InstrumentRow> {
-        self.instruments.get(symbol).cloned()
+        self.instruments.load().get(symbol).cloned()
     }
 
     /// Smallest quantity that can be sold at a price: the venue's minimum, and its cost minimum.

@@ -234,6 +234,8 @@ impl World {
         let socket = spawn_order_socket(socket, rest.clone(), sender, cancel.clone()).unwrap();
         let timing = ModeTiming { stable_window_ms: 0, pause_auto_recover_feed: true };
         let (mode, changes) = ModeHandle::new(timing, Duration::from_secs(30));
+        let rows = penstock_store_decision::cycle_input::all_instruments(&self.pool).await.unwrap();
+        let rules = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
         let config =
             DeskConfig { ack_timeout_ms: 500, unknown_grace_ms: 2_000, ..DeskConfig::default() };
         let parts = DeskParts {
@@ -245,6 +247,7 @@ impl World {
             events,
             quotes: self.quotes.clone(),
             mode: mode.clone(),
+            instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
             clock: clock.clone(),
             cancel: cancel.clone(),
         };

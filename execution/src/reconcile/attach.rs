@@ -32,7 +32,7 @@ impl Desk {
         self.reconcile.started_mono_ms = mono;
         self.reconcile.truth_mono_ms = mono;
         marker!(RECONCILE_STARTED, kind = "START");
-        self.load_rules().await?;
+        self.load_fees().await?;
         for row in self.store.open_orders().await? {
             self.tracker.put(row, mono);
         }

@@ -122,7 +122,7 @@ impl Desk {
     pub(crate) async fn compare_balances(&mut self) -> Result<u32, DeskError> {
         let mono = self.mono_ms();
         let mut adjusted = 0;
-        let symbols: Vec<Symbol> = self.instruments.keys().cloned().collect();
+        let symbols: Vec<Symbol> = self.instruments.load().keys().cloned().collect();
         for symbol in symbols {
             if symbol.quote() != self.config.quote_asset || self.is_unproven(&symbol) {
                 continue;

@@ -33,8 +33,8 @@ impl Desk {
         self.finish_attach().await?;
         self.control().await?;
         let mono = self.mono_ms();
-        if mono >= self.reconcile.next_rules_mono_ms {
-            self.load_rules().await?;
+        if mono >= self.reconcile.next_fees_mono_ms {
+            self.load_fees().await?;
         }
         if (self.reconcile.full_due || mono >= self.reconcile.next_full_mono_ms)
             && !self.reconcile.history_open

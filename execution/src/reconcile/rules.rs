@@ -1,28 +1,22 @@
-//! What the desk reads of others: rules of the venue, fees of the account, the operator's wish to close.
+//! What the desk reads of others: fees of the account, the operator's wish to close.
 //!
 //! Input: rows. Output: memory that the supervisor prices and rounds with. A read that fails leaves what
 //! stood.
 
-use penstock_store_decision::{account, control, cycle_input};
+use penstock_store_decision::{account, control};
 use penstock_types::Symbol;
 
 use crate::desk::{Desk, DeskError};
 
-/// Distance of reads of rules and fees.
-const RULES_MS: i64 = 30_000;
+/// Distance of reads of fees.
+const FEES_MS: i64 = 30_000;
 /// Distance of reads of the operator's requests.
 const CONTROL_MS: i64 = 1_000;
 
 impl Desk {
-    /// Rules of all pairs and the fees in force.
-    pub(crate) async fn load_rules(&mut self) -> Result<(), DeskError> {
-        self.reconcile.next_rules_mono_ms = self.mono_ms() + RULES_MS;
-        match cycle_input::all_instruments(self.store.pool()).await {
-            Ok(rows) => {
-                self.instruments = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
-            }
-            Err(error) => tracing::warn!("rules of the venue: {error}"),
-        }
+    /// The fees in force.
+    pub(crate) async fn load_fees(&mut self) -> Result<(), DeskError> {
+        self.reconcile.next_fees_mono_ms = self.mono_ms() + FEES_MS;
         let fees = match self.store.pool().acquire().await {
             Ok(mut conn) => account::fee_tier(&mut conn).await.map_err(|e| e.to_string()),
             Err(error) => Err(error.to_string()),

@@ -47,7 +47,7 @@ pub(crate) struct ReconcileState {
     pub(crate) light_open: bool,
     pub(crate) next_full_mono_ms: i64,
     pub(crate) next_audit_mono_ms: i64,
-    pub(crate) next_rules_mono_ms: i64,
+    pub(crate) next_fees_mono_ms: i64,
     pub(crate) next_control_mono_ms: i64,
     /// Looks that confirm changes.
     pub(crate) confirms: BTreeMap<OrderId, Confirm>,
