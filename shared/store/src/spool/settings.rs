@@ -33,6 +33,8 @@ pub struct SpoolSettings {
     pub ring_bytes: u64,
     /// Between two syncs (`SPOOL_FSYNC_MS`).
     pub fsync_every: Duration,
+    /// A device that failed twice within a minute is tried again after this time.
+    pub device_retry: Duration,
     /// First alert (`SPOOL_HIGH_PCT`).
     pub high_pct: u64,
     /// What happens at the limit.
@@ -52,6 +54,7 @@ impl SpoolSettings {
             segment_bytes: 64 << 20,
             ring_bytes: 32 << 20,
             fsync_every: Duration::from_millis(100),
+            device_retry: Duration::from_secs(10),
             high_pct: 80,
             overflow: Overflow::ShedByClass,
         }

@@ -26,8 +26,7 @@ use super::shed::FillLevel;
 pub(super) const WRITE_BYTES: usize = 64 * 1024;
 /// Or when something has waited for this long.
 const WRITE_AFTER: Duration = Duration::from_millis(20);
-/// A failed device is tried again after this time; a second error within a minute is a failure.
-const DEVICE_RETRY: Duration = Duration::from_secs(10);
+/// A second error of the device within this time is a failure.
 const DEVICE_ERROR_WINDOW: Duration = Duration::from_secs(60);
 
 /// Starts the spool thread on an opened directory. The first record of `run_id` begins a new
@@ -338,7 +337,7 @@ impl SpoolThread {
         (self.on_event)(SpoolEvent::DeviceError { path, error: error.to_string(), failed: again });
         if again {
             self.shared.failed.store(true, Ordering::Relaxed);
-            self.retry_at = Some(Instant::now() + DEVICE_RETRY);
+            self.retry_at = Some(Instant::now() + self.settings.device_retry);
         } else {
             self.rewrite_unsynced();
         }
@@ -364,7 +363,7 @@ impl SpoolThread {
                 self.close_segment();
                 self.last_error = Some(Instant::now());
                 self.shared.failed.store(true, Ordering::Relaxed);
-                self.retry_at = Some(Instant::now() + DEVICE_RETRY);
+                self.retry_at = Some(Instant::now() + self.settings.device_retry);
                 let error = error.to_string();
                 (self.on_event)(SpoolEvent::DeviceError { path, error, failed: true });
             }
