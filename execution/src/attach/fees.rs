@@ -83,7 +83,7 @@ pub async fn refresh(context: &Context, rest: &PrivateRest, store: &ExecStore) -
 
 async fn ask(rest: &PrivateRest) -> Result<Fees, String> {
     let request = PrivateRequest::TradeVolume { pair: Some(PAIR) };
-    let outcome = rest.call(&request, RestUse::Steady).await;
+    let outcome = rest.call(&request, RestUse::Reserved).await;
     let Some(answer) = outcome.answer() else { return Err(format!("{outcome:?}")) };
     let reply = answer.reply::<TradeVolumeResult<'_>>();
     let Some(result) = reply.result() else { return Err("the venue gave no rates".to_owned()) };

@@ -14,7 +14,8 @@ use penstock_store::migrate::{self, SetReport};
 use penstock_store::partitions::{DailyTable, create_daily_partition};
 use penstock_store::pools::{self, PoolSettings};
 use penstock_store_decision::{publication, sessions};
-use penstock_telemetry::{Level, build, marker};
+use penstock_telemetry::{Level as LogLevel, build, marker};
+use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::{SessionId, UtcMicros, Uuid};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::exit::StartError;
-use crate::mode::{Changes, ModeHandle};
+use crate::mode::{Changes, ModeHandle, Source};
 use crate::quotes::QuoteBoard;
 use crate::settings::Settings;
 
@@ -176,6 +177,8 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     ensure_partitions(&pool).await?;
     let db_pause = Duration::from_millis(settings.config.areas.evaluation.db_unavailable_pause_ms);
     let (mode, changes) = ModeHandle::new(settings.mode, db_pause);
+    // Until the first evaluation has bound an epoch, nothing says that the data may be traded on.
+    mode.set_from(Source::Cycle, CauseCode::EpochNotValid, Level::Degrade, true, None);
     let context = Context {
         pool,
         session_id,
@@ -224,7 +227,7 @@ fn said(event: &FenceEvent, holder_id: Uuid, busy_said: &mut bool) {
         }
         FenceEvent::BusyLock | FenceEvent::BusyLease => {
             let reason = if matches!(event, FenceEvent::BusyLock) { "lock" } else { "lease" };
-            let level = if *busy_said { Level::Debug } else { Level::Warn };
+            let level = if *busy_said { LogLevel::Debug } else { LogLevel::Warn };
             *busy_said = true;
             marker!(at level, FENCE_BUSY, service_fence = "execution", holder_id = holder_id, reason = reason);
         }

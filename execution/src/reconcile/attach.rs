@@ -21,6 +21,8 @@ use crate::tracker::Held;
 
 /// The history is read from this long before the last known fill.
 const HISTORY_OVERLAP_MS: i64 = 300_000;
+/// Pause before an incomplete history is asked for again.
+const HISTORY_RETRY_MS: i64 = 1_000;
 /// Distance of a stop below its reference when nothing better is known, basis points.
 const FALLBACK_STOP_BPS: i64 = 150;
 
@@ -141,6 +143,8 @@ impl Desk {
     pub(crate) async fn on_history(&mut self, result: LookResult) -> Result<(), DeskError> {
         self.reconcile.history_open = false;
         if !result.whole {
+            // Refused by the counters or cut off: the next round starts anew, soon but not at once.
+            self.reconcile.next_full_mono_ms = self.mono_ms() + HISTORY_RETRY_MS;
             return Ok(());
         }
         let venue: Vec<String> = result.trades.iter().map(|t| t.order_id.clone()).collect();
