@@ -1,5 +1,9 @@
-//! The desk against the simulated venue over its real sockets, on a real decision cluster: an order's
-//! whole life, and the faults on its way.
+//! The desk against the simulated venue over its real sockets, on a real decision cluster: the world
+//! that the tests share. Inputs: a still market that a test moves itself. Each test has a database and a
+//! venue of its own.
+
+mod faults;
+mod life;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -145,6 +149,20 @@ impl World {
             e.market(no).instrument.price_decimals
         });
         self.quote(mid, decimals);
+    }
+
+    /// The market rises by so many ticks, with a print up there.
+    fn rise(&mut self, by: i64) {
+        self.mid_ticks += by;
+        let mid = self.mid_ticks;
+        self.venue.venue.with(|e, now| {
+            let no = SymbolNo(0);
+            e.flow_market(no, SimSide::Buy, Qty(3_000_000_000), now);
+            e.flow_limit(no, SimSide::Buy, Price(mid - 10), Qty(500_000_000), now);
+            e.flow_limit(no, SimSide::Sell, Price(mid + 10), Qty(500_000_000), now);
+            e.flow_market(no, SimSide::Buy, Qty(1_000), now);
+        });
+        self.quote(mid, 1);
     }
 
     fn quote(&self, mid: i64, decimals: u32) {
@@ -316,12 +334,19 @@ impl World {
     }
 
     async fn enter(&self, session: &Session, taker: bool) -> EntryOutcome {
-        let request = EntryRequest {
-            evaluation_id: self.evaluation,
-            evaluation_index: 1,
-            plan: self.plan(session, taker),
-        };
+        self.enter_with(session, self.plan(session, taker)).await
+    }
+
+    async fn enter_with(&self, session: &Session, plan: PlannedEntry) -> EntryOutcome {
+        let request = EntryRequest { evaluation_id: self.evaluation, evaluation_index: 1, plan };
         session.desk.submit_entry(request).await
+    }
+
+    /// The flow sells into the resting entry until it is filled.
+    fn fill_entry(&self) {
+        self.venue.venue.with(|e, now| {
+            e.flow_market(SymbolNo(0), SimSide::Sell, Qty(500_000_000 + 100_000), now)
+        });
     }
 
     async fn word(&self, sql: &'static str) -> String {
@@ -394,6 +419,18 @@ impl Session {
     }
 }
 
+async fn until_changed(world: &World, sql: &'static str, before: &str) -> String {
+    let end = Instant::now() + LIMIT;
+    loop {
+        let found = world.word(sql).await;
+        if found != before {
+            return found;
+        }
+        assert!(Instant::now() < end, "{before} did not change");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + LIMIT;
     while !done() {
@@ -406,36 +443,3 @@ const PLAN: &str = "select state from exit_plans order by plan_id desc limit 1";
 const POSITION: &str = "select status from positions order by position_id desc limit 1";
 const ENTRY: &str =
     "select state from execution_orders where role = 'entry' order by order_id desc limit 1";
-const STOP: &str = "select state from execution_orders
-    where role = 'protection' and exchange_order_id is not null order by order_id desc limit 1";
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_lives_from_submit_to_a_closed_position() {
-    let mut world = World::new().await;
-    let session = world.session().await;
-    // when an entry takes, it is filled, its stop stands over the base
-    let sent = world.enter(&session, true).await;
-    assert!(matches!(sent, EntryOutcome::Sent { .. }), "{sent:?}");
-    world.until_word("plan", PLAN, "armed").await;
-    world.until_word("entry", ENTRY, "filled").await;
-    world.venue.venue.with(|e, _| {
-        let stops: Vec<_> = e.account().open_orders().collect();
-        assert_eq!(stops.len(), 1, "one reduce order at the venue");
-        assert_eq!(stops[0].qty, Qty(100_000));
-    });
-    // when the operator closes, the stop goes first and the base is sold
-    assert_eq!(session.desk.flatten(None).await, 1);
-    world.until_word("position", POSITION, "closed").await;
-    world.until_word("plan", PLAN, "closed").await;
-    // then the venue and we agree to the last digit, and nothing is left
-    world.agrees().await;
-    let left = "select count(*)::text from execution_orders where not terminal";
-    world.until_word("orders", left, "0").await;
-    let cash = "select count(*)::text from positions p where p.realized_quote <>
-        (select sum(case f.side when 'sell' then f.cost_quote else -f.cost_quote end - f.fee_quote)
-         from fills f)";
-    world.until_word("results", cash, "0").await;
-    let looked = "select (count(*) > 0)::text from reconcile_runs where kind = 'CONFIRM'";
-    world.until_word("looks", looked, "true").await;
-    session.kill().await;
-}
