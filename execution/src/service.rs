@@ -5,13 +5,19 @@
 //! cancelled, protective stops stay, then tasks end, rows are closed and the fence is given back; a lost
 //! fence ends everything at once and writes nothing more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use penstock_store::fence::FencedService;
-use penstock_store_decision::{ExecStore, account as account_rows, heartbeat, sessions};
+use penstock_store_decision::{
+    ExecStore, account as account_rows, cycle_input, heartbeat, sessions,
+};
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level, ModeEvent};
+use penstock_types::Symbol;
+use penstock_types::rows::InstrumentRow;
 use penstock_types::vocab::{OrderRole, Verdict};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +37,8 @@ use crate::wake::{Wakes, run_listener};
 const CANCEL_WAIT: Duration = Duration::from_secs(8);
 /// How long the stop waits for tasks to end.
 const TASKS_WAIT: Duration = Duration::from_secs(5);
+/// Refresh of instrument rules.
+const INSTRUMENTS_EVERY: Duration = Duration::from_secs(60);
 /// Refresh of the account's fees.
 const FEES_EVERY: Duration = Duration::from_secs(86_400);
 /// Pause before fees that the venue did not give are asked for again.
@@ -49,6 +57,8 @@ enum End {
     FencedOut,
     Desk(DeskError),
 }
+
+type Instruments = Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>;
 
 /// Runs one session; `stop` is the wish to stop from outside.
 ///
@@ -82,6 +92,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
             end.clone(),
         )),
     ];
+    let instruments: Instruments = Arc::default();
+    load_instruments(&context, &instruments).await;
+    tasks.push(tokio::spawn(refresh_instruments(context.clone(), Arc::clone(&instruments))));
     let opened = venue::open(&context)?;
     let store =
         ExecStore::new(context.pool.clone(), context.domain(), context.token, context.session_id);
@@ -98,6 +111,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         quotes: context.quotes.clone(),
         mode: context.mode.clone(),
         clock: opened.clock,
+        instruments,
         cancel: end.clone(),
     };
     let (handle, desk_task) = desk::spawn(parts).map_err(|e| StartError::Venue(e.to_string()))?;
@@ -107,6 +121,30 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     let code = running.finish(why, desk_task, renewal, watchdog, tasks).await;
     state.flush().await;
     Ok(code)
+}
+
+async fn load_instruments(context: &Context, instruments: &Instruments) {
+    match cycle_input::all_instruments(&context.pool).await {
+        Ok(rows) => {
+            let map = rows.into_iter().map(|row| (row.symbol.clone(), row)).collect();
+            instruments.store(Arc::new(map));
+        }
+        Err(error) => tracing::warn!("instruments not read, trying again: {error}"),
+    }
+}
+
+async fn refresh_instruments(context: Context, instruments: Instruments) {
+    loop {
+        // Until ingest has written them there is nothing to trade; then a minute is soon enough.
+        let wait =
+            if instruments.load().is_empty() { Duration::from_secs(1) } else { INSTRUMENTS_EVERY };
+        // The end first: a stopping process reads nothing.
+        tokio::select! {
+            biased;
+            () = context.end.cancelled() => return,
+            () = tokio::time::sleep(wait) => load_instruments(&context, &instruments).await,
+        }
+    }
 }
 
 async fn refresh_fees(
@@ -172,7 +210,7 @@ impl Running {
             }
         }
         self.exposure_without_permission();
-        let control = tokio::spawn(run_control(self.context.clone(), self.handle.clone()));
+        let control = tokio::spawn(run_control(self.context.clone()));
         let account = Arc::new(self.handle.clone());
         let evaluations = run_loop(self.context.clone(), account, Arc::clone(&self.wakes));
         let once = self.context.settings.run_mode != RunMode::Attach;
