@@ -123,7 +123,7 @@ impl World {
             .collect();
         for day in days {
             penstock_store::partitions::create_daily_partition(
-                &mut *owner.acquire().await.unwrap(),
+                &mut owner.acquire().await.unwrap(),
                 penstock_store::partitions::DailyTable::RawPrivateExecutions,
                 day,
             )
