@@ -28,7 +28,7 @@ const DOMAIN: &str = "bench";
 /// What is measured.
 #[derive(Debug, Clone)]
 pub struct PublishBench {
-    /// Rows of the state; 640 is the design's figure.
+    /// Rows of the state; 640 is the figure of the speed targets.
     pub rows: usize,
     /// Publications.
     pub rounds: usize,
