@@ -79,6 +79,7 @@ impl Desk {
     async fn booked(&mut self, b: BookedFill, report: &FillReport) -> Result<(), DeskError> {
         let (mono, mono_us) = (self.mono_ms(), self.mono_us());
         self.tracker.put(b.order.clone(), mono);
+        self.reconcile.traded.insert(b.order.symbol.clone(), mono);
         self.fill_markers(&b, report);
         let position_id = b.position.position_id;
         let closed = b.position.status == PositionStatus::Closed;

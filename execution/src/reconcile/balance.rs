@@ -7,6 +7,7 @@
 use penstock_store_decision::balances::BalanceChange;
 use penstock_telemetry::marker;
 use penstock_trading::exit::policy::{PolicyInput, plan_terms};
+use penstock_trading::ledger::difference::{Difference, DifferenceInput, judge};
 use penstock_types::vocab::{ExitPolicy, Horizon, OrderState};
 use penstock_types::{Decimal, PositionId, Symbol};
 use penstock_venue_orders::Stamp;
@@ -17,9 +18,6 @@ use super::fetch::{LookKind, LookResult};
 use crate::desk::{Balance, Desk, DeskError};
 use crate::stream::BalanceUpdate;
 use crate::tracker::Held;
-
-/// Shortest time between the two sightings of a difference.
-const SEEN_TWICE_MS: i64 = 5_000;
 
 impl Desk {
     /// The balances of an installation's first attach.
@@ -124,28 +122,37 @@ impl Desk {
         let mut adjusted = 0;
         let symbols: Vec<Symbol> = self.instruments.load().keys().cloned().collect();
         for symbol in symbols {
-            if symbol.quote() != self.config.quote_asset || self.is_unproven(&symbol) {
+            if symbol.quote() != self.config.quote_asset {
                 continue;
             }
             let Some(balance) = self.balances.get(symbol.base()).copied() else { continue };
             let read = self.store.base_held(&symbol).await;
             let Some(held) = self.written(read)? else { return Ok(adjusted) };
             let lot = self.instrument(&symbol).map_or(Decimal::ZERO, |i| i.qty_increment);
-            let tolerance = lot.max(held * Decimal::new(1, 3));
-            let delta = balance.amount - held;
             let key = symbol.base().to_owned();
-            if delta.abs() <= tolerance {
-                self.reconcile.differed.remove(&key);
-                continue;
-            }
-            match self.reconcile.differed.get(&key) {
-                Some((seen, at)) if *seen == balance.amount && mono - at >= SEEN_TWICE_MS => {
+            let first = self.reconcile.differed.get(&key).copied();
+            let view = DifferenceInput {
+                venue: balance.amount,
+                ledger: held,
+                tolerance: lot.max(held * Decimal::new(1, 3)),
+                first_seen_ms: first.filter(|(amount, _)| *amount == balance.amount).map(|f| f.1),
+                last_trade_ms: self.reconcile.traded.get(&symbol).copied(),
+                now_ms: mono,
+                unproven: self.is_unproven(&symbol),
+                // An order whose trades are missing is unproven; all others are booked.
+                booked_all: true,
+            };
+            match judge(&view) {
+                Difference::None => {
+                    self.reconcile.differed.remove(&key);
+                }
+                Difference::Watch if view.first_seen_ms.is_none() => {
+                    self.reconcile.differed.insert(key, (balance.amount, mono));
+                }
+                Difference::Watch => {}
+                Difference::Correct(delta) => {
                     self.reconcile.differed.remove(&key);
                     adjusted += u32::from(self.adjust(&symbol, delta).await?);
-                }
-                Some((seen, _)) if *seen == balance.amount => {}
-                Some(_) | None => {
-                    self.reconcile.differed.insert(key, (balance.amount, mono));
                 }
             }
         }

@@ -60,6 +60,8 @@ pub(crate) struct ReconcileState {
     pub(crate) missed: BTreeSet<OrderId>,
     /// Balances that differed once: asset → when.
     pub(crate) differed: BTreeMap<String, (rust_decimal::Decimal, i64)>,
+    /// Last booked trade by symbol, monotonic.
+    pub(crate) traded: BTreeMap<Symbol, i64>,
     /// Fills that reconcile found.
     pub(crate) fills_recovered: u32,
     /// Last successful truth call.

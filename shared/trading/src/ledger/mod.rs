@@ -7,6 +7,7 @@
 //! database. All amounts in quote, all quantities in base.
 
 mod book;
+pub mod difference;
 mod fold;
 
 pub use book::{Booked, book_adjust, book_fill};
