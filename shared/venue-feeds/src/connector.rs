@@ -47,6 +47,8 @@ pub struct FeedHandle {
 const COMMANDS_LEN_LIMIT: usize = 1_024;
 /// Distance of the session's polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Time for the venue's goodbye at a stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time of one write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -186,7 +188,7 @@ impl Connector {
                 // flood of frames; commands before data, because they repair it.
                 biased;
                 () = self.cancel.cancelled() => {
-                    let _ = socket.close(None).await; // The socket goes away either way.
+                    self.drain(&mut socket).await;
                     return Ok(DisconnectReason::Stopped);
                 }
                 _ = tick.tick() => {
@@ -217,6 +219,25 @@ impl Connector {
                 )) => {}
                 Some(Ok(Message::Close(_))) | None => return Ok(DisconnectReason::Closed),
                 Some(Err(error)) => return Ok(DisconnectReason::Failed(error.to_string())),
+            }
+        }
+    }
+
+    /// Says goodbye and hands on what the venue had sent before it heard that.
+    async fn drain(&mut self, socket: &mut Socket) {
+        let deadline = tokio::time::Instant::now() + DRAIN_TIMEOUT;
+        let _ = tokio::time::timeout_at(deadline, socket.close(None)).await; // It goes away either way.
+        while let Ok(Some(Ok(message))) = tokio::time::timeout_at(deadline, socket.next()).await {
+            let Message::Text(text) = message else { continue };
+            let (epoch, at) = (self.epoch, self.clock.now());
+            if self.session.frame(&text, at) {
+                let event = FeedEvent::Frame { epoch, at, text };
+                if !matches!(
+                    tokio::time::timeout_at(deadline, self.events.send(event)).await,
+                    Ok(Ok(()))
+                ) {
+                    return;
+                }
             }
         }
     }

@@ -105,10 +105,11 @@ async fn events_come_in_order_and_frames_as_they_were_sent() {
     let first = rig.event(|_| true).await;
     assert!(matches!(first, FeedEvent::Connected { epoch: 1, .. }));
     let mut texts = Vec::new();
-    let mut acked = Vec::new();
-    while texts.len() < 3 || acked.len() < 2 {
+    let (mut acked, mut alive) = (Vec::new(), 0);
+    while texts.len() < 3 || acked.len() < 2 || alive < 3 {
         match rig.event(|_| true).await {
             FeedEvent::Frame { text, epoch: 1, .. } => texts.push(text.to_string()),
+            FeedEvent::Alive { epoch: 1, .. } => alive += 1,
             FeedEvent::Notice { notice: Notice::Acked(topic), .. } => acked.push(topic.channel),
             other => panic!("{other:?}"),
         }
