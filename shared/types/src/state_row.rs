@@ -106,6 +106,12 @@ macro_rules! state_columns {
         pub const COLUMNS: &[Column] = &[$(Column { name: stringify!($field), kind: kind!($kind) }),+];
 
         impl StateRow {
+            /// A row of which only the symbol is known: no time, no figure, `LOW_LIQUIDITY`.
+            #[must_use]
+            pub fn absent(symbol: &Symbol) -> Self {
+                Self { $($field: <$type as Absent>::absent(symbol),)+ }
+            }
+
             /// Calls `f` with each value in column order.
             pub fn for_each_value<'a>(&'a self, mut f: impl FnMut(&'static Column, ColumnValue<'a>)) {
                 let mut columns = COLUMNS.iter();
@@ -126,6 +132,41 @@ macro_rules! state_columns {
             }
         }
     };
+}
+
+/// The value of a column of which nothing is known.
+trait Absent {
+    fn absent(symbol: &Symbol) -> Self;
+}
+
+macro_rules! absent_by_default {
+    ($($type:ty),+ $(,)?) => {
+        $(impl Absent for $type {
+            fn absent(_: &Symbol) -> Self {
+                Self::default()
+            }
+        })+
+    };
+}
+
+absent_by_default!(RunId, GenerationId, UtcMicros, i32, i64, bool, Decimal, Vec<String>);
+
+impl<T> Absent for Option<T> {
+    fn absent(_: &Symbol) -> Self {
+        None
+    }
+}
+
+impl Absent for Symbol {
+    fn absent(symbol: &Symbol) -> Self {
+        symbol.clone()
+    }
+}
+
+impl Absent for Regime {
+    fn absent(_: &Symbol) -> Self {
+        Self::LowLiquidity
+    }
 }
 
 state_columns! {
