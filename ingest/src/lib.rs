@@ -11,5 +11,6 @@ mod publish;
 pub mod service;
 pub mod settings;
 mod spooling;
+mod tasks;
 mod universe;
 pub mod verify;

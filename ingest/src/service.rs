@@ -8,35 +8,48 @@ use crate::core::clock::RecordingClock;
 use crate::core::feed_input::{Group, Market};
 use crate::core::run::{
     COMMANDS_LEN_LIMIT, CoreCommand, CoreHealth, CorePorts, CoreThread, EVENTS_LEN_LIMIT,
-    FRAMES_LEN_LIMIT, TrackedPair,
+    FRAMES_LEN_LIMIT, FrameItem, TrackedPair,
 };
 use crate::exit::Exit;
-use crate::lifecycle::durability::Durability;
-use crate::lifecycle::heartbeat::{self, Vitals, keep_fence, notify, watchdog};
-use crate::lifecycle::lineage::LineageWatch;
+use crate::lifecycle::heartbeat::notify;
 use crate::lifecycle::startup::{Started, start};
 use crate::lifecycle::{checkpoints, stop};
 use crate::publish::cuts::CutSlot;
-use crate::publish::epochs::{Epochs, EpochsStatus};
-use crate::publish::frames::Frames;
-use crate::publish::publisher::{Publisher, RunContext};
+use crate::publish::publisher::RunContext;
 use crate::settings::Settings;
-use crate::spooling::load::{LoadStatus, Loading};
+use crate::spooling::load::Loads;
+use crate::spooling::open::RawSpool;
 use crate::spooling::sink::SpoolSink;
+use crate::tasks::{self, Hub, Stops, TaskEnds, Tasks};
 use crate::universe::feeds::{Reference, open_market};
 use crate::universe::layers::{BuildInput, Layers};
-use penstock_market::{Aggregator, MarketCore, Outputs, Recording};
+use penstock_market::{Aggregator, CoreError, MarketCore, Outputs, Recording};
+use penstock_store::spool::SpoolWriter;
 use penstock_telemetry::marker;
 use penstock_types::{TickId, UtcMicros};
+use penstock_venue_feeds::FeedEvent;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long the last frames may take at a stop.
-const FRAMES_PATIENCE: Duration = Duration::from_secs(3);
+/// Sockets, and the queue that their events arrive in.
+struct MarketSide {
+    groups: Vec<Group>,
+    events: mpsc::Receiver<(usize, FeedEvent)>,
+    sockets: JoinSet<()>,
+}
+
+/// The core's thread and its queues.
+struct RunningCore {
+    commands: mpsc::Sender<CoreCommand>,
+    thread: std::thread::JoinHandle<Result<(), CoreError>>,
+    cuts: Arc<CutSlot>,
+    frames: mpsc::Receiver<FrameItem>,
+    health: watch::Receiver<CoreHealth>,
+    sockets: JoinSet<()>,
+}
 
 /// Runs until `stop` is cancelled or something ends it.
 ///
@@ -125,7 +138,7 @@ impl Assembly {
 
     async fn operate(
         mut self,
-        raw: crate::spooling::open::RawSpool,
+        raw: RawSpool,
         mut reference: Reference,
         stop: CancellationToken,
     ) -> Result<(), Exit> {
@@ -144,157 +157,101 @@ impl Assembly {
             ring_bytes: self.settings.spool.ring_bytes,
             candle_symbols: Arc::new(Mutex::new(BTreeSet::new())),
         };
-        let sockets_stop = CancellationToken::new();
-        let tasks_stop = CancellationToken::new();
-        let (events, events_in) = mpsc::channel(EVENTS_LEN_LIMIT);
-        let (core, commands) = mpsc::channel(COMMANDS_LEN_LIMIT);
-        let (frames, frames_in) = mpsc::channel(FRAMES_LEN_LIMIT);
-        let (health, health_seen) = watch::channel(CoreHealth::default());
-        let cuts = Arc::new(CutSlot::default());
-        let monitor = raw.writer.monitor();
-        let budget = reference.budget();
-        let groups =
-            open_market(&self.settings, &self.clock, &layers, &budget, &events, &sockets_stop)?;
-        drop(events);
-        let market = self.market(&tracked, groups, raw.recovered_until)?;
-        let sink = SpoolSink::new(raw.writer);
-        let cuts_of_core = Arc::clone(&cuts);
-        let ports =
-            CorePorts { events: events_in, commands, frames, cuts: cuts_of_core, health, sink };
-        let core_thread = CoreThread::new(market, ports)
-            .start()
-            .map_err(|e| Exit::Invariant(format!("start the core's thread: {e}")))?;
-
-        let (published, published_seen) = watch::channel(None);
-        let (is_slow, is_slow_seen) = watch::channel(false);
-        let (epochs_status, epochs_seen) = watch::channel(EpochsStatus::default());
-        let (load_status, load_seen) = watch::channel(LoadStatus::default());
-        let (lost, mut lost_in) = mpsc::channel(1);
-        let vitals = Vitals {
-            context: context.clone(),
-            health: health_seen.clone(),
-            published: published_seen.clone(),
-            epochs: epochs_seen,
-            spool: monitor.clone(),
-            load: load_seen,
+        let stops = Stops::default();
+        let RawSpool { writer, thread: spool_thread, own, inherited, recovered_until, dirs } = raw;
+        let monitor = writer.monitor();
+        let market_side = self.sockets(&layers, &reference, &stops)?;
+        let core = self.start_core(writer, market_side, recovered_until, &tracked)?;
+        let known_runs = dirs.iter().flat_map(|d| d.runs.iter().map(|r| r.run_id)).collect();
+        let mut loads =
+            Loads::start(&self.settings, &clusters, context.run.run_id, own, inherited, known_runs);
+        let hub = Hub {
+            settings: self.settings.clone(),
+            context,
+            clusters,
+            clock: self.clock.clone(),
+            core: core.commands.clone(),
+            health: core.health.clone(),
+            monitor,
+            cancel: stops.tasks.clone(),
+        };
+        let ends = TaskEnds {
+            cuts: core.cuts,
+            frames: core.frames,
+            newest_frame: self.started.newest_frame,
+            load: loads.status.clone(),
+            lineages,
             instance_id: self.started.instance_id,
             started_at: self.started_at,
-            started: Instant::now(),
         };
-        let publisher = Publisher::new(
-            context.clone(),
-            clusters.clone(),
-            cuts,
-            core.clone(),
-            monitor.clone(),
-            published,
-            is_slow,
-            self.settings.refresh_max,
-        );
-        let (delivered, _) = watch::channel(TickId(0));
-        let newest = self.started.newest_frame;
-        let frames_task =
-            Frames::new(context.clone(), clusters.clone(), frames_in, delivered, newest.as_ref());
-        let durability = Durability::new();
-        let epochs = Epochs {
-            settings: self.settings.clone(),
-            context: context.clone(),
-            clusters: clusters.clone(),
-            clock: self.clock.clone(),
-            published: published_seen,
-            core: core.clone(),
-            pairs: reference.pairs.clone(),
-            volumes: reference.volumes,
-            known_volumes: reference.known_volumes,
-            layers,
-            durability: durability.clone(),
-            status: epochs_status,
-            cancel: tasks_stop.clone(),
-        };
-        let lineage_watch = LineageWatch {
-            settings: self.settings.clone(),
-            context: context.clone(),
-            decision: clusters.decision.clone(),
-            clock: self.clock.clone(),
-            health: health_seen.clone(),
-            lineages,
-            core: core.clone(),
-            cancel: tasks_stop.clone(),
-        };
-        let mut tasks: JoinSet<Result<(), Exit>> = JoinSet::new();
-        tasks.spawn(publisher.run());
-        tasks.spawn(frames_task.run(FRAMES_PATIENCE));
-        tasks.spawn(epochs.run());
-        let mut quiet: JoinSet<()> = JoinSet::new();
-        quiet.spawn(lineage_watch.run());
-        quiet.spawn(durability.watch(
-            monitor.clone(),
-            is_slow_seen,
-            self.settings.spool_sync_max_ms,
-            self.clock.clone(),
-            tasks_stop.clone(),
-        ));
-        quiet.spawn(vitals.clone().markers(tasks_stop.clone()));
-        let beat = self.settings.heartbeat;
-        quiet.spawn(vitals.clone().beats(clusters.decision.clone(), beat, tasks_stop.clone()));
-        quiet.spawn(watchdog(health_seen, tasks_stop.clone()));
-        quiet.spawn(checkpoints::run(
-            clusters.ingest.clone(),
-            core.clone(),
-            self.settings.checkpoint_interval,
-            tasks_stop.clone(),
-        ));
-        let fence_stop = CancellationToken::new();
-        let fence = tokio::spawn(keep_fence(
-            self.started.fence,
-            clusters.decision.clone(),
-            fence_stop.clone(),
-            lost,
-        ));
-        let (load_stop, load_stopped) = oneshot::channel();
-        let own = Loading::new(
-            raw.own,
-            clusters.clone(),
-            Some(context.run.run_id),
-            load_status,
-            self.settings.raw_stall_max,
-        );
-        let mut loading = tokio::spawn(own.run(load_stopped));
-        let mut inherited =
-            stop::load_inherited(raw.inherited, &clusters, self.settings.raw_stall_max);
+        let mut tasks = Tasks::start(&hub, ends, layers, reference);
+        let (fence, mut lost) = tasks::keep(self.started.fence, &hub, &stops.fence);
         notify(&[sd_notify::NotifyState::Ready]);
-
         let outcome = tokio::select! {
             // Biased: an asked-for stop wins over a failure that it may have caused.
             biased;
             () = stop.cancelled() => Ok(()),
-            Some(exit) = lost_in.recv() => Err(exit),
-            Some(ended) = tasks.join_next() => Err(stop::early_end(ended)),
-            ended = &mut loading => Err(stop::early_load_end(ended)),
+            Some(exit) = lost.recv() => Err(exit),
+            Some(ended) = tasks.publishing.join_next() => Err(stop::early_end(ended)),
+            ended = &mut loads.own => Err(stop::early_load_end(ended)),
             () = stop::run_is_over(self.settings.run_duration_max.clone()) => {
-                Err(stop::duration_reached(&self.settings, context.run.run_id))
+                Err(stop::duration_reached(&self.settings, hub.context.run.run_id))
             }
         };
-        inherited.abort_all();
-        stop::Stopping {
-            outcome,
-            sockets_stop,
-            tasks_stop,
-            fence_stop,
-            core,
-            core_thread,
-            tasks,
-            quiet,
-            fence,
-            loading,
-            load_stop,
-            spool_thread: raw.thread,
-            spool_dirs: raw.dirs,
-            vitals,
-            clusters,
-        }
-        .run()
-        .await
+        let (sockets, core_thread) = (core.sockets, core.thread);
+        let spool = (spool_thread, dirs);
+        stop::Stopping { outcome, stops, hub, sockets, core_thread, tasks, fence, loads, spool }
+            .run()
+            .await
+    }
+
+    /// Opens the market's sockets; their events go into one queue.
+    fn sockets(
+        &self,
+        layers: &Layers,
+        reference: &Reference,
+        stops: &Stops,
+    ) -> Result<MarketSide, Exit> {
+        let (events, events_in) = mpsc::channel(EVENTS_LEN_LIMIT);
+        let mut sockets = JoinSet::new();
+        let into = (&events, &mut sockets);
+        let groups = open_market(
+            &self.settings,
+            &self.clock,
+            layers,
+            &reference.budget(),
+            into,
+            &stops.sockets,
+        )?;
+        Ok(MarketSide { groups, events: events_in, sockets })
+    }
+
+    /// Starts the core's thread.
+    fn start_core(
+        &self,
+        writer: SpoolWriter,
+        side: MarketSide,
+        recovered_until: Option<UtcMicros>,
+        tracked: &[TrackedPair],
+    ) -> Result<RunningCore, Exit> {
+        let (commands, commands_in) = mpsc::channel(COMMANDS_LEN_LIMIT);
+        let (frames, frames_in) = mpsc::channel(FRAMES_LEN_LIMIT);
+        let (health, health_seen) = watch::channel(CoreHealth::default());
+        let cuts = Arc::new(CutSlot::default());
+        let market = self.market(tracked, side.groups, recovered_until)?;
+        let ports = CorePorts {
+            events: side.events,
+            commands: commands_in,
+            frames,
+            cuts: Arc::clone(&cuts),
+            health,
+            sink: SpoolSink::new(writer),
+        };
+        let thread = CoreThread::new(market, ports)
+            .start()
+            .map_err(|e| Exit::Invariant(format!("start the core's thread: {e}")))?;
+        let sockets = side.sockets;
+        Ok(RunningCore { commands, thread, cuts, frames: frames_in, health: health_seen, sockets })
     }
 
     /// The core with everything that it tracks, and the gap that a restart leaves.
@@ -361,14 +318,3 @@ pub async fn check(settings: &Settings) -> Result<(), Exit> {
     println!("configuration, clusters, schema, fence and spool directory are fit for a start");
     Ok(())
 }
-
-/// Asks the core to take what has arrived and to end.
-pub(crate) async fn stop_core(core: &mpsc::Sender<CoreCommand>) {
-    let (done, ended) = oneshot::channel();
-    if core.send(CoreCommand::Stop(done)).await.is_ok() {
-        // A core that ended by itself has told why through its thread.
-        let _ = ended.await;
-    }
-}
-
-pub(crate) use heartbeat::notify as notify_systemd;

@@ -3,14 +3,12 @@
 //! Input: the spool's monitor and the publisher's slowness, looked at four times a second. Output: the
 //! last moment at which it was not so.
 
-use crate::core::clock::RecordingClock;
-use penstock_store::spool::SpoolMonitor;
+use crate::tasks::Hub;
 use penstock_types::UtcMicros;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -29,19 +27,13 @@ impl Durability {
     }
 
     /// Looks until it is cancelled.
-    pub(crate) async fn watch(
-        self,
-        spool: SpoolMonitor,
-        is_slow: watch::Receiver<bool>,
-        sync_max_ms: u64,
-        clock: RecordingClock,
-        cancel: CancellationToken,
-    ) {
+    pub(crate) async fn watch(self, hub: Hub, is_slow: watch::Receiver<bool>) {
+        let spool = &hub.monitor;
         let mut looks = tokio::time::interval(LOOK_EVERY);
-        while cancel.run_until_cancelled(looks.tick()).await.is_some() {
-            let is_late = spool.sync_lag_ms() > sync_max_ms;
+        while hub.cancel.run_until_cancelled(looks.tick()).await.is_some() {
+            let is_late = spool.sync_lag_ms() > hub.settings.spool_sync_max_ms;
             if is_late || spool.level().is_shedding() || spool.failed() || *is_slow.borrow() {
-                self.0.store(clock.now().0, Ordering::Relaxed);
+                self.0.store(hub.clock.now().0, Ordering::Relaxed);
             }
         }
     }

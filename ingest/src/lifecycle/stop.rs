@@ -1,23 +1,23 @@
 //! The stop in order, and what an early end of a task means.
 
-use super::heartbeat::Vitals;
+use super::checkpoints;
+use super::heartbeat::notify;
 use crate::core::run::CoreCommand;
 use crate::exit::Exit;
-use crate::lifecycle::startup::Clusters;
-use crate::service::{notify_systemd, stop_core};
 use crate::settings::Settings;
-use crate::spooling::load::{LoadStatus, Loading};
+use crate::spooling::load::Loads;
+use crate::tasks::{Hub, Stops, Tasks};
 use penstock_market::CoreError;
 use penstock_store::fence::Fence;
 use penstock_store::spool::RecoveredDir;
-use penstock_store::spool::loader::Loader;
 use penstock_telemetry::marker;
 use penstock_types::RunId;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
-use tokio_util::sync::CancellationToken;
 
+/// How long the venue may take to close its sockets; what it has sent until then is taken.
+const SOCKETS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the spool is loaded at a stop; the next start does the rest.
 const LOAD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long publishers may take for the last generation and frame.
@@ -26,21 +26,16 @@ const PUBLISH_PATIENCE: Duration = Duration::from_secs(8);
 /// Everything that a stop has to end.
 pub(crate) struct Stopping {
     pub outcome: Result<(), Exit>,
-    pub sockets_stop: CancellationToken,
-    pub tasks_stop: CancellationToken,
-    pub fence_stop: CancellationToken,
-    pub core: mpsc::Sender<CoreCommand>,
+    pub stops: Stops,
+    pub hub: Hub,
+    /// Forwarders of the sockets; they end when the venue has closed.
+    pub sockets: JoinSet<()>,
     pub core_thread: std::thread::JoinHandle<Result<(), CoreError>>,
-    pub tasks: JoinSet<Result<(), Exit>>,
-    pub quiet: JoinSet<()>,
+    pub tasks: Tasks,
     pub fence: JoinHandle<Option<Fence>>,
-    pub loading: JoinHandle<Result<bool, Exit>>,
-    pub load_stop: oneshot::Sender<Instant>,
-    pub spool_thread: std::thread::JoinHandle<()>,
-    /// Locks of the spool's directories, given up last.
-    pub spool_dirs: Vec<RecoveredDir>,
-    pub vitals: Vitals,
-    pub clusters: Clusters,
+    pub loads: Loads,
+    /// The spool's thread and the locks of its directories, given up last.
+    pub spool: (std::thread::JoinHandle<()>, Vec<RecoveredDir>),
 }
 
 impl Stopping {
@@ -51,61 +46,84 @@ impl Stopping {
     pub(crate) async fn run(mut self) -> Result<(), Exit> {
         let reason = self.outcome.as_ref().map_or_else(Exit::reason, |()| "asked");
         marker!(SHUTDOWN_STARTED, reason = reason);
-        notify_systemd(&[sd_notify::NotifyState::Stopping]);
-        self.sockets_stop.cancel();
+        notify(&[sd_notify::NotifyState::Stopping]);
         let is_ours = !matches!(self.outcome, Err(Exit::Fenced(_)));
         if is_ours {
-            super::checkpoints::take(&self.clusters.ingest, &self.core).await;
+            checkpoints::take(&self.hub.clusters.ingest, &self.hub.core).await;
         }
-        self.vitals.tell_health();
-        self.tasks_stop.cancel();
-        stop_core(&self.core).await;
-        let core_thread = self.core_thread;
-        let core_end = tokio::task::spawn_blocking(move || core_thread.join()).await;
-        if let Ok(Ok(Err(error))) = core_end {
-            self.outcome = Err(Exit::Invariant(error.to_string()));
+        self.stops.sockets.cancel();
+        let drained = async { while self.sockets.join_next().await.is_some() {} };
+        if tokio::time::timeout(SOCKETS_PATIENCE, drained).await.is_err() {
+            tracing::warn!("the venue did not close its sockets in time");
         }
-        let mut tasks = self.tasks;
-        if is_ours {
-            let publishers = async { while tasks.join_next().await.is_some() {} };
-            if tokio::time::timeout(PUBLISH_PATIENCE, publishers).await.is_err() {
-                tracing::warn!("the last generation or frame could not be published in time");
-            }
-        }
-        tasks.abort_all();
-        // The writer went with the core: its thread syncs and ends.
-        let spool_thread = self.spool_thread;
-        if tokio::task::spawn_blocking(move || spool_thread.join()).await.is_err() {
-            tracing::error!("the spool's thread did not end well");
-        }
-        if !self.loading.is_finished() && is_ours {
-            let deadline = Instant::now() + LOAD_PATIENCE;
-            if self.load_stop.send(deadline).is_ok() {
-                match self.loading.await {
-                    Ok(Ok(true)) => {}
-                    Ok(Ok(false)) => {
-                        tracing::warn!("the spool is not loaded: the next start does it")
-                    }
-                    Ok(Err(error)) => tracing::warn!("load at the stop: {error}"),
-                    Err(error) => tracing::warn!("load at the stop: {error}"),
-                }
-            }
-        } else {
-            self.loading.abort();
-        }
-        while self.quiet.join_next().await.is_some() {}
-        self.fence_stop.cancel();
+        self.stops.tasks.cancel();
+        self.end_core().await;
+        self.tasks.vitals.tell_health();
+        self.end_tasks(is_ours).await;
+        self.end_spool(is_ours).await;
+        self.stops.fence.cancel();
         if let Ok(Some(fence)) = self.fence.await {
             let token = fence.token();
-            match fence.release(&self.clusters.decision).await {
+            match fence.release(&self.hub.clusters.decision).await {
                 Ok(()) => marker!(FENCE_RELEASED, service_fence = "ingest", fencing_token = token),
                 Err(error) => tracing::warn!("release the fence: {error}"),
             }
         }
-        drop(self.spool_dirs);
         let exit_code = self.outcome.as_ref().map_or_else(Exit::code, |()| 0);
         marker!(SHUTDOWN_COMPLETE, reason = reason, exit_code = exit_code);
         self.outcome
+    }
+
+    /// The core takes what has arrived, makes its last cut and ends.
+    async fn end_core(&mut self) {
+        let (done, ended) = oneshot::channel();
+        if self.hub.core.send(CoreCommand::Stop(done)).await.is_ok() {
+            // A core that ended by itself tells why through its thread.
+            let _ = ended.await;
+        }
+        let thread = std::mem::replace(&mut self.core_thread, std::thread::spawn(|| Ok(())));
+        match tokio::task::spawn_blocking(move || thread.join()).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => self.outcome = Err(Exit::Invariant(error.to_string())),
+            Ok(Err(_)) | Err(_) => {
+                self.outcome = Err(Exit::Invariant("the core's thread panicked".to_owned()));
+            }
+        }
+    }
+
+    async fn end_tasks(&mut self, is_ours: bool) {
+        let publishing = &mut self.tasks.publishing;
+        if is_ours {
+            let publishers = async { while publishing.join_next().await.is_some() {} };
+            if tokio::time::timeout(PUBLISH_PATIENCE, publishers).await.is_err() {
+                tracing::warn!("the last generation or frame could not be published in time");
+            }
+        }
+        publishing.abort_all();
+        while self.tasks.quiet.join_next().await.is_some() {}
+    }
+
+    /// The writer went with the core: its thread syncs and ends. Then the rest is loaded, if it is ours.
+    async fn end_spool(&mut self, is_ours: bool) {
+        let thread = std::mem::replace(&mut self.spool.0, std::thread::spawn(|| {}));
+        if !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
+            tracing::error!("the spool's thread did not end well");
+        }
+        self.loads.inherited.abort_all();
+        let own = &mut self.loads.own;
+        let Some(stop) = self.loads.stop.take().filter(|_| is_ours && !own.is_finished()) else {
+            own.abort();
+            return;
+        };
+        if stop.send(Instant::now() + LOAD_PATIENCE).is_ok() {
+            match own.await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => tracing::warn!("the spool is not loaded: the next start does it"),
+                Ok(Err(error)) => tracing::warn!("load at the stop: {error}"),
+                Err(error) => tracing::warn!("load at the stop: {error}"),
+            }
+        }
+        self.spool.1.clear();
     }
 }
 
@@ -140,26 +158,4 @@ pub(crate) fn duration_reached(settings: &Settings, run_id: RunId) -> Exit {
     let hours = settings.run_duration_max.as_ref().map_or_else(String::new, |(_, h)| h.clone());
     marker!(INGEST_MAX_RUN_DURATION_REACHED, run_id = run_id, hours = hours);
     Exit::RunDuration { hours }
-}
-
-/// Loads directories of ended processes beside the own one; each task ends when its directory is empty
-/// or the process ends.
-pub(crate) fn load_inherited(
-    loaders: Vec<Loader>,
-    clusters: &Clusters,
-    stall_max: Duration,
-) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    for loader in loaders {
-        let (status, _) = watch::channel(LoadStatus::default());
-        let loading = Loading::new(loader, clusters.clone(), None, status, stall_max);
-        tasks.spawn(async move {
-            let (keep, never) = oneshot::channel();
-            if let Err(error) = loading.run(never).await {
-                tracing::error!("load an inherited spool: {error}");
-            }
-            drop(keep);
-        });
-    }
-    tasks
 }

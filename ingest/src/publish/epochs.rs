@@ -5,15 +5,16 @@
 //! since the start; a new lineage begins again in that way. A judgement is written once; what fails is
 //! the writing, and that is repeated each second while the epoch is young enough to be bound.
 
-use super::publisher::{PublishedCut, RunContext};
-use crate::core::clock::RecordingClock;
+use super::epoch_markers::{tell_judgement, tell_warm_up};
+use super::publisher::PublishedCut;
 use crate::core::run::CoreCommand;
 use crate::exit::Exit;
 use crate::lifecycle::durability::Durability;
-use crate::lifecycle::startup::{Clusters, fence_exit};
-use crate::settings::Settings;
+use crate::lifecycle::startup::fence_exit;
+use crate::tasks::Hub;
+use crate::universe::feeds::Reference;
 use crate::universe::layers::{BuildInput, Layers};
-use crate::universe::reference::{Pairs, Volumes};
+use crate::universe::reference::Pairs;
 use penstock_market::epoch::{self, EpochInput as Judged, EpochJudgement};
 use penstock_store::fence::FenceError;
 use penstock_store::twins::{EpochCriteria, JudgedEpochRow, UniverseSnapshotRow};
@@ -23,13 +24,12 @@ use penstock_store_decision::publication::PublishError;
 use penstock_telemetry::marker;
 use penstock_types::ids::fenced_number;
 use penstock_types::vocab::EpochStatus;
-use penstock_types::{Decimal, EpochId, LineageId, SnapshotId, Symbol, UtcMicros};
-use std::collections::{BTreeMap, BTreeSet};
+use penstock_types::{EpochId, LineageId, SnapshotId, Symbol, UtcMicros};
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// Longest wait for a published cut at the end of a window.
 const CUT_WAIT: Duration = Duration::from_secs(5);
@@ -39,19 +39,12 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Ends and knowledge of the epochs task.
 pub(crate) struct Epochs {
-    pub settings: Settings,
-    pub context: RunContext,
-    pub clusters: Clusters,
-    pub clock: RecordingClock,
+    pub hub: Hub,
     pub published: watch::Receiver<Option<PublishedCut>>,
-    pub core: mpsc::Sender<CoreCommand>,
-    pub pairs: watch::Receiver<Pairs>,
-    pub volumes: Volumes,
-    pub known_volumes: BTreeMap<Symbol, Decimal>,
+    pub reference: Reference,
     pub layers: Layers,
     pub durability: Durability,
     pub status: watch::Sender<EpochsStatus>,
-    pub cancel: CancellationToken,
 }
 
 /// What heartbeats tell about epochs.
@@ -80,7 +73,7 @@ impl Epochs {
     /// # Errors
     /// [`Exit`] when the fence is lost or rows disagree.
     pub(crate) async fn run(mut self) -> Result<(), Exit> {
-        let lineage = self.context.lineage();
+        let lineage = self.hub.context.lineage();
         let mut progress = Progress {
             n: 0,
             lineage: lineage.lineage_id,
@@ -90,30 +83,34 @@ impl Epochs {
             hard_blocked: BTreeSet::new(),
         };
         let symbol_count = self.layers.universe.tracked.len();
-        marker!(DATA_WARMUP_START, run_id = self.context.run.run_id, symbol_count = symbol_count);
+        marker!(
+            DATA_WARMUP_START,
+            run_id = self.hub.context.run.run_id,
+            symbol_count = symbol_count
+        );
         marker!(INGEST_WARMUP_STATE, state = "warming_up");
-        let mut due = Instant::now() + self.settings.warmup;
+        let mut due = Instant::now() + self.hub.settings.warmup;
         loop {
             let epoch_id = self.open(&mut progress).await?;
-            let lineages = &mut self.context.lineages;
+            let lineages = &mut self.hub.context.lineages;
             lineages.mark_unchanged();
             tokio::select! {
                 // Biased: a stop first; a new lineage starts the window over.
                 biased;
-                () = self.cancel.cancelled() => return Ok(()),
+                () = self.hub.cancel.cancelled() => return Ok(()),
                 changed = lineages.changed() => {
                     if changed.is_ok() {
-                        let lineage = self.context.lineage();
+                        let lineage = self.hub.context.lineage();
                         (progress.lineage, progress.seq) = (lineage.lineage_id, 0);
                         progress.lineage_since = lineage.started_at;
-                        due = Instant::now() + self.settings.warmup;
+                        due = Instant::now() + self.hub.settings.warmup;
                     }
                     continue;
                 }
                 () = tokio::time::sleep_until(due) => {}
             }
-            due += self.settings.epoch_interval;
-            let cancel = self.cancel.clone();
+            due += self.hub.settings.epoch_interval;
+            let cancel = self.hub.cancel.clone();
             match cancel.run_until_cancelled(self.judge(epoch_id, &mut progress)).await {
                 Some(outcome) => outcome?,
                 None => return Ok(()),
@@ -124,7 +121,7 @@ impl Epochs {
     async fn open(&self, progress: &mut Progress) -> Result<EpochId, Exit> {
         progress.n += 1;
         progress.seq += 1;
-        let token = self.context.run.fencing_token;
+        let token = self.hub.context.run.fencing_token;
         let number =
             fenced_number(token, progress.n).map_err(|e| Exit::Invariant(e.to_string()))?;
         let epoch_id = EpochId(number);
@@ -133,21 +130,22 @@ impl Epochs {
             epoch_id = epoch_id,
             epoch_seq = progress.seq,
             lineage_id = progress.lineage.to_string(),
-            run_id = self.context.run.run_id,
+            run_id = self.hub.context.run.run_id,
         );
         // The core is gone only at the end of the process, when no epoch follows.
-        let _ = self.core.send(CoreCommand::OpenEpoch(Some(epoch_id))).await;
+        let _ = self.hub.core.send(CoreCommand::OpenEpoch(Some(epoch_id))).await;
         Ok(epoch_id)
     }
 
     async fn judge(&mut self, epoch_id: EpochId, progress: &mut Progress) -> Result<(), Exit> {
-        let began = self.clock.now();
+        let began = self.hub.clock.now();
         let Some(cut) = self.cut_at(began).await else {
             tracing::warn!("no generation was published in time: epoch {epoch_id} is not judged");
             return Ok(());
         };
         let as_of = cut.job.cut.as_of;
-        let window_ms = i64::try_from(self.settings.epoch_window.as_millis()).unwrap_or(300_000);
+        let window_ms =
+            i64::try_from(self.hub.settings.epoch_window.as_millis()).unwrap_or(300_000);
         let window_start = as_of.plus_millis(-window_ms).max(progress.lineage_since);
         self.rebuild(&cut, window_start, progress).await;
         let universe = &self.layers.universe;
@@ -158,13 +156,16 @@ impl Epochs {
             hard_blocked: &progress.hard_blocked,
             window_start,
             gaps: &cut.job.gaps,
-            gap_secs: self.settings.core.gap_secs,
-            min_ticker_per_symbol: self.settings.min_ticker_per_symbol,
-            min_universe: self.settings.min_universe,
+            gap_secs: self.hub.settings.core.gap_secs,
+            min_ticker_per_symbol: self.hub.settings.min_ticker_per_symbol,
+            min_universe: self.hub.settings.min_universe,
             is_durable: self.durability.held_since(window_start),
         });
-        self.tell(epoch_id, &judgement);
-        let completed_at = self.clock.now();
+        tell_judgement(epoch_id, &judgement);
+        if !self.status.borrow().is_warm {
+            tell_warm_up(self.hub.context.run.run_id, &judgement);
+        }
+        let completed_at = self.hub.clock.now();
         let snapshot =
             judgement.has_snapshot.then(|| self.snapshot(epoch_id, progress, completed_at));
         let row =
@@ -189,39 +190,42 @@ impl Epochs {
         progress: &mut Progress,
     ) {
         let began = Instant::now();
-        match tokio::time::timeout(VOLUMES_WAIT, self.volumes.fetch()).await {
-            Ok(Ok(volumes)) => self.known_volumes = volumes,
+        match tokio::time::timeout(VOLUMES_WAIT, self.reference.volumes.fetch()).await {
+            Ok(Ok(volumes)) => self.reference.known_volumes = volumes,
             Ok(Err(error)) => tracing::warn!("volumes: {error}"),
             Err(_) => tracing::warn!("volumes: no answer within {VOLUMES_WAIT:?}"),
         }
         let symbols =
             |texts: Vec<String>| texts.iter().filter_map(|t| Symbol::new(t).ok()).collect();
-        match pinned_symbols(&self.clusters.decision).await {
+        match pinned_symbols(&self.hub.clusters.decision).await {
             Ok(found) => progress.pinned = symbols(found),
             Err(error) => tracing::warn!("pinned symbols: {error}"),
         }
-        match hard_blocked_symbols(&self.clusters.decision).await {
+        match hard_blocked_symbols(&self.hub.clusters.decision).await {
             Ok(found) => progress.hard_blocked = symbols(found),
             Err(error) => tracing::warn!("blocked symbols: {error}"),
         }
         let window_secs = cut.job.cut.as_of.millis_since(window_start) / 1_000;
-        let pairs = self.pairs.borrow().clone();
+        let pairs = self.reference.pairs.borrow().clone();
         let commands = self.layers.rebuild(&BuildInput {
             pairs: &pairs,
-            volumes: &self.known_volumes,
+            volumes: &self.reference.known_volumes,
             state: Some((&cut.job.cut, &cut.job.gaps)),
             pinned: progress.pinned.clone(),
             hard_blocked: progress.hard_blocked.clone(),
-            tickers_min: epoch::scaled_threshold(self.settings.min_ticker_per_symbol, window_secs),
+            tickers_min: epoch::scaled_threshold(
+                self.hub.settings.min_ticker_per_symbol,
+                window_secs,
+            ),
             window_start,
         });
         for command in commands {
             // The core is gone only at the end of the process.
-            let _ = self.core.send(command).await;
+            let _ = self.hub.core.send(command).await;
         }
         let universe = &self.layers.universe;
         let candles = universe.execution.iter().chain(&universe.pinned).cloned().collect();
-        *self.context.candle_symbols.lock().unwrap_or_else(PoisonError::into_inner) = candles;
+        *self.hub.context.candle_symbols.lock().unwrap_or_else(PoisonError::into_inner) = candles;
         self.write_instruments(&pairs).await;
         let refresh_ms = began.elapsed().as_millis();
         let symbol_count = universe.tracked.len();
@@ -237,62 +241,11 @@ impl Epochs {
         let tracked = self.layers.tracked().filter_map(|t| pairs.get(&t.symbol));
         let rows: Vec<_> = tracked.map(|p| p.twin.clone()).collect();
         crate::lifecycle::startup::write_instruments(
-            &self.clusters,
-            self.context.run.fencing_token,
+            &self.hub.clusters,
+            self.hub.context.run.fencing_token,
             &rows,
         )
         .await;
-    }
-
-    fn tell(&self, epoch_id: EpochId, j: &EpochJudgement) {
-        marker!(
-            EPOCH_VALIDITY_COMPUTED,
-            epoch_id = epoch_id,
-            status = j.status.as_str(),
-            symbol_count = j.symbol_count,
-            entry_validity_count = j.entry_set_count,
-            pinned_excluded_count = j.pinned_excluded_count,
-            hard_blocked_excluded_count = j.hard_blocked_excluded_count,
-            frac_ticker = j.frac_ticker,
-            frac_trade = j.frac_trade,
-            frac_l2 = j.frac_l2,
-            frac_l3 = j.frac_l3,
-            l3_mode = j.l3_mode.as_str(),
-            criteria_universe_ok = j.criteria_universe_ok,
-            criteria_ticker_ok = j.criteria_ticker_ok,
-            criteria_trade_ok = j.criteria_trade_ok,
-            criteria_l2_ok = j.criteria_l2_ok,
-            criteria_l3_ok = j.criteria_l3_ok,
-            criteria_pinned_ok = j.criteria_pinned_ok,
-            criteria_continuity_ok = j.criteria_continuity_ok,
-            criteria_durability_ok = j.criteria_durability_ok,
-        );
-        if !self.status.borrow().is_warm {
-            let state =
-                if j.status == EpochStatus::Valid { "live_ready" } else { "degraded_warmup" };
-            if j.status == EpochStatus::Valid {
-                marker!(
-                    DATA_WARMUP_COMPLETE,
-                    run_id = self.context.run.run_id,
-                    symbol_count = j.symbol_count,
-                    ticker = j.frac_ticker,
-                    trade = j.frac_trade,
-                    l2 = j.frac_l2,
-                    l3 = j.frac_l3,
-                );
-            } else {
-                marker!(
-                    DATA_WARMUP_INSUFFICIENT,
-                    run_id = self.context.run.run_id,
-                    symbol_count = j.symbol_count,
-                    ticker = j.frac_ticker,
-                    trade = j.frac_trade,
-                    l2 = j.frac_l2,
-                    l3 = j.frac_l3,
-                );
-            }
-            marker!(INGEST_WARMUP_STATE, state = state);
-        }
     }
 
     fn snapshot(
@@ -307,7 +260,7 @@ impl Epochs {
         tracked.sort();
         UniverseSnapshotRow {
             snapshot_id: SnapshotId(epoch_id.0),
-            run_id: self.context.run.run_id,
+            run_id: self.hub.context.run.run_id,
             lineage_id: progress.lineage,
             as_of: at,
             published_at: at,
@@ -317,7 +270,7 @@ impl Epochs {
             tracked_symbols: texts(&tracked),
             excluded: serde_json::json!(universe.excluded),
             universe_hash: universe.hash(),
-            fencing_token: self.context.run.fencing_token,
+            fencing_token: self.hub.context.run.fencing_token,
         }
     }
 
@@ -335,7 +288,7 @@ impl Epochs {
             epoch_id,
             lineage_id: progress.lineage,
             epoch_seq: progress.seq,
-            run_id: self.context.run.run_id,
+            run_id: self.hub.context.run.run_id,
             snapshot_id: j.has_snapshot.then_some(SnapshotId(epoch_id.0)),
             generation_id: Some(cut.job.cut.generation_id),
             status: j.status,
@@ -363,7 +316,7 @@ impl Epochs {
                 durability_ok: j.criteria_durability_ok,
             },
             reasons: j.reasons.clone(),
-            fencing_token: self.context.run.fencing_token,
+            fencing_token: self.hub.context.run.fencing_token,
         }
     }
 
@@ -374,24 +327,25 @@ impl Epochs {
         snapshot: Option<&UniverseSnapshotRow>,
     ) -> Result<(), Exit> {
         let recorded =
-            penstock_store_ingest::epochs::record_epoch(&self.clusters.ingest, snapshot, row).await;
+            penstock_store_ingest::epochs::record_epoch(&self.hub.clusters.ingest, snapshot, row)
+                .await;
         if let Err(error) = &recorded {
             marker!(INGEST_EPOCH_CREATE_FAILED, error = error.to_string());
         }
         let began = Instant::now();
-        let lineage = self.context.lineage_of(row.lineage_id);
+        let lineage = self.hub.context.lineage_of(row.lineage_id);
         let token = row.fencing_token;
         let mut attempt = 0_u32;
         loop {
             attempt += 1;
             let input = EpochInput {
                 token,
-                run: &self.context.run,
+                run: &self.hub.context.run,
                 lineage: &lineage,
                 snapshot,
                 epoch: row,
             };
-            match publish_epoch(&self.clusters.decision, input).await {
+            match publish_epoch(&self.hub.clusters.decision, input).await {
                 Ok(()) => break,
                 Err(PublishError::Fence(error @ FenceError::Lost { .. })) => {
                     marker!(INGEST_FENCED_OUT, mine = token, current = "newer");
@@ -411,20 +365,13 @@ impl Epochs {
                     }
                 }
             }
-            if began.elapsed() >= self.settings.epoch_max_age {
+            if began.elapsed() >= self.hub.settings.epoch_max_age {
                 return Ok(());
             }
             tokio::time::sleep(RETRY).await;
         }
         if recorded.is_ok() {
-            use penstock_store_ingest::epochs::{mark_epoch_synced, skip_stale_epochs};
-            let ingest = &self.clusters.ingest;
-            if let Err(error) = mark_epoch_synced(ingest, row.epoch_id).await {
-                tracing::debug!("mark epoch {}: {error}", row.epoch_id);
-            }
-            if let Err(error) = skip_stale_epochs(ingest, row.epoch_id).await {
-                tracing::debug!("skip stale epochs: {error}");
-            }
+            self.mark_synced(row.epoch_id).await;
         }
         let duration_ms = began.elapsed().as_millis();
         marker!(INGEST_DUAL_WRITE_EPOCH_OK, epoch_id = row.epoch_id, duration_ms = duration_ms);
@@ -440,6 +387,18 @@ impl Epochs {
             );
         }
         Ok(())
+    }
+
+    /// Tells the twin on the ingest cluster, best effort: the decision cluster is the authority.
+    async fn mark_synced(&self, epoch_id: EpochId) {
+        use penstock_store_ingest::epochs::{mark_epoch_synced, skip_stale_epochs};
+        let ingest = &self.hub.clusters.ingest;
+        if let Err(error) = mark_epoch_synced(ingest, epoch_id).await {
+            tracing::debug!("mark epoch {epoch_id}: {error}");
+        }
+        if let Err(error) = skip_stale_epochs(ingest, epoch_id).await {
+            tracing::debug!("skip stale epochs: {error}");
+        }
     }
 
     fn finished(&self, epoch_id: EpochId, row: &JudgedEpochRow, cut: &PublishedCut) {
@@ -476,11 +435,31 @@ impl Epochs {
             status.valid += u64::from(is_valid);
         });
         if is_first_valid {
+            self.write_warm();
             marker!(
                 INGEST_READY_FOR_EXECUTION_ATTACH,
                 epoch_id = epoch_id,
                 generation_id = cut.job.cut.generation_id,
             );
         }
+    }
+
+    /// Writes the end of the warm-up onto the run row of both clusters, beside everything else.
+    fn write_warm(&self) {
+        let (clusters, run_id) = (self.hub.clusters.clone(), self.hub.context.run.run_id);
+        let at = self.hub.clock.now();
+        tokio::spawn(async move {
+            if let Ok(mut conn) = clusters.decision.acquire().await
+                && let Err(error) =
+                    penstock_store_decision::set_run_warm(&mut conn, run_id, at).await
+            {
+                tracing::debug!("warm run {run_id} on the decision cluster: {error}");
+            }
+            if let Ok(mut conn) = clusters.ingest.acquire().await
+                && let Err(error) = penstock_store_ingest::set_run_warm(&mut conn, run_id, at).await
+            {
+                tracing::debug!("warm run {run_id} on the ingest cluster: {error}");
+            }
+        });
     }
 }

@@ -9,6 +9,7 @@ use super::publisher::RunContext;
 use crate::core::run::FrameItem;
 use crate::exit::Exit;
 use crate::lifecycle::startup::{Clusters, fence_exit};
+use crate::tasks::Hub;
 use penstock_market::SealedTick;
 use penstock_store::fence::FenceError;
 use penstock_store::twins::RunSymbolRow;
@@ -24,7 +25,7 @@ use penstock_types::time::TICKS_PER_DAY;
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// Frames that wait in memory: a day of them.
 const WAITING_MAX: usize = 345_600;
@@ -38,7 +39,6 @@ pub(crate) struct Frames {
     context: RunContext,
     clusters: Clusters,
     items: mpsc::Receiver<FrameItem>,
-    delivered: watch::Sender<TickId>,
     publisher: FramePublisher,
     waiting: VecDeque<(SealedTick, Instant)>,
     new_symbols: Vec<RunSymbolRow>,
@@ -50,18 +50,16 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) fn new(
-        context: RunContext,
-        clusters: Clusters,
+        hub: &Hub,
         items: mpsc::Receiver<FrameItem>,
-        delivered: watch::Sender<TickId>,
         newest: Option<&NewestFrame>,
     ) -> Self {
+        let (context, clusters) = (hub.context.clone(), hub.clusters.clone());
         let publisher = FramePublisher::new(clusters.decision.clone(), context.run.domain.clone());
         Self {
             context,
             clusters,
             items,
-            delivered,
             publisher,
             waiting: VecDeque::new(),
             new_symbols: Vec::new(),
@@ -202,9 +200,6 @@ impl Frames {
         self.is_run_due = false;
         self.is_backlog_told = false;
         self.retry = RETRY.0;
-        if let Some(last) = rows.last() {
-            self.delivered.send_replace(last.tick_id);
-        }
     }
 
     /// Makes tomorrow's partition ahead of midnight, once a day is nearly over.

@@ -9,6 +9,7 @@ use super::cuts::{CutJob, CutSlot, row_count};
 use crate::core::run::CoreCommand;
 use crate::exit::Exit;
 use crate::lifecycle::startup::{Clusters, fence_exit};
+use crate::tasks::Hub;
 use penstock_store::spool::SpoolMonitor;
 use penstock_store::state_copy::encode_state;
 use penstock_store::twins::{LineageRow, RunRow, RunSymbolRow};
@@ -72,13 +73,13 @@ pub(crate) struct PublishedCut {
 
 /// The publishing task.
 pub(crate) struct Publisher {
-    pub context: RunContext,
-    pub cuts: Arc<CutSlot>,
-    pub core: mpsc::Sender<CoreCommand>,
-    pub spool: SpoolMonitor,
-    pub published: watch::Sender<Option<PublishedCut>>,
-    pub refresh_max: Duration,
-    pub slow_until: watch::Sender<bool>,
+    context: RunContext,
+    cuts: Arc<CutSlot>,
+    core: mpsc::Sender<CoreCommand>,
+    spool: SpoolMonitor,
+    published: watch::Sender<Option<PublishedCut>>,
+    refresh_max: Duration,
+    is_slow: watch::Sender<bool>,
     recorder: GenerationRecorder,
     publisher: GenerationPublisher,
     clusters: Clusters,
@@ -90,28 +91,23 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    #[expect(clippy::too_many_arguments, reason = "each end of a queue has one owner, named here")]
     pub(crate) fn new(
-        context: RunContext,
-        clusters: Clusters,
+        hub: &Hub,
         cuts: Arc<CutSlot>,
-        core: mpsc::Sender<CoreCommand>,
-        spool: SpoolMonitor,
         published: watch::Sender<Option<PublishedCut>>,
-        slow_until: watch::Sender<bool>,
-        refresh_max: Duration,
+        is_slow: watch::Sender<bool>,
     ) -> Self {
         Self {
-            context,
+            context: hub.context.clone(),
             cuts,
-            core,
-            spool,
+            core: hub.core.clone(),
+            spool: hub.monitor.clone(),
             published,
-            refresh_max,
-            slow_until,
-            recorder: GenerationRecorder::new(clusters.ingest.clone()),
-            publisher: GenerationPublisher::new(clusters.decision.clone()),
-            clusters,
+            refresh_max: hub.settings.refresh_max,
+            is_slow,
+            recorder: GenerationRecorder::new(hub.clusters.ingest.clone()),
+            publisher: GenerationPublisher::new(hub.clusters.decision.clone()),
+            clusters: hub.clusters.clone(),
             ingest_down: None,
             decision_down: None,
             candles: VecDeque::new(),
@@ -146,7 +142,7 @@ impl Publisher {
                     limit_secs = self.refresh_max.as_secs(),
                 );
             }
-            self.slow_until.send_replace(slow);
+            self.is_slow.send_replace(slow);
         }
         Ok(())
     }

@@ -6,12 +6,16 @@
 
 use crate::exit::Exit;
 use crate::lifecycle::startup::Clusters;
+use crate::settings::Settings;
 use penstock_store::spool::loader::{LoadError, LoadStep, Loader};
 use penstock_store::twins::RunEnd;
+use penstock_store::{ClusterRole, StoreError};
 use penstock_telemetry::marker;
 use penstock_types::{RunId, UtcMicros};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
 
 /// First and longest pause after a failed step.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -100,6 +104,27 @@ impl Loading {
         }
     }
 
+    /// Closes open runs of the domain that left nothing on this host: their process ended before its
+    /// first record, after its last one was loaded, or on a host that is gone.
+    async fn close_forgotten(&mut self, domain: &str, known_runs: &BTreeSet<RunId>) {
+        let open = match open_runs(&self.clusters, domain).await {
+            Ok(open) => open,
+            Err(error) => {
+                tracing::warn!("open runs: {error}");
+                return;
+            }
+        };
+        for run_id in open {
+            if Some(run_id) == self.own_run || known_runs.contains(&run_id) {
+                continue;
+            }
+            match self.loader.close_run(run_id).await {
+                Ok(_) => end_run(&self.clusters, run_id, RunEnd::CrashDetected).await,
+                Err(error) => tracing::warn!("close run {run_id}: {error}"),
+            }
+        }
+    }
+
     /// Tells a step; `None` when there was nothing to do, else whether the own run was closed.
     async fn stepped(&mut self, step: &LoadStep) -> Option<bool> {
         self.retry = RETRY.0;
@@ -172,6 +197,51 @@ impl Loading {
     }
 }
 
+/// The loading tasks of the process.
+pub(crate) struct Loads {
+    pub own: JoinHandle<Result<bool, Exit>>,
+    /// Gives the own loader its deadline.
+    pub stop: Option<oneshot::Sender<Instant>>,
+    /// Directories of ended processes, loaded beside the own one.
+    pub inherited: JoinSet<()>,
+    pub status: watch::Receiver<LoadStatus>,
+}
+
+impl Loads {
+    /// Starts one task per directory; runs that left no segment are closed first.
+    pub(crate) fn start(
+        settings: &Settings,
+        clusters: &Clusters,
+        own_run: RunId,
+        own: Loader,
+        inherited: Vec<Loader>,
+        known_runs: BTreeSet<RunId>,
+    ) -> Self {
+        let (status, status_seen) = watch::channel(LoadStatus::default());
+        let (stop, stopped) = oneshot::channel();
+        let stall_max = settings.raw_stall_max;
+        let mut own = Loading::new(own, clusters.clone(), Some(own_run), status, stall_max);
+        let domain = settings.domain.clone();
+        let own = tokio::spawn(async move {
+            own.close_forgotten(&domain, &known_runs).await;
+            own.run(stopped).await
+        });
+        let mut tasks = JoinSet::new();
+        for loader in inherited {
+            let (status, _) = watch::channel(LoadStatus::default());
+            let loading = Loading::new(loader, clusters.clone(), None, status, stall_max);
+            tasks.spawn(async move {
+                let (keep, never) = oneshot::channel();
+                if let Err(error) = loading.run(never).await {
+                    tracing::error!("load an inherited spool: {error}");
+                }
+                drop(keep);
+            });
+        }
+        Self { own, stop: Some(stop), inherited: tasks, status: status_seen }
+    }
+}
+
 /// Writes the end of a run on both clusters, best effort: the next start repeats it.
 pub(crate) async fn end_run(clusters: &Clusters, run_id: RunId, end: RunEnd) {
     let at = UtcMicros::from(chrono::Utc::now());
@@ -191,4 +261,15 @@ pub(crate) async fn end_run(clusters: &Clusters, run_id: RunId, end: RunEnd) {
         }
         Err(error) => tracing::warn!("end run {run_id} on the decision cluster: {error}"),
     }
+}
+
+/// Runs of the domain without an end on either cluster.
+async fn open_runs(clusters: &Clusters, domain: &str) -> Result<BTreeSet<RunId>, StoreError> {
+    let taken = |role| move |e| StoreError::sql("take a connection", role, e);
+    let mut conn = clusters.ingest.acquire().await.map_err(taken(ClusterRole::Ingest))?;
+    let mut open: BTreeSet<RunId> =
+        penstock_store_ingest::open_runs(&mut conn, domain).await?.into_iter().collect();
+    let mut conn = clusters.decision.acquire().await.map_err(taken(ClusterRole::Decision))?;
+    open.extend(penstock_store_decision::open_runs(&mut conn, domain).await?);
+    Ok(open)
 }

@@ -93,7 +93,7 @@ pub(crate) fn open_market(
     clock: &RecordingClock,
     layers: &Layers,
     budget: &SharedConnectBudget,
-    events: &mpsc::Sender<(usize, FeedEvent)>,
+    into: (&mpsc::Sender<(usize, FeedEvent)>, &mut JoinSet<()>),
     stop: &CancellationToken,
 ) -> Result<Vec<Group>, Exit> {
     let mut groups = Vec::new();
@@ -115,7 +115,7 @@ pub(crate) fn open_market(
         let handle =
             spawn_feed(config, clock.shared(), Arc::clone(budget), socket_events, stop.clone())
                 .map_err(|e| Exit::Refused(format!("venue address: {e}")))?;
-        tokio::spawn(forward(group, socket_events_in, events.clone()));
+        into.1.spawn(forward(group, socket_events_in, into.0.clone()));
         groups.push(Group {
             stream: format!("spot-{group}"),
             symbols: BTreeSet::new(),

@@ -1,0 +1,139 @@
+//! The tasks of the service: what each is made of, and who owns it.
+//!
+//! Input: the handles of the core and the spool. Output: two sets of tasks. Those that publish end the
+//! service when they end; the quiet ones tell and watch, and end through the token.
+
+use crate::core::clock::RecordingClock;
+use crate::core::run::{CoreCommand, CoreHealth, FrameItem};
+use crate::exit::Exit;
+use crate::lifecycle::checkpoints;
+use crate::lifecycle::durability::Durability;
+use crate::lifecycle::heartbeat::{Vitals, keep_fence, watchdog};
+use crate::lifecycle::lineage::LineageWatch;
+use crate::lifecycle::startup::Clusters;
+use crate::publish::cuts::CutSlot;
+use crate::publish::epochs::{Epochs, EpochsStatus};
+use crate::publish::frames::Frames;
+use crate::publish::publisher::{Publisher, RunContext};
+use crate::settings::Settings;
+use crate::spooling::load::LoadStatus;
+use crate::universe::feeds::Reference;
+use crate::universe::layers::Layers;
+use penstock_store::fence::Fence;
+use penstock_store::spool::SpoolMonitor;
+use penstock_store::twins::LineageRow;
+use penstock_store_decision::frames::NewestFrame;
+use penstock_types::{UtcMicros, Uuid};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How long the last frames may take at a stop.
+const FRAMES_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Tokens of the stop, in its order.
+#[derive(Debug, Default)]
+pub(crate) struct Stops {
+    pub sockets: CancellationToken,
+    pub tasks: CancellationToken,
+    pub fence: CancellationToken,
+}
+
+/// Handles that every task is made of.
+#[derive(Clone)]
+pub(crate) struct Hub {
+    pub settings: Settings,
+    pub context: RunContext,
+    pub clusters: Clusters,
+    pub clock: RecordingClock,
+    pub core: mpsc::Sender<CoreCommand>,
+    pub health: watch::Receiver<CoreHealth>,
+    pub monitor: SpoolMonitor,
+    pub cancel: CancellationToken,
+}
+
+/// Ends of queues that one task each takes over.
+pub(crate) struct TaskEnds {
+    pub cuts: Arc<CutSlot>,
+    pub frames: mpsc::Receiver<FrameItem>,
+    pub newest_frame: Option<NewestFrame>,
+    pub load: watch::Receiver<LoadStatus>,
+    pub lineages: watch::Sender<Vec<Arc<LineageRow>>>,
+    pub instance_id: Uuid,
+    pub started_at: UtcMicros,
+}
+
+/// The running tasks.
+pub(crate) struct Tasks {
+    pub publishing: JoinSet<Result<(), Exit>>,
+    pub quiet: JoinSet<()>,
+    pub vitals: Vitals,
+}
+
+impl Tasks {
+    /// Starts all of them.
+    pub(crate) fn start(hub: &Hub, ends: TaskEnds, layers: Layers, reference: Reference) -> Self {
+        let (published, published_seen) = watch::channel(None);
+        let (is_slow, is_slow_seen) = watch::channel(false);
+        let (status, status_seen) = watch::channel(EpochsStatus::default());
+        let durability = Durability::new();
+        let vitals = Vitals {
+            context: hub.context.clone(),
+            health: hub.health.clone(),
+            published: published_seen.clone(),
+            epochs: status_seen,
+            spool: hub.monitor.clone(),
+            load: ends.load,
+            instance_id: ends.instance_id,
+            started_at: ends.started_at,
+            started: Instant::now(),
+        };
+        let mut publishing: JoinSet<Result<(), Exit>> = JoinSet::new();
+        publishing.spawn(Publisher::new(hub, ends.cuts, published, is_slow).run());
+        let newest = ends.newest_frame.as_ref();
+        publishing.spawn(Frames::new(hub, ends.frames, newest).run(FRAMES_PATIENCE));
+        let epochs = Epochs {
+            hub: hub.clone(),
+            published: published_seen,
+            reference,
+            layers,
+            durability: durability.clone(),
+            status,
+        };
+        publishing.spawn(epochs.run());
+        let mut quiet = watchers(hub, &vitals);
+        quiet.spawn(LineageWatch { hub: hub.clone(), lineages: ends.lineages }.run());
+        quiet.spawn(durability.watch(hub.clone(), is_slow_seen));
+        Self { publishing, quiet, vitals }
+    }
+}
+
+/// Tasks that tell how the service is.
+fn watchers(hub: &Hub, vitals: &Vitals) -> JoinSet<()> {
+    let (settings, cancel) = (&hub.settings, &hub.cancel);
+    let mut quiet = JoinSet::new();
+    quiet.spawn(vitals.clone().markers(cancel.clone()));
+    let decision = hub.clusters.decision.clone();
+    quiet.spawn(vitals.clone().beats(decision, settings.heartbeat, cancel.clone()));
+    quiet.spawn(watchdog(hub.health.clone(), cancel.clone()));
+    quiet.spawn(checkpoints::run(
+        hub.clusters.ingest.clone(),
+        hub.core.clone(),
+        settings.checkpoint_interval,
+        cancel.clone(),
+    ));
+    quiet
+}
+
+/// Keeps the fence beside everything else; what comes out of the queue ends the service.
+pub(crate) fn keep(
+    fence: Fence,
+    hub: &Hub,
+    stop: &CancellationToken,
+) -> (JoinHandle<Option<Fence>>, mpsc::Receiver<Exit>) {
+    let (lost, lost_in) = mpsc::channel(1);
+    let decision = hub.clusters.decision.clone();
+    (tokio::spawn(keep_fence(fence, decision, stop.clone(), lost)), lost_in)
+}
