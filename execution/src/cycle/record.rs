@@ -191,7 +191,8 @@ fn numbers(c: &Candidate, finalist: Option<&Finalist>) -> [Option<Decimal>; 17] 
 }
 
 fn gate_row(g: &SymbolGate) -> GateRow {
-    let gate = g.blocker.map(|b| b.as_str().to_owned());
+    // A symbol that only its rank closed has the rank's code as its gate.
+    let gate = g.blocker.map(|b| b.as_str().to_owned()).or_else(|| g.reason.clone());
     GateRow {
         symbol: g.symbol.as_str().to_owned(),
         reason: gate.as_ref().and(g.reason.clone()),

@@ -141,9 +141,9 @@ pub struct Assessment {
 pub struct SymbolGate {
     /// Symbol.
     pub symbol: Symbol,
-    /// First closed gate; none when a plan exists.
+    /// First closed gate; none when a plan exists or when only its rank closed it.
     pub blocker: Option<Blocker>,
-    /// Reason code of the first closed gate.
+    /// Reason code of the first closed gate, or of the rank that closed it.
     pub reason: Option<String>,
     /// Stage in which it closed.
     pub stage: String,

@@ -135,6 +135,7 @@ fn scan_symbol(
         for route in routes::routes(row.regime) {
             if ground.config.route.get(*route) == Participation::Off
                 || ground.config.strategy.get(*strategy) == Participation::Off
+                || routes::entry_modes(*strategy, *route).is_empty()
             {
                 continue;
             }
@@ -255,7 +256,7 @@ fn participation_blockers(
     }
     let live = config.strategy.get(way.strategy) == Participation::Live
         && config.route.get(way.route) == Participation::Live;
-    if !live || routes::entry_modes(way.strategy, way.route).is_empty() {
+    if !live {
         blockers.insert(Blocker::StrategyMismatch);
         reasons.push("REGIME_MISMATCH".to_owned());
     }

@@ -157,14 +157,15 @@ fn allowed_gate(
         }
         return gate;
     }
+    if scan.topn.is_empty() {
+        let mut gate = gate(symbol, Some(Blocker::FeatureIncomplete), "UNIVERSE_SCAN");
+        gate.closed = vec![Blocker::FeatureIncomplete];
+        return gate;
+    }
     if !scan.topn.contains(symbol) {
-        // Not among the best by liquidity, momentum and spread, or nothing could be scanned.
-        let mut gate = gate(symbol, Some(Blocker::FeatureIncomplete), "RANK_TOPN");
-        if !scan.topn.is_empty() {
-            gate.blocker = Some(Blocker::StrategyMismatch);
-            gate.reason = Some("TOPN_CUT".to_owned());
-        }
-        gate.closed = gate.blocker.into_iter().collect();
+        // Not among the best by liquidity, momentum and spread: a rank closed it, no blocker.
+        let mut gate = gate(symbol, None, "RANK_TOPN");
+        gate.reason = Some("TOPN_CUT".to_owned());
         return gate;
     }
     let mut closed: BTreeSet<Blocker> = BTreeSet::new();
@@ -174,10 +175,9 @@ fn allowed_gate(
         tradable |= pair.tradable;
     }
     if tradable {
-        // Its candidate lost against better symbols: nothing but the number of finalists closed it.
-        let mut gate = gate(symbol, Some(Blocker::SlotLimit), "WATCHLIST_ATTACH");
+        // Its candidate lost against better symbols: a rank closed it, no blocker.
+        let mut gate = gate(symbol, None, "WATCHLIST_ATTACH");
         gate.reason = Some("TOPK_CUT".to_owned());
-        gate.closed = vec![Blocker::SlotLimit];
         return gate;
     }
     let mut gate = gate(symbol, closed.first().copied(), "DEEP_SCAN");
