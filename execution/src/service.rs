@@ -210,6 +210,9 @@ impl Running {
             }
         }
         self.exposure_without_permission();
+        let proof = self.context.settings.run_mode == RunMode::Proof;
+        let size_quote = self.context.settings.decide.proof.map(|p| p.max_order_quote);
+        marker!(PROOF_MODE_STATE, active = proof, size_quote = size_quote);
         let control = tokio::spawn(run_control(self.context.clone()));
         let account = Arc::new(self.handle.clone());
         let evaluations = run_loop(self.context.clone(), account, Arc::clone(&self.wakes));
@@ -227,6 +230,9 @@ impl Running {
             LoopEnd::Deadline => End::Asked("runtime_deadline"),
             LoopEnd::FencedOut => End::FencedOut,
             LoopEnd::Once(verdict) => {
+                if proof {
+                    marker!(ROUTE_PROOF_DISABLED, reason = "once per session", verdict = verdict);
+                }
                 self.to_the_end_of_the_position().await;
                 End::Once(verdict)
             }

@@ -6,12 +6,14 @@
 
 use std::io::Write;
 
-use penstock_store::ClusterRole;
 use penstock_store::fence::refuse_network_filesystem;
 use penstock_store::migrate;
+use penstock_store::pools::{self, ActAs, PoolSettings};
+use penstock_store::{ClusterRole, StoreError};
 use penstock_store_decision::cycle_input;
 use penstock_trading::decide::DecideConfig;
 use penstock_types::vocab::EpochStatus;
+use secrecy::ExposeSecret;
 use sqlx::PgPool;
 
 use super::startup::decision_pool;
@@ -26,9 +28,14 @@ pub async fn run_check(settings: &Settings) -> Result<u8, StartError> {
     say("configuration", "ok", &format!("hash {}", settings.config_hash));
     let pool = decision_pool(settings).await?;
     say("decision cluster", "ok", "identity judged");
-    let mut conn = pool.acquire().await.map_err(|e| {
-        penstock_store::StoreError::sql("open a connection", ClusterRole::Decision, e)
-    })?;
+    let clusters = &settings.config.areas.clusters;
+    let url = clusters.decision_database_url.as_ref().map_or("", |u| u.expose_secret());
+    let options = PoolSettings::service("run-execution-live check", 1);
+    let mut conn = pools::connect_single(url, ClusterRole::Decision, &options).await?;
+    // The history of migrations is the owner's; it is only read.
+    pools::set_role(&mut conn, ActAs::Owner)
+        .await
+        .map_err(|e| StoreError::sql("act as the owner", ClusterRole::Decision, e))?;
     for report in migrate::check(&mut conn, ClusterRole::Decision).await? {
         say("schema", "ok", &format!("{} at version {}", report.set, report.version));
     }

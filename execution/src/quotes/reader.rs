@@ -105,6 +105,7 @@ impl Reader {
             for frame in &frames {
                 self.take(frame).await?;
             }
+            self.table.used();
             self.board.store(self.table.clone());
             if frames.len() < FRAMES_PER_READ {
                 return Ok(());

@@ -113,10 +113,6 @@ impl QuoteTable {
         self.read_at = now;
         self.tick_id = frame.tick_id;
         self.run_id = frame.run_id;
-        if self.latencies_ms.len() == LATENCY_FRAMES {
-            self.latencies_ms.pop_front();
-        }
-        self.latencies_ms.push_back(self.age_at_read_ms);
         let entries = block.map_or(&[][..], |b| &b.entries);
         if frame.n_events > 0 || !entries.is_empty() {
             self.data = Some((self.age_at_read_ms, now));
@@ -138,6 +134,17 @@ impl QuoteTable {
             };
             self.quotes.insert(scale.symbol.clone(), quote);
         }
+    }
+}
+
+impl QuoteTable {
+    /// The newest frame of a read is in use from now on: its age is a sample of the feed's latency. The
+    /// older ones of a backlog are not, they were never used.
+    pub(super) fn used(&mut self) {
+        if self.latencies_ms.len() == LATENCY_FRAMES {
+            self.latencies_ms.pop_front();
+        }
+        self.latencies_ms.push_back(self.age_at_read_ms);
     }
 }
 
@@ -249,6 +256,20 @@ mod tests {
         assert!(table.sound(&symbol("BBB/USD")).is_none());
         assert_eq!(table.status().unwrap().tick_id, TickId(11));
         assert!(table.age_ms() >= 25, "20 ms at the decision clock and 5 ms of sealing");
+    }
+
+    #[test]
+    fn a_backlog_says_nothing_about_the_latency_of_what_is_used() {
+        let now = Instant::now();
+        let mut table = with_both(now);
+        for tick in 11..50 {
+            let mut old = frame(tick, FrameFlags::EMPTY);
+            old.now = UtcMicros::from_millis(61_000);
+            table.apply(&old, Some(&block(tick, vec![])), &scales(), now);
+        }
+        table.apply(&frame(50, FrameFlags::EMPTY), Some(&block(50, vec![])), &scales(), now);
+        table.used();
+        assert_eq!(table.latency_p90_ms(), 25);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use penstock_types::decimal::floor_to_step;
 use penstock_types::rows::InstrumentRow;
 use penstock_types::state_row::StateRow;
 use penstock_types::vocab::{
-    Blocker, BlockerClass, EntryMode, OrderType, QueueDecision, SafetyMode, TimeInForce,
+    Blocker, BlockerClass, EntryMode, ExitPolicy, Horizon, OrderType, QueueDecision, SafetyMode,
+    TimeInForce,
 };
 use penstock_types::{Decimal, Symbol, UtcMicros};
 
@@ -56,11 +57,11 @@ pub(super) fn finalists(
     scan: &mut Scan,
 ) -> Vec<Finalist> {
     let topk = usize::try_from(config.topk_size).unwrap_or(0);
-    let mut chosen: Vec<(usize, Vec<Blocker>)> =
-        scan.order.iter().take(topk).map(|at| (*at, Vec::new())).collect();
-    if config.proof.is_some() && chosen.is_empty() {
-        chosen.extend(forced(config, index, scan));
-    }
+    let chosen: Vec<(usize, Vec<Blocker>)> = if config.proof.is_some() {
+        forced(config, index, scan).into_iter().collect()
+    } else {
+        scan.order.iter().take(topk).map(|at| (*at, Vec::new())).collect()
+    };
     let mut finalists = Vec::with_capacity(chosen.len());
     for (rank, (at, waived)) in (1_i64..).zip(chosen) {
         let Some(candidate) = scan.candidates.get_mut(at) else { continue };
@@ -72,14 +73,27 @@ pub(super) fn finalists(
     finalists
 }
 
-/// The best priced candidate all of whose failures are economic; a negative edge only where allowed.
+/// Longest life of a position of a candidate, seconds: a proof run ends sooner with a shorter one.
+const fn time_stop_secs(policy: ExitPolicy, horizon: Horizon) -> i64 {
+    match (policy, horizon) {
+        (ExitPolicy::MakerLadder, Horizon::Short) => 120,
+        (ExitPolicy::MakerLadder | ExitPolicy::TimeDecay, Horizon::Medium) => 300,
+        (ExitPolicy::MakerLadder, Horizon::Long) => 600,
+        (ExitPolicy::TimeDecay, Horizon::Short) => 60,
+        (ExitPolicy::TimeDecay, Horizon::Long)
+        | (ExitPolicy::TrailingStop | ExitPolicy::Recovered, _) => 900,
+    }
+}
+
+/// The priced candidate with the shortest life, the best of equals, all of whose failures are economic;
+/// a negative edge only where allowed.
 fn forced(config: &DecideConfig, index: &Index<'_>, scan: &Scan) -> Option<(usize, Vec<Blocker>)> {
     let proof = config.proof?;
     let waivable = |b: Blocker| {
         b.class() == BlockerClass::Economic
             && (b != Blocker::EdgeNegative || proof.allow_negative_edge)
     };
-    let mut best: Option<(RankKey, usize)> = None;
+    let mut best: Option<(i64, RankKey, usize)> = None;
     for (at, c) in scan.candidates.iter().enumerate() {
         let (Some(score), Some(edge_adj_bps), true) =
             (c.score, c.edge_adj_bps, c.blockers.iter().all(|b| waivable(*b)))
@@ -90,11 +104,15 @@ fn forced(config: &DecideConfig, index: &Index<'_>, scan: &Scan) -> Option<(usiz
             index.states.get(&c.symbol).and_then(|r| r.spread_avg_bps).unwrap_or(Decimal::MAX);
         let (symbol, ordinal) = (c.symbol.clone(), c.ordinal);
         let key = RankKey { score, edge_adj_bps, spread_bps, symbol, ordinal };
-        if best.as_ref().is_none_or(|(b, _)| key.compare(b).is_lt()) {
-            best = Some((key, at));
+        let life = time_stop_secs(c.exit_policy, c.horizon);
+        let better = best
+            .as_ref()
+            .is_none_or(|(least, b, _)| life.cmp(least).then_with(|| key.compare(b)).is_lt());
+        if better {
+            best = Some((life, key, at));
         }
     }
-    best.map(|(_, at)| (at, scan.candidates[at].blockers.clone()))
+    best.map(|(_, _, at)| (at, scan.candidates[at].blockers.clone()))
 }
 
 fn judge(
