@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use penstock_store::fence::FencedService;
-use penstock_store_decision::{
-    ExecStore, account as account_rows, cycle_input, heartbeat, sessions,
-};
+use penstock_store_decision::{account as account_rows, cycle_input, heartbeat, sessions};
+use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level, ModeEvent};
 use penstock_types::Symbol;

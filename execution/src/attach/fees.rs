@@ -4,7 +4,7 @@
 //! Invariants: rates go from percent to bps exactly; when the venue does not answer at the first start, the
 //! first tier is taken and marked as such, never a lower fee.
 
-use penstock_store_decision::ExecStore;
+use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
 use penstock_types::decimal::{parse_wire, round_to, scale};
 use penstock_types::{Decimal, UtcMicros};

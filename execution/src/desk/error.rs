@@ -2,7 +2,7 @@
 //!
 //! Each variant has the exit code that the process ends with.
 
-use penstock_store_decision::WriteError;
+use penstock_store_orders::WriteError;
 
 /// End of the desk.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use penstock_store_decision::ExecStore;
+use penstock_store_orders::ExecStore;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
 use penstock_types::{Decimal, Symbol};

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use penstock_store_decision::orders::{EventNote, EventSource};
-use penstock_store_decision::{ExecStore, WriteError};
+use penstock_store_orders::orders::{EventNote, EventSource};
+use penstock_store_orders::{ExecStore, WriteError};
 use penstock_telemetry::{Fields, Marker};
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdError, ClOrdIdGenerator, OrderIdSalt};

@@ -3,9 +3,9 @@
 //! Input: the pure next action. Output: cancels, the close, alarms. Only this path takes the stop away,
 //! and only to close.
 
-use penstock_store_decision::exit_plans::PlanChange;
-use penstock_store_decision::orders::NewOrder;
-use penstock_store_decision::orders::persist::{NextStandby, Release};
+use penstock_store_orders::exit_plans::PlanChange;
+use penstock_store_orders::orders::NewOrder;
+use penstock_store_orders::orders::persist::{NextStandby, Release};
 use penstock_telemetry::marker;
 use penstock_trading::exit::closing::{ClosingAction, ClosingInput, OrderView, next};
 use penstock_trading::exit::plan::PlanEvent;

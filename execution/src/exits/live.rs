@@ -4,8 +4,8 @@
 
 use std::pin::Pin;
 
-use penstock_store_decision::exit_plans::PlanChange;
-use penstock_store_decision::orders::OrderRecord;
+use penstock_store_orders::exit_plans::PlanChange;
+use penstock_store_orders::orders::OrderRecord;
 use penstock_telemetry::marker;
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::protection::stop_qty;

@@ -3,9 +3,9 @@
 //! Input: the pure next step. Output: transactions and requests. The standby row is released in one
 //! transaction and goes out at once; the plan's state follows.
 
-use penstock_store_decision::exit_plans::PlanChange;
-use penstock_store_decision::orders::NewOrder;
-use penstock_store_decision::orders::persist::{NextStandby, Release};
+use penstock_store_orders::exit_plans::PlanChange;
+use penstock_store_orders::orders::NewOrder;
+use penstock_store_orders::orders::persist::{NextStandby, Release};
 use penstock_telemetry::marker;
 use penstock_trading::exit::closing::OrderView;
 use penstock_trading::exit::plan::PlanEvent;

@@ -3,8 +3,8 @@
 //! Input: quotes and memory. Output: decisions of the pure triggers carried out. A raise is committed
 //! before its amend is sent; a close is committed before the stop is cancelled.
 
-use penstock_store_decision::exit_plans::{PlanChange, PlanOutcome};
-use penstock_store_decision::positions::PlanRecord;
+use penstock_store_orders::exit_plans::{PlanChange, PlanOutcome};
+use penstock_store_orders::positions::PlanRecord;
 use penstock_telemetry::marker;
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::exit::trigger::{Decision, Quote, RaiseCause, Tick, TickInput, judge};

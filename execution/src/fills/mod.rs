@@ -3,7 +3,7 @@
 //! Input: a trade and its order. Output: the booked fill, then at once the stop that it needs. The
 //! commit comes first, memory and markers follow.
 
-use penstock_store_decision::fills::{BookedFill, FillContext, FillOutcome, FillReport};
+use penstock_store_orders::fills::{BookedFill, FillContext, FillOutcome, FillReport};
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_trading::order::OrderEvent;

@@ -3,8 +3,8 @@
 //! Input: rows, the snapshots, the history since the last known fill. Output: memory that agrees with
 //! both; protection under every position; `RECONCILE_COMPLETE`. No entry is taken before it.
 
-use penstock_store_decision::orders::persist::{NextStandby, StandbySpec};
-use penstock_store_decision::orders::{EventSource, NewOrder, OrderRecord};
+use penstock_store_orders::orders::persist::{NextStandby, StandbySpec};
+use penstock_store_orders::orders::{EventSource, NewOrder, OrderRecord};
 use penstock_telemetry::marker;
 use penstock_trading::exit::policy::stop_level;
 use penstock_trading::mode::{CauseCode, Level};

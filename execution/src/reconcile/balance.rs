@@ -4,7 +4,7 @@
 //! trades, so a difference counts only when it was seen twice, five seconds apart, with nothing of the
 //! symbol unproven.
 
-use penstock_store_decision::balances::BalanceChange;
+use penstock_store_orders::balances::BalanceChange;
 use penstock_telemetry::marker;
 use penstock_trading::exit::policy::{PolicyInput, plan_terms};
 use penstock_trading::ledger::difference::{Difference, DifferenceInput, judge};

@@ -3,8 +3,8 @@
 //! Input: [`LookResult`]. Output: fills and order events with source `rest_reconcile`. A fact of the
 //! stream younger than 60 s outranks REST, which may lag by as much.
 
-use penstock_store_decision::fills::FillReport;
-use penstock_store_decision::orders::{EventNote, EventSource, Terms};
+use penstock_store_orders::fills::FillReport;
+use penstock_store_orders::orders::{EventNote, EventSource, Terms};
 use penstock_trading::order::OrderEvent;
 use penstock_types::OrderId;
 use penstock_types::vocab::OrderState;

@@ -3,7 +3,7 @@
 //! Input: time and memory. Output: looks under way, rows of finished passes, causes for the mode.
 //! Nothing in protection or exits waits for any of it.
 
-use penstock_store_decision::reconcile::{ReconcileDiff, ReconcileRun};
+use penstock_store_orders::reconcile::{ReconcileDiff, ReconcileRun};
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::vocab::OrderState;

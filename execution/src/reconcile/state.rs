@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use penstock_store_decision::private_log::PrivateMessage;
+use penstock_store_orders::private_log::PrivateMessage;
 use penstock_types::{OrderId, Symbol, UtcMicros};
 
 /// Private messages that wait for their table; beyond it the oldest go, counted.

@@ -2,7 +2,7 @@
 //!
 //! Input: reports and looks. Output: cancels, adoption, causes. Foreign orders are left alone.
 
-use penstock_store_decision::orders::OrderRecord;
+use penstock_store_orders::orders::OrderRecord;
 use penstock_telemetry::marker;
 use penstock_types::Symbol;
 use penstock_types::vocab::SafetyMode;
@@ -29,7 +29,7 @@ impl Desk {
             let (id, mono) = (row.order_id, self.mono_ms());
             self.tracker.put(row, mono);
             let at = self.clock.now();
-            let source = penstock_store_decision::orders::EventSource::WsExecutions;
+            let source = penstock_store_orders::orders::EventSource::WsExecutions;
             return self.one_report(id, report, source, at).await;
         }
         if !report.is_open || !self.reconcile.strangers.insert(report.order_id.clone()) {

@@ -4,9 +4,9 @@
 //! our id, else by the venue's; never by symbol and side. A report of an order that nobody knows waits in
 //! the buffer.
 
-use penstock_store_decision::fills::FillReport;
-use penstock_store_decision::orders::{EventNote, EventSource, Terms};
-use penstock_store_decision::private_log::PrivateMessage;
+use penstock_store_orders::fills::FillReport;
+use penstock_store_orders::orders::{EventNote, EventSource, Terms};
+use penstock_store_orders::private_log::PrivateMessage;
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_trading::order::OrderEvent;

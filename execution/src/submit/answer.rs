@@ -3,8 +3,8 @@
 //! Input: what the gateway said. Output: transactions, looks, markers. The answer is only an
 //! acknowledgement: what became of the order is told by the stream, and either may come first.
 
-use penstock_store_decision::orders::transition::Knowledge;
-use penstock_store_decision::orders::{Applied, EventNote, EventSource, OrderRecord, Terms};
+use penstock_store_orders::orders::transition::Knowledge;
+use penstock_store_orders::orders::{Applied, EventNote, EventSource, OrderRecord, Terms};
 use penstock_telemetry::{Fields, marker};
 use penstock_trading::order::{Effect, OrderEvent, Step};
 use penstock_types::OrderId;

@@ -3,8 +3,8 @@
 //! Input: [`EntryRequest`]. Output: [`EntryOutcome`]. The row, its standby protection row, reservation
 //! and lock are one transaction; a crash before it leaves nothing, after it a row that is looked up.
 
-use penstock_store_decision::WriteError;
-use penstock_store_decision::orders::{EntryContext, NewOrder, PersistedOrder, Standby};
+use penstock_store_orders::WriteError;
+use penstock_store_orders::orders::{EntryContext, NewOrder, PersistedOrder, Standby};
 use penstock_telemetry::marker;
 use penstock_trading::exit::policy::stop_level;
 use penstock_trading::order::OrderEvent;

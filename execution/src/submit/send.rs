@@ -3,7 +3,7 @@
 //! Input: a committed order, or the id of a live one. Output: a request under way, remembered as the
 //! order's one open request.
 
-use penstock_store_decision::orders::PersistedOrder;
+use penstock_store_orders::orders::PersistedOrder;
 use penstock_telemetry::marker;
 use penstock_trading::order::OrderEvent;
 use penstock_types::vocab::{OrderRole, OrderType, TimeInForce};

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use penstock_store_decision::positions::{PlanRecord, PositionRecord};
+use penstock_store_orders::positions::{PlanRecord, PositionRecord};
 use penstock_types::vocab::ExitReason;
 use penstock_types::{Decimal, OrderId, UtcMicros};
 

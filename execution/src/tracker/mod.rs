@@ -12,7 +12,7 @@ pub(crate) use order::{Mutation, MutationKind, Tracked};
 
 use std::collections::BTreeMap;
 
-use penstock_store_decision::orders::OrderRecord;
+use penstock_store_orders::orders::OrderRecord;
 use penstock_types::vocab::{OrderRole, OrderState};
 use penstock_types::{Decimal, OrderId, PositionId, Symbol, Uuid};
 

@@ -2,7 +2,7 @@
 //!
 //! Inputs: records, answers. It decides nothing.
 
-use penstock_store_decision::orders::OrderRecord;
+use penstock_store_orders::orders::OrderRecord;
 use penstock_trading::exit::closing::OrderView;
 use penstock_types::vocab::OrderState;
 use penstock_types::{Decimal, UtcMicros};

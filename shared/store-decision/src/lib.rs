@@ -1,10 +1,11 @@
-//! Every query on the decision cluster, checked at build time against committed metadata.
+//! Every query on the decision cluster that is no part of an order's life, checked at build time against
+//! committed metadata. Orders, fills and exits stand in `store-orders`, because their transactions apply the
+//! order machine, which ingest never reaches.
 //!
 //! Inputs: pools or connections, plain values. Outputs: rows and typed errors. It decides nothing and
 //! reads no clock of its host; statements that need "now" use the cluster's.
 
 pub mod account;
-pub mod balances;
 pub mod bindings;
 pub mod control;
 pub mod cycle_input;
@@ -12,36 +13,26 @@ pub mod epochs;
 mod error;
 pub mod evaluations;
 pub mod evidence;
-pub mod exit_plans;
-pub mod fills;
 pub mod frames;
 pub mod frames_read;
 pub mod heartbeat;
 pub mod installation;
 pub mod instruments;
-pub mod latency;
 pub mod modes;
-pub mod orders;
 pub mod overview;
-pub mod positions;
-pub mod private_log;
 pub mod proof;
 pub mod publication;
 mod read_error;
-pub mod reconcile;
-pub mod safety;
 pub mod sessions;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;
 #[path = "../../store/both/runs.rs"]
 mod twin_runs;
-pub mod writer;
 
 pub use error::TwinError;
 pub use read_error::ReadError;
 pub use twin_epochs::{insert_epoch, insert_snapshot, upsert_instruments};
 pub use twin_runs::{end_lineage, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run};
-pub use writer::{ExecStore, WriteError};
 
 use penstock_store::ClusterRole;
 

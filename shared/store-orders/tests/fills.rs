@@ -4,14 +4,15 @@
 
 use penstock_store::ClusterRole;
 use penstock_store::testing::TestPair;
-use penstock_store_decision::exit_plans::{PlanChange, PlanOutcome};
-use penstock_store_decision::fills::{BookedFill, FillContext, FillOutcome, FillReport};
-use penstock_store_decision::orders::persist::{NextStandby, Release};
-use penstock_store_decision::orders::transition::Knowledge;
-use penstock_store_decision::orders::{
+use penstock_store_decision::{evaluations, sessions};
+use penstock_store_orders::exit_plans::{PlanChange, PlanOutcome};
+use penstock_store_orders::fills::{BookedFill, FillContext, FillOutcome, FillReport};
+use penstock_store_orders::orders::persist::{NextStandby, Release};
+use penstock_store_orders::orders::transition::Knowledge;
+use penstock_store_orders::orders::{
     Applied, EntryContext, EventNote, EventSource, NewOrder, OrderRecord, Standby,
 };
-use penstock_store_decision::{ExecStore, WriteError, evaluations, sessions};
+use penstock_store_orders::{ExecStore, WriteError};
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::order::OrderEvent;
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdGenerator, OrderIdSalt};
