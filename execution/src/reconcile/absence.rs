@@ -5,6 +5,7 @@
 //! the deadline and the grace. A reduce order needs the first alone: should it exist after all, it holds
 //! the base and the venue refuses the next.
 
+use penstock_store_decision::orders::OrderRecord;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_trading::order::OrderEvent;
 use penstock_types::vocab::OrderState;
@@ -54,6 +55,18 @@ impl Desk {
             self.after_failed_send(id).await?;
         }
         Ok(())
+    }
+
+    /// Time until a whole look can be the last proof that an order needs, milliseconds; 0 from then on,
+    /// and for orders that the venue has named.
+    pub(super) fn until_proof_ms(&self, row: &OrderRecord) -> i64 {
+        if row.exchange_order_id.is_some() {
+            return 0;
+        }
+        let deadline =
+            row.deadline_at.unwrap_or_else(|| row.created_at.plus_millis(DEADLINE_DEFAULT_MS));
+        let slack = if row.reduces() { DEADLINE_SLACK_MS } else { self.config.unknown_grace_ms };
+        deadline.plus_millis(slack).millis_since(self.now()).max(0)
     }
 
     /// The snapshot in hand was asked for after the order could still have arrived.

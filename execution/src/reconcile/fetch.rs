@@ -54,7 +54,7 @@ pub(crate) struct FoundTrade {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum LookKind {
     /// One order, to the end.
-    Order { id: OrderId, cl_ord_id: Uuid, venue_id: Option<String>, booked: Decimal },
+    Order { id: OrderId, cl_ord_id: Uuid, venue_id: Option<String>, booked: Decimal, proves: bool },
     /// Changes to confirm: orders with the venue's ids.
     Confirm { ids: Vec<(OrderId, String)>, cause: &'static str },
     /// All open orders.
@@ -94,8 +94,8 @@ pub(crate) async fn look(rest: PrivateRest, kind: LookKind, usage: RestUse) -> L
     };
     let mut call = Call { rest, usage, result: &mut result };
     match kind {
-        LookKind::Order { cl_ord_id, venue_id, booked, .. } => {
-            call.order(cl_ord_id, venue_id, booked).await;
+        LookKind::Order { cl_ord_id, venue_id, booked, proves, .. } => {
+            call.order(cl_ord_id, venue_id, booked, proves).await;
         }
         LookKind::Confirm { ids, .. } => {
             let ids: Vec<&str> = ids.iter().map(|(_, venue)| venue.as_str()).collect();
@@ -128,7 +128,13 @@ impl Call<'_> {
         }
     }
 
-    async fn order(&mut self, cl_ord_id: Uuid, venue_id: Option<String>, booked: Decimal) {
+    async fn order(
+        &mut self,
+        cl_ord_id: Uuid,
+        venue_id: Option<String>,
+        booked: Decimal,
+        proves: bool,
+    ) {
         let own = cl_ord_id.as_hyphenated().to_string();
         if let Some(venue) = &venue_id {
             self.query_orders(&[venue]).await;
@@ -149,7 +155,7 @@ impl Call<'_> {
             let ids: Vec<&str> = part.iter().map(String::as_str).collect();
             self.query_trades(&ids).await;
         }
-        if self.result.orders.is_empty() {
+        if self.result.orders.is_empty() && proves {
             // Absent from both lists: a trade of it would still prove that it was there.
             self.history(None).await;
         }

@@ -23,16 +23,18 @@ impl Desk {
     /// Asks for a look at an order, not before `delay_ms`.
     pub(crate) fn look_soon(&mut self, id: OrderId, delay_ms: i64) {
         let mono = self.mono_ms();
+        let until_proof_ms = self.tracker.get(id).map_or(0, |t| self.until_proof_ms(&t.record));
         if let Some(tracked) = self.tracker.get_mut(id) {
             let pause = LOOK_PAUSES_MS
                 [usize::try_from(tracked.looks).unwrap_or(0).min(LOOK_PAUSES_MS.len() - 1)];
-            let due = mono + if tracked.looks == 0 { delay_ms } else { pause.max(delay_ms) };
+            // The first look may find it at once; later ones cost six points and prove nothing before
+            // the request can no longer arrive.
+            let later = pause.max(delay_ms).max(until_proof_ms);
+            let due = mono + if tracked.looks == 0 { delay_ms } else { later };
+            // A look that is wanted already is never put off.
+            tracked.next_look_mono_ms =
+                if tracked.look_wanted { tracked.next_look_mono_ms.min(due) } else { due };
             tracked.look_wanted = true;
-            tracked.next_look_mono_ms = if tracked.next_look_mono_ms > mono {
-                tracked.next_look_mono_ms.min(due)
-            } else {
-                due
-            };
         }
     }
 
@@ -46,6 +48,7 @@ impl Desk {
             .map(|t| t.record.order_id)
             .collect();
         for id in due {
+            let proves = self.tracker.get(id).is_some_and(|t| self.until_proof_ms(&t.record) == 0);
             let Some(tracked) = self.tracker.get_mut(id) else { continue };
             tracked.look_open = true;
             tracked.look_wanted = false;
@@ -54,6 +57,7 @@ impl Desk {
                 cl_ord_id: tracked.record.cl_ord_id,
                 venue_id: tracked.record.exchange_order_id.clone(),
                 booked: tracked.record.cum_qty,
+                proves,
             };
             self.start_look(kind, RestUse::Reserved);
         }

@@ -1,6 +1,7 @@
 //! What must hold when answers are lost, orders refused, processes killed.
 
-use super::{ENTRY, PLAN, POSITION, World, until};
+use super::place::until;
+use super::{ENTRY, PLAN, POSITION, World};
 use crate::account::EntryOutcome;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,10 +2,11 @@
 //! that the tests share. Inputs: a still market that a test moves itself. Each test has a database and a
 //! venue of its own.
 
+mod crash;
 mod faults;
 mod life;
+mod place;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use penstock_sim::admin::FaultRequest;
@@ -14,50 +15,18 @@ use penstock_sim::server::{Handle, MarketSource, Options, start};
 use penstock_store::ClusterRole;
 use penstock_store::testing::TestPair;
 use penstock_store_decision::{evaluations, sessions};
-use penstock_store_orders::ExecStore;
-use penstock_trading::costs::StopTerms;
-use penstock_trading::cycle::Quote;
 use penstock_trading::decide::PlannedEntry;
-use penstock_trading::mode::ModeTiming;
-use penstock_types::cl_ord_id::OrderIdSalt;
-use penstock_types::vocab::{
-    EntryMode, ExitPolicy, Horizon, OrderType, Regime, RouteType, Strategy, SysMode, TimeInForce,
-    Trigger,
-};
-use penstock_types::{
-    Decimal, EpochId, EvaluationId, FencingToken, GenerationId, LineageId, RunId, SessionId,
-    SnapshotId, Symbol, TickId, UtcMicros, Uuid,
-};
-use penstock_venue_orders::{
-    Clock, Credentials, PrivateRest, SharedVenueState, SocketConfig, SystemClock,
-    spawn_order_socket,
-};
-use penstock_venues::kraken::rates::Tier;
-use penstock_venues::kraken::signing::PrivateKey;
+use penstock_types::vocab::{SysMode, Trigger};
+use penstock_types::{Decimal, EvaluationId, FencingToken, SessionId, UtcMicros, Uuid};
 use sqlx::PgPool;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use super::{DeskConfig, DeskError, DeskHandle, DeskParts, spawn};
+use self::place::{Place, Session, plan, put_quote};
 use crate::account::{Account, EntryOutcome, EntryRequest};
-use crate::mode::ModeHandle;
-use crate::quotes::{QuoteBoard, QuoteTable};
+use crate::quotes::QuoteBoard;
 
 const SYMBOL: &str = "BTC/USD";
 /// Longest wait for anything that happens within a second.
 const LIMIT: Duration = Duration::from_secs(25);
-
-/// One life of the execution side.
-struct Session {
-    desk: DeskHandle,
-    task: JoinHandle<Result<(), DeskError>>,
-    cancel: CancellationToken,
-    mode: ModeHandle,
-    clock: Arc<dyn Clock>,
-    _changes: crate::mode::Changes,
-    _state_dir: tempfile::TempDir,
-}
 
 struct World {
     pair: TestPair,
@@ -166,24 +135,39 @@ impl World {
         self.quote(mid, 1);
     }
 
-    fn quote(&self, mid: i64, decimals: u32) {
-        let symbol = Symbol::new(SYMBOL).unwrap();
-        let mut table = QuoteTable::empty(Instant::now());
-        table.tick_id = TickId(1);
-        let quote = Quote {
-            symbol: symbol.clone(),
-            bid: Decimal::new(mid - 10, decimals),
-            ask: Decimal::new(mid + 10, decimals),
-            bid_qty: Decimal::from(5),
-            ask_qty: Decimal::from(5),
-            tick_id: TickId(1),
-            seq: 1,
-        };
-        table.quotes.insert(symbol, quote);
-        self.quotes.store(table);
+    async fn session(&mut self) -> Session {
+        let (token, session_id) = self.open_session().await;
+        self.place(token, session_id).desk().await
     }
 
-    async fn session(&mut self) -> Session {
+    fn url(&self) -> String {
+        self.pair.url(ClusterRole::Decision, "exec_rw")
+    }
+
+    /// The stop at the venue stands where the plan wants it.
+    async fn until_armed(&self) {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let plan = self.word(PLAN).await;
+            let wanted = self.word("select trim_scale(sl_price)::text from exit_plans").await;
+            let stands: Vec<String> = self.venue.venue.with(|e, _| {
+                let decimals = e.market(SymbolNo(0)).instrument.price_decimals;
+                e.account()
+                    .open_orders()
+                    .filter_map(|o| o.trigger)
+                    .map(|t| Decimal::new(t.0, decimals).normalize().to_string())
+                    .collect()
+            });
+            if matches!(plan.as_str(), "armed" | "trailing") && stands == [wanted.clone()] {
+                return;
+            }
+            assert!(Instant::now() < end, "plan {plan} at {wanted}, the venue has {stands:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The fence and the rows of a session.
+    async fn open_session(&mut self) -> (FencingToken, SessionId) {
         self.token += 1;
         let token = FencingToken(self.token);
         sqlx::query(
@@ -225,113 +209,28 @@ impl World {
             sys_mode: SysMode::Normal,
         };
         self.evaluation = evaluations::begin(&self.pool, &cycle).await.unwrap();
-        self.desk(token, session_id).await
+        (token, session_id)
     }
 
-    async fn desk(&self, token: FencingToken, session_id: SessionId) -> Session {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let state_dir = tempfile::tempdir().unwrap();
-        let path = state_dir.path().join("venue.json");
-        // A known history: without it nothing but protection goes out for ten seconds.
-        let wall_ms = clock.now().wall.millis();
-        let kept = serde_json::json!({
-            "version": 1, "host": "h", "wall_ms": wall_ms, "nonce": wall_ms * 1_000_000,
-            "rest": 0.0, "pairs": {}, "not_before": [],
-        });
-        std::fs::write(&path, kept.to_string()).unwrap();
-        let state = SharedVenueState::open(path, "h".into(), Tier::Pro, clock.clone());
+    /// Everything that a desk needs to know of this world, also in another process.
+    fn place(&self, token: FencingToken, session_id: SessionId) -> Place {
         let at = &self.venue.addresses;
-        let credentials = Credentials {
+        Place {
+            pool: self.pool.clone(),
+            rest: at.rest.clone(),
+            ws_private: at.ws_private.clone(),
             key: at.api_key.clone(),
-            secret: PrivateKey::from_base64(&at.api_secret).unwrap(),
-        };
-        let rest = PrivateRest::new(&at.rest, credentials, state).unwrap();
-        let (sender, events) = mpsc::channel(4_096);
-        let cancel = CancellationToken::new();
-        let mut socket = SocketConfig::new(&at.ws_private);
-        socket.ack_timeout_ms = 500;
-        let socket = spawn_order_socket(socket, rest.clone(), sender, cancel.clone()).unwrap();
-        let timing = ModeTiming { stable_window_ms: 0, pause_auto_recover_feed: true };
-        let (mode, changes) = ModeHandle::new(timing, Duration::from_secs(30));
-        let rows = penstock_store_decision::cycle_input::all_instruments(&self.pool).await.unwrap();
-        let rules = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
-        let config =
-            DeskConfig { ack_timeout_ms: 500, unknown_grace_ms: 2_000, ..DeskConfig::default() };
-        let parts = DeskParts {
-            config,
-            store: ExecStore::new(self.pool.clone(), "test", token, session_id),
-            salt: OrderIdSalt([7; 32]),
-            orders: socket.orders,
-            rest,
-            events,
+            secret: at.api_secret.clone(),
             quotes: self.quotes.clone(),
-            mode: mode.clone(),
-            instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
-            clock: clock.clone(),
-            cancel: cancel.clone(),
-        };
-        let (desk, task) = spawn(parts).unwrap();
-        let session =
-            Session { desk, task, cancel, mode, clock, _changes: changes, _state_dir: state_dir };
-        let status = session.desk.clone();
-        until("the reconcile of the start", || status.status().reconciled).await;
-        let mode = session.mode.clone();
-        until("NORMAL", move || {
-            mode.judge();
-            mode.current() == SysMode::Normal
-        })
-        .await;
-        session
+            token,
+            session_id,
+            evaluation: self.evaluation,
+            mid_ticks: self.mid_ticks,
+        }
     }
 
     fn plan(&self, session: &Session, taker: bool) -> PlannedEntry {
-        let now = session.clock.now().wall;
-        let at = if taker { self.mid_ticks + 50 } else { self.mid_ticks - 10 };
-        let price = Decimal::new(at, 1);
-        PlannedEntry {
-            is_proof: false,
-            run_id: RunId(1),
-            lineage_id: LineageId(Uuid::from_u128(1)),
-            epoch_id: EpochId(1),
-            snapshot_id: SnapshotId(1),
-            generation_id: GenerationId(1),
-            symbol: Symbol::new(SYMBOL).unwrap(),
-            strategy: Strategy::Momentum,
-            route_type: RouteType::BreakoutContinuation,
-            horizon: Horizon::Medium,
-            regime: Regime::Trend,
-            regime_sub: None,
-            entry_mode: if taker { EntryMode::Taker } else { EntryMode::Maker },
-            exit_policy: ExitPolicy::TrailingStop,
-            stop: StopTerms { sl_bps: Decimal::from(60), trail_bps: None },
-            spread_avg_bps: Decimal::ONE,
-            atr_bps: None,
-            queue_decision: None,
-            order_type: OrderType::Limit,
-            tif: if taker { TimeInForce::Ioc } else { TimeInForce::Gtd },
-            post_only: !taker,
-            limit_price: Some(price),
-            qty: Decimal::new(1, 3),
-            deadline_at: now.plus_millis(2_000),
-            expire_at: (!taker).then(|| now.plus_millis(60_000)),
-            ttl_at: None,
-            decision_mid: Decimal::new(self.mid_ticks, 1),
-            quote_tick_id: TickId(1),
-            quote_seq: 1,
-            quote_age_ms: 1,
-            expected_move_bps: Decimal::from(80),
-            expected_edge_bps: Decimal::from(10),
-            expected_surplus_bps: Decimal::from(5),
-            expected_slippage_bps: Decimal::ONE,
-            fees_bps: Decimal::from(30),
-            p_fill: Decimal::ONE,
-            est_fill_time_ms: None,
-            size_quote_requested: Decimal::ONE_HUNDRED,
-            size_quote_approved: Decimal::ONE_HUNDRED,
-            reserve_quote: Decimal::from(101),
-            state_age_limit_ms: 15_000,
-            score: Decimal::ONE,
-        }
+        plan(session, self.mid_ticks, taker)
     }
 
     async fn enter(&self, session: &Session, taker: bool) -> EntryOutcome {
@@ -343,6 +242,10 @@ impl World {
         session.desk.submit_entry(request).await
     }
 
+    fn quote(&self, mid: i64, decimals: u32) {
+        put_quote(&self.quotes, mid, decimals);
+    }
+
     /// The flow sells into the resting entry until it is filled.
     fn fill_entry(&self) {
         self.venue.venue.with(|e, now| {
@@ -351,21 +254,11 @@ impl World {
     }
 
     async fn word(&self, sql: &'static str) -> String {
-        let found: Option<Option<String>> =
-            sqlx::query_scalar(sql).fetch_optional(&self.pool).await.unwrap();
-        found.flatten().unwrap_or_default()
+        word_of(&self.pool, sql).await
     }
 
     async fn until_word(&self, what: &str, sql: &'static str, wanted: &str) {
-        let end = Instant::now() + LIMIT;
-        loop {
-            let found = self.word(sql).await;
-            if found == wanted {
-                return;
-            }
-            assert!(Instant::now() < end, "{what}: {wanted} wanted, {found} found");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until_word_of(&self.pool, what, sql, wanted).await;
     }
 
     fn fault(&self, json: &str) {
@@ -411,12 +304,26 @@ impl World {
     }
 }
 
-impl Session {
-    async fn kill(self) {
-        self.task.abort();
-        self.cancel.cancel();
-        // Aborted: the result says only that.
-        let _ = self.task.await;
+async fn pool(url: &str) -> PgPool {
+    let settings = penstock_store::pools::PoolSettings::service("penstock-test", 4);
+    let wait = Duration::from_secs(10);
+    penstock_store::pools::open(url, ClusterRole::Decision, &settings, wait).await.unwrap()
+}
+
+async fn word_of(pool: &PgPool, sql: &'static str) -> String {
+    let found: Option<Option<String>> = sqlx::query_scalar(sql).fetch_optional(pool).await.unwrap();
+    found.flatten().unwrap_or_default()
+}
+
+async fn until_word_of(pool: &PgPool, what: &str, sql: &'static str, wanted: &str) {
+    let end = Instant::now() + LIMIT;
+    loop {
+        let found = word_of(pool, sql).await;
+        if found == wanted {
+            return;
+        }
+        assert!(Instant::now() < end, "{what}: {wanted} wanted, {found} found");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -428,14 +335,6 @@ async fn until_changed(world: &World, sql: &'static str, before: &str) -> String
             return found;
         }
         assert!(Instant::now() < end, "{before} did not change");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + LIMIT;
-    while !done() {
-        assert!(Instant::now() < end, "{what} did not come within {LIMIT:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

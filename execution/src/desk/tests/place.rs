@@ -1,0 +1,199 @@
+//! A desk in a process of its own choice: what it must know of the world, and how it is opened.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use penstock_store_orders::ExecStore;
+use penstock_trading::costs::StopTerms;
+use penstock_trading::cycle::Quote;
+use penstock_trading::decide::PlannedEntry;
+use penstock_trading::mode::ModeTiming;
+use penstock_types::cl_ord_id::OrderIdSalt;
+use penstock_types::vocab::{
+    EntryMode, ExitPolicy, Horizon, OrderType, Regime, RouteType, Strategy, SysMode, TimeInForce,
+};
+use penstock_types::{
+    Decimal, EpochId, EvaluationId, FencingToken, GenerationId, LineageId, RunId, SessionId,
+    SnapshotId, Symbol, TickId, Uuid,
+};
+use penstock_venue_orders::{
+    Clock, Credentials, PrivateRest, SharedVenueState, SocketConfig, SystemClock,
+    spawn_order_socket,
+};
+use penstock_venues::kraken::rates::Tier;
+use penstock_venues::kraken::signing::PrivateKey;
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{DeskConfig, DeskError, DeskHandle, DeskParts, spawn};
+use super::{LIMIT, SYMBOL};
+use crate::mode::ModeHandle;
+use crate::quotes::{QuoteBoard, QuoteTable};
+
+/// What a desk must know.
+pub(super) struct Place {
+    pub(super) pool: PgPool,
+    pub(super) rest: String,
+    pub(super) ws_private: String,
+    pub(super) key: String,
+    pub(super) secret: String,
+    pub(super) quotes: QuoteBoard,
+    pub(super) token: FencingToken,
+    pub(super) session_id: SessionId,
+    pub(super) evaluation: EvaluationId,
+    pub(super) mid_ticks: i64,
+}
+
+/// One life of the execution side.
+pub(super) struct Session {
+    pub(super) desk: DeskHandle,
+    pub(super) task: JoinHandle<Result<(), DeskError>>,
+    pub(super) cancel: CancellationToken,
+    pub(super) mode: ModeHandle,
+    pub(super) clock: Arc<dyn Clock>,
+    _changes: crate::mode::Changes,
+    _state_dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub(super) async fn desk(&self) -> Session {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let state_dir = tempfile::tempdir().unwrap();
+        let path = state_dir.path().join("venue.json");
+        // A known history: without it nothing but protection goes out for ten seconds.
+        let wall_ms = clock.now().wall.millis();
+        let kept = serde_json::json!({
+            "version": 1, "host": "h", "wall_ms": wall_ms, "nonce": wall_ms * 1_000_000,
+            "rest": 0.0, "pairs": {}, "not_before": [],
+        });
+        std::fs::write(&path, kept.to_string()).unwrap();
+        let state = SharedVenueState::open(path, "h".into(), Tier::Pro, clock.clone());
+        let credentials = Credentials {
+            key: self.key.clone(),
+            secret: PrivateKey::from_base64(&self.secret).unwrap(),
+        };
+        let rest = PrivateRest::new(&self.rest, credentials, state).unwrap();
+        let (sender, events) = mpsc::channel(4_096);
+        let cancel = CancellationToken::new();
+        let mut socket = SocketConfig::new(&self.ws_private);
+        socket.ack_timeout_ms = 500;
+        let socket = spawn_order_socket(socket, rest.clone(), sender, cancel.clone()).unwrap();
+        let timing = ModeTiming { stable_window_ms: 0, pause_auto_recover_feed: true };
+        let (mode, changes) = ModeHandle::new(timing, Duration::from_secs(30));
+        let rows = penstock_store_decision::cycle_input::all_instruments(&self.pool).await.unwrap();
+        let rules = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
+        let config =
+            DeskConfig { ack_timeout_ms: 500, unknown_grace_ms: 2_000, ..DeskConfig::default() };
+        let parts = DeskParts {
+            config,
+            store: ExecStore::new(self.pool.clone(), "test", self.token, self.session_id),
+            salt: OrderIdSalt([7; 32]),
+            orders: socket.orders,
+            rest,
+            events,
+            quotes: self.quotes.clone(),
+            mode: mode.clone(),
+            instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
+            clock: clock.clone(),
+            cancel: cancel.clone(),
+        };
+        let (desk, task) = spawn(parts).unwrap();
+        let session =
+            Session { desk, task, cancel, mode, clock, _changes: changes, _state_dir: state_dir };
+        let status = session.desk.clone();
+        until("the reconcile of the start", || status.status().reconciled).await;
+        let mode = session.mode.clone();
+        until("NORMAL", move || {
+            mode.judge();
+            mode.current() == SysMode::Normal
+        })
+        .await;
+        session
+    }
+}
+
+pub(super) fn plan(session: &Session, mid_ticks: i64, taker: bool) -> PlannedEntry {
+    let now = session.clock.now().wall;
+    let at = if taker { mid_ticks + 50 } else { mid_ticks - 10 };
+    let price = Decimal::new(at, 1);
+    PlannedEntry {
+        is_proof: false,
+        run_id: RunId(1),
+        lineage_id: LineageId(Uuid::from_u128(1)),
+        epoch_id: EpochId(1),
+        snapshot_id: SnapshotId(1),
+        generation_id: GenerationId(1),
+        symbol: Symbol::new(SYMBOL).unwrap(),
+        strategy: Strategy::Momentum,
+        route_type: RouteType::BreakoutContinuation,
+        horizon: Horizon::Medium,
+        regime: Regime::Trend,
+        regime_sub: None,
+        entry_mode: if taker { EntryMode::Taker } else { EntryMode::Maker },
+        exit_policy: ExitPolicy::TrailingStop,
+        stop: StopTerms { sl_bps: Decimal::from(60), trail_bps: None },
+        spread_avg_bps: Decimal::ONE,
+        atr_bps: None,
+        queue_decision: None,
+        order_type: OrderType::Limit,
+        tif: if taker { TimeInForce::Ioc } else { TimeInForce::Gtd },
+        post_only: !taker,
+        limit_price: Some(price),
+        qty: Decimal::new(1, 3),
+        deadline_at: now.plus_millis(2_000),
+        expire_at: (!taker).then(|| now.plus_millis(60_000)),
+        ttl_at: None,
+        decision_mid: Decimal::new(mid_ticks, 1),
+        quote_tick_id: TickId(1),
+        quote_seq: 1,
+        quote_age_ms: 1,
+        expected_move_bps: Decimal::from(80),
+        expected_edge_bps: Decimal::from(10),
+        expected_surplus_bps: Decimal::from(5),
+        expected_slippage_bps: Decimal::ONE,
+        fees_bps: Decimal::from(30),
+        p_fill: Decimal::ONE,
+        est_fill_time_ms: None,
+        size_quote_requested: Decimal::ONE_HUNDRED,
+        size_quote_approved: Decimal::ONE_HUNDRED,
+        reserve_quote: Decimal::from(101),
+        state_age_limit_ms: 15_000,
+        score: Decimal::ONE,
+    }
+}
+
+pub(super) fn put_quote(quotes: &QuoteBoard, mid: i64, decimals: u32) {
+    let symbol = Symbol::new(SYMBOL).unwrap();
+    let mut table = QuoteTable::empty(Instant::now());
+    table.tick_id = TickId(1);
+    let quote = Quote {
+        symbol: symbol.clone(),
+        bid: Decimal::new(mid - 10, decimals),
+        ask: Decimal::new(mid + 10, decimals),
+        bid_qty: Decimal::from(5),
+        ask_qty: Decimal::from(5),
+        tick_id: TickId(1),
+        seq: 1,
+    };
+    table.quotes.insert(symbol, quote);
+    quotes.store(table);
+}
+
+impl Session {
+    pub(super) async fn kill(self) {
+        self.task.abort();
+        self.cancel.cancel();
+        // Aborted: the result says only that.
+        let _ = self.task.await;
+    }
+}
+
+pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !done() {
+        assert!(Instant::now() < end, "{what} did not come within {LIMIT:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
