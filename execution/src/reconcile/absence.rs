@@ -5,7 +5,7 @@
 //! the deadline and the grace. A reduce order needs the first alone: should it exist after all, it holds
 //! the base and the venue refuses the next.
 
-use penstock_store_decision::orders::OrderRecord;
+use penstock_store_orders::orders::OrderRecord;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_trading::order::OrderEvent;
 use penstock_types::vocab::OrderState;
