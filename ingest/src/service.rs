@@ -76,6 +76,10 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
         reason = "process_start",
         run_id = started.run.run_id,
     );
+    tracing::info!(
+        hours = settings.rollover.as_secs_f64() / 3_600.0,
+        "this version does not roll runs over: a run lasts as long as its process, or until INGEST_MAX_RUN_DURATION_HOURS"
+    );
     let raw = crate::spooling::open::open(&settings, &started)?;
     let fold =
         checkpoints::initial_fold(&settings, &started.clusters, started.run.run_id, clock.now())
@@ -155,7 +159,10 @@ impl Assembly {
             lineages: lineages_seen,
             run_symbols: Arc::new(Mutex::new(Vec::new())),
             ring_bytes: self.settings.spool.ring_bytes,
-            candle_symbols: Arc::new(Mutex::new(BTreeSet::new())),
+            // Until the first epoch names the execution set, every tracked pair counts.
+            candle_symbols: Arc::new(Mutex::new(
+                tracked.iter().map(|t| t.symbol.clone()).collect(),
+            )),
         };
         let stops = Stops::default();
         let RawSpool { writer, thread: spool_thread, own, inherited, recovered_until, dirs } = raw;

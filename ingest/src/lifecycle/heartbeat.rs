@@ -45,7 +45,21 @@ impl Vitals {
 
     /// The marker that proofs and the closing line of the demo read.
     pub(crate) fn tell_health(&self) {
-        let health = self.health.borrow().clone();
+        self.tell_health_of(&self.health.borrow().clone());
+    }
+
+    /// The last one at a stop: how the streams were before the sockets were closed, with the counts of
+    /// everything that arrived until they were.
+    pub(crate) fn tell_last_health(&self, before: &CoreHealth) {
+        let last = self.health.borrow().clone();
+        self.tell_health_of(&CoreHealth {
+            checksums_ok: last.checksums_ok,
+            checksums_bad: last.checksums_bad,
+            ..before.clone()
+        });
+    }
+
+    fn tell_health_of(&self, health: &CoreHealth) {
         let healthy = health.is_whole && !health.is_gap_open && health.last_message_age_ms < 5_000;
         marker!(
             INGEST_STREAM_HEALTH,

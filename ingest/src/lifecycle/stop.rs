@@ -51,6 +51,7 @@ impl Stopping {
         if is_ours {
             checkpoints::take(&self.hub.clusters.ingest, &self.hub.core).await;
         }
+        let health = self.hub.health.borrow().clone();
         self.stops.sockets.cancel();
         let drained = async { while self.sockets.join_next().await.is_some() {} };
         if tokio::time::timeout(SOCKETS_PATIENCE, drained).await.is_err() {
@@ -58,7 +59,7 @@ impl Stopping {
         }
         self.stops.tasks.cancel();
         self.end_core().await;
-        self.tasks.vitals.tell_health();
+        self.tasks.vitals.tell_last_health(&health);
         self.end_tasks(is_ours).await;
         self.end_spool(is_ours).await;
         self.stops.fence.cancel();

@@ -97,6 +97,7 @@ impl Frames {
                 return Ok(());
             }
             if !self.waiting.is_empty() {
+                self.tell_backlog();
                 self.deliver_batch().await?;
             }
         }
@@ -148,7 +149,8 @@ impl Frames {
                 Err(Exit::Invariant(error.to_string()))
             }
             Err(error) => {
-                self.tell_backlog(&error.to_string());
+                tracing::debug!("frames: {error}");
+                self.tell_backlog();
                 tokio::time::sleep(self.retry).await;
                 self.retry = (self.retry * 2).min(RETRY.1);
                 self.settle(token).await
@@ -211,7 +213,7 @@ impl Frames {
         }
     }
 
-    fn tell_backlog(&mut self, error: &str) {
+    fn tell_backlog(&mut self) {
         let Some((oldest, end)) = self.waiting.front() else { return };
         if self.is_backlog_told || end.elapsed() < BACKLOG_TOLD {
             return;
@@ -219,13 +221,7 @@ impl Frames {
         self.is_backlog_told = true;
         let bytes: usize = self.waiting.iter().map(|(s, _)| s.frame.len() + s.quotes.len()).sum();
         let frames = self.waiting.len();
-        marker!(
-            FRAME_BACKLOG,
-            oldest_tick_id = oldest.tick_id,
-            frames = frames,
-            bytes = bytes,
-            error = error,
-        );
+        marker!(FRAME_BACKLOG, oldest_tick_id = oldest.tick_id, frames = frames, bytes = bytes,);
     }
 
     /// After any failure: what stands is read behind every unfinished transaction; frames at or below it
