@@ -19,6 +19,6 @@ mod reconcile;
 pub mod service;
 pub mod settings;
 pub mod stream;
-mod submit;
+pub mod submit;
 mod tracker;
 pub mod wake;

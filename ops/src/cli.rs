@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{check_recording, config, demo, down, exit, flatten, psql, status, up, validate};
+use crate::{
+    bench, check_recording, config, demo, down, exit, flatten, psql, status, up, validate,
+};
 
 /// The operator's tool of Penstock.
 #[derive(Debug, Parser)]
@@ -38,6 +40,8 @@ pub enum Command {
     Psql(psql::Args),
     /// Check or show the configuration
     Config(config::Args),
+    /// Measure this machine against the targets
+    Bench(bench::Args),
     /// Decode a recording and report what was found in it
     CheckRecording {
         /// The recording, compressed or not
@@ -62,6 +66,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Validate(args) => validate::run(args, cli.config).await,
         Command::Psql(args) => psql::run(&args, cli.config),
         Command::Config(args) => config::run(&args, cli.config),
+        Command::Bench(args) => bench::run(args, cli.config).await,
         Command::CheckRecording { file, output } => {
             let output = match output {
                 config::Output::Human => check_recording::Output::Human,

@@ -106,13 +106,8 @@ impl Desk {
         let plan = &request.plan;
         let t0 = self.now();
         let decided_us = self.mono_us();
-        let order = new_order(&request, id);
         let tick = self.instrument(&plan.symbol).map_or(Decimal::new(1, 8), |i| i.price_increment);
-        let reference = plan.limit_price.unwrap_or(plan.decision_mid);
-        let standby = Standby {
-            cl_ord_id: stop_id,
-            trigger_price: stop_level(reference, plan.stop.sl_bps, tick),
-        };
+        let (order, standby) = entry_rows(&request, id, stop_id, tick);
         failpoints::pass(failpoints::BEFORE_COMMIT_A);
         let stored =
             self.store.persist_entry(&order, &standby, plan.reserve_quote, t0, self.now()).await;
@@ -209,6 +204,21 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// The rows of a planned entry: the order, and the stop that stands by for its first fill, at the
+/// policy's distance from the limit or from the mid of the decision. `tick` is the price step.
+#[must_use]
+pub fn entry_rows(
+    request: &EntryRequest,
+    id: ClOrdId,
+    stop_id: ClOrdId,
+    tick: Decimal,
+) -> (NewOrder, Standby) {
+    let plan = &request.plan;
+    let reference = plan.limit_price.unwrap_or(plan.decision_mid);
+    let trigger_price = stop_level(reference, plan.stop.sl_bps, tick);
+    (new_order(request, id), Standby { cl_ord_id: stop_id, trigger_price })
 }
 
 fn new_order(request: &EntryRequest, cl_ord_id: ClOrdId) -> NewOrder {

@@ -8,4 +8,5 @@ mod answer;
 mod entry;
 mod send;
 
+pub use entry::entry_rows;
 pub(crate) use send::Amend;

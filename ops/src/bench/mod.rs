@@ -1,0 +1,78 @@
+//! `penstock bench`: how fast this machine is, beside the targets.
+//!
+//! Inputs: what to measure. Outputs: a table and one JSON object with the machine's name. Invariants: each
+//! bench runs on clusters of its own in a directory of its own and leaves nothing; what is timed is the
+//! services' own code; a missed target is said, never hidden, and never a failure. It is no test.
+
+pub mod decide_to_intent;
+mod figures;
+mod floor;
+mod intent;
+mod market;
+pub mod publish;
+mod published;
+mod rig;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+use penstock_config::Process;
+
+use crate::{config, exit, stack};
+use rig::Rig;
+
+/// What to measure and how to say it.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// The bench
+    #[command(subcommand)]
+    pub bench: Bench,
+    /// Form of the output
+    #[arg(long, value_enum, default_value = "human", global = true)]
+    pub output: config::Output,
+    /// Directory on the disk to measure (default: the system's temporary directory)
+    #[arg(long, value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+}
+
+/// The benches.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// A publication: cut, record on the ingest cluster, publication on the decision cluster
+    Publish(publish::Args),
+    /// From a generation that becomes visible to the committed intent that it led to
+    DecideToIntent(decide_to_intent::Args),
+}
+
+/// Runs a bench.
+///
+/// # Errors
+/// What a cluster said; standard output that cannot be written.
+pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
+    let config = match penstock_config::load(Process::Tool, config_file.as_deref()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(exit::CONFIG);
+        }
+    };
+    let host = stack::host(&config);
+    let directory = args.directory.as_deref();
+    let report = match args.bench {
+        Bench::Publish(options) => {
+            Rig::with(host, directory, |rig| publish::run(rig, options)).await?
+        }
+        Bench::DecideToIntent(options) => {
+            Rig::with(host, directory, |rig| decide_to_intent::run(rig, options)).await?
+        }
+    };
+    // Named after the work: the load is that of the measured minute.
+    let machine = figures::machine();
+    let mut out = std::io::stdout().lock();
+    match args.output {
+        config::Output::Human => write!(out, "{}", report.human(&machine))?,
+        config::Output::Json => writeln!(out, "{}", report.json(&machine))?,
+    }
+    Ok(exit::CLEAN)
+}
