@@ -1,12 +1,13 @@
 //! Time of one row in the aggregator and of a cut. Targets on two cores: 300 ns per row, 1 ms for a cut
 //! of 640 symbols. No allocation per row: rows are applied by reference to memory that stands already.
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput};
 use penstock_market::{Aggregator, FoldConfig, STREAM_UNIVERSE};
 use penstock_types::raw::{L2Row, RawBody, RawRow, StatusRow, TickerRow, TradeRow};
 use penstock_types::vocab::{Side, StatusKind, Venue};
 use penstock_types::{Decimal, GenerationId, LineageId, RunId, Seq, Symbol, UtcMicros, Uuid};
 use std::hint::black_box;
+use std::time::Instant;
 
 const T0: i64 = 1_783_465_200_000_000;
 
@@ -133,5 +134,65 @@ fn benches(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(aggregate, benches);
-criterion_main!(aggregate);
+/// Median of repeated runs in nanoseconds.
+fn median_ns<S>(mut setup: impl FnMut() -> S, mut run: impl FnMut(&mut S)) -> f64 {
+    const RUNS: usize = 41;
+    let mut times: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let mut state = setup();
+            let start = Instant::now();
+            run(&mut state);
+            start.elapsed().as_nanos() as f64
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[RUNS / 2]
+}
+
+/// Figures, targets and the machine's name, as a table and as one JSON line.
+fn table() {
+    let (aggregator, rows) = prepared(200);
+    let per_row = median_ns(
+        || aggregator.clone(),
+        |fold| rows.iter().for_each(|row| fold.apply(black_box(row))),
+    ) / rows.len() as f64;
+    let (mut fold, rows) = prepared(640);
+    rows.iter().for_each(|row| fold.apply(row));
+    let mut n = 0;
+    let cut = median_ns(
+        || (),
+        |()| {
+            n += 1;
+            let as_of = UtcMicros(T0 + 40_000_000 + n * 1_000_000);
+            black_box(fold.cut(GenerationId(n), as_of, LineageId(Uuid::nil())));
+        },
+    );
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    let model = line.and_then(|line| line.split_once(": ")).map(|(_, model)| model);
+    let machine = model.unwrap_or(std::env::consts::ARCH);
+    println!("\nmedian of 41 runs; machine: {machine}");
+    println!("{:<34} {:>12} {:>12}", "", "ns", "target ns");
+    let figures = [("row of 200 symbols", per_row, 300.0), ("cut of 640 symbols", cut, 1e6)];
+    for (name, ns, target) in figures {
+        let verdict = if ns <= target { "pass" } else { "over" };
+        println!("{name:<34} {ns:>12.0} {target:>12.0} {verdict}");
+    }
+    let rows: Vec<String> = figures
+        .iter()
+        .map(|(name, ns, target)| {
+            format!(r#"{{"name":"{name}","ns":{ns:.0},"target_ns":{target}}}"#)
+        })
+        .collect();
+    println!(r#"{{"machine":"{machine}","rows":[{}]}}"#, rows.join(","));
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    benches(&mut criterion);
+    criterion.final_summary();
+    // Lists and smoke runs of a test runner want no table.
+    if std::env::args().any(|argument| argument == "--bench") {
+        table();
+    }
+}

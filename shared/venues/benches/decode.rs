@@ -148,6 +148,10 @@ fn main() {
         });
     }
     criterion.final_summary();
+    // Lists and smoke runs of a test runner want no table.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
 
     let apply = |session: &Session, frames: &[Frame<'_>]| {
         measure(frames.len(), || session.books.clone(), |books| apply_all(books, frames))
@@ -180,7 +184,8 @@ fn table(rows: &[Row], source: &str) {
     println!("\nper message, median of 41 runs; frames: {source}; machine: {machine}");
     println!("{:<26} {:>10} {:>10}", "", "ns", "target ns");
     for row in rows {
-        println!("{:<26} {:>10.0} {:>10.0}", row.name, row.ns, row.target_ns);
+        let verdict = if row.ns <= row.target_ns { "pass" } else { "over" };
+        println!("{:<26} {:>10.0} {:>10.0} {verdict}", row.name, row.ns, row.target_ns);
     }
     let rows: Vec<serde_json::Value> = rows
         .iter()
