@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use penstock_store::fence::FencedService;
-use penstock_store_decision::{account as account_rows, cycle_input, heartbeat, sessions};
+use penstock_store_decision::{
+    account as account_rows, cycle_input, heartbeat, publication, sessions,
+};
 use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level, ModeEvent};
@@ -21,7 +23,7 @@ use penstock_types::vocab::{OrderRole, Verdict};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::attach::{self, FenceEnd, Session, fees, venue};
+use crate::attach::{self, BindingsOutcome, FenceEnd, Session, compare, fees, venue};
 use crate::context::Context;
 use crate::control::run_control;
 use crate::cycle::{LoopEnd, run_loop};
@@ -54,6 +56,7 @@ enum End {
     Once(Verdict),
     OnceTimeout,
     FencedOut,
+    BindingsDiffer,
     Desk(DeskError),
 }
 
@@ -208,6 +211,9 @@ impl Running {
                 std::future::pending::<()>().await;
             }
         }
+        if self.bindings_differ().await {
+            return End::BindingsDiffer;
+        }
         self.exposure_without_permission();
         let proof = self.context.settings.run_mode == RunMode::Proof;
         let size_quote = self.context.settings.decide.proof.map(|p| p.max_order_quote);
@@ -238,6 +244,37 @@ impl Running {
         };
         control.abort();
         why
+    }
+
+    /// The published run has other token bindings and we have nothing to protect: a start is refused. With
+    /// exposure, and while running, the evaluation says it and the mode stays DEGRADE.
+    async fn bindings_differ(&self) -> bool {
+        let status = self.handle.status();
+        if status.open_positions > 0 || status.live_orders > 0 {
+            return false;
+        }
+        let pool = &self.context.pool;
+        let read = publication::published_generation(pool, self.context.domain()).await;
+        let Ok(Some((run_id, _))) = read else { return false };
+        let ours = &self.context.settings.config.bindings;
+        match compare(pool, run_id, ours).await {
+            Ok(BindingsOutcome::Differ { theirs, ours, token_id, field }) => {
+                marker!(
+                    EXECUTION_BINDINGS_MISMATCH,
+                    run_id = run_id,
+                    theirs = theirs,
+                    ours = ours,
+                    token_id = token_id,
+                    field = field
+                );
+                tracing::error!(
+                    "token bindings of run {run_id} differ from ours at token {token_id:?}, field {field}; \
+                     next: start both services with the same [[engine.token]] table"
+                );
+                true
+            }
+            Ok(BindingsOutcome::Equal | BindingsOutcome::NoRun) | Err(_) => false,
+        }
     }
 
     /// Orders may not be sent although there is something to protect: said aloud, no evaluation trades.
@@ -334,6 +371,7 @@ impl Running {
         match why {
             End::Asked(reason) => (reason, exit::CLEAN),
             End::FencedOut => ("fenced_out", exit::FENCED),
+            End::BindingsDiffer => ("bindings_mismatch", exit::CONFIGURATION),
             End::OnceTimeout => ("once_timeout", self.once_timeout_code()),
             End::Once(verdict) => ("once", once_code(*verdict)),
             End::Desk(error) => {

@@ -6,7 +6,7 @@
 
 use penstock_telemetry::{Level, marker};
 use penstock_trading::cycle::CycleInput;
-use penstock_trading::decide::outcome::{Assessment, Decision, Finalist};
+use penstock_trading::decide::outcome::{Assessment, Candidate, Decision, Finalist};
 use penstock_types::vocab::Verdict;
 
 /// Steps 1 to 6: what the data are.
@@ -155,6 +155,23 @@ pub(super) fn selection(decision: &Decision) {
             marker!(ROUTE_ENGINE_SKIP, reason = "feature_coverage");
         }
     }
+    let suspended = |c: &&Candidate| c.reasons.iter().any(|r| r == "STRATEGY_CELL_SUSPENDED");
+    let mut cells: Vec<_> = decision
+        .candidates
+        .iter()
+        .filter(suspended)
+        .map(|c| (c.strategy, c.regime, c.route_type))
+        .collect();
+    cells.sort_unstable();
+    cells.dedup();
+    for (strategy, regime, route_type) in cells {
+        marker!(
+            STRATEGY_CELL_SUSPENDED,
+            strategy = strategy,
+            regime = regime,
+            route_type = route_type
+        );
+    }
     let valid = decision.candidates.iter().filter(|c| c.is_open()).count();
     let mut per_route = std::collections::BTreeMap::new();
     for c in decision.candidates.iter().filter(|c| c.is_open()) {
@@ -249,6 +266,39 @@ fn one_finalist(decision: &Decision, f: &Finalist) {
     }
 }
 
+/// Why each symbol got no order, and what the best candidates cost.
+fn dropped(decision: &Decision) {
+    if !penstock_telemetry::enabled(Level::Debug) {
+        return;
+    }
+    for g in decision.gates.iter().filter(|g| g.reason.is_some()) {
+        if g.stage == "UNIVERSE_SCAN" {
+            marker!(EXECUTION_SYMBOL_FILTERED, symbol = g.symbol, reason = g.reason);
+        }
+        marker!(
+            NO_ORDER_SYMBOL_DROP,
+            symbol = g.symbol,
+            stage = g.stage,
+            blocker = g.blocker,
+            reason = g.reason
+        );
+    }
+    let mut priced: Vec<_> = decision.candidates.iter().filter(|c| c.terms.is_some()).collect();
+    priced.sort_by_key(|c| std::cmp::Reverse(c.edge_adj_bps));
+    for c in priced.into_iter().take(5) {
+        let floor = c.surplus_bps.map(|s| (-s).max(penstock_types::Decimal::ZERO));
+        marker!(
+            ROUTE_EDGE_BREAKDOWN,
+            symbol = c.symbol,
+            strategy = c.strategy,
+            route_type = c.route_type,
+            horizon = c.horizon,
+            terms = c.terms,
+            break_even_shortfall_bps = floor
+        );
+    }
+}
+
 /// How long the parts of a cycle took.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Durations {
@@ -277,6 +327,7 @@ pub(super) fn end(input: &CycleInput, decision: &Decision, submits: u32, d: Dura
     );
     let skipped = decision.gates.len();
     if submits == 0 {
+        dropped(decision);
         marker!(BLOCKER_DISTRIBUTION, counts = decision.blocker_counts);
         let tradable = decision.pairs.iter().filter(|p| p.tradable).count();
         let allowed = decision.exec_allowed.len();

@@ -57,6 +57,15 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Stor
 /// # Errors
 /// [`StoreError::Sql`].
 pub async fn pointer(conn: &mut PgConnection, domain: &str) -> Result<Pointer, StoreError> {
+    pointer_and_safety(conn, domain, None).await.map(|read| read.0)
+}
+
+/// Pointer, fences and, when a symbol is named, its effective safety mode, in one statement.
+async fn pointer_and_safety<'c>(
+    conn: impl sqlx::PgExecutor<'c>,
+    domain: &str,
+    symbol: Option<&str>,
+) -> Result<(Pointer, Option<String>), StoreError> {
     let row = sqlx::query!(
         r#"select clock_timestamp() as "now!", p.run_id as "run_id?", p.lineage_id as "lineage_id?",
              p.generation_id as "generation_id?", p.fencing_token as "fencing_token?",
@@ -65,12 +74,14 @@ pub async fn pointer(conn: &mut PgConnection, domain: &str) -> Result<Pointer, S
              p.row_count as "row_count?", encode(p.content_hash, 'hex') as "content_hash?",
              p.gap_open as "gap_open?", i.fencing_token as "ingest_token?",
              i.lease_expires_at as "ingest_lease?", x.fencing_token as "execution_token?",
-             x.lease_expires_at as "execution_lease?"
+             x.lease_expires_at as "execution_lease?",
+             (select s.mode from symbol_safety_effective s where s.symbol = $2) as "safety?"
          from (select $1::text as domain) d
          left join state_publication p using (domain)
          left join service_fences i on i.service = 'ingest' and i.domain = d.domain
          left join service_fences x on x.service = 'execution' and x.domain = d.domain"#,
         domain,
+        symbol,
     )
     .fetch_one(conn)
     .await
@@ -91,12 +102,13 @@ pub async fn pointer(conn: &mut PgConnection, domain: &str) -> Result<Pointer, S
             gap_open: row.gap_open?,
         })
     })();
-    Ok(Pointer {
+    let pointer = Pointer {
         now: row.now.into(),
         publication,
         ingest_fence: fence(row.ingest_token, row.ingest_lease),
         execution_fence: fence(row.execution_token, row.execution_lease),
-    })
+    };
+    Ok((pointer, row.safety))
 }
 
 fn fence(token: Option<i64>, lease: Option<chrono::DateTime<chrono::Utc>>) -> Option<FenceRow> {
@@ -246,21 +258,6 @@ pub async fn safety(conn: &mut PgConnection) -> Result<Vec<SafetyRow>, ReadError
         .collect()
 }
 
-/// Effective safety mode of one symbol.
-///
-/// # Errors
-/// [`ReadError`].
-pub async fn safety_of(conn: &mut PgConnection, symbol: &str) -> Result<SafetyMode, ReadError> {
-    let mode = sqlx::query_scalar!(
-        r#"select mode as "mode!" from symbol_safety_effective where symbol = $1"#,
-        symbol,
-    )
-    .fetch_optional(conn)
-    .await
-    .map_err(|e| StoreError::sql("read the safety of a symbol", CLUSTER, e))?;
-    mode.map_or(Ok(SafetyMode::Normal), |text| Ok(SafetyMode::parse(&text)?))
-}
-
 /// Rules of the venue for all pairs whose state is published.
 ///
 /// # Errors
@@ -345,10 +342,8 @@ pub async fn reread(
     domain: &str,
     symbol: &str,
 ) -> Result<(Pointer, SafetyMode), ReadError> {
-    let mut tx = begin(pool).await?;
-    let pointer = pointer(&mut tx, domain).await?;
-    let safety = safety_of(&mut tx, symbol).await?;
-    tx.commit().await.map_err(|e| StoreError::sql("end the second read", CLUSTER, e))?;
+    let (pointer, safety) = pointer_and_safety(pool, domain, Some(symbol)).await?;
+    let safety = safety.as_deref().map_or(Ok(SafetyMode::Normal), SafetyMode::parse)?;
     Ok((pointer, safety))
 }
 

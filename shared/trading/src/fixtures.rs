@@ -51,22 +51,18 @@ pub fn lineage(n: u128) -> LineageId {
 pub fn calm(i: usize) -> StateRow {
     StateRow {
         run_id: RunId(3),
-        symbol: symbol(i),
         generation_id: GENERATION,
         updated_at: NOW,
         msg_age_ms: 200,
         last_ticker_at: Some(NOW),
         last_trade_at: Some(NOW),
         last_l2_at: Some(NOW),
-        last_l3_at: None,
         ticker_count: 900,
         trade_count: 300,
         l2_count: 900,
-        l3_count: 0,
         ticker_count_w: 300,
         trade_count_w: 300,
         l2_count_w: 900,
-        l3_count_w: 0,
         bid: Some(dec("99.99")),
         ask: Some(dec("100.01")),
         mid: Some(dec("100")),
@@ -78,8 +74,6 @@ pub fn calm(i: usize) -> StateRow {
         spread_std_bps: Some(dec("0.3")),
         spread_p90_bps: Some(dec("2")),
         microprice_dev_bps: Some(dec("0.1")),
-        imbalance_l1: Some(dec("0")),
-        imbalance_10: Some(dec("0")),
         depth_bid_10bps_quote: Some(dec("60000")),
         depth_ask_10bps_quote: Some(dec("60000")),
         trades_1m: 60,
@@ -93,36 +87,17 @@ pub fn calm(i: usize) -> StateRow {
         rv_5m_bps: Some(dec("4")),
         rv_15m_bps: Some(dec("4")),
         rv_30m_bps: Some(dec("4")),
-        atr_15m_bps: None,
         drift_1m_bps: Some(dec("1")),
         drift_5m_bps: Some(dec("1")),
         drift_15m_bps: Some(dec("2")),
         trend_strength: Some(dec("0.2")),
         vol_expansion: Some(dec("1")),
-        l3_queue_ahead_bid_quote: None,
-        l3_queue_ahead_ask_quote: None,
-        l3_orders_at_bid: None,
-        l3_orders_at_ask: None,
-        l3_est_fill_bid_ms: None,
-        l3_est_fill_ask_ms: None,
-        l3_refill_ratio: None,
-        l3_cancel_ratio: None,
-        l3_avg_age_ms: None,
-        l3_quality: dec("0"),
-        l3_n_efit: 0,
-        l3_n_refill: 0,
-        l3_n_cancel: 0,
-        l3_n_qt: 0,
         book_ok: true,
-        checksum_fail_w: 0,
-        l3_resync_w: 0,
         regime: Regime::Range,
-        regime_sub: None,
         regime_since: NOW,
-        regime_prev: None,
         regime_confidence: dec("0.75"),
         feature_complete: true,
-        missing_features: Vec::new(),
+        ..StateRow::absent(&symbol(i))
     }
 }
 
@@ -168,6 +143,23 @@ pub fn instrument(i: usize) -> InstrumentRow {
     }
 }
 
+fn publication(n: usize) -> PublicationRow {
+    PublicationRow {
+        domain: "kraken_spot".to_owned(),
+        run_id: RunId(3),
+        lineage_id: lineage(1),
+        generation_id: GENERATION,
+        fencing_token: FencingToken(7),
+        as_of: NOW,
+        as_of_lag_ms: 4,
+        last_msg_age_ms: 50,
+        published_at: UtcMicros(NOW.0 - 20_000),
+        row_count: i32::try_from(n).unwrap_or(i32::MAX),
+        content_hash: String::new(),
+        gap_open: false,
+    }
+}
+
 /// `n` symbols, the last one hot.
 #[must_use]
 pub fn input(n: usize) -> CycleInput {
@@ -182,20 +174,7 @@ pub fn input(n: usize) -> CycleInput {
         now: NOW,
         t0: NOW,
         sys_mode: SysMode::Normal,
-        publication: Some(PublicationRow {
-            domain: "kraken_spot".to_owned(),
-            run_id: RunId(3),
-            lineage_id: lineage(1),
-            generation_id: GENERATION,
-            fencing_token: FencingToken(7),
-            as_of: NOW,
-            as_of_lag_ms: 4,
-            last_msg_age_ms: 50,
-            published_at: UtcMicros(NOW.0 - 20_000),
-            row_count: i32::try_from(n).unwrap_or(i32::MAX),
-            content_hash: String::new(),
-            gap_open: false,
-        }),
+        publication: Some(publication(n)),
         ingest_fence: Some(FenceRow {
             fencing_token: FencingToken(7),
             lease_expires_at: NOW.plus_millis(10_000),

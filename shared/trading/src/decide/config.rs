@@ -195,6 +195,23 @@ pub struct DecideConfig {
     pub proof: Option<ProofConfig>,
 }
 
+/// All strategies trade.
+const ALL_LIVE: PerStrategy<Participation> = PerStrategy {
+    liquidity: Participation::Live,
+    momentum: Participation::Live,
+    volume: Participation::Live,
+};
+
+/// Every route that this version contains trades.
+const CONTAINED_LIVE: PerRoute<Participation> = PerRoute {
+    breakout_continuation: Participation::Live,
+    pump_fade_exhaustion: Participation::Off,
+    dump_reversal: Participation::Off,
+    pullback_continuation: Participation::Live,
+    passive_spread_capture: Participation::Live,
+    maker_unwind_mean_reversion: Participation::Live,
+};
+
 impl Default for DecideConfig {
     fn default() -> Self {
         let d = Decimal::new;
@@ -223,19 +240,8 @@ impl Default for DecideConfig {
                 momentum: d(5, 0),
                 volume: d(3, 0),
             },
-            strategy: PerStrategy {
-                liquidity: Participation::Live,
-                momentum: Participation::Live,
-                volume: Participation::Live,
-            },
-            route: PerRoute {
-                breakout_continuation: Participation::Live,
-                pump_fade_exhaustion: Participation::Off,
-                dump_reversal: Participation::Off,
-                pullback_continuation: Participation::Live,
-                passive_spread_capture: Participation::Live,
-                maker_unwind_mean_reversion: Participation::Live,
-            },
+            strategy: ALL_LIVE,
+            route: CONTAINED_LIVE,
             entry_ttl_secs: PerStrategy { liquidity: 40, momentum: 10, volume: 60 },
             taker_as_ioc: true,
             tp_action: TpAction::RaiseStop,
