@@ -27,6 +27,8 @@ use crate::quotes::QuoteBoard;
 const SYMBOL: &str = "BTC/USD";
 /// Longest wait for anything that happens within a second.
 const LIMIT: Duration = Duration::from_secs(25);
+/// Distance of two looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 struct World {
     pair: TestPair,
@@ -147,6 +149,7 @@ impl World {
     /// The stop at the venue stands where the plan wants it.
     async fn until_armed(&self) {
         let end = Instant::now() + LIMIT;
+        let mut looks = tokio::time::interval(LOOK);
         loop {
             let plan = self.word(PLAN).await;
             let wanted = self.word("select trim_scale(sl_price)::text from exit_plans").await;
@@ -162,7 +165,7 @@ impl World {
                 return;
             }
             assert!(Instant::now() < end, "plan {plan} at {wanted}, the venue has {stands:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            looks.tick().await;
         }
     }
 
@@ -317,25 +320,27 @@ async fn word_of(pool: &PgPool, sql: &'static str) -> String {
 
 async fn until_word_of(pool: &PgPool, what: &str, sql: &'static str, wanted: &str) {
     let end = Instant::now() + LIMIT;
+    let mut looks = tokio::time::interval(LOOK);
     loop {
         let found = word_of(pool, sql).await;
         if found == wanted {
             return;
         }
         assert!(Instant::now() < end, "{what}: {wanted} wanted, {found} found");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        looks.tick().await;
     }
 }
 
 async fn until_changed(world: &World, sql: &'static str, before: &str) -> String {
     let end = Instant::now() + LIMIT;
+    let mut looks = tokio::time::interval(LOOK);
     loop {
         let found = world.word(sql).await;
         if found != before {
             return found;
         }
         assert!(Instant::now() < end, "{before} did not change");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        looks.tick().await;
     }
 }
 

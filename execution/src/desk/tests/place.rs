@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{DeskConfig, DeskError, DeskHandle, DeskParts, spawn};
-use super::{LIMIT, SYMBOL};
+use super::{LIMIT, LOOK, SYMBOL};
 use crate::mode::ModeHandle;
 use crate::quotes::{QuoteBoard, QuoteTable};
 
@@ -192,8 +192,9 @@ impl Session {
 
 pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + LIMIT;
+    let mut looks = tokio::time::interval(LOOK);
     while !done() {
         assert!(Instant::now() < end, "{what} did not come within {LIMIT:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        looks.tick().await;
     }
 }
