@@ -7,4 +7,5 @@
 mod close;
 mod live;
 mod protect;
+mod regime;
 mod tick;

@@ -12,7 +12,7 @@ use penstock_types::vocab::{ExitReason, PlanState};
 use penstock_types::{Decimal, PositionId};
 
 use crate::desk::{Desk, DeskError, failpoints};
-use crate::tracker::Held;
+use crate::tracker::{Held, TakeProfit};
 
 /// Distance of status lines of a position.
 const STATUS_MS: i64 = 60_000;
@@ -23,6 +23,7 @@ const STALE_LOOKBACK_SECS: i64 = 300;
 
 impl Desk {
     pub(crate) async fn tick(&mut self) -> Result<(), DeskError> {
+        self.read_markets().await?;
         let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
         for id in ids {
             self.supervise(id).await?;
@@ -51,7 +52,9 @@ impl Desk {
             | PlanState::Trailing
             | PlanState::Unprotected => {}
         }
-        self.carry_out(id, &plan, &judged).await?;
+        if !self.regime_exit(id, &plan, &judged).await? {
+            self.carry_out(id, &plan, &judged).await?;
+        }
         self.store_extremes(id, mono).await?;
         self.status_line(id, &judged, mono);
         self.protect(id).await?;
@@ -73,7 +76,11 @@ impl Desk {
             avg_entry: avg,
             sl_bps: plan.sl_bps,
             sl_price: plan.sl_price,
-            tp_bps: plan.tp_bps,
+            tp_bps: match held.take_profit {
+                TakeProfit::Plan => plan.tp_bps,
+                TakeProfit::Off => None,
+                TakeProfit::At(bps) => Some(bps),
+            },
             trail_bps: plan.trail_bps,
             breakeven_arm_bps: plan.breakeven_arm_bps,
             panic_bps: plan.panic_bps,
@@ -89,7 +96,7 @@ impl Desk {
             loss_cap_bps: self.config.loss_cap_bps,
             loss_since: held.loss_since,
             mid_300s_ago: held.mid_before(now, STALE_LOOKBACK_SECS),
-            regime: None,
+            regime: self.fresh_regime(held),
             quote,
             quote_age_ms_max: self.config.exit_quote_age_ms_max,
             flatten: held.flatten || held.close_reason.is_some(),
@@ -171,7 +178,7 @@ impl Desk {
         self.closing_step(id).await
     }
 
-    async fn raise(
+    pub(crate) async fn raise(
         &mut self,
         id: PositionId,
         plan: &PlanRecord,

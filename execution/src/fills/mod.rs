@@ -59,8 +59,8 @@ impl Desk {
         };
         let opens = self.tracker.position_of(&symbol).is_none();
         let market = if opens {
-            let read = self.store.market_of(&symbol).await;
-            self.written(read)?.flatten()
+            let read = self.store.markets_of(std::slice::from_ref(&symbol)).await;
+            self.written(read)?.and_then(|mut rows| rows.pop())
         } else {
             None
         };

@@ -48,6 +48,7 @@ pub(crate) struct ReconcileState {
     pub(crate) next_full_mono_ms: i64,
     pub(crate) next_audit_mono_ms: i64,
     pub(crate) next_fees_mono_ms: i64,
+    pub(crate) next_markets_mono_ms: i64,
     pub(crate) next_control_mono_ms: i64,
     /// Looks that confirm changes.
     pub(crate) confirms: BTreeMap<OrderId, Confirm>,

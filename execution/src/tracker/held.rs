@@ -5,11 +5,23 @@
 use std::collections::VecDeque;
 
 use penstock_store_orders::positions::{PlanRecord, PositionRecord};
-use penstock_types::vocab::ExitReason;
+use penstock_trading::exit::regime::RegimeWatch;
+use penstock_types::vocab::{ExitReason, Regime, RegimeSub};
 use penstock_types::{Decimal, OrderId, UtcMicros};
 
 /// Mids kept for the stale-loser rule: one a second for five minutes and a margin.
 const MIDS_LEN_LIMIT: usize = 320;
+
+/// Take-profit in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TakeProfit {
+    /// As frozen in the plan.
+    Plan,
+    /// Given up.
+    Off,
+    /// At this profit, basis points.
+    At(Decimal),
+}
 
 /// A position.
 #[derive(Debug, Clone)]
@@ -56,6 +68,18 @@ pub(crate) struct Held {
     pub(crate) attempts_base: i32,
     /// Close at once with this reason: it reopened after its close.
     pub(crate) close_reason: Option<ExitReason>,
+    /// Regime and drift as published.
+    pub(crate) watch: RegimeWatch,
+    /// Generation that the watch saw last.
+    pub(crate) generation_id: i64,
+    /// Refinement of the newest regime.
+    pub(crate) regime_sub: Option<RegimeSub>,
+    /// Age of the newest state at its read, and when that was.
+    pub(crate) state_seen: Option<(i64, i64)>,
+    /// Settled regime that was acted on.
+    pub(crate) regime_acted: Option<Regime>,
+    /// Take-profit in force: of the plan, given up, or another level.
+    pub(crate) take_profit: TakeProfit,
     /// Inputs are stale.
     pub(crate) stale: bool,
     /// Mids, one a second.
@@ -98,6 +122,12 @@ impl Held {
             flatten: false,
             attempts_base: 0,
             close_reason: None,
+            watch: RegimeWatch::new(UtcMicros(0)),
+            generation_id: 0,
+            regime_sub: None,
+            state_seen: None,
+            regime_acted: None,
+            take_profit: TakeProfit::Plan,
             stale: false,
             mids: VecDeque::new(),
             status_mono_ms: now_mono_ms,

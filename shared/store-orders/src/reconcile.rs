@@ -6,7 +6,7 @@
 
 use penstock_trading::exit::policy::PlanTerms;
 use penstock_trading::ledger::{Head, LedgerKind, LedgerRow, book_adjust, fold};
-use penstock_types::vocab::{OrderRole, PositionOrigin};
+use penstock_types::vocab::{OrderRole, PositionOrigin, Regime, RegimeSub};
 use penstock_types::{Decimal, OrderId, PositionId, Symbol, UtcMicros};
 use serde_json::json;
 
@@ -305,35 +305,62 @@ impl ExecStore {
         Ok(broken)
     }
 
-    /// What the newest generation says of a symbol, for exit plans and exits.
+    /// What the newest generation says of symbols, for exit plans and exits.
     ///
     /// # Errors
     /// [`WriteError`].
-    pub async fn market_of(&self, symbol: &Symbol) -> Result<Option<SymbolMarket>, WriteError> {
-        let row = sqlx::query!(
-            "select s.spread_avg_bps, s.atr_15m_bps, s.drift_5m_bps, s.regime, s.regime_sub
+    pub async fn markets_of(&self, symbols: &[Symbol]) -> Result<Vec<SymbolMarket>, WriteError> {
+        let names: Vec<String> = symbols.iter().map(ToString::to_string).collect();
+        let rows = sqlx::query!(
+            r#"select s.symbol, s.spread_avg_bps, s.atr_15m_bps, s.drift_5m_bps, s.regime,
+                s.regime_sub, p.generation_id,
+                (extract(epoch from clock_timestamp() - p.published_at) * 1000)::bigint
+                    + p.as_of_lag_ms as "age_ms!"
              from run_symbol_state s join state_publication p
                 on p.run_id = s.run_id and p.generation_id = s.generation_id
-             where p.domain = $1 and s.symbol = $2",
+             where p.domain = $1 and s.symbol = any($2)"#,
             self.domain(),
-            symbol.as_str()
+            &names
         )
-        .fetch_optional(self.pool())
+        .fetch_all(self.pool())
         .await
-        .map_err(WriteError::sql("read the state of a symbol"))?;
-        Ok(row.map(|r| SymbolMarket {
-            spread_avg_bps: r.spread_avg_bps,
-            atr_bps: r.atr_15m_bps,
-            drift_5m_bps: r.drift_5m_bps,
-            regime: Some(r.regime),
-            regime_sub: r.regime_sub,
-        }))
+        .map_err(WriteError::sql("read the state of symbols"))?;
+        rows.into_iter()
+            .map(|r| {
+                let id = r.generation_id;
+                let bad = |e: penstock_types::vocab::UnknownWord| {
+                    WriteError::row("run_symbol_state of generation", id, e)
+                };
+                Ok(SymbolMarket {
+                    symbol: Symbol::new(&r.symbol)
+                        .map_err(|e| WriteError::row("run_symbol_state of generation", id, e))?,
+                    generation_id: id,
+                    age_ms: r.age_ms,
+                    spread_avg_bps: r.spread_avg_bps,
+                    atr_bps: r.atr_15m_bps,
+                    drift_5m_bps: r.drift_5m_bps,
+                    regime: Regime::parse(&r.regime).map_err(bad)?,
+                    regime_sub: r
+                        .regime_sub
+                        .as_deref()
+                        .map(RegimeSub::parse)
+                        .transpose()
+                        .map_err(bad)?,
+                })
+            })
+            .collect()
     }
 }
 
 /// Published state of a symbol, as far as exits use it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SymbolMarket {
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Generation.
+    pub generation_id: i64,
+    /// Age of the state.
+    pub age_ms: i64,
     /// Average spread.
     pub spread_avg_bps: Option<Decimal>,
     /// Average true range of 15 minutes.
@@ -341,9 +368,9 @@ pub struct SymbolMarket {
     /// Drift of 5 minutes.
     pub drift_5m_bps: Option<Decimal>,
     /// Regime.
-    pub regime: Option<String>,
+    pub regime: Regime,
     /// Refinement.
-    pub regime_sub: Option<String>,
+    pub regime_sub: Option<RegimeSub>,
 }
 
 async fn insert_external(
