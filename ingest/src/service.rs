@@ -80,7 +80,10 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
         hours = settings.rollover.as_secs_f64() / 3_600.0,
         "this version does not roll runs over: a run lasts as long as its process, or until INGEST_MAX_RUN_DURATION_HOURS"
     );
-    let raw = crate::spooling::open::open(&settings, &started)?;
+    let mut raw = crate::spooling::open::open(&settings, &started)?;
+    // What is still in the spool is newer than what was loaded; after a clean stop the spool is empty.
+    let recorded = checkpoints::recorded_until(&settings, &started.clusters).await;
+    raw.recovered_until = raw.recovered_until.max(recorded);
     let fold =
         checkpoints::initial_fold(&settings, &started.clusters, started.run.run_id, clock.now())
             .await;

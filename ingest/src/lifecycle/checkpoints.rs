@@ -8,6 +8,7 @@ use crate::lifecycle::startup::Clusters;
 use crate::settings::Settings;
 use penstock_market::{Aggregator, checkpoint};
 use penstock_store_ingest::checkpoints::{Checkpoint, newest_checkpoint, write_checkpoint};
+use penstock_store_ingest::runs::last_row_times;
 use penstock_telemetry::marker;
 use penstock_types::{RunId, UtcMicros};
 use sqlx::PgPool;
@@ -17,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Compression: the fastest level halves the time of the default and loses a tenth of the size.
 const ZSTD_LEVEL: i32 = 1;
+
+/// Venue number of Kraken spot in the raw tables.
+const KRAKEN_SPOT: i16 = 0;
 
 /// The fold that a run starts with: the newest checkpoint when it is young and of the same kind, else
 /// an empty one.
@@ -64,6 +68,18 @@ pub(crate) async fn initial_fold(
             empty()
         }
     }
+}
+
+/// Until when the run before was recorded on the ingest cluster: its newest row, or its start when it
+/// left none; nothing when there was no run before.
+pub(crate) async fn recorded_until(settings: &Settings, clusters: &Clusters) -> Option<UtcMicros> {
+    let told = |error| tracing::warn!("end of the run before: {error}");
+    let before =
+        newest_checkpoint(&clusters.ingest, &settings.domain).await.map_err(told).ok().flatten()?;
+    let told = |error| tracing::warn!("end of the run before: {error}");
+    let times = last_row_times(&clusters.ingest, before.run_id).await.map_err(told).ok()?;
+    let newest = times.iter().filter(|(venue, _)| *venue == KRAKEN_SPOT).map(|(_, at)| *at).max();
+    newest.or(Some(before.as_of))
 }
 
 /// Writes one checkpoint.

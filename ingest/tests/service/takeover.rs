@@ -68,3 +68,27 @@ async fn a_publisher_that_lost_its_fence_ends_with_75() {
     let before = count(&world.decision, "select max(generation_id) from state_publication").await;
     assert!(before < 2_000_000_000, "nothing was published under the newer token");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clean_restart_leaves_its_hole_as_a_gap_and_starts_warm() {
+    let world = world(MarketSource::Pulses, 6).await;
+    let first = world.service();
+    world.decision_reaches("select count(*) from engine_tick_frames", 12).await;
+    first.stopped().await.unwrap();
+    let second = world.service();
+    let after = "select count(*) from engine_tick_frames where fencing_token = 2";
+    world.decision_reaches(after, 12).await;
+    let carried = "select count(*) from run_symbol_state where trades_5m > trade_count";
+    world.decision_reaches(carried, 1).await;
+    second.stopped().await.unwrap();
+
+    reaches(&world.ingest, "select count(*) from raw_load_cursor where complete", 2).await;
+    let runs = penstock_store_ingest::evidence::runs(&world.ingest).await.unwrap();
+    assert!(runs.iter().all(|r| r.joined && r.unexplained_holes == 0), "{runs:?}");
+    for run in runs {
+        let run_id = penstock_types::RunId(run.run_id);
+        let report = penstock_ingest::verify::verify_generations(&world.ingest, run_id).await;
+        let report = report.unwrap();
+        assert!(report.is_equal() && report.equal > 2, "run {run_id}: {report:?}");
+    }
+}

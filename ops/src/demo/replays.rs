@@ -3,9 +3,11 @@
 use super::evidence::cycle;
 use crate::invariants::{Facts, ReplayFact};
 use anyhow::Context;
+use penstock_ingest::verify::verify_generations;
 use penstock_store_decision::evidence as decision;
 use penstock_trading::cycle::CycleInput;
 use penstock_trading::decide::{DecideConfig, decide};
+use penstock_types::RunId;
 use sqlx::PgPool;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +42,28 @@ pub(super) async fn cycles(facts: &mut Facts, pool: &PgPool) -> anyhow::Result<(
             facts.replays.push(ReplayFact { what, equal });
         }
     }
+}
+
+/// Every run: whether its raw rows give its generations. One fact per generation with whole inputs.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub(super) async fn generations(facts: &mut Facts, pool: &PgPool) -> anyhow::Result<()> {
+    let runs: BTreeSet<RunId> = facts.runs.iter().map(|run| run.run_id).collect();
+    for run_id in runs {
+        let (equal, what) = match verify_generations(pool, run_id).await {
+            Ok(report) => {
+                for _ in 0..report.equal {
+                    let what = format!("a generation of run {run_id}");
+                    facts.replays.push(ReplayFact { what, equal: true });
+                }
+                (report.is_equal(), format!("generations {:?} of run {run_id}", report.different))
+            }
+            Err(error) => (false, format!("run {run_id} ({error})")),
+        };
+        facts.replays.push(ReplayFact { what, equal });
+    }
+    Ok(())
 }
 
 async fn again(

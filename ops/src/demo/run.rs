@@ -323,6 +323,7 @@ impl Finished<'_> {
         let tops = self.tops(&decision).await?;
         evidence::frames(&mut facts, &decision, &tops).await?;
         replays::cycles(&mut facts, &decision).await?;
+        replays::generations(&mut facts, &ingest).await?;
         let logs =
             [INGEST, EXECUTION].map(|name| self.options.root.log().join(format!("{name}.jsonl")));
         let lines = Lines::read(&logs, UtcMicros(0))?;
