@@ -292,6 +292,13 @@ fn print(args: &Args, summary: &Summary) -> i32 {
             eprintln!("{invariant} is false: {finding}");
         }
     }
+    // The venue's own count stands beside ours, on the side channel: the closing line is a contract.
+    eprintln!(
+        "book messages: the venue sent {:?}, checksums that matched {}, that did not {}",
+        summary.book_messages_sent.unwrap_or_default(),
+        summary.checksums.ok,
+        summary.checksums.bad
+    );
     println!("{}", summary.json());
     i32::from(!passes)
 }
@@ -335,6 +342,7 @@ impl Finished<'_> {
             positions: penstock_store_decision::evidence::positions(&decision).await?,
             raw_rows: penstock_store_ingest::evidence::raw_rows(&ingest).await?,
             checksums: checksums(&lines),
+            book_messages_sent: self.venue.get("/stats").await?["book_messages_sent"].as_u64(),
             unprotected_ms_max: (facts.unprotected_open_ms_max, facts.unprotected_close_ms_max),
             report: judge(&facts),
         })

@@ -39,6 +39,8 @@ pub struct Summary {
     pub raw_rows: i64,
     /// Book checksums that matched and that did not, by the services' own count.
     pub checksums: Checksums,
+    /// Book messages that the venue counted as sent to live subscriptions.
+    pub book_messages_sent: Option<u64>,
     /// Longest time without cover, holding and closing, ms, by the venue's ledger.
     pub unprotected_ms_max: (i64, i64),
     /// Verdicts.
@@ -153,6 +155,7 @@ mod tests {
             ],
             raw_rows: 10,
             checksums: Checksums { ok: 1, bad: 0 },
+            book_messages_sent: Some(1),
             unprotected_ms_max: (20, 300),
             report: Report::default(),
         };

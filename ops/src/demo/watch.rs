@@ -48,7 +48,14 @@ impl Watch {
 /// A sentence for a marker, when it is worth one.
 #[must_use]
 pub(super) fn sentence(line: &Line) -> Option<String> {
-    let f = |key: &str| line.text(key);
+    // Decimals without the zeros of their column.
+    let f = |key: &str| {
+        let text = line.text(key);
+        match text.parse::<penstock_types::Decimal>() {
+            Ok(number) if text.contains('.') => number.normalize().to_string(),
+            Ok(_) | Err(_) => text,
+        }
+    };
     Some(match line.marker.as_str() {
         "INGEST_SERVICE_STARTED" => {
             format!("ingest records run {} under fence {}", f("run_id"), f("fencing_token"))
@@ -59,7 +66,9 @@ pub(super) fn sentence(line: &Line) -> Option<String> {
         "EXECUTION_ATTACHED" => format!("execution attached to epoch {}", f("bound_epoch_id")),
         "SYS_MODE_ENTER" => format!("mode {} {}", f("mode"), f("reasons")),
         "ORDER_LIVE_SUBMIT" => {
-            format!("order {} {} {} @ {}", f("side"), f("qty"), f("symbol"), f("price"))
+            let price = f("price");
+            let at = if price.is_empty() { "at market".to_owned() } else { format!("@ {price}") };
+            format!("order {} {} {} {at}", f("side"), f("qty"), f("symbol"))
         }
         "ORDER_FILL" => format!("fill {} @ {} {}", f("last_qty"), f("last_price"), f("cl_ord_id")),
         "EXIT_RUNTIME_PLAN_ARMED" => {
