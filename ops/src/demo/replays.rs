@@ -83,20 +83,3 @@ async fn again(
     let outcome = decide(&input, &configs[hash]).outcome_hash()?;
     Ok((generations.len() as u64, Some(outcome) == evidence.outcome_hash))
 }
-
-/// Every generation of every run whose inputs are all recorded, against its raw rows.
-///
-/// # Errors
-/// When the cluster does not answer or a row does not read.
-pub(super) async fn generations(facts: &mut Facts, pool: &PgPool) -> anyhow::Result<()> {
-    for run_id in facts.runs.iter().map(|run| run.run_id).collect::<Vec<_>>() {
-        let report = penstock_ingest::verify::verify_generations(pool, run_id)
-            .await
-            .with_context(|| format!("derive the generations of run {run_id}"))?;
-        let equal = (0..report.equal).map(|_| (format!("a generation of run {run_id}"), true));
-        let different = report.different.iter().map(|id| (format!("generation {id}"), false));
-        let replays = equal.chain(different).map(|(what, equal)| ReplayFact { what, equal });
-        facts.replays.extend(replays);
-    }
-    Ok(())
-}
