@@ -16,21 +16,20 @@ fn commands(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
+/// A member's package bears the name of its folder.
 fn packages() -> Vec<String> {
     let manifest = read("Cargo.toml");
-    let names = manifest.lines().filter_map(|line| line.split_once(" = { path = "));
-    names.map(|(name, _)| name.trim().to_owned()).collect()
+    let members = manifest.split_once("members = [").and_then(|(_, rest)| rest.split_once(']'));
+    let folders = members.expect("the workspace lists its members").0.split('"').skip(1).step_by(2);
+    folders.map(|f| format!("penstock-{}", f.rsplit('/').next().unwrap_or(f))).collect()
 }
 
 fn leads_somewhere(command: &str, packages: &[String]) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
     match words.as_slice() {
         ["cargo", "nextest", "run", rest @ ..] => {
-            let named: Vec<&str> = rest
-                .windows(2)
-                .filter(|pair| pair[0] == "-p")
-                .map(|pair| pair[1])
-                .collect();
+            let named: Vec<&str> =
+                rest.windows(2).filter(|pair| pair[0] == "-p").map(|pair| pair[1]).collect();
             let known = named.iter().all(|name| packages.iter().any(|p| p == name));
             let binary = command.split_once("binary(").and_then(|(_, b)| b.split_once(')'));
             let there = binary.is_none_or(|(name, _)| {
