@@ -87,7 +87,9 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
     let mode = context.mode.clone();
     let mut n = 3;
     let mut executed = None;
+    let mut beat = tokio::time::interval(std::time::Duration::from_millis(260));
     for _ in 0..40 {
+        beat.tick().await;
         rig.market.frame().await;
         rig.market.generation(n).await;
         n += 1;
@@ -97,7 +99,6 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
             executed = Some(done);
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(260)).await;
     }
 
     // then: one entry on the hot symbol, with the ids of the data behind it
