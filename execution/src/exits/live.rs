@@ -13,7 +13,7 @@ use penstock_types::vocab::{ExitReason, OrderRole, PlanState};
 use penstock_types::{Decimal, OrderId, PositionId};
 
 use crate::desk::{Desk, DeskError};
-use crate::tracker::MutationKind;
+use crate::tracker::{Held, MutationKind, RaiseNote};
 
 impl Desk {
     /// An order of a position is live for the first time.
@@ -62,6 +62,11 @@ impl Desk {
         let Some(position) = row.position_id else { return Ok(()) };
         if let Some(held) = self.tracker.positions.get_mut(&position) {
             held.amend_refusals = if ok { 0 } else { held.amend_refusals + 1 };
+            // The report that shows the new level, or the refusal, ends the raise.
+            let answered = !ok || held.raise.is_some_and(|r| Some(r.new) == row.trigger_price);
+            if let Some(raise) = held.raise.take_if(|_| answered) {
+                log_raise(held, &raise, ok);
+            }
         }
         if ok {
             self.stop_stands(position, &row).await?;
@@ -245,4 +250,29 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+fn log_raise(held: &Held, raise: &RaiseNote, ok: bool) {
+    let plan_id = held.plan.as_ref().map(|p| p.plan_id);
+    let symbol = held.position.symbol.as_str();
+    if raise.by_profit {
+        marker!(
+            POSITION_MONITOR_TP_RAISED,
+            plan_id = plan_id,
+            symbol = symbol,
+            g_bps = raise.g_bps.map(|g| g.to_string()),
+            old_sl = raise.old.to_string(),
+            new_sl = raise.new.to_string()
+        );
+        return;
+    }
+    marker!(
+        POSITION_MONITOR_SL_TRAILED,
+        plan_id = plan_id,
+        symbol = symbol,
+        old_sl = raise.old.to_string(),
+        new_sl = raise.new.to_string(),
+        peak_price = raise.peak.to_string(),
+        amend_ok = ok
+    );
 }

@@ -12,7 +12,7 @@ use penstock_types::vocab::{ExitReason, PlanState};
 use penstock_types::{Decimal, PositionId};
 
 use crate::desk::{Desk, DeskError, failpoints};
-use crate::tracker::{Held, TakeProfit};
+use crate::tracker::{Held, RaiseNote, TakeProfit};
 
 /// Distance of status lines of a position.
 const STATUS_MS: i64 = 60_000;
@@ -203,28 +203,14 @@ impl Desk {
         let now = self.now();
         let Some(held) = self.tracker.positions.get_mut(&id) else { return Ok(()) };
         held.raised_at = Some(now);
-        let symbol = held.position.symbol.clone();
+        held.raise = Some(RaiseNote {
+            old: plan.sl_price,
+            new: to,
+            by_profit,
+            peak: judged.peak,
+            g_bps: judged.g_bps,
+        });
         failpoints::pass(failpoints::AFTER_RAISE_BEFORE_AMEND);
-        if by_profit {
-            marker!(
-                POSITION_MONITOR_TP_RAISED,
-                plan_id = plan.plan_id,
-                symbol = symbol.as_str(),
-                g_bps = judged.g_bps.map(|g| g.to_string()),
-                old_sl = plan.sl_price.to_string(),
-                new_sl = to.to_string()
-            );
-        } else {
-            marker!(
-                POSITION_MONITOR_SL_TRAILED,
-                plan_id = plan.plan_id,
-                symbol = symbol.as_str(),
-                old_sl = plan.sl_price.to_string(),
-                new_sl = to.to_string(),
-                peak_price = judged.peak.to_string(),
-                amend_ok = false
-            );
-        }
         Ok(())
     }
 

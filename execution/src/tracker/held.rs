@@ -12,6 +12,21 @@ use penstock_types::{Decimal, OrderId, UtcMicros};
 /// Mids kept for the stale-loser rule: one a second for five minutes and a margin.
 const MIDS_LEN_LIMIT: usize = 320;
 
+/// A raise that waits for its answer, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RaiseNote {
+    /// Level before.
+    pub(crate) old: Decimal,
+    /// Level asked for.
+    pub(crate) new: Decimal,
+    /// Take-profit raised it.
+    pub(crate) by_profit: bool,
+    /// Highest mid.
+    pub(crate) peak: Decimal,
+    /// Profit on the best bid.
+    pub(crate) g_bps: Option<Decimal>,
+}
+
 /// Take-profit in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TakeProfit {
@@ -80,6 +95,8 @@ pub(crate) struct Held {
     pub(crate) regime_acted: Option<Regime>,
     /// Take-profit in force: of the plan, given up, or another level.
     pub(crate) take_profit: TakeProfit,
+    /// Raise whose answer is open.
+    pub(crate) raise: Option<RaiseNote>,
     /// Inputs are stale.
     pub(crate) stale: bool,
     /// Mids, one a second.
@@ -128,6 +145,7 @@ impl Held {
             state_seen: None,
             regime_acted: None,
             take_profit: TakeProfit::Plan,
+            raise: None,
             stale: false,
             mids: VecDeque::new(),
             status_mono_ms: now_mono_ms,

@@ -7,7 +7,7 @@
 mod held;
 mod order;
 
-pub(crate) use held::{Held, TakeProfit};
+pub(crate) use held::{Held, RaiseNote, TakeProfit};
 pub(crate) use order::{Mutation, MutationKind, Tracked};
 
 use std::collections::BTreeMap;
