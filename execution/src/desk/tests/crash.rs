@@ -20,7 +20,7 @@ use crate::quotes::QuoteBoard;
 /// Environment of the child: what a desk must know, as JSON.
 const CHILD: &str = "PENSTOCK_TEST_CRASH_CHILD";
 /// Longest life of a child.
-const CHILD_LIMIT: Duration = Duration::from_secs(40);
+const CHILD_LIMIT: Duration = Duration::from_secs(90);
 
 macro_rules! crash_points {
     ($($test:ident $point:ident $end:ident;)+) => {

@@ -25,8 +25,8 @@ use crate::account::{Account, EntryOutcome, EntryRequest};
 use crate::quotes::QuoteBoard;
 
 const SYMBOL: &str = "BTC/USD";
-/// Longest wait for anything that happens within a second.
-const LIMIT: Duration = Duration::from_secs(25);
+/// Longest wait for what takes a second on an idle machine.
+const LIMIT: Duration = Duration::from_secs(60);
 /// Distance of two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
