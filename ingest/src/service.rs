@@ -58,7 +58,12 @@ struct RunningCore {
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit> {
     let clock = RecordingClock::start();
     let started_at = clock.now();
-    let started = start(&settings, started_at).await?;
+    // A stop during the start ends it where it is: locks go with the process, the next start closes
+    // the run.
+    let Some(started) = stop.run_until_cancelled(start(&settings, started_at)).await else {
+        return Ok(());
+    };
+    let started = started?;
     marker!(
         INGEST_SERVICE_STARTED,
         run_id = started.run.run_id,
@@ -87,7 +92,11 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
     let fold =
         checkpoints::initial_fold(&settings, &started.clusters, started.run.run_id, clock.now())
             .await;
-    let reference = Reference::open(&settings, &clock).await?;
+    let Some(reference) = stop.run_until_cancelled(Reference::open(&settings, &clock)).await else {
+        let _ = started.fence.release(&started.clusters.decision).await; // The lease ends by itself too.
+        return Ok(());
+    };
+    let reference = reference?;
     let assembly = Assembly { settings, clock, started, fold, started_at };
     assembly.operate(raw, reference, stop).await
 }
@@ -122,10 +131,22 @@ impl Assembly {
             tickers_min: 1,
             window_start: self.started_at,
         });
+        let overrides = [settings.universe.l2_limit, settings.universe.execution_limit];
+        let pool_symbols_fetched = layers.universe.tracked.len();
+        if overrides.iter().any(Option::is_some) {
+            marker!(
+                UNIVERSE_LIMIT_OVERRIDE_ACTIVE,
+                l2 = overrides[0],
+                execution = overrides[1],
+                pool_symbols_fetched = pool_symbols_fetched,
+            );
+        } else {
+            marker!(UNIVERSE_LIMIT_OVERRIDE_INACTIVE, pool_symbols_fetched = pool_symbols_fetched,);
+        }
         marker!(
             UNIVERSE_START,
             pool_fetch_limit = settings.universe.pool_limit,
-            pool_symbols_fetched = layers.universe.tracked.len(),
+            pool_symbols_fetched = pool_symbols_fetched,
         );
         let rows: Vec<_> =
             layers.tracked().filter_map(|t| pairs.get(&t.symbol)).map(|p| p.twin.clone()).collect();
@@ -208,8 +229,7 @@ impl Assembly {
                 Err(stop::duration_reached(&self.settings, hub.context.run.run_id))
             }
         };
-        let (sockets, core_thread) = (core.sockets, core.thread);
-        let spool = (spool_thread, dirs);
+        let (sockets, core_thread, spool) = (core.sockets, core.thread, (spool_thread, dirs));
         stop::Stopping { outcome, stops, hub, sockets, core_thread, tasks, fence, loads, spool }
             .run()
             .await

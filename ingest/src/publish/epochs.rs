@@ -171,7 +171,9 @@ impl Epochs {
         let row =
             self.row(epoch_id, progress, &judgement, &cut, (window_start, began, completed_at));
         self.write(&row, snapshot.as_ref()).await?;
-        self.finished(epoch_id, &row, &cut);
+        if self.finished(epoch_id, &row, &cut) {
+            self.write_warm().await;
+        }
         Ok(())
     }
 
@@ -401,7 +403,8 @@ impl Epochs {
         }
     }
 
-    fn finished(&self, epoch_id: EpochId, row: &JudgedEpochRow, cut: &PublishedCut) {
+    /// Tells the outcome; true when it is the first valid epoch of the process.
+    fn finished(&self, epoch_id: EpochId, row: &JudgedEpochRow, cut: &PublishedCut) -> bool {
         let (snapshot_id, run_id, reasons) = (row.snapshot_id, row.run_id, &row.reasons);
         match row.status {
             EpochStatus::Valid => marker!(
@@ -435,31 +438,28 @@ impl Epochs {
             status.valid += u64::from(is_valid);
         });
         if is_first_valid {
-            self.write_warm();
             marker!(
                 INGEST_READY_FOR_EXECUTION_ATTACH,
                 epoch_id = epoch_id,
                 generation_id = cut.job.cut.generation_id,
             );
         }
+        is_first_valid
     }
 
-    /// Writes the end of the warm-up onto the run row of both clusters, beside everything else.
-    fn write_warm(&self) {
-        let (clusters, run_id) = (self.hub.clusters.clone(), self.hub.context.run.run_id);
+    /// Writes the end of the warm-up onto the run row of both clusters, best effort.
+    async fn write_warm(&self) {
+        let (clusters, run_id) = (&self.hub.clusters, self.hub.context.run.run_id);
         let at = self.hub.clock.now();
-        tokio::spawn(async move {
-            if let Ok(mut conn) = clusters.decision.acquire().await
-                && let Err(error) =
-                    penstock_store_decision::set_run_warm(&mut conn, run_id, at).await
-            {
-                tracing::debug!("warm run {run_id} on the decision cluster: {error}");
-            }
-            if let Ok(mut conn) = clusters.ingest.acquire().await
-                && let Err(error) = penstock_store_ingest::set_run_warm(&mut conn, run_id, at).await
-            {
-                tracing::debug!("warm run {run_id} on the ingest cluster: {error}");
-            }
-        });
+        if let Ok(mut conn) = clusters.decision.acquire().await
+            && let Err(error) = penstock_store_decision::set_run_warm(&mut conn, run_id, at).await
+        {
+            tracing::debug!("warm run {run_id} on the decision cluster: {error}");
+        }
+        if let Ok(mut conn) = clusters.ingest.acquire().await
+            && let Err(error) = penstock_store_ingest::set_run_warm(&mut conn, run_id, at).await
+        {
+            tracing::debug!("warm run {run_id} on the ingest cluster: {error}");
+        }
     }
 }

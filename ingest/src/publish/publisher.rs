@@ -26,9 +26,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// Longest wait of a publication for the sync of its inputs, counted from the cut.
 const SYNC_WAIT: Duration = Duration::from_millis(250);
+/// Marks that may be on their way; more are left out, they only repeat the pointer.
+const MARKS_MAX: usize = 16;
 /// Candles kept until a commit confirms them: 120 minutes of 1,000 symbols.
 const CANDLES_MAX: usize = 120_000;
 
@@ -88,6 +91,8 @@ pub(crate) struct Publisher {
     candles: VecDeque<CandleRow>,
     trimmed_hour: i64,
     last: Option<GenerationId>,
+    /// Marks on the ingest cluster that are on their way.
+    marks: JoinSet<()>,
 }
 
 impl Publisher {
@@ -113,6 +118,7 @@ impl Publisher {
             candles: VecDeque::new(),
             trimmed_hour: i64::MIN,
             last: None,
+            marks: JoinSet::new(),
         }
     }
 
@@ -144,6 +150,7 @@ impl Publisher {
             }
             self.is_slow.send_replace(slow);
         }
+        while self.marks.join_next().await.is_some() {}
         Ok(())
     }
 
@@ -320,18 +327,19 @@ impl Publisher {
 
     /// Writes the fate of a generation on the ingest cluster, best effort and beside the publication.
     fn mark(
-        &self,
+        &mut self,
         generation_id: GenerationId,
         status: SyncStatus,
         published_at: Option<UtcMicros>,
         duration_ms: Option<i32>,
         error: Option<String>,
     ) {
-        if self.ingest_down.is_some() {
+        while self.marks.try_join_next().is_some() {}
+        if self.ingest_down.is_some() || self.marks.len() >= MARKS_MAX {
             return;
         }
         let pool = self.clusters.ingest.clone();
-        tokio::spawn(async move {
+        self.marks.spawn(async move {
             let marked = mark_generation(
                 &pool,
                 generation_id,

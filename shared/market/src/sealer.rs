@@ -82,7 +82,8 @@ impl Sealer {
         }
     }
 
-    /// Gives a symbol its number; the same scale keeps the number, another one gets a new one.
+    /// Gives a symbol its number; the same scale keeps the number, another one gets a new one. A symbol
+    /// with a book (`has_book`) is never quoted from its ticker, also not before its first sample.
     ///
     /// # Errors
     /// [`NumbersExhausted`] after 65 535 numbers in one run.
@@ -90,6 +91,7 @@ impl Sealer {
         &mut self,
         symbol: &Symbol,
         scales: Scales,
+        has_book: bool,
     ) -> Result<(RunSymbol, bool), NumbersExhausted> {
         let decimals = |d: u32| i16::try_from(d).unwrap_or(i16::MAX);
         let (price_decimals, qty_decimals) = (decimals(scales.price), decimals(scales.qty));
@@ -98,6 +100,7 @@ impl Sealer {
             let same = (held.run_symbol.price_decimals, held.run_symbol.qty_decimals)
                 == (price_decimals, qty_decimals);
             held.is_tracked = same;
+            held.has_l2 |= has_book;
             if same {
                 return Ok((held.run_symbol.clone(), false));
             }
@@ -114,7 +117,7 @@ impl Sealer {
         self.quoted.push(Quoted {
             run_symbol: run_symbol.clone(),
             is_tracked: true,
-            has_l2: false,
+            has_l2: has_book,
             is_lost: false,
             conn_id: 0,
             newest: none,

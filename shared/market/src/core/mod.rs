@@ -139,7 +139,7 @@ impl MarketCore {
         at: UtcMicros,
         out: &mut Outputs,
     ) -> Result<(), CoreError> {
-        let (run_symbol, is_new) = self.sealer.register(symbol, scales)?;
+        let (run_symbol, is_new) = self.sealer.register(symbol, scales, has_book)?;
         if is_new {
             out.run_symbols.push(run_symbol);
         }

@@ -9,8 +9,8 @@ const SCALES: Scales = Scales { price: 1, qty: 2 };
 
 fn sealer() -> Sealer {
     let mut sealer = Sealer::new(RunId(1));
-    sealer.register(&symbol(A), SCALES).unwrap();
-    sealer.register(&symbol("BBB/USD"), SCALES).unwrap();
+    sealer.register(&symbol(A), SCALES, false).unwrap();
+    sealer.register(&symbol("BBB/USD"), SCALES, true).unwrap();
     sealer
 }
 
@@ -121,8 +121,9 @@ fn another_precision_gets_another_number_and_a_dropped_symbol_is_withdrawn_once(
     rows.book(0, A, "100.1", "100.3");
     feed(&mut sealer, &rows);
     sealer.seal(TickId(1));
-    assert!(!sealer.register(&symbol(A), SCALES).unwrap().1);
-    let (renumbered, is_new) = sealer.register(&symbol(A), Scales { price: 2, qty: 2 }).unwrap();
+    assert!(!sealer.register(&symbol(A), SCALES, false).unwrap().1);
+    let (renumbered, is_new) =
+        sealer.register(&symbol(A), Scales { price: 2, qty: 2 }, false).unwrap();
     assert_eq!((renumbered.symbol_no, is_new), (3, true));
     let (_, block) = sealer.seal(TickId(2));
     assert_eq!(block.entries.iter().map(|e| (e.symbol_no, e.bid)).collect::<Vec<_>>(), [(1, 0)]);
@@ -143,4 +144,13 @@ fn a_symbol_without_a_book_is_quoted_from_its_ticker() {
     sealer.apply(&rows.list[1]);
     sealer.apply(&rows.list[2]);
     assert_eq!(sealer.seal(TickId(2)).1.entries[0].bid, 999);
+}
+
+#[test]
+fn a_symbol_with_a_book_is_not_quoted_from_its_ticker_before_the_first_sample() {
+    let mut sealer = sealer();
+    let mut rows = Rows::default();
+    rows.ticker(0, "BBB/USD", "100.1", "100.3");
+    feed(&mut sealer, &rows);
+    assert!(sealer.seal(TickId(1)).1.entries.iter().all(QuoteEntry::is_withdrawn));
 }
