@@ -73,13 +73,14 @@ pub(super) fn venue_arguments(args: &Args) -> Vec<String> {
     let mut list = vec!["--seed".to_owned(), args.seed.to_string()];
     match &args.recording {
         Some(file) => list.extend(["--recording".to_owned(), file.display().to_string()]),
-        None => list.extend(["--scenario".to_owned(), "pulses".to_owned()]),
+        // A recording brings its own symbols.
+        None => list.extend(
+            ["--scenario", "pulses", "--symbols", &args.symbols.to_string()].map(str::to_owned),
+        ),
     }
-    for (name, value) in [
-        ("--symbols", args.symbols.to_string()),
-        ("--cash", args.cash.to_string()),
-        ("--volume-30d", args.volume_30d.to_string()),
-    ] {
+    for (name, value) in
+        [("--cash", args.cash.to_string()), ("--volume-30d", args.volume_30d.to_string())]
+    {
         list.extend([name.to_owned(), value]);
     }
     list
