@@ -319,8 +319,9 @@ pub(crate) async fn session(pair: &TestPair, settings: Settings) -> Session {
 /// Waits until a condition holds, at most ten seconds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
+    let mut beat = tokio::time::interval(Duration::from_millis(10));
     while !holds() {
         assert!(started.elapsed() < Duration::from_secs(10), "{what} did not come");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        beat.tick().await;
     }
 }

@@ -104,13 +104,14 @@ impl Service {
 /// Polls a count until it reaches `want`.
 pub(crate) async fn reaches(pool: &PgPool, query: &'static str, want: i64) -> i64 {
     let deadline = Instant::now() + PATIENCE;
+    let mut beat = tokio::time::interval(Duration::from_millis(50));
     loop {
+        beat.tick().await;
         let found = count(pool, query).await;
         if found >= want {
             return found;
         }
         assert!(Instant::now() < deadline, "{found} of {want}: {query}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
