@@ -96,6 +96,8 @@ pub struct Exchange {
     by_symbol: HashMap<String, SymbolNo>,
     pub(crate) account: Account,
     pub(crate) timeline: Timeline,
+    /// Time that the frame being replayed carries: the stamp of the book that clients see.
+    pub(super) stamp_us: Option<i64>,
     pub(crate) recorded: bool,
     status: SystemStatus,
     last_no: u64,
@@ -137,6 +139,7 @@ impl Exchange {
             by_symbol,
             account,
             timeline: Timeline::default(),
+            stamp_us: None,
             recorded: config.recorded,
             status: SystemStatus::Online,
             last_no: 0,
@@ -360,7 +363,11 @@ impl Exchange {
             let top_changed = top != market.top;
             market.top = top;
             if top_changed {
-                self.timeline.record_top(TopEntry { ts_us: self.now_us, symbol, top });
+                self.timeline.record_top(TopEntry {
+                    ts_us: self.stamp_us.unwrap_or(self.now_us),
+                    symbol,
+                    top,
+                });
             }
             self.seq += 1;
             self.public.push(PublicEvent::Market(MarketUpdate {

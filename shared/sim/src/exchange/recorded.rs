@@ -13,15 +13,18 @@ use super::instrument::{Price, Qty, Side, SymbolNo};
 
 impl Exchange {
     /// Sets recorded levels; zero removes one. With `snapshot` all other recorded levels of the
-    /// symbol go first.
+    /// symbol go first. `stamp_us` is the time that the recorded frame carries, when it does: clients
+    /// know the book by it, so the history of best prices is kept under it.
     pub fn set_levels(
         &mut self,
         symbol: SymbolNo,
         levels: &[LevelChange],
         snapshot: bool,
+        stamp_us: Option<i64>,
         now_us: i64,
     ) {
         self.begin(now_us);
+        self.stamp_us = stamp_us;
         if snapshot {
             for side in [Side::Buy, Side::Sell] {
                 let old: Vec<Price> =
@@ -36,6 +39,7 @@ impl Exchange {
         }
         self.fill_crossed(symbol);
         self.finish(symbol);
+        self.stamp_us = None;
     }
 
     /// A recorded trade: it moves the last price and so fires stops.

@@ -40,6 +40,8 @@ pub enum Body {
 pub struct RecordedFrame {
     /// When it is due, microseconds from the first frame; never smaller than the one before.
     pub due_us: i64,
+    /// Time that it carries, microseconds since the Unix epoch.
+    pub stamp_us: Option<i64>,
     /// Its symbol, the number of the listing.
     pub symbol: SymbolNo,
     /// Its text, byte for byte.
@@ -169,7 +171,8 @@ fn frames(read: &Read<'_>, catalog: &Catalog) -> Result<Vec<RecordedFrame>, Reco
             Some(at_us) => at_us.saturating_sub(*first.get_or_insert(at_us)).max(earlier),
             None => earlier,
         };
-        out.push(RecordedFrame { due_us, symbol: SymbolNo(index), text: line.text.clone(), body });
+        let symbol = SymbolNo(index);
+        out.push(RecordedFrame { due_us, stamp_us, symbol, text: line.text.clone(), body });
     }
     if out.is_empty() { Err(RecordingError::NoBook) } else { Ok(out) }
 }

@@ -108,7 +108,7 @@ fn send(side: &PublicSide, frame: &RecordedFrame, book: &mut Mirror, depth: usiz
             let fallen = book.truncate(depth).into_iter();
             changes.extend(fallen.map(|(side, price)| LevelChange { side, price, qty: Qty::ZERO }));
             side.venue.with(|exchange, now_us| {
-                exchange.set_levels(frame.symbol, &changes, *snapshot, now_us);
+                exchange.set_levels(frame.symbol, &changes, *snapshot, frame.stamp_us, now_us);
             });
         }
         Body::Trades(prints) => side.venue.with(|exchange, now_us| {

@@ -174,15 +174,15 @@ fn in_a_recorded_book_our_order_trades_only_when_a_recorded_level_crosses_it() {
     let mut desk = Desk { exchange: Exchange::new(config).expect("sets up"), now_us: S };
     let level = |side, price, qty| LevelChange { side, price: Price(price), qty: Qty(qty) };
     let snapshot = [level(Side::Buy, 500_000, 50), level(Side::Sell, 500_010, 60)];
-    desk.exchange.set_levels(BTC, &snapshot, true, desk.now_us);
+    desk.exchange.set_levels(BTC, &snapshot, true, None, desk.now_us);
     desk.add(&limit(Side::Buy, "0.1", "50000.0")).expect("accepted");
     desk.exchange.record_trade(BTC, Price(500_000), 77, desk.now_us);
     desk.story();
     let update = [level(Side::Buy, 500_000, 0), level(Side::Sell, 500_010, 0)];
-    desk.exchange.set_levels(BTC, &update, false, desk.now_us);
+    desk.exchange.set_levels(BTC, &update, false, None, desk.now_us);
     assert_eq!(desk.story(), []);
     let crossing = [level(Side::Sell, 499_990, 4_000_000)];
-    desk.exchange.set_levels(BTC, &crossing, false, desk.now_us);
+    desk.exchange.set_levels(BTC, &crossing, false, None, desk.now_us);
     let kinds: Vec<E> = desk.story().into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(kinds, [E::Trade]);
     let trade = desk.exchange.account().trades().last().expect("a fill");
