@@ -27,12 +27,7 @@ pub struct Sources {
 pub async fn load(sources: &Sources, lines: &Lines, from: UtcMicros) -> (SqlFacts, Vec<String>) {
     let mut facts = SqlFacts::default();
     let mut trouble = Vec::new();
-    if let Some(pool) = &sources.ingest {
-        match ingest_facts(pool).await {
-            Ok(found) => facts.ingest = Some(found),
-            Err(error) => trouble.push(format!("ingest cluster: {error}")),
-        }
-    }
+    // The decision cluster first: its count of evaluations is compared with logs that were read just now.
     if let Some(pool) = &sources.decision {
         match decision_facts(pool, lines, from).await {
             Ok(found) => facts.decision = Some(found),
@@ -44,6 +39,12 @@ pub async fn load(sources: &Sources, lines: &Lines, from: UtcMicros) -> (SqlFact
             }
             Ok(None) => trouble.push("no execution process on this host".to_owned()),
             Err(error) => trouble.push(format!("decision cluster: {error}")),
+        }
+    }
+    if let Some(pool) = &sources.ingest {
+        match ingest_facts(pool).await {
+            Ok(found) => facts.ingest = Some(found),
+            Err(error) => trouble.push(format!("ingest cluster: {error}")),
         }
     }
     (facts, trouble)
