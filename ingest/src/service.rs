@@ -17,6 +17,7 @@ use crate::lifecycle::{checkpoints, stop};
 use crate::publish::cuts::CutSlot;
 use crate::publish::publisher::RunContext;
 use crate::settings::Settings;
+use crate::spooling::frames::{FrameSpool, InheritedRun};
 use crate::spooling::load::Loads;
 use crate::spooling::open::RawSpool;
 use crate::spooling::sink::SpoolSink;
@@ -89,6 +90,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
     // What is still in the spool is newer than what was loaded; after a clean stop the spool is empty.
     let recorded = checkpoints::recorded_until(&settings, &started.clusters).await;
     raw.recovered_until = raw.recovered_until.max(recorded);
+    let (frame_spool, inherited) = crate::spooling::frames::open(&settings, &started)?;
     let fold =
         checkpoints::initial_fold(&settings, &started.clusters, started.run.run_id, clock.now())
             .await;
@@ -97,7 +99,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
         return Ok(());
     };
     let reference = reference?;
-    let assembly = Assembly { settings, clock, started, fold, started_at };
+    let assembly = Assembly { settings, clock, started, fold, frame_spool, inherited, started_at };
     assembly.operate(raw, reference, stop).await
 }
 
@@ -106,6 +108,8 @@ struct Assembly {
     clock: RecordingClock,
     started: Started,
     fold: Aggregator,
+    frame_spool: FrameSpool,
+    inherited: Vec<InheritedRun>,
     started_at: UtcMicros,
 }
 
@@ -161,7 +165,9 @@ impl Assembly {
 
     fn first_tick(&self) -> TickId {
         let own = self.clock.now().tick();
-        self.started.newest_frame.map_or(own, |newest| own.max(newest.tick_id.next()))
+        let published = self.started.newest_frame.map(|newest| newest.tick_id);
+        let left = self.inherited.iter().flat_map(|run| &run.frames).map(|f| f.tick_id).max();
+        published.max(left).map_or(own, |newest| own.max(newest.next()))
     }
 
     async fn operate(
@@ -172,10 +178,8 @@ impl Assembly {
     ) -> Result<(), Exit> {
         let layers = self.first_universe(&mut reference).await;
         let tracked: Vec<TrackedPair> = layers.tracked().cloned().collect();
-        self.fold.retain_symbols(|s| tracked.iter().any(|t| t.symbol == *s));
+        self.first_checkpoint(&tracked).await;
         let clusters = self.started.clusters.clone();
-        checkpoints::write(&clusters.ingest, Box::new(self.fold.clone()), self.clock.now()).await;
-
         let (lineages, lineages_seen) =
             watch::channel(vec![Arc::new(self.started.lineage.clone())]);
         let context = RunContext {
@@ -210,6 +214,8 @@ impl Assembly {
             cuts: core.cuts,
             frames: core.frames,
             newest_frame: self.started.newest_frame,
+            frame_spool: self.frame_spool,
+            inherited: self.inherited,
             load: loads.status.clone(),
             lineages,
             instance_id: self.started.instance_id,
@@ -233,6 +239,13 @@ impl Assembly {
         stop::Stopping { outcome, stops, hub, sockets, core_thread, tasks, fence, loads, spool }
             .run()
             .await
+    }
+
+    /// What the run begins with, written before its first row.
+    async fn first_checkpoint(&mut self, tracked: &[TrackedPair]) {
+        self.fold.retain_symbols(|s| tracked.iter().any(|t| t.symbol == *s));
+        let ingest = &self.started.clusters.ingest;
+        checkpoints::write(ingest, Box::new(self.fold.clone()), self.clock.now()).await;
     }
 
     /// Opens the market's sockets; their events go into one queue.

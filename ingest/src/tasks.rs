@@ -16,6 +16,7 @@ use crate::publish::epochs::{Epochs, EpochsStatus};
 use crate::publish::frames::Frames;
 use crate::publish::publisher::{Publisher, RunContext};
 use crate::settings::Settings;
+use crate::spooling::frames::{FrameSpool, InheritedRun};
 use crate::spooling::load::LoadStatus;
 use crate::universe::feeds::Reference;
 use crate::universe::layers::Layers;
@@ -59,6 +60,8 @@ pub(crate) struct TaskEnds {
     pub cuts: Arc<CutSlot>,
     pub frames: mpsc::Receiver<FrameItem>,
     pub newest_frame: Option<NewestFrame>,
+    pub frame_spool: FrameSpool,
+    pub inherited: Vec<InheritedRun>,
     pub load: watch::Receiver<LoadStatus>,
     pub lineages: watch::Sender<Vec<Arc<LineageRow>>>,
     pub instance_id: Uuid,
@@ -93,7 +96,8 @@ impl Tasks {
         let mut publishing: JoinSet<Result<(), Exit>> = JoinSet::new();
         publishing.spawn(Publisher::new(hub, ends.cuts, published, is_slow).run());
         let newest = ends.newest_frame.as_ref();
-        publishing.spawn(Frames::new(hub, ends.frames, newest).run(FRAMES_PATIENCE));
+        let frames = Frames::new(hub, ends.frames, newest, ends.frame_spool, ends.inherited);
+        publishing.spawn(frames.run(FRAMES_PATIENCE));
         let epochs = Epochs {
             hub: hub.clone(),
             published: published_seen,

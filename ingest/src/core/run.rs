@@ -353,6 +353,9 @@ impl<S: RawSink + 'static> CoreThread<S> {
             events.push(event);
         }
         self.take(events)?;
+        while let Ok(command) = self.ports.commands.try_recv() {
+            self.command(command)?;
+        }
         let now = self.market.clock.now();
         let Market { core, books, out, .. } = &mut self.market;
         core.advance(now, books, out)?;

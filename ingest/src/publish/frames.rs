@@ -1,14 +1,16 @@
 //! Frames to the decision cluster, in tick order, each exactly once, the chain filled in at delivery.
 //!
-//! Input: sealed ticks and symbol numbers from the core. Output: rows of `engine_tick_frames`. While the
-//! cluster is away the ticks wait here, up to a limit; beyond it the oldest go, and the next frame says
-//! so with its gap. After a commit of unknown outcome the newest row is read behind every unfinished
+//! Input: sealed ticks and symbol numbers from the core, and what earlier processes left in the frame
+//! spool. Output: rows of `engine_tick_frames`. While the cluster is away the ticks wait here and in the
+//! spool, up to a limit; beyond it the oldest go, and the next frame says so with its gap. After a commit of unknown outcome the newest row is read behind every unfinished
 //! transaction, and only frames above it follow.
 
 use super::publisher::RunContext;
+use crate::core::clock::RecordingClock;
 use crate::core::run::FrameItem;
 use crate::exit::Exit;
 use crate::lifecycle::startup::{Clusters, fence_exit};
+use crate::spooling::frames::{FrameSpool, InheritedRun, RunRecord};
 use crate::tasks::Hub;
 use penstock_market::SealedTick;
 use penstock_store::fence::FenceError;
@@ -19,10 +21,10 @@ use penstock_store_decision::frames::{
 };
 use penstock_store_decision::publication::PublishError;
 use penstock_telemetry::marker;
-use penstock_types::TickId;
 use penstock_types::frame::{Link, decode_header, deliver};
 use penstock_types::time::TICKS_PER_DAY;
-use std::collections::VecDeque;
+use penstock_types::{RunId, TickId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -34,16 +36,24 @@ const BACKLOG_TOLD: Duration = Duration::from_secs(1);
 /// First and longest pause after a failed delivery.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
+/// A sealed frame that waits, with the end of its tick when this process sealed it.
+type Waiting = (SealedTick, Option<Instant>);
+
 /// The delivering task.
 pub(crate) struct Frames {
     context: RunContext,
     clusters: Clusters,
     items: mpsc::Receiver<FrameItem>,
     publisher: FramePublisher,
-    waiting: VecDeque<(SealedTick, Instant)>,
+    clock: RecordingClock,
+    spool: FrameSpool,
+    waiting: VecDeque<Waiting>,
     new_symbols: Vec<RunSymbolRow>,
+    /// Runs of earlier processes whose frames still wait.
+    inherited: BTreeMap<RunId, (RunRecord, Vec<RunSymbolRow>)>,
     link: Option<Link>,
-    is_run_due: bool,
+    /// Runs whose rows are not known to stand.
+    due: BTreeSet<RunId>,
     is_backlog_told: bool,
     retry: Duration,
 }
@@ -53,20 +63,79 @@ impl Frames {
         hub: &Hub,
         items: mpsc::Receiver<FrameItem>,
         newest: Option<&NewestFrame>,
+        spool: FrameSpool,
+        left: Vec<InheritedRun>,
     ) -> Self {
         let (context, clusters) = (hub.context.clone(), hub.clusters.clone());
         let publisher = FramePublisher::new(clusters.decision.clone(), context.run.domain.clone());
-        Self {
+        let own_run = context.run.run_id;
+        let mut frames = Self {
             context,
             clusters,
             items,
             publisher,
+            clock: hub.clock.clone(),
+            spool,
             waiting: VecDeque::new(),
             new_symbols: Vec::new(),
+            inherited: BTreeMap::new(),
             link: newest.map(link_of),
-            is_run_due: true,
+            due: BTreeSet::from([own_run]),
             is_backlog_told: false,
             retry: RETRY.0,
+        };
+        frames.inherit(left);
+        frames
+    }
+
+    /// Takes over what earlier processes left, as far as it is above the newest frame and not under an
+    /// older fence; the rest stands already or is given up.
+    fn inherit(&mut self, left: Vec<InheritedRun>) {
+        let token = self.context.run.fencing_token;
+        for run in left {
+            let run_id = run.of.run.run_id;
+            let (mut last, mut given_up) = (self.last_tick(), Vec::new());
+            for frame in run.frames {
+                let newest = self.link.as_ref();
+                if newest.is_some_and(|link| frame.tick_id <= link.tick_id) {
+                    continue;
+                }
+                let is_older = newest.is_some_and(|link| frame.fencing_token < link.fencing_token);
+                if is_older || last.is_some_and(|tick| frame.tick_id <= tick) {
+                    given_up.push(frame.tick_id);
+                    continue;
+                }
+                last = Some(frame.tick_id);
+                self.waiting.push_back((frame, None));
+            }
+            if let (Some(first), Some(last)) = (given_up.first(), given_up.last()) {
+                marker!(
+                    FRAMES_DISCARDED,
+                    first_tick_id = first,
+                    last_tick_id = last,
+                    frames = given_up.len(),
+                    fencing_token = token,
+                    newest_tick_id = self.link.map(|link| link.tick_id),
+                );
+            }
+            self.due.insert(run_id);
+            self.inherited.insert(run_id, (run.of, run.symbols));
+        }
+        self.forget_delivered_runs();
+    }
+
+    fn last_tick(&self) -> Option<TickId> {
+        self.waiting.back().map(|(sealed, _)| sealed.tick_id)
+    }
+
+    /// Once no inherited frame waits any more, what they were read from may go.
+    fn forget_delivered_runs(&mut self) {
+        let own_run = self.context.run.run_id;
+        let is_next_own = self.waiting.front().is_none_or(|(sealed, _)| sealed.run_id == own_run);
+        if is_next_own && !self.inherited.is_empty() {
+            self.inherited.clear();
+            self.due.retain(|run_id| *run_id == own_run);
+            self.spool.forget(own_run);
         }
     }
 
@@ -115,6 +184,7 @@ impl Frames {
                 };
                 let symbols = &self.context.run_symbols;
                 symbols.lock().unwrap_or_else(PoisonError::into_inner).push(row.clone());
+                self.spool.symbol(&row);
                 self.new_symbols.push(row);
             }
             FrameItem::Sealed(sealed, end) => {
@@ -122,18 +192,22 @@ impl Frames {
                     // The next delivered frame declares the gap.
                     self.waiting.pop_front();
                 }
-                self.waiting.push_back((*sealed, end));
+                self.spool.frame(&sealed);
+                self.waiting.push_back((*sealed, Some(end)));
             }
         }
     }
 
     async fn deliver_batch(&mut self) -> Result<(), Exit> {
         let (rows, link) = self.rows()?;
-        let run = self.is_run_due.then(|| self.context.lineage());
-        let before = FramePrerequisites {
-            run: run.as_ref().map(|lineage| (&*self.context.run, &**lineage)),
-            run_symbols: &self.new_symbols,
+        let run_id = rows[0].run_id;
+        let own = self.context.lineage();
+        let (run, lineage, run_symbols) = match self.inherited.get(&run_id) {
+            Some((of, symbols)) => (&of.run, &of.lineage, symbols),
+            None => (&*self.context.run, &*own, &self.new_symbols),
         };
+        let run = self.due.contains(&run_id).then_some((run, lineage));
+        let before = FramePrerequisites { run, run_symbols };
         let token = self.context.run.fencing_token;
         match self.publisher.publish(token, before, &rows).await {
             Ok(()) => {
@@ -162,7 +236,9 @@ impl Frames {
     fn rows(&self) -> Result<(Vec<FrameRow>, Option<Link>), Exit> {
         let mut link = self.link;
         let mut rows = Vec::new();
-        for (sealed, end) in self.waiting.iter().take(FRAMES_PER_TX_MAX) {
+        let first_run = self.waiting.front().map(|(sealed, _)| sealed.run_id);
+        let same_run = |w: &&Waiting| Some(w.0.run_id) == first_run;
+        for (sealed, end) in self.waiting.iter().take_while(same_run).take(FRAMES_PER_TX_MAX) {
             let mut frame = sealed.frame.clone();
             let next = deliver(&mut frame, link.as_ref())
                 .map_err(|e| Exit::Invariant(format!("frame chain: {e}")))?;
@@ -179,11 +255,21 @@ impl Frames {
                 frame,
                 frame_sha256: next.sha256,
                 quotes: sealed.quotes.clone(),
-                seal_lag_ms: i32::try_from(end.elapsed().as_millis()).unwrap_or(i32::MAX),
+                seal_lag_ms: self.lag_ms(sealed.tick_id, *end),
             });
             link = Some(next);
         }
         Ok((rows, link))
+    }
+
+    /// From the end of the tick until now: monotonic for own ticks, by this host's wall clock and at
+    /// least 0 for those of an earlier process.
+    fn lag_ms(&self, tick: TickId, end: Option<Instant>) -> i32 {
+        let lag_ms = end.map_or_else(
+            || u128::try_from(self.clock.now().millis_since(tick.end())).unwrap_or(0),
+            |end| end.elapsed().as_millis(),
+        );
+        i32::try_from(lag_ms).unwrap_or(i32::MAX)
     }
 
     fn delivered(&mut self, rows: &[FrameRow], link: Option<Link>) {
@@ -198,8 +284,16 @@ impl Frames {
             );
         }
         self.link = link;
-        self.new_symbols.clear();
-        self.is_run_due = false;
+        if let Some(row) = rows.first() {
+            self.due.remove(&row.run_id);
+            if row.run_id == self.context.run.run_id {
+                self.new_symbols.clear();
+            }
+        }
+        self.forget_delivered_runs();
+        if self.waiting.is_empty() {
+            self.spool.all_delivered();
+        }
         self.is_backlog_told = false;
         self.retry = RETRY.0;
     }
@@ -215,7 +309,8 @@ impl Frames {
 
     fn tell_backlog(&mut self) {
         let Some((oldest, end)) = self.waiting.front() else { return };
-        if self.is_backlog_told || end.elapsed() < BACKLOG_TOLD {
+        let is_young = end.is_some_and(|end| end.elapsed() < BACKLOG_TOLD);
+        if self.is_backlog_told || is_young {
             return;
         }
         self.is_backlog_told = true;
@@ -240,11 +335,12 @@ impl Frames {
             };
         let Some(newest) = newest else { return Ok(()) };
         self.link = Some(link_of(&newest));
-        let is_done = |w: &(SealedTick, Instant)| w.0.tick_id <= newest.tick_id;
+        let is_done = |w: &Waiting| w.0.tick_id <= newest.tick_id;
         while self.waiting.front().is_some_and(is_done) {
             self.waiting.pop_front();
         }
-        self.is_run_due = true;
+        self.due.insert(self.context.run.run_id);
+        self.due.extend(self.inherited.keys().copied());
         self.new_symbols = self.context.symbols();
         Ok(())
     }

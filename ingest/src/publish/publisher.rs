@@ -30,6 +30,8 @@ use tokio::task::JoinSet;
 
 /// Longest wait of a publication for the sync of its inputs, counted from the cut.
 const SYNC_WAIT: Duration = Duration::from_millis(250);
+/// Time for the last generation of a run on the ingest cluster.
+const LAST_RECORD_WAIT: Duration = Duration::from_secs(3);
 /// Marks that may be on their way; more are left out, they only repeat the pointer.
 const MARKS_MAX: usize = 16;
 /// Candles kept until a commit confirms them: 120 minutes of 1,000 symbols.
@@ -209,8 +211,16 @@ impl Publisher {
                     marker!(INGEST_DB_UNAVAILABLE, down_ms = 0, error = error.to_string());
                 }
                 let row = Box::new(job.generation_row());
-                // The core is gone only at the end of the process, when nothing follows.
-                let _ = self.core.send(CoreCommand::SpoolGeneration(row)).await;
+                if self.core.send(CoreCommand::SpoolGeneration(row)).await.is_err() {
+                    // The core and its spool are gone: this is the last generation, which has more time.
+                    let mut last = GenerationRecorder::new(self.clusters.ingest.clone())
+                        .with_deadline(LAST_RECORD_WAIT);
+                    if let Err(error) =
+                        last.record(&job.generation_row(), &watermarks, encoded).await
+                    {
+                        tracing::warn!("record the last generation: {error}");
+                    }
+                }
                 Ok(())
             }
         }

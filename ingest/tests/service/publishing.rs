@@ -44,7 +44,8 @@ async fn a_market_becomes_generations_frames_epochs_and_raw_rows_without_a_hole(
     assert_eq!(report.different, [], "{report:?}");
     assert!(report.equal >= 10, "{report:?}");
     let spoil = "update l2_snap_metrics set bid_qty = bid_qty + 0.000000000001
-        where seq = (select max(seq) from l2_snap_metrics)";
+        where seq = (select max(seq) from l2_snap_metrics
+            where seq <= (select max(wm_seq) from state_generations))";
     sqlx::query(spoil).execute(&owner_of(&world).await).await.unwrap();
     let report = verify_generations(ingest, RunId(run_id)).await.unwrap();
     assert!(!report.is_equal(), "one changed digit is seen: {report:?}");

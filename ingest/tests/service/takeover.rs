@@ -85,12 +85,57 @@ async fn a_clean_restart_leaves_its_hole_as_a_gap_and_starts_warm() {
     second.stopped().await.unwrap();
 
     reaches(&world.ingest, "select count(*) from raw_load_cursor where complete", 2).await;
-    let runs = penstock_store_ingest::evidence::runs(&world.ingest).await.unwrap();
-    assert!(runs.iter().all(|r| r.joined && r.unexplained_holes == 0), "{runs:?}");
-    for run in runs {
-        let run_id = penstock_types::RunId(run.run_id);
+    let joined =
+        "select count(*) from ingest_stream_events e join observation_runs r using (run_id)
+        where e.kind = 'gap' and e.stream = 'restart' and e.gap_from < r.started_at";
+    assert_eq!(count(&world.ingest, joined).await, 1);
+    for run_id in [1, 2] {
+        let run_id = penstock_types::RunId(run_id);
         let report = penstock_ingest::verify::verify_generations(&world.ingest, run_id).await;
         let report = report.unwrap();
         assert!(report.is_equal() && report.equal > 2, "run {run_id}: {report:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_sealed_while_the_decision_cluster_refused_them_are_delivered_by_the_successor() {
+    let world = world(MarketSource::Pulses, 6).await;
+    let mut first = child(&world);
+    world.decision_reaches("select count(*) from engine_tick_frames", 8).await;
+    let owner = world
+        .pair
+        .pool(penstock_store::ClusterRole::Decision, penstock_store::testing::SUPERUSER_LOGIN)
+        .await
+        .unwrap();
+    // The cluster takes everything but frames, as if their table could not be written.
+    let refuse = "revoke insert on penstock.engine_tick_frames from publisher_rw";
+    sqlx::query(refuse).execute(&owner).await.unwrap();
+    let stood = count(&world.decision, "select max(tick_id) from engine_tick_frames").await;
+    let later = "select max(generation_id) - 1000000000 from state_publication";
+    let now = count(&world.decision, later).await;
+    world.decision_reaches(later, now + 4).await;
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let allow = "grant insert on penstock.engine_tick_frames to publisher_rw";
+    sqlx::query(allow).execute(&owner).await.unwrap();
+
+    let service = world.service();
+    let after = "select count(*) from engine_tick_frames where fencing_token = 2";
+    world.decision_reaches(after, 8).await;
+    service.stopped().await.unwrap();
+    let inherited: i64 = sqlx::query_scalar(
+        "select count(*) from engine_tick_frames where fencing_token = 1 and tick_id > $1",
+    )
+    .bind(stood)
+    .fetch_one(&world.decision)
+    .await
+    .unwrap();
+    assert!(inherited >= 2, "{inherited} frames of the killed process came after it");
+    let chain =
+        "select count(*) from (select frame_seq - lag(frame_seq) over (order by tick_id) as n
+        from engine_tick_frames) s where n <> 1";
+    assert_eq!(count(&world.decision, chain).await, 0);
+    let inner = "select count(*) from (select tick_id - lag(tick_id) over (order by tick_id) as n
+        from engine_tick_frames where fencing_token = 1) s where n <> 1";
+    assert_eq!(count(&world.decision, inner).await, 0, "no tick of the killed process is missing");
 }

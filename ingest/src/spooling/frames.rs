@@ -1,0 +1,224 @@
+//! The frame spool: sealed frames that the decision cluster does not have yet survive this process.
+//!
+//! Each sealed frame is appended before it is delivered; segments go when everything in them stands on
+//! the decision cluster. What an earlier process left is read once, at the start: run and lineage
+//! (stream 33), symbol numbers (34) and frames with their quote blocks (32), in order. Which of them are
+//! still delivered is decided by whoever delivers.
+
+use crate::exit::Exit;
+use crate::lifecycle::startup::Started;
+use crate::settings::Settings;
+use penstock_market::SealedTick;
+use penstock_store::spool::{
+    RecoveredDir, Segments, SpoolEvent, SpoolMonitor, SpoolPosition, SpoolSettings, SpoolWriter,
+    StreamCode, open_spool, start_writer,
+};
+use penstock_store::twins::{LineageRow, RunRow, RunSymbolRow};
+use penstock_telemetry::marker;
+use penstock_types::frame::{
+    EVENT_LEN, FRAME_HEADER_LEN, decode_frame, decode_header, decode_quotes,
+};
+use penstock_types::{RunId, Seq, TickId, UtcMicros};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Version of the records.
+const ROW_VERSION: u16 = 1;
+/// Records read at a time.
+const BATCH_ROWS: usize = 1_024;
+
+/// Payload of stream 33.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunRecord {
+    pub run: RunRow,
+    pub lineage: LineageRow,
+}
+
+/// Frames that an earlier process sealed, with the rows that they refer to.
+#[derive(Debug)]
+pub(crate) struct InheritedRun {
+    pub of: RunRecord,
+    pub symbols: Vec<RunSymbolRow>,
+    pub frames: Vec<SealedTick>,
+}
+
+/// The spool of this process.
+pub(crate) struct FrameSpool {
+    writer: SpoolWriter,
+    monitor: SpoolMonitor,
+    segments: Arc<Segments>,
+    /// Number of the newest record: within a segment numbers never go back.
+    last: TickId,
+    /// Locks of the directories; they end with the process.
+    dirs: Vec<RecoveredDir>,
+}
+
+/// Opens the spool and reads what was left.
+///
+/// # Errors
+/// [`Exit::Refused`] when a directory cannot be used.
+pub(crate) fn open(
+    settings: &Settings,
+    started: &Started,
+) -> Result<(FrameSpool, Vec<InheritedRun>), Exit> {
+    let refused = |e: &dyn std::fmt::Display| Exit::Refused(format!("frame spool: {e}"));
+    let dir = settings.spool_dir.join("frames");
+    std::fs::create_dir_all(&dir).map_err(|e| refused(&e))?;
+    let token = started.fence.token();
+    let opened = open_spool(&dir, token).map_err(|e| refused(&e))?;
+    let mut left = Vec::new();
+    for found in std::iter::once(&opened.own).chain(&opened.inherited) {
+        marker!(
+            SPOOL_OPENED,
+            spool = "frames",
+            dir = found.dir.path().display().to_string(),
+            bytes = found.segments.bytes(),
+            runs = found.runs.iter().map(|r| r.run_id).collect::<Vec<_>>(),
+        );
+        for run in &found.runs {
+            left.extend(read_run(&found.segments, run.run_id));
+        }
+    }
+    let limits = &settings.spool;
+    let spool_settings = SpoolSettings {
+        bytes_max: limits.frame_bytes_max,
+        free_bytes_min: limits.free_bytes_min,
+        fsync_every: limits.fsync,
+        ..SpoolSettings::frames(token, u32::try_from(started.run.schema_version).unwrap_or(0))
+    };
+    let run_id = started.run.run_id;
+    let segments = Arc::clone(&opened.own.segments);
+    // The thread ends, everything synced, when the writer goes with the frames task.
+    let (mut writer, _) = start_writer(Arc::clone(&segments), spool_settings, run_id, tell_event)
+        .map_err(|e| refused(&e))?;
+    let record = RunRecord { run: started.run.clone(), lineage: started.lineage.clone() };
+    append_json(&mut writer, StreamCode::FrameRun, TickId(0), &record);
+    let monitor = writer.monitor();
+    let dirs = std::iter::once(opened.own).chain(opened.inherited).collect();
+    Ok((FrameSpool { writer, monitor, segments, last: TickId(0), dirs }, left))
+}
+
+impl FrameSpool {
+    /// Keeps a symbol number, before the first frame that uses it.
+    pub(crate) fn symbol(&mut self, row: &RunSymbolRow) {
+        append_json(&mut self.writer, StreamCode::FrameSymbol, self.last, row);
+    }
+
+    /// Keeps a sealed frame.
+    pub(crate) fn frame(&mut self, sealed: &SealedTick) {
+        self.last = self.last.max(sealed.tick_id);
+        let payload = [sealed.frame.as_slice(), sealed.quotes.as_slice()].concat();
+        let (tick, at) = (Seq(sealed.tick_id.0), sealed.tick_id.end());
+        // A full spool lets its oldest segments go; the frame stays in memory all the same.
+        let _ = self.writer.append(StreamCode::Frame, tick, ROW_VERSION, at, &payload);
+    }
+
+    /// Everything appended so far stands on the decision cluster: closed segments may go.
+    pub(crate) fn all_delivered(&self) {
+        if let Err(error) = self.segments.trim(self.monitor.synced().position) {
+            tracing::warn!("trim the frame spool: {error}");
+        }
+    }
+
+    /// Frames of earlier processes are delivered or given up: their segments go.
+    pub(crate) fn forget(&self, own_run: RunId) {
+        for dir in &self.dirs {
+            for run in dir.runs.iter().filter(|run| run.run_id != own_run) {
+                if let Err(error) = dir.segments.remove_run(run.run_id) {
+                    tracing::warn!("remove frames of run {}: {error}", run.run_id);
+                }
+            }
+        }
+    }
+}
+
+fn append_json(writer: &mut SpoolWriter, stream: StreamCode, tick: TickId, value: &impl Serialize) {
+    match serde_json::to_vec(value) {
+        Ok(payload) => {
+            // As for frames: memory holds it as long as this process lives.
+            let _ = writer.append(stream, Seq(tick.0), ROW_VERSION, UtcMicros(0), &payload);
+        }
+        Err(error) => tracing::error!("frame spool record: {error}"),
+    }
+}
+
+fn tell_event(event: SpoolEvent) {
+    match event {
+        SpoolEvent::Level { .. } | SpoolEvent::DeviceRecovered => {}
+        SpoolEvent::DeviceError { path, error, failed } => {
+            let segment = path.display().to_string();
+            if failed {
+                marker!(SPOOL_FAILED, spool = "frames", segment = segment, error = error);
+            } else {
+                tracing::error!(segment, "frame spool device: {error}");
+            }
+        }
+        SpoolEvent::OldestDropped { run_id, bytes } => {
+            tracing::error!(%run_id, bytes, "the oldest frames were dropped for space");
+        }
+    }
+}
+
+/// Reads one run; a record that cannot be read ends it, what came before counts.
+fn read_run(segments: &Segments, run_id: RunId) -> Option<InheritedRun> {
+    let mut found: Option<InheritedRun> = None;
+    let mut at = SpoolPosition::start_of(run_id);
+    loop {
+        let batch = match segments.read_batch(at, BATCH_ROWS) {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return found,
+            Err(error) => {
+                tracing::error!("frames of run {run_id}: {error}");
+                return found;
+            }
+        };
+        at = batch.end;
+        for record in &batch.records {
+            let payload = batch.payload(record);
+            if !take_record(&mut found, record.stream, payload) {
+                tracing::error!(
+                    "frames of run {run_id}: a record of stream {:?} is foreign",
+                    record.stream
+                );
+                return found;
+            }
+        }
+    }
+}
+
+fn take_record(found: &mut Option<InheritedRun>, stream: StreamCode, payload: &[u8]) -> bool {
+    match (stream, found) {
+        (StreamCode::FrameRun, found @ None) => {
+            let Ok(of) = serde_json::from_slice(payload) else { return false };
+            *found = Some(InheritedRun { of, symbols: Vec::new(), frames: Vec::new() });
+            true
+        }
+        (StreamCode::FrameSymbol, Some(found)) => {
+            let row = serde_json::from_slice(payload);
+            row.map(|row| found.symbols.push(row)).is_ok()
+        }
+        (StreamCode::Frame, Some(found)) => {
+            let tick = sealed(payload);
+            tick.map(|tick| found.frames.push(tick)).is_some()
+        }
+        (_, _) => false,
+    }
+}
+
+/// Splits a record into frame and quote block, both checked.
+fn sealed(payload: &[u8]) -> Option<SealedTick> {
+    let header = decode_header(payload).ok()?;
+    let (frame, quotes) =
+        payload.split_at_checked(FRAME_HEADER_LEN + header.n_events as usize * EVENT_LEN)?;
+    decode_frame(frame).ok()?;
+    let block = decode_quotes(quotes).ok()?;
+    Some(SealedTick {
+        tick_id: header.tick_id,
+        run_id: header.run_id,
+        fencing_token: header.fencing_token,
+        epoch_id: None,
+        n_quotes: block.entries.len(),
+        frame: frame.to_vec(),
+        quotes: quotes.to_vec(),
+    })
+}
