@@ -87,7 +87,10 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
     let mode = context.mode.clone();
     let mut n = 3;
     let mut executed = None;
-    let mut beat = tokio::time::interval(std::time::Duration::from_millis(260));
+    // Each frame has a tick of its own: the beat is longer than a tick and never catches up.
+    let period = std::time::Duration::from_millis(260);
+    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for _ in 0..40 {
         beat.tick().await;
         rig.market.frame().await;
