@@ -190,7 +190,7 @@ impl VenueState {
             Some(until) if now_ms < *until => {
                 Err(NotSent::Paused { scope: scope.to_string(), wait_ms: until - now_ms })
             }
-            _ => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -229,11 +229,11 @@ pub(crate) async fn store_step(
 ) -> Result<(), WriteError> {
     let refresh = step.effects.contains(&Effect::RefreshTerms);
     let terms = if refresh { note.terms } else { Terms::default() };
-    let reason = match event {
-        OrderEvent::LiveReport if row.state.is_terminal() => {
-            step.effects.contains(&Effect::CancelAtOnce).then_some("resurrected".to_owned())
-        }
-        _ => note.reason.clone(),
+    let comes_back = matches!(event, OrderEvent::LiveReport) && row.state.is_terminal();
+    let reason = if comes_back {
+        step.effects.contains(&Effect::CancelAtOnce).then_some("resurrected".to_owned())
+    } else {
+        note.reason.clone()
     };
     let moved = step.to != row.state;
     sqlx::query!(
