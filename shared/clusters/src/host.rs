@@ -152,11 +152,11 @@ impl RunAs {
                 .create(parent)
                 .map_err(ClusterError::io("create", parent))?;
         }
-        if !path.is_dir() {
-            std::fs::DirBuilder::new()
-                .mode(0o700)
-                .create(path)
-                .map_err(ClusterError::io("create", path))?;
+        // Two clusters of one installation start side by side and share a directory: whoever comes
+        // second finds it made, which is what it asked for.
+        match std::fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            other => other.map_err(ClusterError::io("create", path))?,
         }
         self.own(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
@@ -229,6 +229,40 @@ mod tests {
 
         assert_eq!(found, Some(closed.canonicalize().expect("exists")));
         assert_eq!(stranger.first_closed(&open.path().join("not-there-yet")), None);
+    }
+
+    #[test]
+    fn two_clusters_that_share_a_directory_may_make_it_at_the_same_moment() {
+        let open = tempfile::tempdir().expect("temp dir");
+        let me = RunAs {
+            uid: nix::unistd::getuid().as_raw(),
+            gid: nix::unistd::getgid().as_raw(),
+            name: "me".to_owned(),
+            switch: false,
+        };
+
+        for round in 0..200 {
+            let shared = open.path().join(format!("data-{round}/run"));
+            let barrier = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                let makers: Vec<_> = (0..2)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            barrier.wait();
+                            me.make_private(&shared)
+                        })
+                    })
+                    .collect();
+                for maker in makers {
+                    maker.join().expect("no panic").expect("made, or found made");
+                }
+            });
+            assert!(shared.is_dir());
+        }
+
+        let file = open.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        me.make_private(&file).expect_err("a file is no directory");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use penstock_venue_net::{Clock, Socket};
 use penstock_venues::endpoint::{Endpoint, EndpointError, Transport};
 use penstock_venues::kraken::reconnect::{Chance, ConnectBudget, PUBLIC, Reconnect};
 use penstock_venues::kraken::vocabulary::SystemStatus;
@@ -18,9 +19,10 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::net::{self, Socket};
 use crate::session::{Action, DisconnectReason, FeedCommand, FeedEvent, Plan, Session};
+
+/// Largest message and largest REST body, bytes: the instrument image of the venue reaches 1 MB.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 /// Connects of the whole process; every connector of the venue shares one.
 pub type SharedConnectBudget = Arc<Mutex<ConnectBudget>>;
@@ -106,7 +108,7 @@ impl Connector {
             let opened = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(Ended),
-                opened = net::connect(&self.endpoint) => opened,
+                opened = penstock_venue_net::connect(&self.endpoint, MESSAGE_BYTES_MAX) => opened,
             };
             let delay_ms = match opened {
                 Ok(socket) => {

@@ -9,15 +9,12 @@
 //! connection (what to send when, what is late) is [`session`], a machine without input or output.
 //! No credentials exist here.
 
-mod clock;
 mod connector;
-mod net;
 mod public_rest;
 pub mod session;
 
-pub use clock::{Clock, Stamp, SystemClock};
 pub use connector::{FeedConfig, FeedHandle, SharedConnectBudget, spawn_feed};
-pub use net::NetError;
+pub use penstock_venue_net::{Clock, NetError, Stamp, SystemClock};
 pub use penstock_venues::kraken::rest::RestAnswer;
 pub use public_rest::PublicRest;
 pub use session::{DisconnectReason, FeedCommand, FeedEvent, Notice, Plan, Topic};

@@ -11,7 +11,9 @@ use penstock_venues::kraken::rest::{PublicRequest, RestAnswer, UnknownReason};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::net::{MESSAGE_BYTES_MAX, NetError, http_client};
+use penstock_venue_net::{NetError, http_client};
+
+use crate::connector::MESSAGE_BYTES_MAX;
 
 /// Time of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -11,17 +11,14 @@
 //! It decides nothing about orders: no retry, no re-send, no lock per order. Public market data is
 //! not reachable from here.
 
-mod clock;
-mod net;
 mod outcome;
 mod private_rest;
 mod socket;
 mod state;
 mod state_file;
 
-pub use clock::{Clock, Stamp, SystemClock};
-pub use net::NetError;
 pub use outcome::{NotSent, OrderAnswer, OrderOutcome, RestOutcome};
+pub use penstock_venue_net::{Clock, NetError, Stamp, SystemClock};
 pub use penstock_venues::kraken::rest::{RestAnswer, UnknownReason};
 pub use private_rest::{Credentials, PrivateRest};
 pub use socket::{

@@ -8,7 +8,7 @@ use penstock_venues::kraken::response::Response;
 use penstock_venues::kraken::rest::{RestAnswer, UnknownReason};
 use thiserror::Error;
 
-use crate::clock::Stamp;
+use penstock_venue_net::Stamp;
 
 /// Why a request did not leave this process. Nothing happened at the venue.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -19,9 +19,12 @@ use penstock_venues::kraken::rest::{
 use penstock_venues::kraken::signing::PrivateKey;
 use tokio::sync::Semaphore;
 
-use crate::net::{MESSAGE_BYTES_MAX, NetError, http_client};
 use crate::outcome::{NotSent, RestOutcome};
 use crate::state_file::SharedVenueState;
+use penstock_venue_net::{NetError, http_client};
+
+/// Largest message and largest REST body, bytes: far above the image of the largest account.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
 /// Time of one call, and of the wait for its place.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);

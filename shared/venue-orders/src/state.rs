@@ -13,8 +13,8 @@ use penstock_venues::kraken::nonce::Nonce;
 use penstock_venues::kraken::rates::{EngineBudget, EngineCall, RestBudget, RestUse, Tier};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Stamp;
 use crate::outcome::NotSent;
+use penstock_venue_net::Stamp;
 
 /// What a back-off covers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

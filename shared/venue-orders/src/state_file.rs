@@ -17,8 +17,8 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, Stamp};
 use crate::state::{KEPT_VERSION, Kept, VenueState};
+use penstock_venue_net::{Clock, Stamp};
 
 /// Distance of saves.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
@@ -160,7 +160,7 @@ fn write(path: &Path, kept: &Kept) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use penstock_venue_net::SystemClock;
     use penstock_venues::kraken::rates::RestUse;
     use std::os::unix::fs::PermissionsExt;
 

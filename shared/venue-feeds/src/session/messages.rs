@@ -5,7 +5,7 @@
 use penstock_venues::kraken::ChannelKind;
 use penstock_venues::kraken::vocabulary::EventTrigger;
 
-use crate::clock::Stamp;
+use penstock_venue_net::Stamp;
 
 /// What to subscribe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -32,7 +32,7 @@ use penstock_venues::kraken::sniff::sniff;
 use penstock_venues::kraken::vocabulary::SystemStatus;
 use penstock_venues::kraken::{ChannelKind, Frame, decode};
 
-use crate::clock::Stamp;
+use penstock_venue_net::Stamp;
 use topics::{Phase, Topics};
 
 /// Symbols per request.

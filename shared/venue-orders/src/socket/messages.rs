@@ -7,8 +7,8 @@ use penstock_venues::kraken::ChannelKind;
 use penstock_venues::kraken::vocabulary::SystemStatus;
 use tokio::sync::oneshot;
 
-use crate::clock::Stamp;
 use crate::outcome::OrderAnswer;
+use penstock_venue_net::Stamp;
 
 /// Called with the method, our order id and the moment directly before the first byte of an order
 /// request is written.

@@ -15,7 +15,7 @@ use penstock_venues::kraken::response::Response;
 use penstock_venues::kraken::{ChannelKind, Frame, decode};
 
 use super::messages::{DisconnectReason, PrivateEvent, StreamHealth};
-use crate::clock::Stamp;
+use penstock_venue_net::Stamp;
 
 /// Time of an answer to a subscription, milliseconds.
 const SUBSCRIBE_WAIT_MS: i64 = 10_000;

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use penstock_venue_net::{Socket, Stamp};
 use penstock_venues::endpoint::{Endpoint, EndpointError, Transport};
 use penstock_venues::kraken::rates::RestUse;
 use penstock_venues::kraken::reconnect::{Chance, PRIVATE, Reconnect};
@@ -24,8 +25,6 @@ use tokio_util::sync::CancellationToken;
 use super::handle::{OpenToken, OrderSocket};
 use super::messages::{DisconnectReason, Outgoing, PrivateEvent, SocketConfig, StreamHealth};
 use super::session::{Action, Session};
-use crate::clock::Stamp;
-use crate::net::{self, Socket};
 use crate::outcome::{self, NotSent, OrderAnswer, OrderOutcome, RestOutcome};
 use crate::private_rest::PrivateRest;
 use crate::state_file::SharedVenueState;
@@ -178,7 +177,10 @@ impl Runner {
                 }
             },
         };
-        let socket = net::connect(&self.endpoint).await.map_err(|e| failed(e.to_string()))?;
+        let socket =
+            penstock_venue_net::connect(&self.endpoint, crate::private_rest::MESSAGE_BYTES_MAX)
+                .await
+                .map_err(|e| failed(e.to_string()))?;
         Ok((socket, token))
     }
 

@@ -1,8 +1,8 @@
 //! Opening sockets and HTTP clients.
 //!
-//! Input: a checked address. Output: a websocket or an HTTP client. TLS uses one provider (ring) and
-//! the compiled-in roots, so that a host without certificates gets a clear answer; frames are limited
-//! to 16 MiB because the instrument image of the venue reaches 1 MB. It does not retry.
+//! Input: a checked address and the largest message that its user expects. Output: a websocket or an
+//! HTTP client. TLS uses one provider (ring) and the compiled-in roots, so that a host without
+//! certificates gets a clear answer. It does not retry.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,12 +15,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
 /// A websocket to a venue.
-pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Largest message, bytes.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Time to open a connection, handshakes included.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a connection or client could not be made.
 #[derive(Debug, Error)]
@@ -50,7 +48,7 @@ pub enum NetError {
 }
 
 /// TLS settings of the process.
-pub(crate) fn tls() -> Arc<ClientConfig> {
+fn tls() -> Arc<ClientConfig> {
     static TLS: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     TLS.get_or_init(|| {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -65,11 +63,14 @@ pub(crate) fn tls() -> Arc<ClientConfig> {
     .clone()
 }
 
-/// Opens a websocket.
-pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Socket, NetError> {
+/// Opens a websocket whose messages have at most `message_bytes_max` bytes; a longer one ends it.
+///
+/// # Errors
+/// [`NetError::Connect`] and [`NetError::Timeout`] naming the host.
+pub async fn connect(endpoint: &Endpoint, message_bytes_max: usize) -> Result<Socket, NetError> {
     let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max));
     let connector =
         if endpoint.is_encrypted() { Connector::Rustls(tls()) } else { Connector::Plain };
     let host = || endpoint.host().to_owned();
@@ -86,8 +87,12 @@ pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Socket, NetError> {
     }
 }
 
-/// Builds an HTTP client.
-pub(crate) fn http_client(timeout: Duration) -> Result<reqwest::Client, NetError> {
+/// Builds an HTTP client whose whole call, body included, takes at most `timeout`. It follows no
+/// redirect: a venue that sends one is not the host that was checked.
+///
+/// # Errors
+/// [`NetError::Client`].
+pub fn http_client(timeout: Duration) -> Result<reqwest::Client, NetError> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(ClientConfig::clone(&tls()))
         .timeout(timeout)
