@@ -48,6 +48,6 @@ pub fn decode(format: i32, payload: &[u8], hash: &[u8]) -> Result<Aggregator, Ch
         return Err(CheckpointError::Hash);
     }
     let mut aggregator: Aggregator = serde_json::from_slice(payload)?;
-    aggregator.reindex();
+    aggregator.derive();
     Ok(aggregator)
 }

@@ -4,6 +4,7 @@
 //! [`from_feature`] is the one door from there to a decimal, and it rounds half-even to the column.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -95,10 +96,52 @@ pub fn from_feature(value: f64, scale: u32) -> Option<Decimal> {
     if !value.is_finite() {
         return None;
     }
+    if let Some(units) = feature_units(value, scale) {
+        return Some(without_trailing_zeros(units, scale));
+    }
     Decimal::from_f64_retain(value).map(|d| {
         let rounded = round_to(d, scale);
         if rounded.is_zero() { Decimal::ZERO } else { rounded.normalize() }
     })
+}
+
+/// Highest scale of the exact way: 53 bits times 10^9 stay far below 128.
+const FEATURE_SCALE_MAX: u32 = 9;
+
+/// A finite feature in units of 10^-scale, rounded half-even on its exact value; `None` for what does not
+/// fit into 63 bits and for scales above [`FEATURE_SCALE_MAX`].
+fn feature_units(value: f64, scale: u32) -> Option<i64> {
+    const FRACTION_BITS: u32 = 52;
+    const EXPONENT_BIAS: u32 = 1_023;
+    let bits = value.to_bits();
+    let exponent = (bits >> FRACTION_BITS) as u32 & 0x7ff;
+    // The value is `fraction / 2^shift`; numbers without a binary fraction are no features.
+    let shift = (EXPONENT_BIAS + FRACTION_BITS).checked_sub(exponent)?;
+    if scale > FEATURE_SCALE_MAX || shift == 0 {
+        return None;
+    }
+    if shift > 126 || exponent == 0 {
+        // Below 2^-73, and with it below half a unit of every scale.
+        return Some(0);
+    }
+    let fraction = bits & ((1 << FRACTION_BITS) - 1) | (1 << FRACTION_BITS);
+    let scaled = u128::from(fraction) * u128::from(10_u64.pow(scale));
+    let (whole, rest) = (scaled >> shift, scaled & ((1 << shift) - 1));
+    let half = 1_u128 << (shift - 1);
+    let up = rest > half || (rest == half && whole & 1 == 1);
+    let units = i64::try_from(whole + u128::from(up)).ok()?;
+    Some(if value < 0.0 { -units } else { units })
+}
+
+fn without_trailing_zeros(mut units: i64, mut scale: u32) -> Decimal {
+    if units == 0 {
+        return Decimal::ZERO;
+    }
+    while scale > 0 && units % 10 == 0 {
+        units /= 10;
+        scale -= 1;
+    }
+    Decimal::new(units, scale)
 }
 
 /// A decimal as `f64`, for features and scores only.
@@ -110,9 +153,9 @@ pub fn to_feature(value: Decimal) -> f64 {
 /// Fixed-point text with exactly `scale` digits after the point; the value is rounded half-even first.
 #[must_use]
 pub fn fixed_text(value: Decimal, scale: u32) -> String {
-    let rounded = round_to(value, scale);
-    let clean = if rounded.is_zero() { Decimal::ZERO } else { rounded };
-    alloc::format!("{clean:.*}", scale as usize)
+    let mut text = Vec::new();
+    crate::digits::push_fixed(&mut text, value, scale);
+    String::from_utf8(text).expect("digits, point and sign are ASCII")
 }
 
 /// The value in units of 10^-decimals; `None` when it has more digits than that or does not fit.
@@ -208,7 +251,50 @@ mod tests {
         assert_eq!(ceil_to_step(Decimal::new(123, 2), step), Decimal::new(15, 1));
     }
 
+    /// The way over the decimal library, without the exact one before it.
+    fn by_retained_digits(value: f64, scale: u32) -> Option<Decimal> {
+        let d = Decimal::from_f64_retain(value)?;
+        let rounded = round_to(d, scale);
+        Some(if rounded.is_zero() { Decimal::ZERO } else { rounded.normalize() })
+    }
+
+    fn assert_same_feature(value: f64) {
+        for scale in [0, 4, 6, 9, 12] {
+            let (got, want) = (from_feature(value, scale), by_retained_digits(value, scale));
+            assert_eq!(got, want, "{value:e} at scale {scale}");
+            assert_eq!(got.map(|d| d.scale()), want.map(|d| d.scale()), "{value:e}, {scale}");
+            assert_eq!(got.map(|d| d.to_string()), want.map(|d| d.to_string()), "{value:e}");
+        }
+    }
+
+    #[test]
+    fn features_at_and_beside_a_half_unit_round_as_the_library_rounds_them() {
+        for n in 0..3_000_i32 {
+            for scale in [4, 6] {
+                let half = (f64::from(n) + 0.5) / 10_f64.powi(scale);
+                for value in [half, half.next_up(), half.next_down(), -half] {
+                    assert_same_feature(value);
+                }
+            }
+            // Halves that a float holds exactly.
+            assert_same_feature(f64::from(n) / 32.0);
+        }
+        for value in [0.0, -0.0, f64::MIN_POSITIVE, 5e-324, 1e-30, 1e15, 9e15, 1e22, -1e30, 1e300] {
+            assert_same_feature(value);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_feature_rounds_as_the_library_rounds_it(bits: u64, narrow in -1e6_f64..1e6) {
+            let value = f64::from_bits(bits);
+            if value.is_finite() {
+                assert_same_feature(value);
+            }
+            assert_same_feature(narrow);
+            assert_same_feature(narrow / 1e9);
+        }
+
         #[test]
         fn scaled_integers_go_round(units in any::<i64>(), decimals in 0_u32..=18) {
             prop_assert_eq!(to_scaled(from_scaled(units, decimals), decimals), Some(units));

@@ -14,6 +14,7 @@ extern crate std;
 pub mod canonical;
 pub mod cl_ord_id;
 pub mod decimal;
+pub mod digits;
 pub mod frame;
 pub mod ids;
 pub mod raw;

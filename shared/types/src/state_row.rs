@@ -3,14 +3,13 @@
 //! The struct, the list of columns, the values in column order and the canonical text behind
 //! `content_hash` come from one table, so that writer, reader and hash cannot disagree.
 
-use crate::{Decimal, GenerationId, RunId, Symbol, UtcMicros, decimal, decimal::scale, vocab};
+use crate::{Decimal, GenerationId, RunId, Symbol, UtcMicros, decimal::scale, vocab};
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use vocab::{Regime, RegimeSub};
 
+pub use hash::{ContentHasher, canonical_text, content_hash};
 pub use read::{ColumnError, ColumnReader, FromColumn};
 
 /// Type of a column, as PostgreSQL names it.
@@ -121,6 +120,23 @@ macro_rules! state_columns {
                         f(column, $value);
                     }
                 )+
+            }
+
+            /// Appends every field but the generation, each with its end.
+            fn push_fields(&self, out: &mut Vec<u8>) {
+                $(
+                    let $v = &self.$field;
+                    hash::push_field(out, stringify!($field), kind!($kind), &$value);
+                )+
+            }
+
+            fn first_difference(&self, other: &Self) -> Option<&'static str> {
+                $(
+                    if stringify!($field) != "generation_id" && self.$field != other.$field {
+                        return Some(stringify!($field));
+                    }
+                )+
+                None
             }
 
             /// Reads a row whose columns stand in the order of [`COLUMNS`].
@@ -318,97 +334,13 @@ state_columns! {
     missing_features: Vec<String> => TextArray, |v| ColumnValue::TextArray(v);
 }
 
-/// SHA-256 over rows that are sorted by symbol: fields in column order without `generation_id`, canonical
-/// text, 0x1F between fields, 0x1E after each row, `\N` for NULL, array elements joined by 0x1D.
-///
-/// # Panics
-/// When the rows are not strictly ascending by symbol: a broken invariant of the caller.
-#[must_use]
-pub fn content_hash(rows: &[StateRow]) -> [u8; 32] {
-    assert!(
-        rows.windows(2).all(|w| w[0].symbol < w[1].symbol),
-        "state rows are strictly ascending by symbol"
-    );
-    let mut hasher = Sha256::new();
-    let mut text = String::with_capacity(1024);
-    for row in rows {
-        text.clear();
-        canonical_text(row, &mut text);
-        hasher.update(text.as_bytes());
-    }
-    hasher.finalize().into()
-}
-
-/// The canonical text of a row as it enters the hash, 0x1E included.
-pub fn canonical_text(row: &StateRow, out: &mut String) {
-    let mut first = true;
-    row.for_each_value(|column, value| {
-        if column.name == "generation_id" {
-            return;
-        }
-        if !first {
-            out.push('\u{1f}');
-        }
-        first = false;
-        push_value(out, column, &value);
-    });
-    out.push('\u{1e}');
-}
-
-fn push_value(out: &mut String, column: &Column, value: &ColumnValue<'_>) {
-    match value {
-        ColumnValue::Bigint(n) => push_display(out, n),
-        ColumnValue::Integer(Some(n)) => push_display(out, n),
-        ColumnValue::Text(Some(text)) => out.push_str(text),
-        ColumnValue::Timestamp(Some(t)) => out.push_str(&t.rfc3339()),
-        ColumnValue::Numeric(Some(d)) => {
-            let scale = match column.kind {
-                ColumnType::Numeric(scale) => scale,
-                ColumnType::Bigint
-                | ColumnType::Integer
-                | ColumnType::Text
-                | ColumnType::Timestamp
-                | ColumnType::Boolean
-                | ColumnType::TextArray => d.scale(),
-            };
-            out.push_str(&decimal::fixed_text(*d, scale));
-        }
-        ColumnValue::Boolean(b) => out.push(if *b { 't' } else { 'f' }),
-        ColumnValue::TextArray(items) => {
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push('\u{1d}');
-                }
-                out.push_str(item);
-            }
-        }
-        ColumnValue::Integer(None)
-        | ColumnValue::Text(None)
-        | ColumnValue::Timestamp(None)
-        | ColumnValue::Numeric(None) => out.push_str("\\N"),
-    }
-}
-
-fn push_display(out: &mut String, value: &impl core::fmt::Display) {
-    write!(out, "{value}").expect("a String takes every write");
-}
-
 /// Name of the first column in which two rows differ, `generation_id` left out.
 #[must_use]
 pub fn first_difference(a: &StateRow, b: &StateRow) -> Option<&'static str> {
-    let mut theirs = Vec::with_capacity(COLUMNS.len());
-    b.for_each_value(|_, value| theirs.push(value));
-    let mut theirs = theirs.into_iter();
-    let mut found = None;
-    a.for_each_value(|column, value| {
-        let other = theirs.next();
-        if found.is_none() && column.name != "generation_id" && other != Some(value) {
-            found = Some(column.name);
-        }
-    });
-    found
+    a.first_difference(b)
 }
 
+mod hash;
 mod read;
 #[cfg(test)]
 mod tests;

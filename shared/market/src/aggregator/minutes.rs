@@ -89,6 +89,20 @@ pub(crate) struct Minutes {
     bars: VecDeque<Candle>,
     ready: Vec<(i64, Candle, bool)>,
     gap_until_us: i64,
+    /// Figures of the closed minutes; they change with a minute, not with a cut.
+    #[serde(skip)]
+    figures: MinuteFigures,
+}
+
+/// What the closed minutes say until the next one closes. Derived from them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct MinuteFigures {
+    /// Root mean square of the one-minute log returns of 15 minutes, with their number.
+    pub rms_15: Option<(f64, usize)>,
+    /// Of 30 minutes.
+    pub rms_30: Option<(f64, usize)>,
+    /// Mean true range of the quarter-hour bars, bps.
+    pub atr_bps: Option<f64>,
 }
 
 impl Minutes {
@@ -102,7 +116,22 @@ impl Minutes {
             bars: VecDeque::with_capacity(BARS + 1),
             ready: Vec::new(),
             gap_until_us: i64::MIN,
+            figures: MinuteFigures::default(),
         }
+    }
+
+    /// Derives the figures of the closed minutes: after one has closed, and after a checkpoint was read.
+    pub(crate) fn derive(&mut self) {
+        self.figures = MinuteFigures {
+            rms_15: self.returns_rms(15),
+            rms_30: self.returns_rms(30),
+            atr_bps: self.atr_bps(),
+        };
+    }
+
+    /// Figures of the closed minutes.
+    pub(crate) const fn figures(&self) -> &MinuteFigures {
+        &self.figures
     }
 
     /// Takes a trade of the current minute.
@@ -138,6 +167,7 @@ impl Minutes {
             }
             self.bar = Candle::default();
         }
+        self.derive();
     }
 
     /// Hands out the candles that closed since the last call.
@@ -148,7 +178,7 @@ impl Minutes {
     }
 
     /// Root mean square of the one-minute log returns of the last `n` minutes, with their number.
-    pub(crate) fn returns_rms(&self, n: usize) -> Option<(f64, usize)> {
+    fn returns_rms(&self, n: usize) -> Option<(f64, usize)> {
         let (mut sum, mut count) = (0.0, 0_u32);
         for (older, newer) in self.mids.iter().rev().skip(1).zip(self.mids.iter().rev()).take(n) {
             let r = newer.log_mid - older.log_mid;
@@ -168,7 +198,7 @@ impl Minutes {
     }
 
     /// Mean true range of the last 14 quarter-hour bars in bps of each bar's close; `None` below three.
-    pub(crate) fn atr_bps(&self) -> Option<f64> {
+    fn atr_bps(&self) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0_u32);
         let newest_first = self.bars.iter().rev();
         for (bar, before) in newest_first.clone().zip(newest_first.skip(1)).take(RANGES) {

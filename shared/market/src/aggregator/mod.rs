@@ -16,7 +16,7 @@ pub use gaps::Gaps;
 
 use crate::config::FoldConfig;
 use penstock_types::raw::{CONN_BACKFILL, CandleRow, RawBody, RawRow, StatusRow};
-use penstock_types::state_row::{StateRow, content_hash, first_difference};
+use penstock_types::state_row::{ContentHasher, StateRow, first_difference};
 use penstock_types::{GenerationId, LineageId, RunId, Seq, Symbol, UtcMicros, vocab};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -115,10 +115,19 @@ impl Aggregator {
         }
     }
 
-    /// Rebuilds what is not kept in a checkpoint.
-    pub(crate) fn reindex(&mut self) {
+    /// Rebuilds the places of the symbols.
+    fn reindex(&mut self) {
         let symbols = self.symbols.iter().enumerate();
         self.index = symbols.map(|(i, s)| (s.symbol.clone(), i)).collect();
+    }
+
+    /// Rebuilds everything that a checkpoint does not keep.
+    pub(crate) fn derive(&mut self) {
+        self.reindex();
+        for symbol in &mut self.symbols {
+            symbol.seconds.derive();
+            symbol.minutes.derive();
+        }
     }
 
     /// Starts another run with this memory: numbers begin anew, windows and regimes go on. After a hole
@@ -259,7 +268,7 @@ impl Aggregator {
         }
         self.lineage_id = Some(lineage_id);
         let (mut rows, mut candles) = (Vec::with_capacity(self.symbols.len()), Vec::new());
-        let mut changed = 0;
+        let (mut changed, mut hasher) = (0, ContentHasher::default());
         for state in &mut self.symbols {
             let mut row = row::build(state, self.run_id, generation_id, as_of, &self.config);
             state.minutes.take_closed(&state.symbol, &mut candles);
@@ -268,6 +277,7 @@ impl Aggregator {
             } else {
                 changed += 1;
             }
+            hasher.push(&row);
             state.published = Some(row.clone());
             rows.push(row);
         }
@@ -282,7 +292,7 @@ impl Aggregator {
             wm_seq: self.last_seq,
             watermarks: self.seen_watermarks(),
             last_msg_age_ms: as_of.millis_since(newest).max(0),
-            content_hash: content_hash(&rows),
+            content_hash: hasher.finish(),
             gap_open: self.gaps.is_open(),
             rows,
             candles,

@@ -14,7 +14,10 @@ use penstock_types::{Decimal, GenerationId, RunId, UtcMicros};
 
 const BPS: f64 = 10_000.0;
 /// Step of the returns behind the short volatilities, seconds.
-const RETURN_SECS: i64 = 10;
+const RETURN_SECS: usize = 10;
+/// Returns of one minute, and of five.
+const RETURNS_OF_MINUTE: usize = 6;
+const RETURNS_OF_FIVE: usize = 30;
 /// Least returns behind a volatility.
 const RETURNS_MIN: u32 = 3;
 
@@ -49,7 +52,7 @@ pub(super) fn build(
     let ratio = |v: Option<f64>| v.and_then(|v| from_feature(v, scale::RATIO));
     (row.rv_1m_bps, row.rv_5m_bps) = (bps(moves.rv_1m), bps(moves.rv_5m));
     (row.rv_15m_bps, row.rv_30m_bps) = (bps(moves.rv_15m), bps(moves.rv_30m));
-    row.atr_15m_bps = bps(state.minutes.atr_bps());
+    row.atr_15m_bps = bps(state.minutes.figures().atr_bps);
     (row.drift_1m_bps, row.drift_5m_bps) = (bps(moves.drift_1m), bps(moves.drift_5m));
     row.drift_15m_bps = bps(moves.drift_15m);
     (row.trend_strength, row.vol_expansion) = (ratio(moves.trend), ratio(moves.expansion));
@@ -158,13 +161,13 @@ fn deviation_bps(mid: Option<Decimal>, vwap: Option<Decimal>) -> Option<Decimal>
 }
 
 fn movement(state: &SymbolState) -> Movement {
-    let rv_1m = rv_short(state, 60);
-    let rv_5m = rv_short(state, 300);
-    let rv_long = |n: usize| {
-        let of_minutes = state.minutes.returns_rms(n).filter(|&(_, count)| count >= 3);
-        of_minutes.map(|(rms, _)| rms * BPS).or(rv_5m)
+    let (rv_1m, rv_5m) = rv_short(state);
+    let minutes = state.minutes.figures();
+    let rv_long = |of_minutes: Option<(f64, usize)>| {
+        let enough = of_minutes.filter(|&(_, count)| count >= 3);
+        enough.map(|(rms, _)| rms * BPS).or(rv_5m)
     };
-    let (rv_15m, rv_30m) = (rv_long(15), rv_long(30));
+    let (rv_15m, rv_30m) = (rv_long(minutes.rms_15), rv_long(minutes.rms_30));
     let drift = |secs: i64| drift_short(state, secs).map(|(d, _)| d);
     let long = drift_long(state);
     let trend = match (long, rv_15m) {
@@ -191,20 +194,26 @@ fn log_mid(state: &SymbolState, back: i64) -> f64 {
     if back == 0 { state.log_mid } else { state.seconds.log_mid_back(back) }
 }
 
-/// Root mean square of the ten-second log returns, counted back from the cut, in bps per √minute.
-fn rv_short(state: &SymbolState, window_secs: i64) -> Option<f64> {
-    let (mut sum, mut count) = (0.0, 0_u32);
+/// Root mean squares of the ten-second log returns of one and of five minutes, counted back from the cut,
+/// in bps per √minute. The minute is the beginning of the five, so one walk gives both.
+fn rv_short(state: &SymbolState) -> (Option<f64>, Option<f64>) {
+    let rv = |sum: f64, count: u32| {
+        (count >= RETURNS_MIN).then(|| (sum / f64::from(count)).sqrt() * 6.0_f64.sqrt() * BPS)
+    };
+    let (mut sum, mut count, mut of_minute) = (0.0, 0_u32, None);
     let mut newer = log_mid(state, 0);
-    for step in 1..=window_secs / RETURN_SECS {
-        let older = log_mid(state, step * RETURN_SECS);
+    for (n, older) in state.seconds.log_mids_back(RETURN_SECS).take(RETURNS_OF_FIVE).enumerate() {
         let r = newer - older;
         if r.is_finite() {
             sum += r * r;
             count += 1;
         }
         newer = older;
+        if n + 1 == RETURNS_OF_MINUTE {
+            of_minute = rv(sum, count);
+        }
     }
-    (count >= RETURNS_MIN).then(|| (sum / f64::from(count)).sqrt() * 6.0_f64.sqrt() * BPS)
+    (of_minute, rv(sum, count))
 }
 
 /// Log return from the oldest known mid within the window, in bps, with the seconds that it spans.

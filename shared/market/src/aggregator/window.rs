@@ -89,6 +89,10 @@ pub(crate) struct Seconds {
     epoch: Bucket,
     spread: Option<i64>,
     spread_from_us: i64,
+    /// Mean spreads of the closed seconds that have one, ascending. Derived from the buckets: a cut finds
+    /// its percentile here instead of dividing and sorting three hundred of them.
+    #[serde(skip)]
+    means: Vec<i64>,
 }
 
 /// A rolled-over second, told to the minutes.
@@ -114,7 +118,17 @@ impl Seconds {
             epoch: Bucket::default(),
             spread: None,
             spread_from_us: at_us,
+            means: Vec::with_capacity(SECONDS),
         }
+    }
+
+    /// Rebuilds what a checkpoint does not keep.
+    pub(crate) fn derive(&mut self) {
+        let open = slot(self.second, SECONDS);
+        let closed = self.buckets.iter().enumerate().filter(|(i, _)| *i != open);
+        self.means = closed.filter_map(|(_, bucket)| mean_spread(bucket)).collect();
+        self.means.sort_unstable();
+        self.means.reserve(SECONDS.saturating_sub(self.means.len()));
     }
 
     /// Adds to the current second and to every window that contains it.
@@ -160,6 +174,10 @@ impl Seconds {
             self.integrate((self.second + 1) * MICROS);
             self.log_mids[slot(self.second, MIDS)] = log_mid;
             closed(Closed { second: self.second, log_mid });
+            if let Some(mean) = mean_spread(&self.buckets[slot(self.second, SECONDS)]) {
+                let at = self.means.partition_point(|m| *m < mean);
+                self.means.insert(at, mean);
+            }
             self.second += 1;
             self.open_second();
         }
@@ -177,6 +195,11 @@ impl Seconds {
         self.minute.subtract(&minute);
         self.epoch.subtract(&epoch);
         self.five_minutes.subtract(&oldest);
+        if let Some(mean) = mean_spread(&oldest)
+            && let Ok(at) = self.means.binary_search(&mean)
+        {
+            self.means.remove(at);
+        }
         self.buckets[slot(self.second, SECONDS)] = Bucket::default();
         self.log_mids[slot(self.second, MIDS)] = f64::NAN;
     }
@@ -211,6 +234,17 @@ impl Seconds {
         self.log_mids[slot(second, MIDS)]
     }
 
+    /// Log mids `step` seconds apart, newest first, from `step` seconds before the current one on; NaN
+    /// where there is none.
+    pub(crate) fn log_mids_back(&self, step: usize) -> impl Iterator<Item = f64> {
+        let known = usize::try_from(self.second - self.first_second).unwrap_or(0).min(MIDS - 1);
+        let newest = slot(self.second, MIDS);
+        (1..=(MIDS - 1) / step).map(move |n| {
+            let back = n * step;
+            if back > known { f64::NAN } else { self.log_mids[(newest + MIDS - back) % MIDS] }
+        })
+    }
+
     /// Mean, standard deviation and 90th percentile of the spread over 300 s in bps, each time-weighted
     /// (the percentile over the means of the seconds, nearest rank); `None` below 30 s of spread.
     pub(crate) fn spread_figures(&self) -> Option<[f64; 3]> {
@@ -221,18 +255,36 @@ impl Seconds {
         let weight = float(i128::from(sums.spread_us));
         let mean = float(sums.spread_sum) / weight;
         let variance = float(sums.spread_squares) / weight - mean * mean;
-        let mut means = [0_i64; SECONDS];
-        let mut n = 0;
-        for bucket in self.buckets.iter().filter(|b| b.spread_us > 0) {
-            let mean = bucket.spread_sum / i128::from(bucket.spread_us);
-            means[n] = i64::try_from(mean).unwrap_or(i64::MAX);
-            n += 1;
-        }
-        let rank = (n * 9).div_ceil(10).max(1) - 1;
-        let (_, p90, _) = means[..n].select_nth_unstable(rank);
-        let p90 = float(i128::from(*p90));
+        let p90 = float(i128::from(self.mean_percentile(9, 10)));
         Some([mean / 10_000.0, variance.max(0.0).sqrt() / 10_000.0, p90 / 10_000.0])
     }
+
+    /// Nearest rank among the means of the seconds, the open one included; 0 without any.
+    fn mean_percentile(&self, numerator: usize, denominator: usize) -> i64 {
+        let open = mean_spread(&self.buckets[slot(self.second, SECONDS)]);
+        let n = self.means.len() + usize::from(open.is_some());
+        let rank = (n * numerator).div_ceil(denominator).max(1) - 1;
+        let closed = |at: usize| self.means.get(at).copied().unwrap_or(0);
+        let Some(open) = open else { return closed(rank) };
+        // Where the open second would stand among the closed ones.
+        match self.means.partition_point(|m| *m < open) {
+            place if rank < place => closed(rank),
+            place if rank == place => open,
+            _ => closed(rank - 1),
+        }
+    }
+}
+
+/// Mean spread of a second in 1e-4 bps; `None` while there was no spread in it.
+fn mean_spread(bucket: &Bucket) -> Option<i64> {
+    if bucket.spread_us <= 0 {
+        return None;
+    }
+    let narrow = i64::try_from(bucket.spread_sum).map(|sum| sum / bucket.spread_us);
+    Some(narrow.unwrap_or_else(|_| {
+        let mean = bucket.spread_sum / i128::from(bucket.spread_us);
+        i64::try_from(mean).unwrap_or(i64::MAX)
+    }))
 }
 
 fn slot(second: i64, len: usize) -> usize {
@@ -292,6 +344,39 @@ mod tests {
         assert!(seconds.spread_figures().is_some());
     }
 
+    /// By dividing and sorting all seconds, as the definition says it.
+    fn percentile_by_definition(seconds: &Seconds) -> i64 {
+        let with_spread = seconds.buckets.iter().filter(|b| b.spread_us > 0);
+        let mut means: Vec<i64> = with_spread
+            .map(|b| i64::try_from(b.spread_sum / i128::from(b.spread_us)).unwrap_or(i64::MAX))
+            .collect();
+        means.sort_unstable();
+        means[(means.len() * 9).div_ceil(10).max(1) - 1]
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_percentile_is_that_of_all_seconds_whatever_came_and_left(
+            steps in proptest::collection::vec((1_i64..2_500_000, -5_i64..4_000), 30..900),
+        ) {
+            let mut seconds = Seconds::new(0, 300);
+            let mut now = 0;
+            for (elapsed, spread) in steps {
+                now += elapsed;
+                seconds.advance(now, f64::NAN, |_| {});
+                seconds.set_spread(now, (spread >= 0).then_some(spread * spread));
+                if seconds.five_minutes().spread_us > 0 {
+                    let want = percentile_by_definition(&seconds);
+                    proptest::prop_assert_eq!(seconds.mean_percentile(9, 10), want);
+                }
+            }
+            let mut derived = seconds.clone();
+            derived.means.clear();
+            derived.derive();
+            proptest::prop_assert_eq!(derived.means, seconds.means);
+        }
+    }
+
     #[test]
     fn log_mids_are_kept_for_three_hundred_seconds() {
         let mut seconds = Seconds::new(0, 300);
@@ -301,5 +386,13 @@ mod tests {
         assert!((seconds.log_mid_back(300) - 2.0).abs() < f64::EPSILON);
         assert!((seconds.log_mid_back(1) - 301.0).abs() < f64::EPSILON);
         assert!(seconds.log_mid_back(400).is_nan());
+        let tens: Vec<f64> = seconds.log_mids_back(10).collect();
+        assert_eq!(tens.len(), 30);
+        for (n, mid) in tens.into_iter().enumerate() {
+            let back = 10 * (i64::try_from(n).unwrap() + 1);
+            assert!((mid - seconds.log_mid_back(back)).abs() < f64::EPSILON, "{back}");
+        }
+        let young = Seconds::new(0, 300);
+        assert!(young.log_mids_back(10).all(f64::is_nan));
     }
 }
