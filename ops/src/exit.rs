@@ -97,7 +97,7 @@ pub const TOOL: [(&str, i32, &str); 24] = [
     ("run-execution-live --once", 5, "no order: economically empty"),
     ("run-execution-live --once", 6, "no order: the mode forbade entries"),
     ("psql", UNAVAILABLE, "the cluster does not run, or there is no psql"),
-    ("check-recording", DIFFERENT, "an error or a bad checksum"),
+    ("check-recording", DIFFERENT, "an error, a bad checksum or a gap"),
     ("validate", 1, "a check failed"),
     ("validate", 3, "data blocked"),
     ("validate", 4, "attach blocked"),

@@ -150,6 +150,7 @@ pub fn read(text: &str) -> Result<StreamMessage, StreamError> {
         | Frame::Trade(_)
         | Frame::Book(_)
         | Frame::Ohlc(_)
+        | Frame::Level3(_)
         | Frame::Response(_)
         | Frame::Request { .. }
         | Frame::Unknown { .. } => StreamMessage::Other,

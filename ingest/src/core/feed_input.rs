@@ -199,6 +199,7 @@ impl Market {
                 | Frame::Status(_)
                 | Frame::Instrument(_)
                 | Frame::Ohlc(_)
+                | Frame::Level3(_)
                 | Frame::Executions(_)
                 | Frame::Balances(_)
                 | Frame::Response(_)

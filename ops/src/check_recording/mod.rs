@@ -1,8 +1,9 @@
 //! `penstock check-recording FILE [--output json]`.
 //!
 //! Input: a recording, compressed or not. Output: one JSON line (or a short table) on standard output,
-//! problems on standard error, an exit code: 0 whole; 15 an error or a bad checksum; 2 unreadable, or
-//! a protocol that this version does not decode. It reads one file and changes nothing.
+//! problems on standard error, an exit code: 0 whole; 15 an error, a bad checksum or a gap; 2 unreadable,
+//! or a protocol that this version does not decode. Duplicates are reported and change no exit code:
+//! nothing is lost by them. It reads one file and changes nothing.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -15,7 +16,7 @@ use penstock_venues::recording::{Cut, PROBLEMS_MAX, Report, check};
 pub const EXIT_WHOLE: u8 = 0;
 /// Exit code of a file that cannot be read or whose protocol is not known.
 pub const EXIT_UNREADABLE: u8 = 2;
-/// Exit code of a recording with an error or a bad checksum.
+/// Exit code of a recording with an error, a bad checksum or a gap.
 pub const EXIT_DIFFERENT: u8 = 15;
 
 /// Unzipped bytes that are read at most; a larger recording is split by its maker. Also the guard
@@ -62,7 +63,7 @@ pub fn run(
     for problem in &report.problems {
         writeln!(err, "{}: {problem}", path.display())?;
     }
-    let found = report.errors + report.checksums_bad;
+    let found = report.errors + report.checksums_bad + report.gaps;
     if found > PROBLEMS_MAX as u64 {
         writeln!(err, "{}: and {} more", path.display(), found - PROBLEMS_MAX as u64)?;
     }
@@ -80,8 +81,13 @@ fn human(report: &Report, out: &mut impl Write) -> io::Result<()> {
         ("trades", report.trades.to_string()),
         ("checksums ok", report.checksums_ok.to_string()),
         ("checksums bad", report.checksums_bad.to_string()),
+        ("gaps", report.gaps.to_string()),
+        ("duplicates", report.duplicates.to_string()),
     ] {
         writeln!(out, "{name:<14} {value}")?;
+    }
+    for note in &report.notes {
+        writeln!(out, "{:<14} {note}", "note")?;
     }
     Ok(())
 }

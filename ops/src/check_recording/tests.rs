@@ -10,7 +10,6 @@ use penstock_venues::recording::check as check_text;
 use super::{EXIT_DIFFERENT, EXIT_UNREADABLE, EXIT_WHOLE, Output, read, run};
 
 const REAL: &str = "kraken_spot_v2/book10_trade_BTCUSD_ETHUSD_20260707.rec.gz";
-const DERIVED: &str = "kraken_spot_v2_derived/book1000_trade_7pairs_20210417.rec.gz";
 
 fn recordings() -> Option<PathBuf> {
     let root = match std::env::var_os("PENSTOCK_RECORDINGS") {
@@ -65,11 +64,76 @@ fn real_recordings_are_whole() {
         out,
         "{\"protocol\":\"kraken_spot_v2\",\"frames\":3000,\"decoded\":3000,\"errors\":0,\
          \"unknown\":0,\"symbols\":[\"BTC/USD\",\"ETH/USD\"],\"trades\":17,\
-         \"checksums_ok\":2962,\"checksums_bad\":0}\n"
+         \"checksums_ok\":2962,\"checksums_bad\":0,\"gaps\":0,\"duplicates\":0,\"findings\":[],\
+         \"notes\":[\"books: a checksum covers the ten best levels; a lost change that never reaches \
+         them leaves no trace\",\"prints: a loss shows at the symbol's next print; one after the last, \
+         or before the first, leaves no trace\"]}\n"
     );
     assert_eq!((code, err.as_str()), (EXIT_WHOLE, ""));
-    let (code, _, err) = command(&root.join(DERIVED));
+}
+
+/// Every `.rec.gz` of the protocols that are decoded, whatever lies there.
+#[test]
+fn every_recording_of_a_decoded_protocol_exits_zero() {
+    let Some(root) = recordings() else { return };
+    let mut seen = 0;
+    for directory in ["kraken_spot_v2", "kraken_spot_v2_derived", "kraken_futures", "binance_usdm"]
+    {
+        let listing = std::fs::read_dir(root.join(directory)).unwrap();
+        for path in listing.map(|entry| entry.unwrap().path()) {
+            if !path.to_string_lossy().ends_with(".rec.gz") {
+                continue;
+            }
+            let (code, out, err) = command(&path);
+            assert_eq!((code, err.as_str()), (EXIT_WHOLE, ""), "{}: {out}", path.display());
+            for zero in ["errors", "unknown", "checksums_bad", "gaps", "duplicates"] {
+                assert!(out.contains(&format!("\"{zero}\":0,")), "{}: {out}", path.display());
+            }
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 7);
+}
+
+#[test]
+fn the_first_version_of_the_socket_exits_two() {
+    let Some(root) = recordings() else { return };
+    let (code, out, err) = command(&root.join("kraken_spot_v1/book10_XBTUSD_20230830.rec.gz"));
+    assert_eq!((code, out.as_str()), (EXIT_UNREADABLE, ""));
+    assert!(err.contains("kraken_spot_v1, which this version does not decode"), "{err}");
+}
+
+/// Lines of a recording of Kraken Futures: an image, and changes with these numbers.
+fn futures(numbers: &[u64]) -> String {
+    let image = r#"{"feed":"book_snapshot","product_id":"PF_XBTUSD","timestamp":1,"seq":7,"tickSize":null,"bids":[],"asks":[]}"#;
+    let mut text = format!("-\tr\t{image}\n");
+    for number in numbers {
+        text.push_str(&format!(
+            "-\tr\t{{\"feed\":\"book\",\"product_id\":\"PF_XBTUSD\",\"side\":\"buy\",\"seq\":{number},\
+             \"price\":1.5,\"qty\":2.0,\"timestamp\":1}}\n"
+        ));
+    }
+    text
+}
+
+#[test]
+fn a_gap_exits_fifteen_and_is_named_in_json_and_in_words() {
+    let (code, out, err) = command(file(futures(&[8, 10]).as_bytes()).path());
+    assert_eq!(code, EXIT_DIFFERENT);
+    let finding = "\"gaps\":1,\"duplicates\":0,\"findings\":[{\"line\":3,\"kind\":\"book_gap\",\
+                   \"symbol\":\"PF_XBTUSD\",\"expected\":9,\"got\":10}]";
+    assert!(out.contains(finding), "{out}");
+    assert!(err.contains("line 3, byte"), "{err}");
+    assert!(err.contains("PF_XBTUSD: book changes are missing: expected 9, got 10"), "{err}");
+}
+
+#[test]
+fn a_duplicate_is_reported_and_exits_zero() {
+    let (code, out, err) = command(file(futures(&[8, 8, 9]).as_bytes()).path());
     assert_eq!((code, err.as_str()), (EXIT_WHOLE, ""));
+    let finding = "\"gaps\":0,\"duplicates\":1,\"findings\":[{\"line\":3,\"kind\":\"book_duplicate\",\
+                   \"symbol\":\"PF_XBTUSD\",\"expected\":9,\"got\":8}]";
+    assert!(out.contains(finding), "{out}");
 }
 
 #[test]
@@ -124,7 +188,7 @@ fn what_cannot_be_read_or_is_not_known_exits_two() {
     let (code, out, err) = command(Path::new("/nonexistent/file.rec.gz"));
     assert_eq!((code, out.as_str()), (EXIT_UNREADABLE, ""));
     assert!(err.contains("/nonexistent/file.rec.gz"), "{err}");
-    let other = file(b"-\tr\t{\"event\":\"info\",\"version\":1}\n");
+    let other = file(b"-\tr\t{\"event\":\"pong\",\"reqid\":1}\n");
     let (code, _, err) = command(other.path());
     assert_eq!(code, EXIT_UNREADABLE);
     assert!(err.contains("protocol not known"), "{err}");
@@ -138,5 +202,7 @@ fn the_table_has_the_same_numbers() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     run(whole.path(), Output::Human, &mut out, &mut err).unwrap();
     let out = String::from_utf8(out).unwrap();
-    assert!(out.contains("frames         2\n"), "{out}");
+    for line in ["frames         2\n", "gaps           0\n", "note           books: "] {
+        assert!(out.contains(line), "{out}");
+    }
 }

@@ -7,6 +7,9 @@ use penstock_venues::recording::{CheckError, Cut, Report, check};
 
 const REAL: &str = "kraken_spot_v2/book10_trade_BTCUSD_ETHUSD_20260707.rec.gz";
 const DERIVED: &str = "kraken_spot_v2_derived/book1000_trade_7pairs_20210417.rec.gz";
+const FUTURES: &str = "kraken_futures/book_trade_tickerlite_10products_20210722.rec.gz";
+const BINANCE: &str = "binance_usdm/aggTrade_depth_kline_bookTicker_4symbols_20210417.rec.gz";
+const BINANCE_REST: &str = "binance_usdm/rest_depth1000_20210417.rec.gz";
 
 fn numbers(report: &Report) -> (u64, u64, u64, u64, u64, u64, u64) {
     (
@@ -79,20 +82,42 @@ fn a_cut_compressed_file_is_one_error() {
 }
 
 #[test]
-fn other_protocols_are_refused_by_name() {
+fn the_first_version_of_the_socket_is_refused_by_name() {
     let Some(root) = recordings() else { return };
-    for (file, name) in [
-        ("kraken_spot_v1/book10_XBTUSD_20230830.rec.gz", "kraken_spot_v1"),
-        ("kraken_spot_v1/book1000_trade_ticker_7pairs_20210417.rec.gz", "kraken_spot_v1"),
-        ("kraken_futures/book_trade_tickerlite_10products_20210722.rec.gz", "kraken_futures"),
-        ("kraken_futures/rest_instruments_20210722.rec.gz", "rest"),
-        ("binance_usdm/aggTrade_depth_kline_bookTicker_4symbols_20210417.rec.gz", "binance_um"),
-        ("binance_usdm/rest_depth1000_20210417.rec.gz", "rest"),
+    for file in [
+        "kraken_spot_v1/book10_XBTUSD_20230830.rec.gz",
+        "kraken_spot_v1/book1000_trade_ticker_7pairs_20210417.rec.gz",
     ] {
         let text = unzipped(&root.join(file));
         let error = check(text.as_bytes(), None).unwrap_err();
-        assert_eq!(error, CheckError::NotDecoded { protocol: name }, "{file}");
+        assert_eq!(error, CheckError::NotDecoded { protocol: "kraken_spot_v1" }, "{file}");
     }
     assert_eq!(check(b"", None).unwrap_err(), CheckError::NotRecognised { lines: 0 });
     assert!(matches!(check(b"what\n", None), Err(CheckError::NotRecognised { lines: 1 })));
+}
+
+/// Every recording of a decoded protocol: no error, nothing unknown, no bad checksum, no gap, no
+/// duplicate, and the counts of its own listing.
+#[test]
+fn every_recording_is_whole() {
+    let Some(root) = recordings() else { return };
+    for (file, protocol, frames, trades, checksums, symbols) in [
+        (REAL, "kraken_spot_v2", 3_000, 17, 2_962, 2),
+        (DERIVED, "kraken_spot_v2", 3_059, 10, 3_051, 7),
+        (FUTURES, "kraken_futures", 7_178, 1_003, 0, 10),
+        ("kraken_futures/rest_instruments_20210722.rec.gz", "kraken_futures", 1, 0, 0, 27),
+        (BINANCE, "binance_um", 3_259, 185, 0, 4),
+        (BINANCE_REST, "binance_um", 4, 0, 0, 4),
+        ("binance_usdm/rest_exchangeInfo_20210417.rec.gz", "binance_um", 1, 0, 0, 113),
+    ] {
+        let report = check(unzipped(&root.join(file)).as_bytes(), None).unwrap();
+        assert_eq!(report.protocol, protocol, "{file}");
+        let numbers = (report.frames, report.decoded, report.trades, report.checksums_ok);
+        assert_eq!(numbers, (frames, frames, trades, checksums), "{file}");
+        let bad = (report.errors, report.unknown, report.checksums_bad);
+        assert_eq!(bad, (0, 0, 0), "{file}: {:?}", report.problems);
+        assert_eq!((report.gaps, report.duplicates), (0, 0), "{file}: {:?}", report.findings);
+        assert_eq!(report.symbols.len(), symbols, "{file}: {:?}", report.symbols);
+        assert!(report.findings.is_empty() && report.problems.is_empty(), "{file}");
+    }
 }

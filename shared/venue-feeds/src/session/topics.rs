@@ -259,6 +259,7 @@ pub(super) fn subscription<'a>(
         ChannelKind::Status
         | ChannelKind::Heartbeat
         | ChannelKind::Executions
-        | ChannelKind::Balances => return None,
+        | ChannelKind::Balances
+        | ChannelKind::Level3 => return None,
     })
 }

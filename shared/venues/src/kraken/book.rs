@@ -212,8 +212,7 @@ impl Book {
 
     /// CRC-32 over the ten best levels of each side, asks first.
     pub fn checksum(&self) -> u32 {
-        // Each number has at most 19 digits.
-        let mut text = [0u8; 2 * CHECKSUM_LEVELS * 2 * 20];
+        let mut text = [0u8; 2 * CHECKSUM_LEVELS * 2 * TOKEN_LEN_MAX];
         let mut len = 0;
         for level in self.asks.iter().take(CHECKSUM_LEVELS) {
             len = push_token(&mut text, len, level.price);
@@ -247,10 +246,13 @@ fn put(side: &mut VecDeque<Level>, level: Level, is_better: impl Fn(&Level) -> b
     }
 }
 
+/// Longest token of a checksum: the digits of any 64-bit integer.
+pub(super) const TOKEN_LEN_MAX: usize = 20;
+
 /// Appends the digits of a scaled integer: that is the fixed-point text without its point and its
 /// leading zeros.
 #[inline]
-fn push_token(text: &mut [u8], at: usize, value: i64) -> usize {
+pub(super) fn push_token(text: &mut [u8], at: usize, value: i64) -> usize {
     let mut digits = [0u8; 20];
     let mut first = digits.len();
     let mut rest = value.unsigned_abs();

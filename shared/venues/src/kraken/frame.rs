@@ -11,37 +11,14 @@ use core::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use thiserror::Error;
 
 use super::instrument::InstrumentData;
+use super::level3::Level3Row;
 use super::private::{BalanceRow, ExecutionRow};
 use super::public::{BookRow, OhlcRow, StatusRow, TickerRow, TradeRow};
 use super::response::Response;
 use super::vocabulary::MessageKind;
-use super::wire::{Tag, Text, Unknown, Unknowns, WireTime};
-
-/// A frame that is not what its envelope says.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{what} does not decode: {reason} (byte {byte})")]
-pub struct DecodeError {
-    /// What was being read (`book frame`, `order result`).
-    pub what: &'static str,
-    /// What is wrong, in the parser's words.
-    pub reason: String,
-    /// Offset of the byte at which reading stopped.
-    pub byte: usize,
-}
-
-/// Error texts keep at most this much of a parser's message, which quotes the input.
-const REASON_CHARS_MAX: usize = 200;
-
-impl DecodeError {
-    pub(crate) fn new(what: &'static str, source: &serde_json::Error) -> Self {
-        let reason: String = source.to_string().chars().take(REASON_CHARS_MAX).collect();
-        // Frames have no line breaks, so the column is the byte; with breaks it is within its line.
-        Self { what, reason, byte: source.column() }
-    }
-}
+use super::wire::{DecodeError, Tag, Text, Unknown, Unknowns, WireTime};
 
 /// Channels with a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +35,8 @@ pub enum ChannelKind {
     Trade,
     /// Aggregated book.
     Book,
+    /// Order-by-order book.
+    Level3,
     /// Candles.
     Ohlc,
     /// Reports of own orders.
@@ -71,6 +50,7 @@ impl ChannelKind {
     pub fn from_wire(word: &str) -> Option<Self> {
         Some(match word {
             "book" => Self::Book,
+            "level3" => Self::Level3,
             "trade" => Self::Trade,
             "ticker" => Self::Ticker,
             "heartbeat" => Self::Heartbeat,
@@ -92,6 +72,7 @@ impl ChannelKind {
             Self::Ticker => "ticker",
             Self::Trade => "trade",
             Self::Book => "book",
+            Self::Level3 => "level3",
             Self::Ohlc => "ohlc",
             Self::Executions => "executions",
             Self::Balances => "balances",
@@ -134,6 +115,8 @@ pub enum Frame<'a> {
     Trade(Message<'a, Vec<TradeRow<'a>>>),
     /// Books.
     Book(Message<'a, Vec<BookRow<'a>>>),
+    /// Order-by-order books.
+    Level3(Message<'a, Vec<Level3Row<'a>>>),
     /// Candles.
     Ohlc(Message<'a, Vec<OhlcRow<'a>>>),
     /// Reports of own orders.
@@ -169,6 +152,7 @@ pub fn decode(text: &str) -> Result<Frame<'_>, DecodeError> {
 fn what(text: &str) -> &'static str {
     const CHANNELS: &[(&str, &str)] = &[
         ("{\"channel\":\"book\"", "book frame"),
+        ("{\"channel\":\"level3\"", "level3 frame"),
         ("{\"channel\":\"trade\"", "trade frame"),
         ("{\"channel\":\"ticker\"", "ticker frame"),
         ("{\"channel\":\"heartbeat\"", "heartbeat frame"),
@@ -194,6 +178,7 @@ enum Payload<'a> {
     Ticker(Vec<TickerRow<'a>>),
     Trade(Vec<TradeRow<'a>>),
     Book(Vec<BookRow<'a>>),
+    Level3(Vec<Level3Row<'a>>),
     Ohlc(Vec<OhlcRow<'a>>),
     Executions(Vec<ExecutionRow<'a>>),
     Balances(Vec<BalanceRow<'a>>),
@@ -208,6 +193,7 @@ impl<'de: 'a, 'a> DeserializeSeed<'de> for PayloadSeed<'a> {
     fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Payload<'a>, D::Error> {
         Ok(match self.0 {
             ChannelKind::Book => Payload::Book(Vec::deserialize(d)?),
+            ChannelKind::Level3 => Payload::Level3(Vec::deserialize(d)?),
             ChannelKind::Trade => Payload::Trade(Vec::deserialize(d)?),
             ChannelKind::Ticker => Payload::Ticker(Vec::deserialize(d)?),
             ChannelKind::Status => Payload::Status(Vec::deserialize(d)?),
@@ -336,6 +322,7 @@ impl<'a> Envelope<'a> {
         }
         Ok(match payload {
             Payload::Book(rows) => Frame::Book(message!(rows)),
+            Payload::Level3(rows) => Frame::Level3(message!(rows)),
             Payload::Trade(rows) => Frame::Trade(message!(rows)),
             Payload::Ticker(rows) => Frame::Ticker(message!(rows)),
             Payload::Status(rows) => Frame::Status(message!(rows)),
@@ -389,6 +376,7 @@ impl Unknowns for Frame<'_> {
             Self::Ticker(message) => message.visit_unknowns(sink),
             Self::Trade(message) => message.visit_unknowns(sink),
             Self::Book(message) => message.visit_unknowns(sink),
+            Self::Level3(message) => message.visit_unknowns(sink),
             Self::Ohlc(message) => message.visit_unknowns(sink),
             Self::Executions(message) => message.visit_unknowns(sink),
             Self::Balances(message) => message.visit_unknowns(sink),

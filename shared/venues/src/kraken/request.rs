@@ -40,6 +40,15 @@ pub enum Subscription<'a> {
         /// One of the venue's depths.
         depth: u32,
     },
+    /// Order-by-order books; on their own socket.
+    Level3 {
+        /// Symbols.
+        symbols: &'a [&'a str],
+        /// One of the venue's depths of this channel, price levels.
+        depth: u32,
+        /// Session token.
+        token: &'a str,
+    },
     /// Candles.
     Ohlc {
         /// Symbols.
@@ -68,6 +77,7 @@ impl Subscription<'_> {
             Self::Ticker { .. } => "ticker",
             Self::Trade { .. } => "trade",
             Self::Book { .. } => "book",
+            Self::Level3 { .. } => "level3",
             Self::Ohlc { .. } => "ohlc",
             Self::Instrument => "instrument",
             Self::Executions { .. } => "executions",
@@ -90,6 +100,11 @@ impl Subscription<'_> {
             Self::Book { symbols, depth } => {
                 params.strs("symbol", symbols);
                 params.int("depth", i64::from(*depth));
+            }
+            Self::Level3 { symbols, depth, token } => {
+                params.strs("symbol", symbols);
+                params.int("depth", i64::from(*depth));
+                params.str("token", token);
             }
             Self::Ohlc { symbols, interval } => {
                 params.strs("symbol", symbols);

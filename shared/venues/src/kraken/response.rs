@@ -6,8 +6,7 @@
 
 use serde_json::value::RawValue;
 
-use super::frame::DecodeError;
-use super::wire::{Num, Text, WireTime, wire_object};
+use super::wire::{DecodeError, Num, Text, WireTime, wire_object};
 
 /// Answer to one request.
 #[derive(Clone, Debug)]

@@ -31,9 +31,11 @@ pub fn sniff(text: &str) -> Option<Sniffed<'_>> {
         None => (true, rest.strip_prefix(",\"type\":\"snapshot\"")?),
     };
     let symbol = match channel {
-        ChannelKind::Book | ChannelKind::Trade | ChannelKind::Ticker | ChannelKind::Ohlc => {
-            Some(symbol_of(rest)?)
-        }
+        ChannelKind::Book
+        | ChannelKind::Level3
+        | ChannelKind::Trade
+        | ChannelKind::Ticker
+        | ChannelKind::Ohlc => Some(symbol_of(rest)?),
         ChannelKind::Status
         | ChannelKind::Heartbeat
         | ChannelKind::Instrument

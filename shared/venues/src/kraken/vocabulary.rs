@@ -251,3 +251,15 @@ vocabulary! {
         Bbo = "bbo",
     }
 }
+
+vocabulary! {
+    /// What happened to one order of an order-by-order book.
+    OrderEvent {
+        /// It came, or came back into the window.
+        Add = "add",
+        /// Its quantity, its place or its price changed.
+        Modify = "modify",
+        /// It is gone.
+        Delete = "delete",
+    }
+}

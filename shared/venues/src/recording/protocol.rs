@@ -1,11 +1,13 @@
 //! Which protocol a frame belongs to.
 //!
 //! Input: the text of one frame. Output: the protocol, if the shape of the frame tells it. It looks
-//! at the names of the outermost fields only.
+//! at the names of the outermost fields, and of a REST row at its address.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
+
+use super::rest_row::{path_of, protocol_of, rest_row};
 
 /// A protocol that recordings hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +20,7 @@ pub enum Protocol {
     KrakenFutures,
     /// Binance USD-M futures.
     BinanceUm,
-    /// REST bodies with their addresses.
+    /// REST bodies of an address that belongs to none of them.
     Rest,
 }
 
@@ -32,11 +34,6 @@ impl Protocol {
             Self::BinanceUm => "binance_um",
             Self::Rest => "rest",
         }
-    }
-
-    /// Whether this version decodes it.
-    pub const fn is_decoded(self) -> bool {
-        matches!(self, Self::KrakenSpotV2)
     }
 }
 
@@ -52,7 +49,8 @@ pub fn recognise(frame: &str) -> Option<Protocol> {
     let fields = serde_json::from_str::<Fields>(frame).ok()?.0;
     let has = |name: &str| fields.contains_key(name);
     if has("url") {
-        Some(Protocol::Rest)
+        let row = rest_row(frame).ok()?;
+        Some(protocol_of(path_of(&row.url)))
     } else if has("stream") || has("e") || (has("method") && has("id")) {
         Some(Protocol::BinanceUm)
     } else if has("channel") || (has("method") && !has("id")) {
@@ -91,6 +89,8 @@ mod tests {
             (r#"{"stream":"a@b","data":{}}"#, Some(Protocol::BinanceUm)),
             (r#"{"method":"SUBSCRIBE","params":[],"id":1}"#, Some(Protocol::BinanceUm)),
             (r#"{"url":"u","body":{}}"#, Some(Protocol::Rest)),
+            (r#"{"url":"http://h/fapi/v1/time","body":{}}"#, Some(Protocol::BinanceUm)),
+            (r#"{"url":"http://h/fapi/v1/time"}"#, None),
             (r#"{"event":"heartbeat"}"#, None),
             ("{}", None),
             ("[]", None),

@@ -1,4 +1,5 @@
-//! The leaves of a frame: borrowed text, number text, timestamps, closed vocabularies.
+//! The leaves of a frame of any venue: borrowed text, number text, timestamps, closed vocabularies,
+//! and the error of a frame that does not decode.
 //!
 //! Input: `serde_json` over the frame's own text. Output: values that borrow from it. Invariants:
 //! a number is never converted to binary floating point here; an unknown field or an unknown word of
@@ -14,8 +15,32 @@ use penstock_types::UtcMicros;
 use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
+use thiserror::Error;
 
-use super::number::{self, NumberError};
+use crate::number::{self, NumberError};
+
+/// A frame that is not what its envelope says.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{what} does not decode: {reason} (byte {byte})")]
+pub struct DecodeError {
+    /// What was being read (`book frame`, `order result`).
+    pub what: &'static str,
+    /// What is wrong, in the parser's words.
+    pub reason: String,
+    /// Offset of the byte at which reading stopped.
+    pub byte: usize,
+}
+
+/// Error texts keep at most this much of a parser's message, which quotes the input.
+const REASON_CHARS_MAX: usize = 200;
+
+impl DecodeError {
+    pub(crate) fn new(what: &'static str, source: &serde_json::Error) -> Self {
+        let reason: String = source.to_string().chars().take(REASON_CHARS_MAX).collect();
+        // Frames have no line breaks, so the column is the byte; with breaks it is within its line.
+        Self { what, reason, byte: source.column() }
+    }
+}
 
 /// A string of the wire: borrowed from the frame unless it contained an escape.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -339,7 +364,7 @@ macro_rules! wire_object {
         pub struct $name<'a> {
             $( $(#[$fmeta])* pub $field: wire_object!(@type $kind $ty), )*
             /// Names of fields that this version does not know.
-            pub unknown_fields: Vec<$crate::kraken::wire::Text<'a>>,
+            pub unknown_fields: Vec<$crate::wire::Text<'a>>,
         }
 
         impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
@@ -356,7 +381,7 @@ macro_rules! wire_object {
                     ) -> Result<$name<'a>, A::Error> {
                         $( let mut $field: Option<wire_object!(@type $kind $ty)> = None; )*
                         let mut unknown_fields = Vec::new();
-                        while let Some(key) = map.next_key::<$crate::kraken::wire::Text<'a>>()? {
+                        while let Some(key) = map.next_key::<$crate::wire::Text<'a>>()? {
                             match key.as_str() {
                                 $( $key $( | $alias )* => {
                                     if $field.is_some() {
@@ -380,11 +405,11 @@ macro_rules! wire_object {
             }
         }
 
-        impl $crate::kraken::wire::Unknowns for $name<'_> {
-            fn visit_unknowns(&self, sink: &mut dyn FnMut($crate::kraken::wire::Unknown<'_>)) {
-                $( $crate::kraken::wire::Unknowns::visit_unknowns(&self.$field, sink); )*
+        impl $crate::wire::Unknowns for $name<'_> {
+            fn visit_unknowns(&self, sink: &mut dyn FnMut($crate::wire::Unknown<'_>)) {
+                $( $crate::wire::Unknowns::visit_unknowns(&self.$field, sink); )*
                 for name in &self.unknown_fields {
-                    sink($crate::kraken::wire::Unknown::Field { object: stringify!($name), name });
+                    sink($crate::wire::Unknown::Field { object: stringify!($name), name });
                 }
             }
         }
@@ -407,7 +432,7 @@ macro_rules! vocabulary {
             pub const ALL: &'static [Self] = &[ $( Self::$variant ),* ];
         }
 
-        impl $crate::kraken::wire::Vocabulary for $name {
+        impl $crate::wire::Vocabulary for $name {
             const NAME: &'static str = stringify!($name);
             fn from_wire(word: &str) -> Option<Self> {
                 match word { $( $word => Some(Self::$variant), )* _ => None }
