@@ -21,7 +21,8 @@ pub async fn pool(url: &str, kind: ClusterKind) -> Result<PgPool, sqlx::Error> {
     };
     let options = penstock_store::pools::connect_options(url, role)
         .map_err(|error| sqlx::Error::Configuration(Box::new(error)))?
-        .options([("search_path", "penstock")]);
+        // Compiling a plan over all partitions takes longer than running it.
+        .options([("search_path", "penstock"), ("jit", "off")]);
     PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_LIMIT)

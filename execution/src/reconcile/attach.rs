@@ -193,7 +193,7 @@ impl Desk {
         for id in &ids {
             self.protect(*id).await?;
         }
-        self.cancel_entries("takeover", true).await?;
+        self.cancel_entries("takeover", None).await?;
         marker!(
             RECONCILE_COMPLETE,
             kind = "START",

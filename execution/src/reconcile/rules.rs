@@ -46,14 +46,16 @@ impl Desk {
         for request in requests {
             let symbol = request.args.get("symbol").and_then(serde_json::Value::as_str);
             let symbol = symbol.map(Symbol::new).transpose();
-            let result = match symbol {
+            let result = match &symbol {
                 Ok(symbol) => format!("closing {} positions", self.flatten(symbol.as_ref())),
                 Err(error) => format!("refused: {error}"),
             };
             if let Err(error) = control::answer(self.store.pool(), request.id, &result).await {
                 tracing::warn!("answer to the operator: {error}");
             }
-            self.cancel_entries("operator", true).await?;
+            if let Ok(symbol) = &symbol {
+                self.cancel_entries("operator", symbol.as_ref()).await?;
+            }
         }
         Ok(())
     }

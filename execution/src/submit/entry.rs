@@ -10,7 +10,7 @@ use penstock_trading::exit::policy::stop_level;
 use penstock_trading::order::OrderEvent;
 use penstock_types::cl_ord_id::ClOrdId;
 use penstock_types::vocab::{EntryMode, ExecutionIntent, OrderRole, Side, SysMode};
-use penstock_types::{Decimal, OrderId};
+use penstock_types::{Decimal, OrderId, Symbol};
 use penstock_venue_orders::EngineUse;
 use tokio::sync::oneshot;
 
@@ -26,10 +26,10 @@ impl Desk {
     pub(crate) async fn on_command(&mut self, command: Command) -> Result<(), DeskError> {
         match command {
             Command::Entry(request, answer) => self.on_entry(*request, answer).await,
-            Command::CancelEntries(why) => self.cancel_entries(why, true).await,
+            Command::CancelEntries(why) => self.cancel_entries(why, None).await,
             Command::StopEntries => {
                 self.entries_stopped = true;
-                self.cancel_entries("entries stopped", true).await
+                self.cancel_entries("entries stopped", None).await
             }
             Command::Flatten(symbol, answer) => {
                 let count = self.flatten(symbol.as_ref());
@@ -45,7 +45,7 @@ impl Desk {
         match mode {
             SysMode::Normal => Ok(()),
             SysMode::Degrade | SysMode::Pause | SysMode::Exit => {
-                self.cancel_entries("mode", true).await
+                self.cancel_entries("mode", None).await
             }
         }
     }
@@ -168,18 +168,17 @@ impl Desk {
         Ok(EntryOutcome::Sent { order_id })
     }
 
-    /// Cancels resting entries; `all` also those that have not lived five seconds.
+    /// Cancels resting entries, also those that have not lived five seconds: all, or one symbol's.
     pub(crate) async fn cancel_entries(
         &mut self,
         why: &'static str,
-        all: bool,
+        only: Option<&Symbol>,
     ) -> Result<(), DeskError> {
-        let now = self.mono_ms();
         let ids: Vec<OrderId> = self
             .tracker
             .live()
             .filter(|t| t.record.enters() && t.mutation.is_none())
-            .filter(|t| all || t.age_ms(now) >= ENTRY_LIFE_MS_MIN)
+            .filter(|t| only.is_none_or(|symbol| t.record.symbol == *symbol))
             .map(|t| t.record.order_id)
             .collect();
         for id in ids {

@@ -172,6 +172,25 @@ impl Frames {
         }
     }
 
+    /// A pause in which what the core seals is taken all the same: it must be in the spool before this
+    /// process can be killed.
+    async fn take_for(&mut self, pause: Duration) {
+        let until = tokio::time::Instant::now() + pause;
+        let mut items = Vec::new();
+        loop {
+            // The end first: a cluster that is back is not kept waiting by frames.
+            let n = tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(until) => return,
+                n = self.items.recv_many(&mut items, FRAMES_PER_TX_MAX) => n,
+            };
+            if n == 0 {
+                return tokio::time::sleep_until(until).await;
+            }
+            items.drain(..).for_each(|item| self.take(item));
+        }
+    }
+
     fn take(&mut self, item: FrameItem) {
         match item {
             FrameItem::Symbol(symbol) => {
@@ -225,7 +244,7 @@ impl Frames {
             Err(error) => {
                 tracing::debug!("frames: {error}");
                 self.tell_backlog();
-                tokio::time::sleep(self.retry).await;
+                self.take_for(self.retry).await;
                 self.retry = (self.retry * 2).min(RETRY.1);
                 self.settle(token).await
             }

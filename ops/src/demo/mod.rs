@@ -5,6 +5,7 @@
 //! profile, not a mode of it: the same programs, the same keys, another venue.
 
 pub mod evidence;
+pub mod gather;
 pub mod ledger;
 mod replays;
 mod run;

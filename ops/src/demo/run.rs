@@ -1,19 +1,18 @@
 //! The course of a demo: start, watch, end flat, judge, say so.
 
-use super::evidence::RouteLimits;
+use super::gather::{VenueAccount, gather};
 use super::setup::{environment, folder, venue_arguments, write_profile};
 use super::summary::{Summary, checksums};
-use super::tops::Tops;
 use super::venue::Venue;
 use super::watch::{Watch, sentence};
-use super::{Args, Output, evidence, ledger, replays};
-use crate::invariants::{Facts, judge};
+use super::{Args, Output};
+use crate::invariants::judge;
 use crate::stack::{EXECUTION, INGEST, Notice, Stack, StackOptions};
 use crate::validate::Lines;
 use anyhow::Context;
 use penstock_clusters::{ClusterKind, DataRoot};
 use penstock_config::Process;
-use penstock_types::{Symbol, UtcMicros};
+use penstock_types::UtcMicros;
 use serde_json::json;
 use sqlx::PgPool;
 use std::path::{Path, PathBuf};
@@ -27,6 +26,10 @@ const ENTRIES_STOP_BEFORE: Duration = Duration::from_secs(20);
 const FLATTEN_LIMIT: Duration = Duration::from_secs(15);
 /// A recording's demo goes on this long after its last frame.
 const AFTER_RECORDING: Duration = Duration::from_secs(5);
+/// Length of the staged feed loss: longer than the silence after which the mode is PAUSE.
+const FEED_LOSS: Duration = Duration::from_secs(12);
+/// Least length of a demo with an outage.
+const OUTAGE_MINUTES_MIN: f64 = 3.0;
 /// How often logs and clocks are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -55,6 +58,10 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     anyhow::ensure!(
         !args.exit || args.minutes.is_some() || args.recording.is_some(),
         "--exit needs --minutes N or --recording FILE"
+    );
+    anyhow::ensure!(
+        !args.outage || args.minutes.is_none_or(|minutes| minutes >= OUTAGE_MINUTES_MIN),
+        "--outage needs --minutes {OUTAGE_MINUTES_MIN} or more: its last recovery ends after that"
     );
     let started = Instant::now();
     let started_at = now();
@@ -188,7 +195,7 @@ impl Demo {
             plan.push((60, "checksum"));
         }
         if self.args.outage {
-            plan.extend([(75, "cut"), (110, "execution"), (150, "ingest")]);
+            plan.extend([(70, "silence"), (100, "execution"), (125, "ingest")]);
         }
         let Some((at, what)) = plan.get(self.staged).copied() else { return Ok(()) };
         if self.started.elapsed() < Duration::from_secs(at) {
@@ -201,9 +208,13 @@ impl Demo {
                 let fault = json!({"kind": "bad_checksum", "symbol": "BTC/USD"});
                 self.venue.post("/faults", &fault).await?;
             }
-            "cut" => {
-                self.say("fault: the venue cuts every public connection");
-                let fault = json!({"kind": "cut", "endpoint": "public"});
+            "silence" => {
+                self.say(&format!(
+                    "fault: every public connection of the venue falls silent for {} s",
+                    FEED_LOSS.as_secs()
+                ));
+                let for_ms = FEED_LOSS.as_millis();
+                let fault = json!({"kind": "stall", "endpoint": "public", "for_ms": for_ms});
                 self.venue.post("/faults", &fault).await?;
             }
             name => {
@@ -312,25 +323,14 @@ struct Finished<'a> {
 
 impl Finished<'_> {
     async fn judge(&self) -> anyhow::Result<Summary> {
-        let mut facts = Facts::default();
-        let first_trade = ledger::fill(
-            &mut facts,
-            self.venue.get("/ledger").await?,
-            self.venue.get("/exposure").await?,
-        )?;
         let pool = |kind| async move {
             let url = self.options.url(kind, "observer_ro")?;
             anyhow::Ok(crate::databases::pool(&url, kind).await?)
         };
         let decision = pool(ClusterKind::Decision).await?;
         let ingest = pool(ClusterKind::Ingest).await?;
-        let limits = RouteLimits { fast_ms: 30_000, slow_ms: 45_000 };
-        evidence::trading(&mut facts, &decision, limits).await?;
-        evidence::recording(&mut facts, &ingest).await?;
-        let tops = self.tops(&decision).await?;
-        evidence::frames(&mut facts, &decision, &tops).await?;
-        replays::cycles(&mut facts, &decision).await?;
-        replays::generations(&mut facts, &ingest).await?;
+        let account = VenueAccount::of(&self.venue.addresses.admin, &decision).await?;
+        let (facts, first_trade) = gather(account, &decision, &ingest).await?;
         let logs =
             [INGEST, EXECUTION].map(|name| self.options.root.log().join(format!("{name}.jsonl")));
         let lines = Lines::read(&logs, UtcMicros(0))?;
@@ -346,19 +346,5 @@ impl Finished<'_> {
             unprotected_ms_max: (facts.unprotected_open_ms_max, facts.unprotected_close_ms_max),
             report: judge(&facts),
         })
-    }
-
-    /// The venue's book history of every symbol that a frame may name; a recording has its own.
-    async fn tops(&self, decision: &PgPool) -> anyhow::Result<Tops> {
-        let mut tops = Tops::default();
-        let rows = penstock_store_decision::evidence::symbols(decision).await?;
-        let names: std::collections::BTreeSet<String> =
-            rows.into_iter().map(|row| row.symbol).collect();
-        for name in names {
-            let symbol = Symbol::new(&name)?;
-            let answer = self.venue.get(&format!("/tops?symbol={name}")).await?;
-            tops.add(&symbol, &answer).map_err(anyhow::Error::msg)?;
-        }
-        Ok(tops)
     }
 }

@@ -121,7 +121,7 @@ impl Venue {
     /// # Errors
     /// [`VenueError::Admin`].
     pub async fn get(&self, path: &str) -> Result<serde_json::Value, VenueError> {
-        admin(&self.addresses.admin, "GET", path, "").await
+        ask(&self.addresses.admin, path).await
     }
 
     /// `POST` of the admin interface, for example a fault.
@@ -141,6 +141,14 @@ impl Venue {
         // It holds nothing that outlives it; an error means that it has ended already.
         let _ = self.child.kill().await;
     }
+}
+
+/// `GET` of the admin interface at `base`.
+///
+/// # Errors
+/// [`VenueError::Admin`].
+pub async fn ask(base: &str, path: &str) -> Result<serde_json::Value, VenueError> {
+    admin(base, "GET", path, "").await
 }
 
 /// One request on a connection of its own, HTTP/1.0: the answer ends with the connection.

@@ -84,7 +84,7 @@ pub(super) fn sentence(line: &Line) -> Option<String> {
         "FENCE_ACQUIRED" if f("via") != "new" => {
             format!("{} took its fence over by {}", line.service, f("via"))
         }
-        "RECONCILE_COMPLETE" if f("kind") == "FULL" || f("kind") == "START" => {
+        "RECONCILE_COMPLETE" if f("kind") == "START" => {
             format!(
                 "reconciled: {} orders, {} fills recovered",
                 f("orders_checked"),

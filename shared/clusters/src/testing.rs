@@ -109,8 +109,7 @@ impl TestClusters {
         let mut admin = spec.superuser("postgres").connect().await.map_err(sql())?;
         let template = format!("tpl_{}", &blake3::hash(key.as_bytes()).to_hex()[..16]);
         ensure_template(&spec, &mut admin, &template, prepare).await?;
-        let count = NEXT_DATABASE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("t_{}_{count}", std::process::id());
+        let name = next_name();
         let text = format!("drop database if exists {name} with (force)");
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut admin).await.map_err(sql())?;
         let text = format!("create database {name} template {template}");
@@ -125,6 +124,38 @@ impl TestDatabase {
     #[must_use]
     pub fn url(&self, role: &str) -> String {
         self.spec.url_of(role, &self.name)
+    }
+
+    /// A copy as it stands now, commit times included. Sessions on this database are ended: nothing may
+    /// write while it is copied.
+    ///
+    /// # Errors
+    /// [`ClusterError::Sql`] when the server refuses.
+    pub async fn copy(&self) -> Result<Self, ClusterError> {
+        let sql = || ClusterError::sql(self.spec.kind);
+        let mut admin = self.spec.superuser("postgres").connect().await.map_err(sql())?;
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        let name = next_name();
+        let text = format!("drop database if exists {name} with (force)");
+        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut admin).await.map_err(sql())?;
+        let text = format!("create database {name} template {}", self.name);
+        loop {
+            sqlx::query(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1",
+            )
+            .bind(&self.name)
+            .execute(&mut admin)
+            .await
+            .map_err(sql())?;
+            match sqlx::raw_sql(AssertSqlSafe(text.clone())).execute(&mut admin).await {
+                Ok(_) => break,
+                Err(error) if Instant::now() >= deadline => return Err(sql()(error)),
+                // A session that was told to end has not ended yet.
+                Err(_) => sleep(LOOK_INTERVAL).await,
+            }
+        }
+        admin.close().await.map_err(sql())?;
+        Ok(Self { spec: self.spec.clone(), name })
     }
 
     /// The database's name.
@@ -156,6 +187,12 @@ impl Drop for TestDatabase {
             tracing::warn!("drop the test database {}: {error}", self.name);
         }
     }
+}
+
+/// A name that no other database of this pair has.
+fn next_name() -> String {
+    let count = NEXT_DATABASE.fetch_add(1, Ordering::Relaxed);
+    format!("t_{}_{count}", std::process::id())
 }
 
 async fn ensure_template<F, Done>(

@@ -140,3 +140,37 @@ pub async fn open_positions(pool: &PgPool) -> Result<Vec<OpenPosition>, sqlx::Er
     .fetch_all(pool)
     .await
 }
+
+/// An order that the venue has or may have.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct LiveOrder {
+    /// Row id.
+    pub order_id: i64,
+    /// Symbol.
+    pub symbol: String,
+    /// Role.
+    pub role: String,
+    /// State.
+    pub state: String,
+    /// Base quantity.
+    pub qty: penstock_types::Decimal,
+    /// Base filled so far.
+    pub cum_qty: penstock_types::Decimal,
+    /// Limit, else trigger; `None` at market.
+    pub price: Option<penstock_types::Decimal>,
+}
+
+/// Every order that was sent and has not ended.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn live_orders(pool: &PgPool) -> Result<Vec<LiveOrder>, sqlx::Error> {
+    sqlx::query_as!(
+        LiveOrder,
+        "select order_id, symbol, role, state, qty, cum_qty,
+            coalesce(limit_price, trigger_price) as price
+        from execution_orders where not terminal and state <> 'created' order by symbol, order_id"
+    )
+    .fetch_all(pool)
+    .await
+}

@@ -46,39 +46,53 @@ pub struct RunEvidence {
     pub joined: bool,
 }
 
-/// Every run, in order.
+/// Every run, in order. One run after another: with the number as a parameter each query reads that
+/// run's partitions alone and is planned by their size, where a query over all runs is planned as if
+/// there were hundreds.
 ///
 /// # Errors
 /// When the cluster does not answer.
 pub async fn runs(pool: &PgPool) -> Result<Vec<RunEvidence>, sqlx::Error> {
+    let ids = sqlx::query_scalar!("select run_id from observation_runs order by run_id")
+        .fetch_all(pool)
+        .await?;
+    let mut runs = Vec::with_capacity(ids.len());
+    for run_id in ids {
+        runs.push(run(pool, run_id).await?);
+    }
+    Ok(runs)
+}
+
+/// One run. What drop rows explain is collected once, not per hole.
+async fn run(pool: &PgPool, run_id: i64) -> Result<RunEvidence, sqlx::Error> {
     sqlx::query_as!(
         RunEvidence,
         r#"with steps as (
-            select run_id, symbol, ts_local,
+            select symbol, ts_local,
                 lag(ts_local) over w as ts_before, trade_id - lag(trade_id) over w as step
-            from trade_samples where conn_id <> 0
-            window w as (partition by run_id, symbol order by seq)
-        ), unexplained as (
-            select s.run_id, count(*) as missing from steps s
-            where s.step > 1 and not exists (
-                select from ingest_stream_events e
-                where e.run_id = s.run_id and e.kind = 'gap'
-                    and (e.symbol is null or e.symbol = s.symbol)
-                    and e.gap_from <= s.ts_local and coalesce(e.gap_to, e.ts, s.ts_local) >= s.ts_before)
-            group by s.run_id
+            from trade_samples where run_id = $1 and conn_id <> 0
+            window w as (partition by symbol order by seq)
         )
         select r.run_id,
-            (select count(*) from raw_seq q where q.run_id = r.run_id) as "rows!",
-            (select count(*) from raw_seq_holes h where h.run_id = r.run_id and not h.explained)
-                as "unexplained_holes!",
-            coalesce((select missing from unexplained u where u.run_id = r.run_id), 0)
+            (select count(*) from raw_seq q where q.run_id = $1) as "rows!",
+            (select count(*) from raw_seq_holes h where h.run_id = $1 and not coalesce((
+                select range_agg(int8range(e.first_seq, e.last_seq, '[]'))
+                from ingest_stream_events e where e.run_id = $1 and e.kind = 'raw_drop'
+            ) @> int8range(h.first_missing, h.last_missing, '[]'), false)) as "unexplained_holes!",
+            (select count(*) from steps s where s.step > 1 and not exists (
+                select from ingest_stream_events e
+                where e.run_id = $1 and e.kind = 'gap'
+                    and (e.symbol is null or e.symbol = s.symbol)
+                    and e.gap_from <= s.ts_local
+                    and coalesce(e.gap_to, e.ts, s.ts_local) >= s.ts_before))
                 as "unexplained_trades!",
-            (not exists (select from observation_runs b where b.run_id < r.run_id)
-                or exists (select from ingest_stream_events e where e.run_id = r.run_id
+            (not exists (select from observation_runs b where b.run_id < $1)
+                or exists (select from ingest_stream_events e where e.run_id = $1
                     and e.kind = 'gap' and e.gap_from < r.started_at)) as "joined!"
-        from observation_runs r order by r.run_id"#
+        from observation_runs r where r.run_id = $1"#,
+        run_id
     )
-    .fetch_all(pool)
+    .fetch_one(pool)
     .await
 }
 

@@ -220,6 +220,8 @@ pub fn with_settings(options: PgConnectOptions, settings: &PoolSettings) -> PgCo
         .options([
             ("search_path", "penstock".to_owned()),
             ("timezone", "UTC".to_owned()),
+            // Compiling a plan over all partitions takes seconds, more than any statement here runs.
+            ("jit", "off".to_owned()),
             ("lock_timeout", settings.lock_timeout_ms.to_string()),
             ("statement_timeout", settings.statement_timeout_ms.to_string()),
             (

@@ -40,6 +40,15 @@ impl TestPair {
         Ok(Self { ingest, decision })
     }
 
+    /// A pair with the same rows, commit times included. Sessions on this pair are ended.
+    ///
+    /// # Errors
+    /// When a cluster refuses the copy.
+    pub async fn copy(&self) -> Result<Self, TestError> {
+        let (ingest, decision) = tokio::try_join!(self.ingest.copy(), self.decision.copy())?;
+        Ok(Self { ingest, decision })
+    }
+
     /// URL of a cluster's database for a login role (`ingest_rw`, `publisher_rw`, `exec_rw`,
     /// `ops_rw`, `observer_ro`).
     #[must_use]
