@@ -33,7 +33,9 @@ fn leads_somewhere(command: &str, packages: &[String]) -> bool {
             let known = named.iter().all(|name| packages.iter().any(|p| p == name));
             let binary = command.split_once("binary(").and_then(|(_, b)| b.split_once(')'));
             let there = binary.is_none_or(|(name, _)| {
-                root().join("ops/tests").join(format!("{name}.rs")).exists()
+                let tests = root().join("ops/tests");
+                tests.join(format!("{name}.rs")).exists()
+                    || tests.join(name).join("main.rs").exists()
             });
             !named.is_empty() && known && there
         }
