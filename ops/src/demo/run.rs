@@ -195,7 +195,7 @@ impl Demo {
             plan.push((60, "checksum"));
         }
         if self.args.outage {
-            plan.extend([(70, "silence"), (100, "execution"), (125, "ingest")]);
+            plan.extend([(70, "silence"), (110, "execution"), (135, "ingest")]);
         }
         let Some((at, what)) = plan.get(self.staged).copied() else { return Ok(()) };
         if self.started.elapsed() < Duration::from_secs(at) {

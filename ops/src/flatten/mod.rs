@@ -56,6 +56,14 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     open.retain(|p| p.status != "closed" && wanted(&p.symbol));
     let mut orders = overview::live_orders(&pool).await?;
     orders.retain(|o| wanted(&o.symbol));
+    if let Some(symbol) = &symbol
+        && open.is_empty()
+        && orders.is_empty()
+        && !evidence::symbols(&pool).await?.iter().any(|row| row.symbol == symbol.as_str())
+    {
+        eprintln!("no run has a symbol {symbol}; next: `penstock status` names what is open");
+        return Ok(exit::USAGE);
+    }
     if args.dry_run {
         println!("{}nothing was changed", plan(&open, &orders));
         return Ok(exit::CLEAN);
@@ -69,7 +77,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     let until = Instant::now() + ANSWER_LIMIT;
     while Instant::now() < until {
         if let Some(answer) = control::answer_of(&pool, id).await? {
-            println!("execution: {answer}");
+            println!("execution: {answer}; entries go on as the mode allows");
             return Ok(exit::CLEAN);
         }
         sleep(LOOK_INTERVAL).await;

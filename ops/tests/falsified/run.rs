@@ -11,6 +11,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Output;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -101,8 +102,9 @@ async fn looked_at(pair: &TestPair, decision: &PgPool, directory: &Path) {
         // The stop was hit between the two looks; the next position comes.
         assert!(Instant::now() < deadline, "{said}");
     }
-    let said = penstock(pair, directory, &["flatten", "NOTHING/USD", "--dry-run"]).await;
-    assert_eq!(said, "no open position\nno order in flight\nnothing was changed\n");
+    let refused = called(pair, directory, &["flatten", "NOTHING/USD"]).await;
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("NOTHING/USD"), "{refused:?}");
     assert_eq!(count(decision, REQUESTS).await, 0, "a look asks for nothing");
 }
 
@@ -115,7 +117,13 @@ async fn flattened(pair: &TestPair, decision: &PgPool, directory: &Path) {
 
 /// What a command of the tool prints; it ends with 0.
 async fn penstock(pair: &TestPair, directory: &Path, arguments: &[&str]) -> String {
-    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_penstock"))
+    let output = called(pair, directory, arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+async fn called(pair: &TestPair, directory: &Path, arguments: &[&str]) -> Output {
+    tokio::process::Command::new(env!("CARGO_BIN_EXE_penstock"))
         .args(arguments)
         .current_dir(directory)
         .env("PENSTOCK_DATA", directory)
@@ -123,9 +131,7 @@ async fn penstock(pair: &TestPair, directory: &Path, arguments: &[&str]) -> Stri
         .env("DECISION_DATABASE_URL", pair.url(ClusterRole::Decision, "ops_rw"))
         .output()
         .await
-        .unwrap();
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+        .unwrap()
 }
 
 fn configuration(
