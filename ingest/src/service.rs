@@ -314,7 +314,8 @@ impl Assembly {
             recording,
             self.fold.clone(),
             self.first_tick(),
-        );
+        )
+        .with_bindings(self.settings.instruments.clone());
         let mut market = Market::new(core, self.clock.clone(), groups);
         let at = self.clock.now();
         let mut out = Outputs::default();

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use penstock_config::Config;
+use penstock_market::canonical::InstrumentBinding;
 use penstock_market::universe::UniverseRules;
 use penstock_market::{CoreConfig, FoldConfig};
 use secrecy::ExposeSecret;
@@ -72,6 +73,8 @@ pub struct Settings {
     pub spool: SpoolLimits,
     /// Hash of the configuration.
     pub config_hash: String,
+    /// Instruments of the bound tokens.
+    pub instruments: Vec<InstrumentBinding>,
     /// Canonical JSON of the token bindings.
     pub bindings: serde_json::Value,
     /// Its SHA-256 in hex.
@@ -163,6 +166,7 @@ impl Settings {
                 copy_interval: Duration::from_millis(limits.raw_copy_interval_ms),
             },
             config_hash: config.hash().to_owned(),
+            instruments: crate::bindings::instruments(&config.bindings)?,
             bindings: config.bindings.to_json(),
             bindings_hash: hex::encode(config.bindings.hash()),
         })

@@ -237,7 +237,10 @@ impl<S: RawSink + 'static> CoreThread<S> {
                 penstock_types::raw::RawBody::Ticker(_) => Some(0),
                 penstock_types::raw::RawBody::Trade(_) => Some(1),
                 penstock_types::raw::RawBody::L2(_) => Some(2),
-                penstock_types::raw::RawBody::Status(_) => None,
+                penstock_types::raw::RawBody::L3(_)
+                | penstock_types::raw::RawBody::DerivTicker(_)
+                | penstock_types::raw::RawBody::Liquidation(_)
+                | penstock_types::raw::RawBody::Status(_) => None,
             };
             if let Some(stream) = stream {
                 self.rows[stream] += 1;

@@ -6,6 +6,7 @@
 //! generations and the same quotes.
 
 pub mod aggregator;
+pub mod canonical;
 pub mod checkpoint;
 pub mod config;
 pub mod core;

@@ -1,4 +1,4 @@
-//! The sealer: recorded rows in, the flags and the quote block of each tick out.
+//! The sealer: recorded rows in, the flags, the events and the quote block of each tick out.
 //!
 //! A symbol's quote is its newest L2 sample, or its ticker row while it has no book. It stands withdrawn
 //! when the book is lost, when its connection is silent or late, and while the venue is degraded. A block
@@ -6,14 +6,21 @@
 //! 240th tick carry every tracked symbol. Nothing but rows and registrations is read, so the blocks of a
 //! run follow from its raw rows.
 
+use crate::canonical::{EventCounts, EventQueue, InstrumentBinding};
 use crate::sample::Scales;
 use penstock_types::decimal::{round_to, to_scaled};
-use penstock_types::frame::{FULL_EVERY_TICKS, FrameFlags, QuoteBlock, QuoteEntry};
+use penstock_types::frame::{FULL_EVERY_TICKS, FrameEvent, FrameFlags, QuoteBlock, QuoteEntry};
 use penstock_types::raw::{L2Row, RawBody, RawRow, StatusRow, TickerRow};
 use penstock_types::vocab::{StatusKind, Venue};
-use penstock_types::{Decimal, RunId, Seq, Symbol, TickId};
+use penstock_types::{Decimal, RunId, Seq, Symbol, TickId, UtcMicros};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
+
+mod venue;
+use venue::VenueHealth;
+
+/// In the order of their numbers.
+const VENUES: [Venue; 3] = [Venue::KrakenSpot, Venue::KrakenFutures, Venue::BinanceUm];
 
 /// A number of a run, what it names and in which scale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +56,17 @@ struct Quoted {
     published: QuoteEntry,
 }
 
+/// What a tick is sealed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Flags; those of the delivery are not among them.
+    pub flags: FrameFlags,
+    /// Events of all bound tokens, in their order.
+    pub events: Vec<FrameEvent>,
+    /// Quotes that changed, or all of them.
+    pub quotes: QuoteBlock,
+}
+
 /// Seals ticks from rows.
 #[derive(Debug, Clone)]
 pub struct Sealer {
@@ -57,28 +75,30 @@ pub struct Sealer {
     quoted: Vec<Quoted>,
     index: FxHashMap<Symbol, usize>,
     quiet: BTreeSet<i16>,
-    blind: BTreeSet<Option<i16>>,
+    venues: [VenueHealth; 3],
+    events: EventQueue,
     conn_cause: Seq,
     is_first: bool,
     is_full_due: bool,
-    is_resync_due: bool,
 }
 
 impl Sealer {
-    /// A sealer without symbols; its first tick begins a session.
+    /// A sealer without symbols for tokens that bind these instruments; its first tick begins a session.
     #[must_use]
-    pub fn new(run_id: RunId) -> Self {
+    pub fn new(run_id: RunId, bindings: Vec<InstrumentBinding>) -> Self {
+        let events = EventQueue::new(bindings);
+        let venues = VENUES.map(|venue| VenueHealth::new(venue, events.bindings()));
         Self {
             run_id,
             next_no: 1,
             quoted: Vec::new(),
             index: FxHashMap::default(),
             quiet: BTreeSet::new(),
-            blind: BTreeSet::new(),
+            venues,
+            events,
             conn_cause: Seq(0),
             is_first: true,
             is_full_due: true,
-            is_resync_due: false,
         }
     }
 
@@ -135,13 +155,22 @@ impl Sealer {
 
     /// Folds one row in.
     pub fn apply(&mut self, row: &RawRow) {
+        let venues = &mut self.venues;
+        self.events.apply(row, |venue, key, source| venues[venue as usize].heard(key, source));
         match &row.body {
             RawBody::L2(body) => self.on_l2(row.seq, body),
             RawBody::Ticker(body) if body.venue == Venue::KrakenSpot => {
                 self.on_ticker(row.seq, body)
             }
-            RawBody::Status(body) => self.on_status(row.seq, body),
-            RawBody::Ticker(_) | RawBody::Trade(_) => {}
+            RawBody::Status(body) => {
+                self.on_venue_status(row.ts_local, body);
+                self.on_status(row.seq, body);
+            }
+            RawBody::Ticker(_)
+            | RawBody::Trade(_)
+            | RawBody::L3(_)
+            | RawBody::DerivTicker(_)
+            | RawBody::Liquidation(_) => {}
         }
     }
 
@@ -171,6 +200,24 @@ impl Sealer {
         quoted.newest = entry(&quoted.run_symbol, sides, row.ts_exchange.map_or(0, |t| t.0), seq);
     }
 
+    fn on_venue_status(&mut self, at: UtcMicros, row: &StatusRow) {
+        let (Some(venue), None) = (row.venue, &row.symbol) else { return };
+        let health = &mut self.venues[venue as usize];
+        match row.kind {
+            StatusKind::Gap => health.lost(row.conn_id),
+            StatusKind::Recovered => health.returned(row.conn_id, at),
+            StatusKind::Connect
+            | StatusKind::Disconnect
+            | StatusKind::Resync
+            | StatusKind::ChecksumFail
+            | StatusKind::SubscribeReject
+            | StatusKind::RawDrop
+            | StatusKind::RateLimited
+            | StatusKind::Silent
+            | StatusKind::Heard => {}
+        }
+    }
+
     fn on_status(&mut self, seq: Seq, row: &StatusRow) {
         if row.venue != Some(Venue::KrakenSpot) {
             return;
@@ -192,13 +239,7 @@ impl Sealer {
                 self.conn_cause = seq;
                 self.quiet.retain(|c| Some(*c) != row.conn_id);
             }
-            StatusKind::Gap if row.symbol.is_none() => {
-                self.blind.insert(row.conn_id);
-                self.conn_cause = seq;
-            }
-            StatusKind::Recovered if row.symbol.is_none() => {
-                self.is_resync_due |= self.blind.remove(&row.conn_id) && self.blind.is_empty();
-            }
+            StatusKind::Gap if row.symbol.is_none() => self.conn_cause = seq,
             StatusKind::Silent => {
                 self.quiet.extend(row.conn_id);
                 self.conn_cause = seq;
@@ -222,18 +263,28 @@ impl Sealer {
         self.is_full_due = true;
     }
 
+    /// Events that were taken and refused since the process started.
+    #[must_use]
+    pub const fn event_counts(&self) -> &EventCounts {
+        self.events.counts()
+    }
+
     /// Seals a tick.
-    pub fn seal(&mut self, tick_id: TickId) -> (FrameFlags, QuoteBlock) {
-        let is_degraded = !self.blind.is_empty();
+    pub fn seal(&mut self, tick_id: TickId) -> Sealed {
         let mut flags = FrameFlags::default();
         if core::mem::take(&mut self.is_first) {
             flags = flags.with(FrameFlags::SESSION_START);
         }
-        if is_degraded {
-            flags = flags.with(FrameFlags::DEGRADED_KRAKEN_SPOT);
-        } else if core::mem::take(&mut self.is_resync_due) {
-            flags = flags.with(FrameFlags::RESYNC);
+        for (venue, health) in VENUES.into_iter().zip(&mut self.venues) {
+            let (is_degraded, is_resync) = health.at_seal(tick_id.end());
+            if is_degraded {
+                flags = flags.with(degraded(venue));
+            }
+            if is_resync {
+                flags = flags.with(FrameFlags::RESYNC);
+            }
         }
+        let is_degraded = flags.contains(FrameFlags::DEGRADED_KRAKEN_SPOT);
         let full = core::mem::take(&mut self.is_full_due) || tick_id.0 % FULL_EVERY_TICKS == 0;
         let mut entries = Vec::new();
         let (quiet, cause) = (&self.quiet, self.conn_cause);
@@ -249,13 +300,22 @@ impl Sealer {
                 entries.push(now);
             }
         }
-        (flags, QuoteBlock { tick_id, full, entries })
+        let quotes = QuoteBlock { tick_id, full, entries };
+        Sealed { flags, events: self.events.drain(), quotes }
     }
 
     /// The connection's quotes stand withdrawn for silence, delay or stall.
     #[must_use]
     pub fn is_quiet(&self, conn_id: i16) -> bool {
         self.quiet.contains(&conn_id)
+    }
+}
+
+const fn degraded(venue: Venue) -> FrameFlags {
+    match venue {
+        Venue::KrakenSpot => FrameFlags::DEGRADED_KRAKEN_SPOT,
+        Venue::KrakenFutures => FrameFlags::DEGRADED_KRAKEN_FUTURES,
+        Venue::BinanceUm => FrameFlags::DEGRADED_BINANCE_UM,
     }
 }
 

@@ -2,7 +2,9 @@
 //! merged by their number. For verification and replay, never for decisions.
 
 use penstock_store::StoreError;
-use penstock_types::raw::{L2Row, RawBody, RawRow, StatusRow, TickerRow, TradeRow};
+use penstock_types::raw::{
+    DerivTickerRow, L2Row, L3Row, LiquidationRow, RawBody, RawRow, StatusRow, TickerRow, TradeRow,
+};
 use penstock_types::vocab::{Side, StatusKind, Venue};
 use penstock_types::{LineageId, RunId, Seq, Symbol, UtcMicros};
 use sqlx::PgPool;
@@ -63,6 +65,9 @@ impl RawReader {
         let mut rows = read_ticker(&self.pool, self.run_id, from, to).await?;
         rows.extend(read_trades(&self.pool, self.run_id, from, to).await?);
         rows.extend(read_l2(&self.pool, self.run_id, from, to).await?);
+        rows.extend(read_l3(&self.pool, self.run_id, from, to).await?);
+        rows.extend(read_deriv_ticker(&self.pool, self.run_id, from, to).await?);
+        rows.extend(read_liquidations(&self.pool, self.run_id, from, to).await?);
         rows.extend(read_status(&self.pool, self.run_id, from, to).await?);
         rows.sort_by_key(|row| row.seq);
         self.next = to;
@@ -224,6 +229,135 @@ async fn read_l2(
                 conn_id: r.conn_id,
             };
             Ok(RawRow { seq: Seq(r.seq), ts_local: r.ts_local.into(), body: RawBody::L2(body) })
+        })
+        .collect()
+}
+
+async fn read_l3(
+    pool: &PgPool,
+    run_id: RunId,
+    from: i64,
+    to: i64,
+) -> Result<Vec<RawRow>, ReadError> {
+    let rows = sqlx::query!(
+        "select seq, symbol, ts_exchange, ts_local, bid, ask, orders_at_bid, orders_at_ask,
+             queue_bid_quote, queue_ask_quote, avg_age_bid_ms, avg_age_ask_ms, adds, cancels, fills,
+             modifies, refill_ratio, cancel_ratio, est_fill_bid_ms, est_fill_ask_ms, checksum_ok,
+             conn_id
+         from l3_queue_metrics where run_id = $1 and seq > $2 and seq <= $3",
+        run_id.0,
+        from,
+        to,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(|e| StoreError::sql("read L3 rows", CLUSTER, e))?;
+    rows.into_iter()
+        .map(|r| {
+            let words = Words { run_id, seq: r.seq };
+            let body = L3Row {
+                symbol: words.symbol(&r.symbol)?,
+                ts_exchange: r.ts_exchange.map(Into::into),
+                bid: r.bid,
+                ask: r.ask,
+                orders_at_bid: r.orders_at_bid,
+                orders_at_ask: r.orders_at_ask,
+                queue_bid_quote: r.queue_bid_quote,
+                queue_ask_quote: r.queue_ask_quote,
+                avg_age_bid_ms: r.avg_age_bid_ms,
+                avg_age_ask_ms: r.avg_age_ask_ms,
+                adds: r.adds,
+                cancels: r.cancels,
+                fills: r.fills,
+                modifies: r.modifies,
+                refill_ratio: r.refill_ratio,
+                cancel_ratio: r.cancel_ratio,
+                est_fill_bid_ms: r.est_fill_bid_ms,
+                est_fill_ask_ms: r.est_fill_ask_ms,
+                checksum_ok: r.checksum_ok,
+                conn_id: r.conn_id,
+            };
+            Ok(RawRow { seq: Seq(r.seq), ts_local: r.ts_local.into(), body: RawBody::L3(body) })
+        })
+        .collect()
+}
+
+async fn read_deriv_ticker(
+    pool: &PgPool,
+    run_id: RunId,
+    from: i64,
+    to: i64,
+) -> Result<Vec<RawRow>, ReadError> {
+    let rows = sqlx::query!(
+        "select seq, venue, symbol, ts_exchange, ts_local, conn_id, mark_price, index_price,
+             funding_rate, funding_interval_secs, next_funding_at, open_interest
+         from deriv_ticker_samples where run_id = $1 and seq > $2 and seq <= $3",
+        run_id.0,
+        from,
+        to,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(|e| StoreError::sql("read derivative rows", CLUSTER, e))?;
+    rows.into_iter()
+        .map(|r| {
+            let words = Words { run_id, seq: r.seq };
+            let body = DerivTickerRow {
+                venue: words.venue(r.venue)?,
+                symbol: words.symbol(&r.symbol)?,
+                ts_exchange: r.ts_exchange.map(Into::into),
+                conn_id: r.conn_id,
+                mark_price: r.mark_price,
+                index_price: r.index_price,
+                funding_rate: r.funding_rate,
+                funding_interval_secs: r.funding_interval_secs,
+                next_funding_at: r.next_funding_at.map(Into::into),
+                open_interest: r.open_interest,
+            };
+            Ok(RawRow {
+                seq: Seq(r.seq),
+                ts_local: r.ts_local.into(),
+                body: RawBody::DerivTicker(body),
+            })
+        })
+        .collect()
+}
+
+async fn read_liquidations(
+    pool: &PgPool,
+    run_id: RunId,
+    from: i64,
+    to: i64,
+) -> Result<Vec<RawRow>, ReadError> {
+    let rows = sqlx::query!(
+        r#"select seq, venue, symbol, side::text as "side!", price, qty, trade_id, ts_exchange, ts_local,
+               conn_id
+           from liquidation_samples where run_id = $1 and seq > $2 and seq <= $3"#,
+        run_id.0,
+        from,
+        to,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(|e| StoreError::sql("read liquidation rows", CLUSTER, e))?;
+    rows.into_iter()
+        .map(|r| {
+            let words = Words { run_id, seq: r.seq };
+            let body = LiquidationRow {
+                venue: words.venue(r.venue)?,
+                symbol: words.symbol(&r.symbol)?,
+                side: words.side(&r.side)?,
+                price: r.price,
+                qty: r.qty,
+                trade_id: r.trade_id,
+                ts_exchange: r.ts_exchange.into(),
+                conn_id: r.conn_id,
+            };
+            Ok(RawRow {
+                seq: Seq(r.seq),
+                ts_local: r.ts_local.into(),
+                body: RawBody::Liquidation(body),
+            })
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use penstock_store::raw_rows::{
     GenerationRow, ROW_VERSION, encode_generation, encode_raw, stream_code,
 };
 use penstock_store::samples::{
-    SAMPLE_TIME, sample_lineage, sample_lineage_id, sample_raw, sample_run,
+    SAMPLE_TIME, sample_derivative, sample_lineage, sample_lineage_id, sample_raw, sample_run,
 };
 use penstock_store::spool::loader::{LoadError, LoadStep, Loader, LoaderSettings};
 use penstock_store::spool::{
@@ -133,7 +133,8 @@ async fn load_all(loader: &mut Loader) -> Vec<LoadStep> {
 #[tokio::test]
 async fn every_record_is_loaded_once_and_reads_back_equal() {
     let mut rig = Rig::new().await;
-    let rows: Vec<RawRow> = (1..=2_000).map(|seq| sample_raw(RUN, seq)).collect();
+    let of_spot = (1..=1_600).map(|seq| sample_raw(RUN, seq));
+    let rows: Vec<RawRow> = of_spot.chain((1_601..=2_000).map(sample_derivative)).collect();
     for row in &rows {
         rig.append(row);
     }

@@ -1,7 +1,9 @@
 //! Sample rows for tests and benches: a run, its lineage, a whole state with every kind of column
 //! filled. Built only with the feature `samples`.
 
-use penstock_types::raw::{L2Row, RawBody, RawRow, StatusRow, TickerRow, TradeRow};
+use penstock_types::raw::{
+    DerivTickerRow, L2Row, L3Row, LiquidationRow, RawBody, RawRow, StatusRow, TickerRow, TradeRow,
+};
 use penstock_types::state_row::{COLUMNS, ColumnError, ColumnReader, ColumnType, StateRow};
 use penstock_types::vocab::{Side, StatusKind, Venue};
 use penstock_types::{
@@ -232,6 +234,73 @@ pub fn sample_raw(run_id: RunId, seq: i64) -> RawRow {
             first_seq: None,
             last_seq: None,
             detail: "{\"n\":1}".to_owned(),
+        }),
+    };
+    RawRow { seq: Seq(seq), ts_local, body }
+}
+
+/// Raw row number `seq` of the streams that [`sample_raw`] leaves out: L3 samples, derivative tickers,
+/// polled open interest, liquidations in turn.
+#[must_use]
+pub fn sample_derivative(seq: i64) -> RawRow {
+    let ts_local = SAMPLE_TIME.plus_millis(seq);
+    let price = Decimal::new(64_123_000 + seq, 3);
+    let qty = Decimal::new(1_000 + seq, 8);
+    let symbol = sample_symbol(usize::try_from(seq % 7).unwrap_or(0));
+    let count = i32::try_from(seq).unwrap_or(0);
+    let deriv = |venue, conn_id| DerivTickerRow {
+        venue,
+        symbol: symbol.clone(),
+        ts_exchange: Some(ts_local),
+        conn_id,
+        mark_price: None,
+        index_price: None,
+        funding_rate: None,
+        funding_interval_secs: None,
+        next_funding_at: None,
+        open_interest: Some(qty),
+    };
+    let body = match seq % 4 {
+        0 => RawBody::L3(L3Row {
+            symbol,
+            ts_exchange: Some(ts_local),
+            bid: price,
+            ask: price + Decimal::ONE,
+            orders_at_bid: count,
+            orders_at_ask: 2,
+            queue_bid_quote: price,
+            queue_ask_quote: qty,
+            avg_age_bid_ms: Some(1_500),
+            avg_age_ask_ms: None,
+            adds: 3,
+            cancels: 2,
+            fills: 1,
+            modifies: 4,
+            refill_ratio: Some(Decimal::new(1_250_000, 6)),
+            cancel_ratio: None,
+            est_fill_bid_ms: Some(86_400_000),
+            est_fill_ask_ms: None,
+            checksum_ok: true,
+            conn_id: 3,
+        }),
+        1 => RawBody::DerivTicker(DerivTickerRow {
+            mark_price: Some(price),
+            index_price: Some(price),
+            funding_rate: Some(Decimal::new(-1_380_384_722_222, 18)),
+            funding_interval_secs: Some(3_600),
+            next_funding_at: Some(ts_local.plus_millis(1_000)),
+            ..deriv(Venue::KrakenFutures, 4)
+        }),
+        2 => RawBody::DerivTicker(deriv(Venue::BinanceUm, 0)),
+        _ => RawBody::Liquidation(LiquidationRow {
+            venue: Venue::KrakenFutures,
+            symbol,
+            side: Side::Sell,
+            price,
+            qty,
+            trade_id: Some(seq),
+            ts_exchange: ts_local,
+            conn_id: 4,
         }),
     };
     RawRow { seq: Seq(seq), ts_local, body }

@@ -31,6 +31,9 @@ impl RawRow {
             RawBody::Ticker(_) => RawStream::Ticker,
             RawBody::Trade(_) => RawStream::Trade,
             RawBody::L2(_) => RawStream::L2,
+            RawBody::L3(_) => RawStream::L3,
+            RawBody::DerivTicker(_) => RawStream::DerivTicker,
+            RawBody::Liquidation(_) => RawStream::Liquidation,
             RawBody::Status(_) => RawStream::Status,
         }
     }
@@ -45,6 +48,12 @@ pub enum RawBody {
     Trade(TradeRow),
     /// `l2_snap_metrics`.
     L2(L2Row),
+    /// `l3_queue_metrics`.
+    L3(L3Row),
+    /// `deriv_ticker_samples`.
+    DerivTicker(DerivTickerRow),
+    /// `liquidation_samples`.
+    Liquidation(LiquidationRow),
     /// `ingest_stream_events`.
     Status(StatusRow),
 }
@@ -140,6 +149,100 @@ pub struct L2Row {
     pub checksum_ok: bool,
     /// Subscribed depth.
     pub book_depth: i16,
+    /// Connection number.
+    pub conn_id: i16,
+}
+
+/// `l3_queue_metrics`: a sample of a maintained order-by-order book of Kraken spot.
+///
+/// Counts are of events since the sample before; ratios and estimates cover the last 60 s.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct L3Row {
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Venue time of the last update.
+    pub ts_exchange: Option<UtcMicros>,
+    /// Best bid price.
+    pub bid: Decimal,
+    /// Best ask price.
+    pub ask: Decimal,
+    /// Orders at the best bid.
+    pub orders_at_bid: i32,
+    /// Orders at the best ask.
+    pub orders_at_ask: i32,
+    /// Quote value of the orders at the best bid.
+    pub queue_bid_quote: Decimal,
+    /// Quote value of the orders at the best ask.
+    pub queue_ask_quote: Decimal,
+    /// Mean age of the orders at the best bid, milliseconds.
+    pub avg_age_bid_ms: Option<i32>,
+    /// Mean age of the orders at the best ask, milliseconds.
+    pub avg_age_ask_ms: Option<i32>,
+    /// Orders that came.
+    pub adds: i32,
+    /// Orders that were taken back.
+    pub cancels: i32,
+    /// Orders that traded.
+    pub fills: i32,
+    /// Orders that changed.
+    pub modifies: i32,
+    /// Quantity added to quantity filled or cancelled, at the best prices, 0 to 10.
+    pub refill_ratio: Option<Decimal>,
+    /// Quantity cancelled to quantity cancelled or filled, at the best prices.
+    pub cancel_ratio: Option<Decimal>,
+    /// Estimated time to fill of an order that joins the best bid, milliseconds.
+    pub est_fill_bid_ms: Option<i32>,
+    /// Estimated time to fill of an order that joins the best ask, milliseconds.
+    pub est_fill_ask_ms: Option<i32>,
+    /// The last checksum matched.
+    pub checksum_ok: bool,
+    /// Connection number.
+    pub conn_id: i16,
+}
+
+/// `deriv_ticker_samples`: mark, index, funding and open interest of a derivative; at least one of mark,
+/// funding and open interest is there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DerivTickerRow {
+    /// Kraken Futures or Binance USD-M.
+    pub venue: Venue,
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Venue time, when sent.
+    pub ts_exchange: Option<UtcMicros>,
+    /// Connection number; 0 = polled by REST.
+    pub conn_id: i16,
+    /// Mark price.
+    pub mark_price: Option<Decimal>,
+    /// Index price.
+    pub index_price: Option<Decimal>,
+    /// Fraction of the notional per `funding_interval_secs`, scale 18.
+    pub funding_rate: Option<Decimal>,
+    /// Seconds that the rate is for; there exactly when the rate is.
+    pub funding_interval_secs: Option<i32>,
+    /// When funding is paid next.
+    pub next_funding_at: Option<UtcMicros>,
+    /// Open interest in units of the base asset.
+    pub open_interest: Option<Decimal>,
+}
+
+/// `liquidation_samples`: one forced order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LiquidationRow {
+    /// Kraken Futures or Binance USD-M.
+    pub venue: Venue,
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Side of the forced order: a sale ended a long position.
+    pub side: Side,
+    /// Price.
+    pub price: Decimal,
+    /// Base quantity.
+    pub qty: Decimal,
+    /// Number of the trade row of the same message; there exactly on Kraken Futures.
+    pub trade_id: Option<i64>,
+    /// Venue time.
+    pub ts_exchange: UtcMicros,
     /// Connection number.
     pub conn_id: i16,
 }

@@ -184,7 +184,12 @@ impl Aggregator {
                 }
             }
             RawBody::Status(body) => self.on_status(row.ts_local, body),
-            RawBody::Ticker(_) | RawBody::Trade(_) => {}
+            // Derivatives never influence a generation, so its hash needs no row of theirs.
+            RawBody::Ticker(_)
+            | RawBody::Trade(_)
+            | RawBody::L3(_)
+            | RawBody::DerivTicker(_)
+            | RawBody::Liquidation(_) => {}
         }
     }
 

@@ -245,7 +245,8 @@ fn as_read_back(row: &RawRow) -> RawRow {
                 d.iter_mut().for_each(|d| d.rescale(12));
             }
         }
-        RawBody::Status(_) => {}
+        RawBody::Status(_) | RawBody::L3(_) | RawBody::DerivTicker(_) | RawBody::Liquidation(_) => {
+        }
     }
     row
 }

@@ -15,9 +15,10 @@ pub use outputs::{Note, Outputs, SealedTick};
 pub use tracked::{BookUpdate, Books, TickerIn, TradeIn};
 
 use crate::aggregator::{Aggregator, STREAM_UNIVERSE};
+use crate::canonical::{EventCounts, InstrumentBinding};
 use crate::config::CoreConfig;
 use crate::sample::Scales;
-use crate::sealer::{NumbersExhausted, Sealer};
+use crate::sealer::{NumbersExhausted, Sealed, Sealer};
 use connections::Connections;
 use penstock_types::frame::{FrameHeader, encode_frame, encode_quotes};
 use penstock_types::ids::{IdError, fenced_number};
@@ -94,11 +95,24 @@ impl MarketCore {
             next_tick: first_tick,
             epoch_open: None,
             aggregator,
-            sealer: Sealer::new(recording.run_id),
+            sealer: Sealer::new(recording.run_id, Vec::new()),
             tracked: Vec::new(),
             index: FxHashMap::default(),
             last_market_at: None,
         }
+    }
+
+    /// The same core with the instruments that tokens bind; to be called before the first row.
+    #[must_use]
+    pub fn with_bindings(mut self, bindings: Vec<InstrumentBinding>) -> Self {
+        self.sealer = Sealer::new(self.recording.run_id, bindings);
+        self
+    }
+
+    /// Events of bound instruments that were taken and refused since the process started.
+    #[must_use]
+    pub const fn event_counts(&self) -> &EventCounts {
+        self.sealer.event_counts()
     }
 
     /// Numbers a row, folds it in and hands it out.
@@ -199,7 +213,7 @@ impl MarketCore {
     }
 
     fn seal(&mut self, tick: TickId, end: UtcMicros, out: &mut Outputs) -> Result<(), CoreError> {
-        let (flags, block) = self.sealer.seal(tick);
+        let Sealed { flags, events, quotes: block } = self.sealer.seal(tick);
         let header = FrameHeader {
             flags,
             tick_id: tick,
@@ -212,7 +226,7 @@ impl MarketCore {
             sealed_at: end,
         };
         let seal_error = |source| CoreError::Seal { tick, source };
-        let frame = encode_frame(&header, &[]).map_err(seal_error)?;
+        let frame = encode_frame(&header, &events).map_err(seal_error)?;
         let quotes = encode_quotes(&block).map_err(seal_error)?;
         out.sealed.push(SealedTick {
             tick_id: tick,

@@ -86,7 +86,12 @@ impl Rig {
     fn kinds(&self) -> Vec<StatusKind> {
         let status = self.out.rows.iter().filter_map(|r| match &r.body {
             RawBody::Status(row) => Some(row.kind),
-            RawBody::Ticker(_) | RawBody::Trade(_) | RawBody::L2(_) => None,
+            RawBody::Ticker(_)
+            | RawBody::Trade(_)
+            | RawBody::L2(_)
+            | RawBody::L3(_)
+            | RawBody::DerivTicker(_)
+            | RawBody::Liquidation(_) => None,
         });
         status.collect()
     }
@@ -135,7 +140,7 @@ fn a_book_is_sampled_when_its_best_changed_and_else_once_per_interval() {
     assert_eq!(rig.count(RawStream::L2), 3, "one sample per tick");
     match &rig.out.rows.last().unwrap().body {
         RawBody::L2(row) => assert_eq!((row.updates_since_prev, row.ask_qty), (2, dec("1.1"))),
-        RawBody::Ticker(_) | RawBody::Trade(_) | RawBody::Status(_) => panic!("not the sample"),
+        other => panic!("not the sample: {other:?}"),
     }
 }
 
@@ -166,7 +171,7 @@ fn the_last_ticker_of_a_tick_is_recorded_at_its_end() {
         RawBody::Ticker(row) => {
             assert_eq!(row.bid, Some(dec("3")), "rounded half-even to 12 digits")
         }
-        RawBody::L2(_) | RawBody::Trade(_) | RawBody::Status(_) => panic!("not the ticker"),
+        other => panic!("not the ticker: {other:?}"),
     }
     assert_eq!(rig.out.rows.last().unwrap().ts_local, at_ms(240));
 }
