@@ -14,6 +14,8 @@ pub mod instrument;
 mod json_text;
 pub mod level3;
 pub mod level3_book;
+pub mod level3_flow;
+pub mod level3_plan;
 pub mod liveness;
 pub mod nonce;
 pub mod private;
