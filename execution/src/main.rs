@@ -32,6 +32,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    // Only a test build has failpoints; the shipped binary never looks at `FAILPOINTS`.
+    let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
     let arguments = Arguments::parse();
     let config = match load(Process::Execution, arguments.config.as_deref()) {
         Ok(config) => config,

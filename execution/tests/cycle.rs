@@ -15,7 +15,7 @@ use penstock_store::ClusterRole;
 use penstock_store::testing::TestPair;
 use penstock_trading::fixtures::symbol;
 use penstock_types::vocab::{SysMode, Trigger, Verdict};
-use rig::{Ledgerless, Market, N, session, settings, until};
+use rig::{Ledgerless, Market, N, PICTURE, market, session, settings, until};
 
 struct Rig {
     pair: TestPair,
@@ -29,7 +29,7 @@ impl Rig {
     async fn new(enable: bool) -> Self {
         let pair = TestPair::new().await.unwrap();
         let state_dir = tempfile::tempdir().unwrap();
-        let market = Market::new(&pair).await;
+        let market = market(&pair).await;
         let session = session(&pair, settings(&pair, state_dir.path(), enable)).await;
         let account = Arc::new(Ledgerless::default());
         Self { pair, market, session, account, _state_dir: state_dir }
@@ -57,7 +57,7 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
     let mut rig = Rig::new(true).await;
     let mut evaluator = rig.evaluator();
     assert_eq!(evaluator.evaluate(Trigger::Stale).await, Evaluated::Skipped);
-    rig.market.generation(1).await;
+    rig.market.generation(1, PICTURE).await.unwrap();
     let done = evaluator.evaluate(Trigger::Generation).await;
     assert!(
         matches!(done, Evaluated::Done { verdict: Verdict::AttachBlocked, attached: false, .. }),
@@ -65,9 +65,9 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
     );
 
     // when: epoch, quotes and a stable window are there
-    rig.market.epoch(1).await;
-    rig.market.generation(2).await;
-    let tick = rig.market.frame().await;
+    rig.market.epoch(1).await.unwrap();
+    rig.market.generation(2, PICTURE).await.unwrap();
+    let tick = rig.market.frame(PICTURE).await.unwrap();
     let context = rig.session.context.clone();
     let reader = tokio::spawn(run_reader(
         context.pool.clone(),
@@ -93,8 +93,8 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for _ in 0..40 {
         beat.tick().await;
-        rig.market.frame().await;
-        rig.market.generation(n).await;
+        rig.market.frame(PICTURE).await.unwrap();
+        rig.market.generation(n, PICTURE).await.unwrap();
         n += 1;
         mode.judge();
         let done = evaluator.evaluate(Trigger::Generation).await;
@@ -145,8 +145,8 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
 async fn switched_off_execution_records_its_verdict_and_submits_nothing() {
     let mut rig = Rig::new(false).await;
     let mut evaluator = rig.evaluator();
-    rig.market.epoch(1).await;
-    rig.market.generation(1).await;
+    rig.market.epoch(1).await.unwrap();
+    rig.market.generation(1, PICTURE).await.unwrap();
     for n in 2..4 {
         let done = evaluator.evaluate(Trigger::Generation).await;
         assert!(
@@ -154,7 +154,7 @@ async fn switched_off_execution_records_its_verdict_and_submits_nothing() {
             "{done:?} {:?}",
             rig.verdicts().await
         );
-        rig.market.generation(n).await;
+        rig.market.generation(n, PICTURE).await.unwrap();
     }
     assert!(rig.account.requests.lock().unwrap().is_empty());
     let gates: i64 = sqlx::query_scalar("select count(*) from symbol_gates where gate is not null")

@@ -1,4 +1,5 @@
-//! The crash points of an order's life, by name: one list, visited whole by the crash test.
+//! The crash points of an order's life, by name: one list, visited whole by the crash test; and one wrong
+//! order of things, which the checker must see.
 //!
 //! Built in always, active only with the feature `failpoints`; without it each is nothing.
 
@@ -6,7 +7,7 @@
 pub const BEFORE_COMMIT_A: &str = "before_commit_a";
 /// After it, before a byte is sent: the row waits to be proven absent.
 pub const AFTER_COMMIT_BEFORE_SEND: &str = "after_commit_before_send";
-/// The answer is here, its transaction is not.
+/// It was sent and the answer is here, its transaction is not.
 pub const AFTER_SEND_BEFORE_B: &str = "after_send_before_b";
 /// Acknowledged, nothing filled.
 pub const AFTER_ACK_BEFORE_FILL: &str = "after_ack_before_fill";
@@ -40,9 +41,24 @@ pub const ALL: [&str; 11] = [
     AFTER_CLOSE_BEFORE_SEND,
 ];
 
-/// Passes a crash point. A configured one (`FAILPOINTS=name=return`) ends the process as a kill does:
-/// nothing is flushed, nothing is dropped.
+/// The entry is sent before its transaction commits: what must never happen.
+#[cfg(feature = "failpoints")]
+pub const SEND_BEFORE_COMMIT: &str = "send_before_commit";
+
+/// Whether a point is configured.
+#[cfg(feature = "failpoints")]
+pub(crate) fn is_on(name: &'static str) -> bool {
+    fail::fail_point!(name, |_| true);
+    false
+}
+
+/// Passes a crash point. A configured one (`FAILPOINTS=name=return`) ends the process by SIGKILL:
+/// nothing is flushed, nothing is dropped, nothing is caught.
 pub(crate) fn pass(name: &'static str) {
-    fail::fail_point!(name, |_| std::process::abort());
+    fail::fail_point!(name, |_| {
+        // The signal does not return; should it be refused, the process ends all the same.
+        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+        std::process::abort()
+    });
     tracing::trace!("passed {name}");
 }

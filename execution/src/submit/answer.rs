@@ -49,7 +49,9 @@ impl Desk {
     }
 
     async fn on_add_answer(&mut self, id: OrderId, answer: &OrderAnswer) -> Result<(), DeskError> {
-        failpoints::pass(failpoints::AFTER_SEND_BEFORE_B);
+        if answer.sent_at.is_some() {
+            failpoints::pass(failpoints::AFTER_SEND_BEFORE_B);
+        }
         self.close_mutation(id);
         let mut note = self.note_from(EventSource::WsMethod);
         match &answer.outcome {

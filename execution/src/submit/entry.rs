@@ -109,6 +109,8 @@ impl Desk {
         let tick = self.instrument(&plan.symbol).map_or(Decimal::new(1, 8), |i| i.price_increment);
         let (order, standby) = entry_rows(&request, id, stop_id, tick);
         failpoints::pass(failpoints::BEFORE_COMMIT_A);
+        #[cfg(feature = "failpoints")]
+        let early = self.send_early(&order).await;
         let stored =
             self.store.persist_entry(&order, &standby, plan.reserve_quote, t0, self.now()).await;
         let persisted = match stored {
@@ -145,6 +147,11 @@ impl Desk {
             epoch_id = plan.epoch_id.0
         );
         failpoints::pass(failpoints::AFTER_COMMIT_BEFORE_SEND);
+        #[cfg(feature = "failpoints")]
+        if let Some(answer) = early {
+            self.answer_early(row.order_id, answer);
+            return Ok(EntryOutcome::Sent { order_id: row.order_id });
+        }
         self.send_or_refuse(persisted, row.order_id).await
     }
 

@@ -5,6 +5,8 @@
 //! at most one open request; an answer that proves nothing is *unknown*, looked up, never repeated.
 
 mod answer;
+#[cfg(feature = "failpoints")]
+mod early;
 mod entry;
 mod send;
 

@@ -27,7 +27,7 @@ pub(crate) struct Amend {
     pub(crate) trigger: Option<Decimal>,
 }
 
-const fn wire_type(kind: OrderType) -> WireType {
+pub(super) const fn wire_type(kind: OrderType) -> WireType {
     match kind {
         OrderType::Limit => WireType::Limit,
         OrderType::Market => WireType::Market,
@@ -37,7 +37,7 @@ const fn wire_type(kind: OrderType) -> WireType {
     }
 }
 
-const fn wire_tif(tif: TimeInForce) -> WireTif {
+pub(super) const fn wire_tif(tif: TimeInForce) -> WireTif {
     match tif {
         TimeInForce::Gtc => WireTif::Gtc,
         TimeInForce::Gtd => WireTif::Gtd,

@@ -2,7 +2,6 @@
 //! that the tests share. Inputs: a still market that a test moves itself. Each test has a database and a
 //! venue of its own.
 
-mod crash;
 mod faults;
 mod life;
 mod place;
@@ -142,33 +141,6 @@ impl World {
         self.place(token, session_id).desk().await
     }
 
-    fn url(&self) -> String {
-        self.pair.url(ClusterRole::Decision, "exec_rw")
-    }
-
-    /// The stop at the venue stands where the plan wants it.
-    async fn until_armed(&self) {
-        let end = Instant::now() + LIMIT;
-        let mut looks = tokio::time::interval(LOOK);
-        loop {
-            let plan = self.word(PLAN).await;
-            let wanted = self.word("select trim_scale(sl_price)::text from exit_plans").await;
-            let stands: Vec<String> = self.venue.venue.with(|e, _| {
-                let decimals = e.market(SymbolNo(0)).instrument.price_decimals;
-                e.account()
-                    .open_orders()
-                    .filter_map(|o| o.trigger)
-                    .map(|t| Decimal::new(t.0, decimals).normalize().to_string())
-                    .collect()
-            });
-            if matches!(plan.as_str(), "armed" | "trailing") && stands == [wanted.clone()] {
-                return;
-            }
-            assert!(Instant::now() < end, "plan {plan} at {wanted}, the venue has {stands:?}");
-            looks.tick().await;
-        }
-    }
-
     /// The fence and the rows of a session.
     async fn open_session(&mut self) -> (FencingToken, SessionId) {
         self.token += 1;
@@ -215,7 +187,7 @@ impl World {
         (token, session_id)
     }
 
-    /// Everything that a desk needs to know of this world, also in another process.
+    /// Everything that a desk needs to know of this world.
     fn place(&self, token: FencingToken, session_id: SessionId) -> Place {
         let at = &self.venue.addresses;
         Place {
@@ -227,8 +199,6 @@ impl World {
             quotes: self.quotes.clone(),
             token,
             session_id,
-            evaluation: self.evaluation,
-            mid_ticks: self.mid_ticks,
         }
     }
 
@@ -305,12 +275,6 @@ impl World {
         ours.sort();
         assert_eq!(ours, theirs);
     }
-}
-
-async fn pool(url: &str) -> PgPool {
-    let settings = penstock_store::pools::PoolSettings::service("penstock-test", 4);
-    let wait = Duration::from_secs(10);
-    penstock_store::pools::open(url, ClusterRole::Decision, &settings, wait).await.unwrap()
 }
 
 async fn word_of(pool: &PgPool, sql: &'static str) -> String {

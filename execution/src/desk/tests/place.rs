@@ -1,4 +1,4 @@
-//! A desk in a process of its own choice: what it must know of the world, and how it is opened.
+//! A desk and what it must know of the world, and how it is opened.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use penstock_types::vocab::{
     EntryMode, ExitPolicy, Horizon, OrderType, Regime, RouteType, Strategy, SysMode, TimeInForce,
 };
 use penstock_types::{
-    Decimal, EpochId, EvaluationId, FencingToken, GenerationId, LineageId, RunId, SessionId,
-    SnapshotId, Symbol, TickId, Uuid,
+    Decimal, EpochId, FencingToken, GenerationId, LineageId, RunId, SessionId, SnapshotId, Symbol,
+    TickId, Uuid,
 };
 use penstock_venue_orders::{
     Clock, Credentials, PrivateRest, SharedVenueState, SocketConfig, SystemClock,
@@ -42,8 +42,6 @@ pub(super) struct Place {
     pub(super) quotes: QuoteBoard,
     pub(super) token: FencingToken,
     pub(super) session_id: SessionId,
-    pub(super) evaluation: EvaluationId,
-    pub(super) mid_ticks: i64,
 }
 
 /// One life of the execution side.
