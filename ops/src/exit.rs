@@ -75,7 +75,7 @@ pub const SERVICES: [Row; 7] = [
 ];
 
 /// Statuses of `penstock` itself and of a single pass of execution, by command.
-pub const TOOL: [(&str, i32, &str); 24] = [
+pub const TOOL: [(&str, i32, &str); 25] = [
     ("every command", CLEAN, "done"),
     (
         "every command",
@@ -88,9 +88,14 @@ pub const TOOL: [(&str, i32, &str); 24] = [
     ("up", FENCED, "another `penstock up` works on this data root"),
     ("up, demo", BROKEN_INVARIANT, "all services ended, the worst with this status"),
     ("up, demo", RESTART_LOOP, "all services ended, the worst with this status"),
-    ("demo", 1, "an invariant is false, or one that must be judged saw nothing"),
+    (
+        "demo",
+        1,
+        "an invariant is false, one that must be judged saw nothing, or a fault was not staged",
+    ),
     ("status", UNAVAILABLE, "the service that `--service` names is not healthy"),
     ("flatten", UNAVAILABLE, "execution did not take the request"),
+    ("flatten", USAGE, "no run has the symbol"),
     ("validate", 0, "every proof that was asked for passes"),
     ("run-execution-live --once", 3, "no order: data blocked"),
     ("run-execution-live --once", 4, "no order: nothing to attach to"),

@@ -188,16 +188,21 @@ impl Demo {
         self.args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0))
     }
 
-    /// The faults that were asked for, each once, at its time.
-    async fn stage(&mut self) -> anyhow::Result<()> {
-        let mut plan: Vec<(u64, &str)> = Vec::new();
+    /// The faults that were asked for, each with its second.
+    fn plan(&self) -> Vec<(u64, &'static str)> {
+        let mut plan = Vec::new();
         if self.args.bad_checksum {
             plan.push((60, "checksum"));
         }
         if self.args.outage {
             plan.extend([(70, "silence"), (110, "execution"), (135, "ingest")]);
         }
-        let Some((at, what)) = plan.get(self.staged).copied() else { return Ok(()) };
+        plan
+    }
+
+    /// Stages each fault once, at its time.
+    async fn stage(&mut self) -> anyhow::Result<()> {
+        let Some((at, what)) = self.plan().get(self.staged).copied() else { return Ok(()) };
         if self.started.elapsed() < Duration::from_secs(at) {
             return Ok(());
         }
@@ -255,6 +260,7 @@ impl Demo {
         }
         self.say("stopping the services");
         let quiet: Notice = Arc::new(|_line| {});
+        let missed = self.plan().split_off(self.staged);
         let stopped = self.stack.stop_services(&quiet).await;
         let mut code = 0;
         if self.args.exit && !interrupted {
@@ -269,6 +275,10 @@ impl Demo {
                     eprintln!("the run could not be judged: {error:#}");
                     code = 1;
                 }
+            }
+            if !missed.is_empty() {
+                eprintln!("the demo ended before its faults were staged: {missed:?}");
+                code = 1;
             }
         }
         self.venue.stop().await;
