@@ -11,12 +11,14 @@ use crate::core::run::{
     FRAMES_LEN_LIMIT, FrameItem, TrackedPair,
 };
 use crate::exit::Exit;
+use crate::lifecycle::alerts::Alerts;
 use crate::lifecycle::heartbeat::notify;
 use crate::lifecycle::startup::{Started, start};
 use crate::lifecycle::{checkpoints, stop};
 use crate::publish::cuts::CutSlot;
 use crate::publish::publisher::RunContext;
 use crate::settings::Settings;
+use crate::spooling::arrival::Arrival;
 use crate::spooling::frames::{FrameSpool, InheritedRun};
 use crate::spooling::load::Loads;
 use crate::spooling::open::RawSpool;
@@ -86,9 +88,14 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
         hours = settings.rollover.as_secs_f64() / 3_600.0,
         "this version does not roll runs over: a run lasts as long as its process, or until INGEST_MAX_RUN_DURATION_HOURS"
     );
-    let mut raw = crate::spooling::open::open(&settings, &started)?;
+    let alerts = Alerts::new(settings.alert_window);
+    let mut raw = crate::spooling::open::open(&settings, &started, &alerts)?;
     // What is still in the spool is newer than what was loaded; after a clean stop the spool is empty.
-    let recorded = checkpoints::recorded_until(&settings, &started.clusters).await;
+    let recorded = match started.clusters.ingest() {
+        Some(_) => checkpoints::recorded_until(&settings, &started.clusters).await,
+        // Without that cluster the newest frame tells how far the recording had come.
+        None => started.newest_frame.map(|newest| newest.tick_id.end()),
+    };
     raw.recovered_until = raw.recovered_until.max(recorded);
     let (frame_spool, inherited) = crate::spooling::frames::open(&settings, &started)?;
     let fold =
@@ -99,7 +106,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
         return Ok(());
     };
     let reference = reference?;
-    let assembly = Assembly { settings, clock, started, fold, frame_spool, inherited, started_at };
+    let assembly =
+        Assembly { settings, clock, started, fold, frame_spool, inherited, started_at, alerts };
     assembly.operate(raw, reference, stop).await
 }
 
@@ -111,6 +119,7 @@ struct Assembly {
     frame_spool: FrameSpool,
     inherited: Vec<InheritedRun>,
     started_at: UtcMicros,
+    alerts: Alerts,
 }
 
 impl Assembly {
@@ -178,7 +187,7 @@ impl Assembly {
     ) -> Result<(), Exit> {
         let layers = self.first_universe(&mut reference).await;
         let tracked: Vec<TrackedPair> = layers.tracked().cloned().collect();
-        self.first_checkpoint(&tracked).await;
+        let first_fold = self.first_checkpoint(&tracked).await;
         let clusters = self.started.clusters.clone();
         let (lineages, lineages_seen) =
             watch::channel(vec![Arc::new(self.started.lineage.clone())]);
@@ -193,13 +202,20 @@ impl Assembly {
             )),
         };
         let stops = Stops::default();
-        let RawSpool { writer, thread: spool_thread, own, inherited, recovered_until, dirs } = raw;
+        let RawSpool { writer, thread: spool_thread, sources, recovered_until, dirs } = raw;
         let monitor = writer.monitor();
         let market_side = self.sockets(&layers, &reference, &stops)?;
         let core = self.start_core(writer, market_side, recovered_until, &tracked)?;
-        let known_runs = dirs.iter().flat_map(|d| d.runs.iter().map(|r| r.run_id)).collect();
-        let mut loads =
-            Loads::start(&self.settings, &clusters, context.run.run_id, own, inherited, known_runs);
+        let arrival = Arrival {
+            opener: self.started.opener,
+            clusters: clusters.clone(),
+            run: self.started.run.clone(),
+            lineage: self.started.lineage.clone(),
+            first_fold,
+            spooled: dirs.iter().flat_map(|d| d.runs.iter().map(|r| r.run_id)).collect(),
+            left: self.inherited.iter().map(|run| run.of.clone()).collect(),
+        };
+        let mut loads = Loads::start(&self.settings, &clusters, &self.alerts, sources, arrival);
         let hub = Hub {
             settings: self.settings.clone(),
             context,
@@ -208,6 +224,7 @@ impl Assembly {
             core: core.commands.clone(),
             health: core.health.clone(),
             monitor,
+            alerts: self.alerts.clone(),
             cancel: stops.tasks.clone(),
         };
         let ends = TaskEnds {
@@ -241,11 +258,20 @@ impl Assembly {
             .await
     }
 
-    /// What the run begins with, written before its first row.
-    async fn first_checkpoint(&mut self, tracked: &[TrackedPair]) {
+    /// What the run begins with, written before its first row, or given back for later.
+    async fn first_checkpoint(
+        &mut self,
+        tracked: &[TrackedPair],
+    ) -> Option<(Box<Aggregator>, UtcMicros)> {
         self.fold.retain_symbols(|s| tracked.iter().any(|t| t.symbol == *s));
-        let ingest = &self.started.clusters.ingest;
-        checkpoints::write(ingest, Box::new(self.fold.clone()), self.clock.now()).await;
+        let (fold, at) = (Box::new(self.fold.clone()), self.clock.now());
+        match self.started.clusters.ingest() {
+            Some(ingest) => {
+                checkpoints::write(&ingest, fold, at).await;
+                None
+            }
+            None => Some((fold, at)),
+        }
     }
 
     /// Opens the market's sockets; their events go into one queue.
@@ -289,6 +315,7 @@ impl Assembly {
             cuts: Arc::clone(&cuts),
             health,
             sink: SpoolSink::new(writer),
+            alerts: self.alerts.clone(),
         };
         let thread = CoreThread::new(market, ports)
             .start()
@@ -333,7 +360,8 @@ impl Assembly {
 /// # Errors
 /// [`Exit`] with what is wrong.
 pub async fn check(settings: &Settings) -> Result<(), Exit> {
-    let clusters = crate::lifecycle::startup::open_clusters(settings, false).await?;
+    let (clusters, opener) = crate::lifecycle::clusters::open_decision(settings, false).await?;
+    opener.require().await?;
     let mut conn = clusters
         .decision
         .acquire()

@@ -63,6 +63,10 @@ pub struct Settings {
     pub spool_sync_max_ms: u64,
     /// Load lag that is told.
     pub raw_stall_max: Duration,
+    /// Between two looks at the process's resources; zero for none.
+    pub resources: Duration,
+    /// How long an alert stays active after its last occurrence.
+    pub alert_window: Duration,
     /// Between two heartbeat rows.
     pub heartbeat: Duration,
     /// Longest run, when limited.
@@ -98,6 +102,8 @@ pub struct SpoolLimits {
     pub high_pct: u64,
     /// Limit of the frame spool.
     pub frame_bytes_max: u64,
+    /// Oldest frame that still waits.
+    pub frame_age_max: Duration,
     /// Rows of one load transaction.
     pub copy_rows_max: usize,
     /// Between two load transactions.
@@ -149,6 +155,8 @@ impl Settings {
             refresh_max: Duration::from_secs(state.refresh_max_duration_secs),
             spool_sync_max_ms: limits.spool_sync_max_ms,
             raw_stall_max: Duration::from_secs(limits.raw_stall_max_secs),
+            resources: Duration::from_secs(areas.telemetry.resource_telemetry_interval_secs),
+            alert_window: Duration::from_millis(areas.alerts.alert_active_window_ms),
             heartbeat: Duration::from_millis(areas.telemetry.heartbeat_interval_ms),
             run_duration_max: state
                 .ingest_max_run_duration_hours
@@ -162,6 +170,7 @@ impl Settings {
                 fsync: Duration::from_millis(limits.spool_fsync_ms),
                 high_pct: u64::from(limits.spool_high_pct),
                 frame_bytes_max: limits.frame_spool_max_bytes,
+                frame_age_max: Duration::from_secs(u64::from(limits.frame_spool_hours) * 3_600),
                 copy_rows_max: limits.raw_copy_max_rows as usize,
                 copy_interval: Duration::from_millis(limits.raw_copy_interval_ms),
             },

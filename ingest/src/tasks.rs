@@ -6,15 +6,17 @@
 use crate::core::clock::RecordingClock;
 use crate::core::run::{CoreCommand, CoreHealth, FrameItem};
 use crate::exit::Exit;
+use crate::lifecycle::alerts::Alerts;
 use crate::lifecycle::checkpoints;
+use crate::lifecycle::clusters::Clusters;
 use crate::lifecycle::durability::Durability;
-use crate::lifecycle::heartbeat::{Vitals, keep_fence, watchdog};
+use crate::lifecycle::heartbeat::{Vitals, keep_fence, tell_resources, watchdog};
 use crate::lifecycle::lineage::LineageWatch;
-use crate::lifecycle::startup::Clusters;
 use crate::publish::cuts::CutSlot;
 use crate::publish::epochs::{Epochs, EpochsStatus};
 use crate::publish::frames::Frames;
 use crate::publish::publisher::{Publisher, RunContext};
+use crate::publish::twins::Twins;
 use crate::settings::Settings;
 use crate::spooling::frames::{FrameSpool, InheritedRun};
 use crate::spooling::load::LoadStatus;
@@ -52,6 +54,7 @@ pub(crate) struct Hub {
     pub core: mpsc::Sender<CoreCommand>,
     pub health: watch::Receiver<CoreHealth>,
     pub monitor: SpoolMonitor,
+    pub alerts: Alerts,
     pub cancel: CancellationToken,
 }
 
@@ -81,6 +84,7 @@ impl Tasks {
         let (published, published_seen) = watch::channel(None);
         let (is_slow, is_slow_seen) = watch::channel(false);
         let (status, status_seen) = watch::channel(EpochsStatus::default());
+        let (recoveries, recoveries_seen) = watch::channel(0);
         let durability = Durability::new();
         let vitals = Vitals {
             context: hub.context.clone(),
@@ -89,12 +93,13 @@ impl Tasks {
             epochs: status_seen,
             spool: hub.monitor.clone(),
             load: ends.load,
+            alerts: hub.alerts.clone(),
             instance_id: ends.instance_id,
             started_at: ends.started_at,
             started: Instant::now(),
         };
         let mut publishing: JoinSet<Result<(), Exit>> = JoinSet::new();
-        publishing.spawn(Publisher::new(hub, ends.cuts, published, is_slow).run());
+        publishing.spawn(Publisher::new(hub, ends.cuts, published, is_slow, recoveries).run());
         let newest = ends.newest_frame.as_ref();
         let frames = Frames::new(hub, ends.frames, newest, ends.frame_spool, ends.inherited);
         publishing.spawn(frames.run(FRAMES_PATIENCE));
@@ -108,8 +113,9 @@ impl Tasks {
         };
         publishing.spawn(epochs.run());
         let mut quiet = watchers(hub, &vitals);
-        quiet.spawn(LineageWatch { hub: hub.clone(), lineages: ends.lineages }.run());
+        quiet.spawn(LineageWatch::new(hub.clone(), ends.lineages).run());
         quiet.spawn(durability.watch(hub.clone(), is_slow_seen));
+        quiet.spawn(Twins { hub: hub.clone(), recoveries: recoveries_seen }.run());
         Self { publishing, quiet, vitals }
     }
 }
@@ -122,8 +128,9 @@ fn watchers(hub: &Hub, vitals: &Vitals) -> JoinSet<()> {
     let decision = hub.clusters.decision.clone();
     quiet.spawn(vitals.clone().beats(decision, settings.heartbeat, cancel.clone()));
     quiet.spawn(watchdog(hub.health.clone(), cancel.clone()));
+    quiet.spawn(tell_resources(settings.resources, cancel.clone()));
     quiet.spawn(checkpoints::run(
-        hub.clusters.ingest.clone(),
+        hub.clusters.clone(),
         hub.core.clone(),
         settings.checkpoint_interval,
         cancel.clone(),

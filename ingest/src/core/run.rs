@@ -8,6 +8,7 @@
 
 use super::feed_input::Market;
 use super::sink::RawSink;
+use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::publish::cuts::{CutJob, CutSlot};
 use penstock_market::{Aggregator, CoreError, Note, RunSymbol, SealedTick};
 use penstock_store::raw_rows::GenerationRow;
@@ -94,6 +95,7 @@ pub(crate) struct CorePorts<S> {
     pub cuts: Arc<CutSlot>,
     pub health: watch::Sender<CoreHealth>,
     pub sink: S,
+    pub alerts: Alerts,
 }
 
 /// The thread's state.
@@ -290,6 +292,10 @@ impl<S: RawSink + 'static> CoreThread<S> {
                 gap_from = range.from.rfc3339(),
                 gap_to = range.to.rfc3339(),
             );
+            let rows = last_seq.0 - first_seq.0 + 1;
+            let metrics = serde_json::json!({ "rows": rows });
+            let summary = format!("{rows} numbers of stream {stream} were shed");
+            self.ports.alerts.occurred(Reason::RawDataLoss, &summary, metrics);
         }
     }
 
@@ -341,6 +347,9 @@ impl<S: RawSink + 'static> CoreThread<S> {
                     stream = "ticker,trade",
                     gap_secs = gap_secs,
                 );
+                let summary = format!("no ticker and no trade for {gap_secs} s");
+                let metrics = serde_json::json!({ "gap_secs": gap_secs });
+                self.ports.alerts.occurred(Reason::FeedGap, &summary, metrics);
                 self.stream_gap = Some(to);
             }
         }

@@ -4,7 +4,7 @@
 //! cannot use others; a warm start begins with the newest one of the domain.
 
 use crate::core::run::CoreCommand;
-use crate::lifecycle::startup::Clusters;
+use crate::lifecycle::clusters::Clusters;
 use crate::settings::Settings;
 use penstock_market::{Aggregator, checkpoint};
 use penstock_store_ingest::checkpoints::{Checkpoint, newest_checkpoint, write_checkpoint};
@@ -31,7 +31,8 @@ pub(crate) async fn initial_fold(
     now: UtcMicros,
 ) -> Aggregator {
     let empty = || Aggregator::new(run_id, settings.core.fold.clone());
-    let found = match newest_checkpoint(&clusters.ingest, &settings.domain).await {
+    let Some(ingest) = clusters.ingest() else { return empty() };
+    let found = match newest_checkpoint(&ingest, &settings.domain).await {
         Ok(Some(found)) => found,
         Ok(None) => return empty(),
         Err(error) => {
@@ -73,11 +74,11 @@ pub(crate) async fn initial_fold(
 /// Until when the run before was recorded on the ingest cluster: its newest row, or its start when it
 /// left none; nothing when there was no run before.
 pub(crate) async fn recorded_until(settings: &Settings, clusters: &Clusters) -> Option<UtcMicros> {
+    let ingest = clusters.ingest()?;
     let told = |error| tracing::warn!("end of the run before: {error}");
-    let before =
-        newest_checkpoint(&clusters.ingest, &settings.domain).await.map_err(told).ok().flatten()?;
+    let before = newest_checkpoint(&ingest, &settings.domain).await.map_err(told).ok().flatten()?;
     let told = |error| tracing::warn!("end of the run before: {error}");
-    let times = last_row_times(&clusters.ingest, before.run_id).await.map_err(told).ok()?;
+    let times = last_row_times(&ingest, before.run_id).await.map_err(told).ok()?;
     let newest = times.iter().filter(|(venue, _)| *venue == KRAKEN_SPOT).map(|(_, at)| *at).max();
     newest.or(Some(before.as_of))
 }
@@ -116,25 +117,26 @@ pub(crate) async fn write(pool: &PgPool, fold: Box<Aggregator>, as_of: UtcMicros
     }
 }
 
-/// Asks the core for a copy and writes it.
-pub(crate) async fn take(pool: &PgPool, core: &mpsc::Sender<CoreCommand>) {
+/// Asks the core for a copy and writes it; nothing while the ingest cluster has not answered yet.
+pub(crate) async fn take(clusters: &Clusters, core: &mpsc::Sender<CoreCommand>) {
+    let Some(pool) = clusters.ingest() else { return };
     let (answer, copy) = oneshot::channel();
     if core.send(CoreCommand::Checkpoint(answer)).await.is_ok()
         && let Ok((fold, as_of)) = copy.await
     {
-        write(pool, fold, as_of).await;
+        write(&pool, fold, as_of).await;
     }
 }
 
 /// Writes one per interval until it is cancelled.
 pub(crate) async fn run(
-    pool: PgPool,
+    clusters: Clusters,
     core: mpsc::Sender<CoreCommand>,
     every: Duration,
     cancel: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
-        take(&pool, &core).await;
+        take(&clusters, &core).await;
     }
 }

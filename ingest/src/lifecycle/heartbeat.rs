@@ -1,5 +1,6 @@
 //! Signs of life: the heartbeat row, the health markers, the fence's lease, systemd's watchdog.
 
+use super::alerts::Alerts;
 use crate::core::run::CoreHealth;
 use crate::exit::Exit;
 use crate::lifecycle::startup::{fence_exit, host_name};
@@ -10,6 +11,7 @@ use penstock_store::fence::{Fence, FenceError, FencedService};
 use penstock_store::spool::SpoolMonitor;
 use penstock_store_decision::heartbeat::{Heartbeat, beat, remove, remove_stale};
 use penstock_telemetry::marker;
+use penstock_telemetry::resources::Resources;
 use penstock_types::{UtcMicros, Uuid};
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
@@ -28,6 +30,7 @@ pub(crate) struct Vitals {
     pub epochs: watch::Receiver<EpochsStatus>,
     pub spool: SpoolMonitor,
     pub load: watch::Receiver<LoadStatus>,
+    pub alerts: Alerts,
     pub instance_id: Uuid,
     pub started_at: UtcMicros,
     pub started: Instant,
@@ -153,7 +156,14 @@ impl Vitals {
         }
         let host = host_name();
         let mut ticks = tokio::time::interval(every);
-        while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+        loop {
+            tokio::select! {
+                // Biased: a stop first; a new alert does not wait for its turn.
+                biased;
+                () = cancel.cancelled() => break,
+                () = self.alerts.changed() => {}
+                _ = ticks.tick() => {}
+            }
             let row = Heartbeat {
                 service: FencedService::Ingest,
                 instance_id: self.instance_id,
@@ -162,7 +172,7 @@ impl Vitals {
                 pid: self.context.run.pid,
                 started_at: self.started_at,
                 status: &self.status(),
-                alerts: &serde_json::json!([]),
+                alerts: &self.alerts.rows(self.context.run.run_id.0),
             };
             if let Err(error) = beat(&pool, &row).await {
                 tracing::debug!("heartbeat: {error}");
@@ -200,6 +210,24 @@ pub(crate) async fn keep_fence(
         }
     }
     Some(fence)
+}
+
+/// Tells memory, processor time and open files until it is cancelled; never when `every` is zero.
+pub(crate) async fn tell_resources(every: Duration, cancel: CancellationToken) {
+    if every.is_zero() {
+        return;
+    }
+    let mut resources = Resources::new();
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+        let usage = resources.look();
+        marker!(
+            RESOURCE_TELEMETRY,
+            telemetry_rss_kb = usage.rss_kb,
+            cpu_pct = usage.cpu_pct,
+            open_fds = usage.open_fds,
+        );
+    }
 }
 
 /// Tells systemd that the process lives, as long as the core makes cuts.

@@ -1,6 +1,8 @@
 //! Start, keeping alive, stop.
 
+pub(crate) mod alerts;
 pub(crate) mod checkpoints;
+pub(crate) mod clusters;
 pub(crate) mod durability;
 pub(crate) mod heartbeat;
 pub(crate) mod lineage;

@@ -1,7 +1,7 @@
 //! The stop in order, and what an early end of a task means.
 
-use super::checkpoints;
 use super::heartbeat::notify;
+use super::{checkpoints, lineage};
 use crate::core::run::CoreCommand;
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -49,7 +49,7 @@ impl Stopping {
         notify(&[sd_notify::NotifyState::Stopping]);
         let is_ours = !matches!(self.outcome, Err(Exit::Fenced(_)));
         if is_ours {
-            checkpoints::take(&self.hub.clusters.ingest, &self.hub.core).await;
+            checkpoints::take(&self.hub.clusters, &self.hub.core).await;
         }
         let health = self.hub.health.borrow().clone();
         self.stops.sockets.cancel();
@@ -62,6 +62,10 @@ impl Stopping {
         self.tasks.vitals.tell_last_health(&health);
         self.end_tasks(is_ours).await;
         self.end_spool(is_ours).await;
+        if is_ours {
+            let end = if self.outcome.is_ok() { "shutdown" } else { reason };
+            lineage::end_last(&self.hub, end).await;
+        }
         self.stops.fence.cancel();
         if let Ok(Some(fence)) = self.fence.await {
             let token = fence.token();

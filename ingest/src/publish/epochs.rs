@@ -9,22 +9,23 @@ use super::epoch_markers::{tell_judgement, tell_warm_up};
 use super::publisher::PublishedCut;
 use crate::core::run::CoreCommand;
 use crate::exit::Exit;
+use crate::lifecycle::alerts::Reason;
 use crate::lifecycle::durability::Durability;
 use crate::lifecycle::startup::fence_exit;
 use crate::tasks::Hub;
 use crate::universe::feeds::Reference;
 use crate::universe::layers::{BuildInput, Layers};
 use crate::universe::reference::Pairs;
-use penstock_market::epoch::{self, EpochInput as Judged, EpochJudgement};
+use penstock_market::epoch::{self, EpochInput as Judged};
 use penstock_store::fence::FenceError;
-use penstock_store::twins::{EpochCriteria, JudgedEpochRow, UniverseSnapshotRow};
+use penstock_store::twins::{JudgedEpochRow, UniverseSnapshotRow};
 use penstock_store_decision::epochs::{EpochInput, publish_epoch};
 use penstock_store_decision::instruments::{hard_blocked_symbols, pinned_symbols};
 use penstock_store_decision::publication::PublishError;
 use penstock_telemetry::marker;
 use penstock_types::ids::fenced_number;
 use penstock_types::vocab::EpochStatus;
-use penstock_types::{EpochId, LineageId, SnapshotId, Symbol, UtcMicros};
+use penstock_types::{EpochId, LineageId, Symbol, UtcMicros};
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -58,13 +59,15 @@ pub(crate) struct EpochsStatus {
 
 /// Counters of the task.
 #[derive(Debug)]
-struct Progress {
-    n: i64,
-    lineage: LineageId,
-    lineage_since: UtcMicros,
-    seq: i32,
-    pinned: BTreeSet<Symbol>,
-    hard_blocked: BTreeSet<Symbol>,
+pub(super) struct Progress {
+    pub n: i64,
+    pub lineage: LineageId,
+    pub lineage_since: UtcMicros,
+    pub seq: i32,
+    pub pinned: BTreeSet<Symbol>,
+    pub hard_blocked: BTreeSet<Symbol>,
+    /// Epochs since the last valid one.
+    pub not_valid: u32,
 }
 
 impl Epochs {
@@ -81,6 +84,7 @@ impl Epochs {
             seq: 0,
             pinned: BTreeSet::new(),
             hard_blocked: BTreeSet::new(),
+            not_valid: 0,
         };
         let symbol_count = self.layers.universe.tracked.len();
         marker!(
@@ -170,6 +174,7 @@ impl Epochs {
             judgement.has_snapshot.then(|| self.snapshot(epoch_id, progress, completed_at));
         let row =
             self.row(epoch_id, progress, &judgement, &cut, (window_start, began, completed_at));
+        self.watch_validity(progress, &row);
         self.write(&row, snapshot.as_ref()).await?;
         if self.finished(epoch_id, &row, &cut) {
             self.write_warm().await;
@@ -250,90 +255,13 @@ impl Epochs {
         .await;
     }
 
-    fn snapshot(
-        &self,
-        epoch_id: EpochId,
-        progress: &Progress,
-        at: UtcMicros,
-    ) -> UniverseSnapshotRow {
-        let universe = &self.layers.universe;
-        let texts = |symbols: &[Symbol]| symbols.iter().map(|s| s.as_str().to_owned()).collect();
-        let mut tracked = universe.tracked.clone();
-        tracked.sort();
-        UniverseSnapshotRow {
-            snapshot_id: SnapshotId(epoch_id.0),
-            run_id: self.hub.context.run.run_id,
-            lineage_id: progress.lineage,
-            as_of: at,
-            published_at: at,
-            execution_symbols: texts(&universe.execution),
-            pinned_symbols: texts(&universe.pinned),
-            l3_symbols: Vec::new(),
-            tracked_symbols: texts(&tracked),
-            excluded: serde_json::json!(universe.excluded),
-            universe_hash: universe.hash(),
-            fencing_token: self.hub.context.run.fencing_token,
-        }
-    }
-
-    fn row(
-        &self,
-        epoch_id: EpochId,
-        progress: &Progress,
-        j: &EpochJudgement,
-        cut: &PublishedCut,
-        times: (UtcMicros, UtcMicros, UtcMicros),
-    ) -> JudgedEpochRow {
-        let (window_start, created_at, completed_at) = times;
-        let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-        JudgedEpochRow {
-            epoch_id,
-            lineage_id: progress.lineage,
-            epoch_seq: progress.seq,
-            run_id: self.hub.context.run.run_id,
-            snapshot_id: j.has_snapshot.then_some(SnapshotId(epoch_id.0)),
-            generation_id: Some(cut.job.cut.generation_id),
-            status: j.status,
-            window_start,
-            window_end: cut.job.cut.as_of,
-            created_at,
-            completed_at,
-            symbol_count: count(j.symbol_count),
-            entry_set_count: count(j.entry_set_count),
-            pinned_excluded_count: count(j.pinned_excluded_count),
-            hard_blocked_excluded_count: count(j.hard_blocked_excluded_count),
-            frac_ticker: Some(j.frac_ticker),
-            frac_trade: Some(j.frac_trade),
-            frac_l2: Some(j.frac_l2),
-            frac_l3: j.frac_l3,
-            l3_mode: Some(j.l3_mode),
-            criteria: EpochCriteria {
-                ticker_ok: j.criteria_ticker_ok,
-                trade_ok: j.criteria_trade_ok,
-                l2_ok: j.criteria_l2_ok,
-                l3_ok: j.criteria_l3_ok,
-                pinned_ok: j.criteria_pinned_ok,
-                universe_ok: j.criteria_universe_ok,
-                continuity_ok: j.criteria_continuity_ok,
-                durability_ok: j.criteria_durability_ok,
-            },
-            reasons: j.reasons.clone(),
-            fencing_token: self.hub.context.run.fencing_token,
-        }
-    }
-
     /// Writes the epoch on both clusters; the decision cluster is repeated each second.
     async fn write(
         &self,
         row: &JudgedEpochRow,
         snapshot: Option<&UniverseSnapshotRow>,
     ) -> Result<(), Exit> {
-        let recorded =
-            penstock_store_ingest::epochs::record_epoch(&self.hub.clusters.ingest, snapshot, row)
-                .await;
-        if let Err(error) = &recorded {
-            marker!(INGEST_EPOCH_CREATE_FAILED, error = error.to_string());
-        }
+        let is_recorded = self.record(row, snapshot).await;
         let began = Instant::now();
         let lineage = self.hub.context.lineage_of(row.lineage_id);
         let token = row.fencing_token;
@@ -359,6 +287,7 @@ impl Epochs {
                         error = error.to_string(),
                         attempt = attempt
                     );
+                    self.publish_failed(&error.to_string());
                     if matches!(
                         error,
                         PublishError::Twin(penstock_store_decision::TwinError::Mismatch(_))
@@ -372,7 +301,7 @@ impl Epochs {
             }
             tokio::time::sleep(RETRY).await;
         }
-        if recorded.is_ok() {
+        if is_recorded {
             self.mark_synced(row.epoch_id).await;
         }
         let duration_ms = began.elapsed().as_millis();
@@ -391,14 +320,56 @@ impl Epochs {
         Ok(())
     }
 
+    fn publish_failed(&self, error: &str) {
+        let summary = format!("an epoch could not be written: {error}");
+        self.hub.alerts.occurred(Reason::PublishFailed, &summary, serde_json::json!({}));
+    }
+
+    /// Two epochs in a row that are not valid are an alert, until one is.
+    fn watch_validity(&self, progress: &mut Progress, row: &JudgedEpochRow) {
+        const CONDITION: &str = "epochs";
+        if row.status == EpochStatus::Valid {
+            progress.not_valid = 0;
+            self.hub.alerts.ends(Reason::EpochNotValid, CONDITION);
+            return;
+        }
+        progress.not_valid += 1;
+        if progress.not_valid >= 2 {
+            let (count, why) = (progress.not_valid, row.reasons.join(", "));
+            let summary = format!("{count} epochs in a row are not valid: {why}");
+            self.hub.alerts.begins(Reason::EpochNotValid, CONDITION, &summary);
+        }
+    }
+
+    /// Writes the twin on the ingest cluster. Without it, it is copied from the decision cluster later.
+    async fn record(&self, row: &JudgedEpochRow, snapshot: Option<&UniverseSnapshotRow>) -> bool {
+        let Some(ingest) = self.hub.clusters.ingest() else { return false };
+        let context = &self.hub.context;
+        let lineage = context.lineage_of(row.lineage_id);
+        let recorded = penstock_store_ingest::epochs::record_epoch(
+            &ingest,
+            (&context.run, &lineage),
+            snapshot,
+            row,
+        );
+        match recorded.await {
+            Ok(()) => true,
+            Err(error) => {
+                marker!(INGEST_EPOCH_CREATE_FAILED, error = error.to_string());
+                self.publish_failed(&error.to_string());
+                false
+            }
+        }
+    }
+
     /// Tells the twin on the ingest cluster, best effort: the decision cluster is the authority.
     async fn mark_synced(&self, epoch_id: EpochId) {
         use penstock_store_ingest::epochs::{mark_epoch_synced, skip_stale_epochs};
-        let ingest = &self.hub.clusters.ingest;
-        if let Err(error) = mark_epoch_synced(ingest, epoch_id).await {
+        let Some(ingest) = self.hub.clusters.ingest() else { return };
+        if let Err(error) = mark_epoch_synced(&ingest, epoch_id).await {
             tracing::debug!("mark epoch {epoch_id}: {error}");
         }
-        if let Err(error) = skip_stale_epochs(ingest, epoch_id).await {
+        if let Err(error) = skip_stale_epochs(&ingest, epoch_id).await {
             tracing::debug!("skip stale epochs: {error}");
         }
     }
@@ -456,7 +427,8 @@ impl Epochs {
         {
             tracing::debug!("warm run {run_id} on the decision cluster: {error}");
         }
-        if let Ok(mut conn) = clusters.ingest.acquire().await
+        if let Some(ingest) = clusters.ingest()
+            && let Ok(mut conn) = ingest.acquire().await
             && let Err(error) = penstock_store_ingest::set_run_warm(&mut conn, run_id, at).await
         {
             tracing::debug!("warm run {run_id} on the ingest cluster: {error}");

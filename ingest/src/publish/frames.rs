@@ -9,7 +9,9 @@ use super::publisher::RunContext;
 use crate::core::clock::RecordingClock;
 use crate::core::run::FrameItem;
 use crate::exit::Exit;
-use crate::lifecycle::startup::{Clusters, fence_exit};
+use crate::lifecycle::alerts::{Alerts, Reason};
+use crate::lifecycle::clusters::Clusters;
+use crate::lifecycle::startup::fence_exit;
 use crate::spooling::frames::{FrameSpool, InheritedRun, RunRecord};
 use crate::tasks::Hub;
 use penstock_market::SealedTick;
@@ -33,6 +35,10 @@ use tokio::sync::mpsc;
 const WAITING_MAX: usize = 345_600;
 /// A backlog older than this is told.
 const BACKLOG_TOLD: Duration = Duration::from_secs(1);
+/// A backlog older than this is an alert.
+const BACKLOG_ALERTED: Duration = Duration::from_secs(10);
+/// Condition of that alert.
+const BACKLOG: &str = "frames";
 /// First and longest pause after a failed delivery.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
@@ -54,6 +60,8 @@ pub(crate) struct Frames {
     link: Option<Link>,
     /// Runs whose rows are not known to stand.
     due: BTreeSet<RunId>,
+    alerts: Alerts,
+    age_max: Duration,
     is_backlog_told: bool,
     retry: Duration,
 }
@@ -81,6 +89,8 @@ impl Frames {
             inherited: BTreeMap::new(),
             link: newest.map(link_of),
             due: BTreeSet::from([own_run]),
+            alerts: hub.alerts.clone(),
+            age_max: hub.settings.spool.frame_age_max,
             is_backlog_told: false,
             retry: RETRY.0,
         };
@@ -165,6 +175,7 @@ impl Frames {
             {
                 return Ok(());
             }
+            self.give_up_old();
             if !self.waiting.is_empty() {
                 self.tell_backlog();
                 self.deliver_batch().await?;
@@ -215,6 +226,30 @@ impl Frames {
                 self.waiting.push_back((*sealed, Some(end)));
             }
         }
+    }
+
+    /// Frames beyond the age limit go, the oldest first; the next delivered one declares the gap.
+    fn give_up_old(&mut self) {
+        let age_max_ms = i64::try_from(self.age_max.as_millis()).unwrap_or(i64::MAX);
+        let limit = self.clock.now().plus_millis(-age_max_ms);
+        let is_old = |w: &Waiting| w.0.tick_id.end() < limit;
+        let (first, mut last, mut frames) =
+            (self.waiting.front().map(|w| w.0.tick_id), None, 0_u64);
+        while self.waiting.front().is_some_and(is_old) {
+            last = self.waiting.pop_front().map(|w| w.0.tick_id);
+            frames += 1;
+        }
+        let (Some(first), Some(last)) = (first, last) else { return };
+        marker!(
+            FRAMES_DISCARDED,
+            first_tick_id = first,
+            last_tick_id = last,
+            frames = frames,
+            fencing_token = self.context.run.fencing_token,
+            newest_tick_id = self.link.map(|link| link.tick_id),
+        );
+        self.spool.given_up_until(last);
+        self.forget_delivered_runs();
     }
 
     async fn deliver_batch(&mut self) -> Result<(), Exit> {
@@ -314,6 +349,7 @@ impl Frames {
             self.spool.all_delivered();
         }
         self.is_backlog_told = false;
+        self.alerts.ends(Reason::PublishFailed, BACKLOG);
         self.retry = RETRY.0;
     }
 
@@ -329,6 +365,11 @@ impl Frames {
     fn tell_backlog(&mut self) {
         let Some((oldest, end)) = self.waiting.front() else { return };
         let is_young = end.is_some_and(|end| end.elapsed() < BACKLOG_TOLD);
+        let is_long = end.is_none_or(|end| end.elapsed() >= BACKLOG_ALERTED);
+        if is_long && self.retry > RETRY.0 {
+            let summary = format!("{} frames wait for the decision cluster", self.waiting.len());
+            self.alerts.begins(Reason::PublishFailed, BACKLOG, &summary);
+        }
         if self.is_backlog_told || is_young {
             return;
         }

@@ -2,6 +2,8 @@
 
 pub(crate) mod cuts;
 pub(crate) mod epoch_markers;
+mod epoch_rows;
 pub(crate) mod epochs;
 pub(crate) mod frames;
 pub(crate) mod publisher;
+pub(crate) mod twins;

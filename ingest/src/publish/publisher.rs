@@ -8,7 +8,9 @@
 use super::cuts::{CutJob, CutSlot, row_count};
 use crate::core::run::CoreCommand;
 use crate::exit::Exit;
-use crate::lifecycle::startup::{Clusters, fence_exit};
+use crate::lifecycle::alerts::{Alerts, Reason};
+use crate::lifecycle::clusters::Clusters;
+use crate::lifecycle::startup::fence_exit;
 use crate::tasks::Hub;
 use penstock_store::spool::SpoolMonitor;
 use penstock_store::state_copy::encode_state;
@@ -32,6 +34,8 @@ use tokio::task::JoinSet;
 const SYNC_WAIT: Duration = Duration::from_millis(250);
 /// Time for the last generation of a run on the ingest cluster.
 const LAST_RECORD_WAIT: Duration = Duration::from_secs(3);
+/// Condition of the alert about the decision cluster.
+const DECISION: &str = "decision";
 /// Marks that may be on their way; more are left out, they only repeat the pointer.
 const MARKS_MAX: usize = 16;
 /// Candles kept until a commit confirms them: 120 minutes of 1,000 symbols.
@@ -82,10 +86,13 @@ pub(crate) struct Publisher {
     cuts: Arc<CutSlot>,
     core: mpsc::Sender<CoreCommand>,
     spool: SpoolMonitor,
+    alerts: Alerts,
     published: watch::Sender<Option<PublishedCut>>,
     refresh_max: Duration,
     is_slow: watch::Sender<bool>,
-    recorder: GenerationRecorder,
+    /// Counts the ends of the ingest cluster's outages.
+    recoveries: watch::Sender<u64>,
+    recorder: Option<GenerationRecorder>,
     publisher: GenerationPublisher,
     clusters: Clusters,
     ingest_down: Option<Instant>,
@@ -103,16 +110,19 @@ impl Publisher {
         cuts: Arc<CutSlot>,
         published: watch::Sender<Option<PublishedCut>>,
         is_slow: watch::Sender<bool>,
+        recoveries: watch::Sender<u64>,
     ) -> Self {
         Self {
             context: hub.context.clone(),
             cuts,
             core: hub.core.clone(),
             spool: hub.monitor.clone(),
+            alerts: hub.alerts.clone(),
             published,
             refresh_max: hub.settings.refresh_max,
             is_slow,
-            recorder: GenerationRecorder::new(hub.clusters.ingest.clone()),
+            recoveries,
+            recorder: None,
             publisher: GenerationPublisher::new(hub.clusters.decision.clone()),
             clusters: hub.clusters.clone(),
             ingest_down: None,
@@ -189,10 +199,18 @@ impl Publisher {
                 last_ts_local: Some(mark.last_ts_local),
             })
             .collect();
-        match self.recorder.record(&job.generation_row(), &watermarks, encoded).await {
+        if self.recorder.is_none() {
+            self.recorder = self.clusters.ingest().map(GenerationRecorder::new);
+        }
+        let Some(recorder) = &mut self.recorder else {
+            self.not_recorded(job, "it has not answered since the start".to_owned()).await;
+            return Ok(());
+        };
+        match recorder.record(&job.generation_row(), &watermarks, encoded).await {
             Ok(duration) => {
                 if let Some(since) = self.ingest_down.take() {
                     marker!(INGEST_DB_RECOVERED, down_ms = since.elapsed().as_millis());
+                    self.recoveries.send_modify(|n| *n += 1);
                 }
                 marker!(
                     RUN_SYMBOL_STATE_REFRESH,
@@ -206,24 +224,30 @@ impl Publisher {
             }
             Err(error @ RefreshError::RunClosed { .. }) => Err(Exit::Fenced(error.to_string())),
             Err(error) => {
-                if self.ingest_down.is_none() {
-                    self.ingest_down = Some(Instant::now());
-                    marker!(INGEST_DB_UNAVAILABLE, down_ms = 0, error = error.to_string());
+                if self.not_recorded(job, error.to_string()).await {
+                    return Ok(());
                 }
-                let row = Box::new(job.generation_row());
-                if self.core.send(CoreCommand::SpoolGeneration(row)).await.is_err() {
-                    // The core and its spool are gone: this is the last generation, which has more time.
-                    let mut last = GenerationRecorder::new(self.clusters.ingest.clone())
-                        .with_deadline(LAST_RECORD_WAIT);
-                    if let Err(error) =
-                        last.record(&job.generation_row(), &watermarks, encoded).await
-                    {
+                // The core and its spool are gone: this is the last generation, which has more time.
+                if let Some(pool) = self.clusters.ingest() {
+                    let mut last = GenerationRecorder::new(pool).with_deadline(LAST_RECORD_WAIT);
+                    let row = job.generation_row();
+                    if let Err(error) = last.record(&row, &watermarks, encoded).await {
                         tracing::warn!("record the last generation: {error}");
                     }
                 }
                 Ok(())
             }
         }
+    }
+
+    /// The ingest cluster did not take a generation: its row goes to the spool. False when that is gone.
+    async fn not_recorded(&mut self, job: &CutJob, error: String) -> bool {
+        if self.ingest_down.is_none() {
+            self.ingest_down = Some(Instant::now());
+            marker!(INGEST_DB_UNAVAILABLE, down_ms = 0, error = error);
+        }
+        let row = Box::new(job.generation_row());
+        self.core.send(CoreCommand::SpoolGeneration(row)).await.is_ok()
     }
 
     async fn publish(&mut self, job: &CutJob, encoded: &[u8]) -> Result<(), Exit> {
@@ -264,6 +288,7 @@ impl Publisher {
     fn published_ok(&mut self, job: &CutJob, published: Published, since_refresh: Duration) {
         if let Some(since) = self.decision_down.take() {
             marker!(DECISION_DB_RECOVERED, down_ms = since.elapsed().as_millis());
+            self.alerts.ends(Reason::DbUnavailable, DECISION);
         }
         let cut = &job.cut;
         let sync_duration_ms = i32::try_from(published.duration.as_millis()).unwrap_or(i32::MAX);
@@ -328,6 +353,7 @@ impl Publisher {
                 if self.decision_down.is_none() {
                     self.decision_down = Some(Instant::now());
                     marker!(DECISION_DB_UNAVAILABLE, down_ms = 0, error = text);
+                    self.alerts.begins(Reason::DbUnavailable, DECISION, &text);
                 }
                 self.mark(cut.generation_id, SyncStatus::Failed, None, None, Some(text));
                 Ok(())
@@ -348,7 +374,7 @@ impl Publisher {
         if self.ingest_down.is_some() || self.marks.len() >= MARKS_MAX {
             return;
         }
-        let pool = self.clusters.ingest.clone();
+        let Some(pool) = self.clusters.ingest() else { return };
         self.marks.spawn(async move {
             let marked = mark_generation(
                 &pool,

@@ -20,10 +20,13 @@ use penstock_types::frame::{
 };
 use penstock_types::{RunId, Seq, TickId, UtcMicros};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Version of the records.
 const ROW_VERSION: u16 = 1;
+/// A minute of ticks.
+const TICKS_PER_PLACE: i64 = 240;
 /// Records read at a time.
 const BATCH_ROWS: usize = 1_024;
 
@@ -49,6 +52,8 @@ pub(crate) struct FrameSpool {
     segments: Arc<Segments>,
     /// Number of the newest record: within a segment numbers never go back.
     last: TickId,
+    /// Places in the spool, each with the newest tick before it, about one per minute.
+    places: VecDeque<(TickId, SpoolPosition)>,
     /// Locks of the directories; they end with the process.
     dirs: Vec<RecoveredDir>,
 }
@@ -95,7 +100,10 @@ pub(crate) fn open(
     append_json(&mut writer, StreamCode::FrameRun, TickId(0), &record);
     let monitor = writer.monitor();
     let dirs = std::iter::once(opened.own).chain(opened.inherited).collect();
-    Ok((FrameSpool { writer, monitor, segments, last: TickId(0), dirs }, left))
+    Ok((
+        FrameSpool { writer, monitor, segments, last: TickId(0), places: VecDeque::new(), dirs },
+        left,
+    ))
 }
 
 impl FrameSpool {
@@ -111,10 +119,29 @@ impl FrameSpool {
         let (tick, at) = (Seq(sealed.tick_id.0), sealed.tick_id.end());
         // A full spool lets its oldest segments go; the frame stays in memory all the same.
         let _ = self.writer.append(StreamCode::Frame, tick, ROW_VERSION, at, &payload);
+        let newest = self.places.back().map_or(i64::MIN, |(tick, _)| tick.0);
+        if sealed.tick_id.0 >= newest.saturating_add(TICKS_PER_PLACE) {
+            // What is synced now was appended before this tick.
+            self.places.push_back((sealed.tick_id, self.monitor.synced().position));
+        }
+    }
+
+    /// Frames up to a tick are given up: closed segments that hold nothing younger go.
+    pub(crate) fn given_up_until(&mut self, tick: TickId) {
+        let mut before = None;
+        while let Some((_, position)) = self.places.pop_front_if(|(newest, _)| *newest <= tick) {
+            before = Some(position);
+        }
+        if let Some(before) = before
+            && let Err(error) = self.segments.trim(before)
+        {
+            tracing::warn!("trim the frame spool: {error}");
+        }
     }
 
     /// Everything appended so far stands on the decision cluster: closed segments may go.
-    pub(crate) fn all_delivered(&self) {
+    pub(crate) fn all_delivered(&mut self) {
+        self.places.clear();
         if let Err(error) = self.segments.trim(self.monitor.synced().position) {
             tracing::warn!("trim the frame spool: {error}");
         }

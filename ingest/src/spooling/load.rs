@@ -5,14 +5,18 @@
 //! the time for that is over; then the next start does it.
 
 use crate::exit::Exit;
-use crate::lifecycle::startup::Clusters;
+use crate::lifecycle::alerts::{Alerts, Reason};
+use crate::lifecycle::clusters::Clusters;
 use crate::settings::Settings;
-use penstock_store::spool::loader::{LoadError, LoadStep, Loader};
+use crate::spooling::arrival::Arrival;
+use penstock_store::spool::Segments;
+use penstock_store::spool::loader::{LoadError, LoadStep, Loader, LoaderSettings};
 use penstock_store::twins::RunEnd;
 use penstock_store::{ClusterRole, StoreError};
 use penstock_telemetry::marker;
 use penstock_types::{RunId, UtcMicros};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -36,6 +40,7 @@ pub(crate) struct Loading {
     pub own_run: Option<RunId>,
     pub status: watch::Sender<LoadStatus>,
     pub stall_max: Duration,
+    alerts: Alerts,
     behind_since: Option<Instant>,
     is_stall_told: bool,
     retry: Duration,
@@ -48,6 +53,7 @@ impl Loading {
         own_run: Option<RunId>,
         status: watch::Sender<LoadStatus>,
         stall_max: Duration,
+        alerts: Alerts,
     ) -> Self {
         Self {
             loader,
@@ -55,6 +61,7 @@ impl Loading {
             own_run,
             status,
             stall_max,
+            alerts,
             behind_since: None,
             is_stall_told: false,
             retry: RETRY.0,
@@ -149,6 +156,10 @@ impl Loading {
                         rows = batch.quarantined,
                         seq = batch.last_seq,
                     );
+                    let rows = batch.quarantined;
+                    let summary = format!("{rows} rows of run {} are in quarantine", batch.run_id);
+                    let metrics = serde_json::json!({ "rows": rows });
+                    self.alerts.occurred(Reason::RawDataLoss, &summary, metrics);
                 }
                 if batch.trimmed_segments > 0 {
                     marker!(
@@ -179,6 +190,7 @@ impl Loading {
         self.behind_since = None;
         if std::mem::take(&mut self.is_stall_told) {
             marker!(RAW_LOAD_RECOVERED, stalled_secs = self.status.borrow().lag_secs);
+            self.alerts.ends(Reason::SpoolBacklog, LOAD);
         }
         self.status.send_modify(|s| s.lag_secs = 0);
     }
@@ -189,12 +201,21 @@ impl Loading {
         self.status.send_modify(|s| s.lag_secs = lag_secs);
         if since.elapsed() > self.stall_max && !self.is_stall_told {
             self.is_stall_told = true;
-            marker!(RAW_LOAD_STALLED, load_lag_secs = lag_secs, error = error);
+            tell_stall(&self.alerts, lag_secs, error);
         }
         let pause = self.retry;
         self.retry = (self.retry * 2).min(RETRY.1);
         pause
     }
+}
+
+/// Condition of the alert about loading.
+const LOAD: &str = "load";
+
+fn tell_stall(alerts: &Alerts, load_lag_secs: u64, error: &str) {
+    marker!(RAW_LOAD_STALLED, load_lag_secs = load_lag_secs, error = error);
+    let summary = format!("raw rows wait in the spool for {load_lag_secs} s: {error}");
+    alerts.begins(Reason::SpoolBacklog, LOAD, &summary);
 }
 
 /// The loading tasks of the process.
@@ -207,30 +228,45 @@ pub(crate) struct Loads {
     pub status: watch::Receiver<LoadStatus>,
 }
 
+/// The spool directories of this process: that which it writes, and those of ended processes.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    pub own: Arc<Segments>,
+    pub inherited: Vec<Arc<Segments>>,
+    pub settings: LoaderSettings,
+}
+
 impl Loads {
-    /// Starts one task per directory; runs that left no segment are closed first.
+    /// Starts one task per directory, once the ingest cluster answers; runs that left no segment are
+    /// closed first.
     pub(crate) fn start(
         settings: &Settings,
         clusters: &Clusters,
-        own_run: RunId,
-        own: Loader,
-        inherited: Vec<Loader>,
-        known_runs: BTreeSet<RunId>,
+        alerts: &Alerts,
+        sources: Sources,
+        arrival: Arrival,
     ) -> Self {
         let (status, status_seen) = watch::channel(LoadStatus::default());
         let (stop, stopped) = oneshot::channel();
-        let stall_max = settings.raw_stall_max;
-        let mut own = Loading::new(own, clusters.clone(), Some(own_run), status, stall_max);
-        let domain = settings.domain.clone();
-        let own = tokio::spawn(async move {
-            own.close_forgotten(&domain, &known_runs).await;
-            own.run(stopped).await
-        });
+        let own_load = OwnLoad {
+            segments: sources.own,
+            load: sources.settings,
+            clusters: clusters.clone(),
+            domain: settings.domain.clone(),
+            stall_max: settings.raw_stall_max,
+            alerts: alerts.clone(),
+            status,
+        };
+        let own = tokio::spawn(own_load.run(arrival, stopped));
         let mut tasks = JoinSet::new();
-        for loader in inherited {
-            let (status, _) = watch::channel(LoadStatus::default());
-            let loading = Loading::new(loader, clusters.clone(), None, status, stall_max);
+        for segments in sources.inherited {
+            let (mut clusters, stall_max) = (clusters.clone(), settings.raw_stall_max);
+            let (load, alerts) = (sources.settings, alerts.clone());
             tasks.spawn(async move {
+                let Some(pool) = clusters.ingest_opened().await else { return };
+                let (status, _) = watch::channel(LoadStatus::default());
+                let loader = Loader::new(pool, segments, None, load);
+                let loading = Loading::new(loader, clusters, None, status, stall_max, alerts);
                 let (keep, never) = oneshot::channel();
                 if let Err(error) = loading.run(never).await {
                     tracing::error!("load an inherited spool: {error}");
@@ -242,16 +278,63 @@ impl Loads {
     }
 }
 
+/// What the own loading is made of.
+struct OwnLoad {
+    segments: Arc<Segments>,
+    load: LoaderSettings,
+    clusters: Clusters,
+    domain: String,
+    stall_max: Duration,
+    alerts: Alerts,
+    status: watch::Sender<LoadStatus>,
+}
+
+impl OwnLoad {
+    /// Waits for the cluster, then loads. A stop that comes first leaves everything in the spool.
+    async fn run(
+        self,
+        arrival: Arrival,
+        mut stopped: oneshot::Receiver<Instant>,
+    ) -> Result<bool, Exit> {
+        let own_run = arrival.run.run_id;
+        let known_runs = arrival.spooled.clone();
+        let mut is_told = false;
+        let waiting = |since: Duration| {
+            self.status.send_modify(|s| s.lag_secs = since.as_secs());
+            if since >= self.stall_max && !is_told {
+                is_told = true;
+                tell_stall(&self.alerts, since.as_secs(), "no answer since the start");
+            }
+        };
+        let pool = tokio::select! {
+            // Biased: an asked-for stop wins.
+            biased;
+            _ = &mut stopped => return Ok(false),
+            pool = arrival.prepare(waiting) => pool?,
+        };
+        self.status.send_modify(|s| s.lag_secs = 0);
+        self.alerts.ends(Reason::SpoolBacklog, LOAD);
+        let Self { segments, load, clusters, domain, stall_max, alerts, status } = self;
+        let loader = Loader::new(pool, segments, Some(own_run), load);
+        let mut loading = Loading::new(loader, clusters, Some(own_run), status, stall_max, alerts);
+        loading.close_forgotten(&domain, &known_runs).await;
+        loading.run(stopped).await
+    }
+}
+
 /// Writes the end of a run on both clusters, best effort: the next start repeats it.
 pub(crate) async fn end_run(clusters: &Clusters, run_id: RunId, end: RunEnd) {
     let at = UtcMicros::from(chrono::Utc::now());
-    match clusters.ingest.acquire().await {
-        Ok(mut conn) => {
-            if let Err(error) = penstock_store_ingest::end_run(&mut conn, run_id, at, end).await {
-                tracing::warn!("end run {run_id} on the ingest cluster: {error}");
+    if let Some(ingest) = clusters.ingest() {
+        match ingest.acquire().await {
+            Ok(mut conn) => {
+                if let Err(error) = penstock_store_ingest::end_run(&mut conn, run_id, at, end).await
+                {
+                    tracing::warn!("end run {run_id} on the ingest cluster: {error}");
+                }
             }
+            Err(error) => tracing::warn!("end run {run_id} on the ingest cluster: {error}"),
         }
-        Err(error) => tracing::warn!("end run {run_id} on the ingest cluster: {error}"),
     }
     match clusters.decision.acquire().await {
         Ok(mut conn) => {
@@ -266,9 +349,11 @@ pub(crate) async fn end_run(clusters: &Clusters, run_id: RunId, end: RunEnd) {
 /// Runs of the domain without an end on either cluster.
 async fn open_runs(clusters: &Clusters, domain: &str) -> Result<BTreeSet<RunId>, StoreError> {
     let taken = |role| move |e| StoreError::sql("take a connection", role, e);
-    let mut conn = clusters.ingest.acquire().await.map_err(taken(ClusterRole::Ingest))?;
-    let mut open: BTreeSet<RunId> =
-        penstock_store_ingest::open_runs(&mut conn, domain).await?.into_iter().collect();
+    let mut open = BTreeSet::new();
+    if let Some(ingest) = clusters.ingest() {
+        let mut conn = ingest.acquire().await.map_err(taken(ClusterRole::Ingest))?;
+        open.extend(penstock_store_ingest::open_runs(&mut conn, domain).await?);
+    }
     let mut conn = clusters.decision.acquire().await.map_err(taken(ClusterRole::Decision))?;
     open.extend(penstock_store_decision::open_runs(&mut conn, domain).await?);
     Ok(open)

@@ -4,9 +4,11 @@
 //! recovered, from which the restart's gap runs.
 
 use crate::exit::Exit;
+use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::lifecycle::startup::Started;
 use crate::settings::Settings;
-use penstock_store::spool::loader::{Loader, LoaderSettings};
+use crate::spooling::load::Sources;
+use penstock_store::spool::loader::LoaderSettings;
 use penstock_store::spool::{
     FillLevel, OpenedSpool, RecoveredDir, SpoolEvent, SpoolSettings, SpoolWriter, open_spool,
     start_writer,
@@ -22,8 +24,8 @@ const KRAKEN_SPOT: i16 = 0;
 pub(crate) struct RawSpool {
     pub writer: SpoolWriter,
     pub thread: std::thread::JoinHandle<()>,
-    pub own: Loader,
-    pub inherited: Vec<Loader>,
+    /// What is loaded from it.
+    pub sources: Sources,
     /// Newest receipt time of Kraken spot that was recovered.
     pub recovered_until: Option<UtcMicros>,
     /// Locks of every directory; they end with the process.
@@ -34,7 +36,11 @@ pub(crate) struct RawSpool {
 ///
 /// # Errors
 /// [`Exit::Refused`] when a directory cannot be used.
-pub(crate) fn open(settings: &Settings, started: &Started) -> Result<RawSpool, Exit> {
+pub(crate) fn open(
+    settings: &Settings,
+    started: &Started,
+    alerts: &Alerts,
+) -> Result<RawSpool, Exit> {
     let refused = |e: &dyn std::fmt::Display| Exit::Refused(format!("raw spool: {e}"));
     let dir = settings.spool_dir.join("raw");
     std::fs::create_dir_all(&dir).map_err(|e| refused(&e))?;
@@ -42,7 +48,7 @@ pub(crate) fn open(settings: &Settings, started: &Started) -> Result<RawSpool, E
     let OpenedSpool { own, inherited, .. } = open_spool(&dir, token).map_err(|e| refused(&e))?;
     let mut recovered_until = None;
     for found in std::iter::once(&own).chain(&inherited) {
-        tell_opened(found);
+        tell_opened(found, alerts);
         let times = found.runs.iter().filter_map(|r| r.last_times.get(&KRAKEN_SPOT).copied());
         recovered_until = times.max().max(recovered_until);
     }
@@ -58,24 +64,23 @@ pub(crate) fn open(settings: &Settings, started: &Started) -> Result<RawSpool, E
     };
     let run_id = started.run.run_id;
     let (writer, thread) =
-        start_writer(Arc::clone(&own.segments), spool_settings, run_id, tell_event)
+        start_writer(Arc::clone(&own.segments), spool_settings, run_id, event_teller(alerts))
             .map_err(|e| refused(&e))?;
     let load = LoaderSettings { rows_max: limits.copy_rows_max, interval: limits.copy_interval };
-    let pool = &started.clusters.ingest;
-    let loader = |dir: &RecoveredDir, own_run| {
-        Loader::new(pool.clone(), Arc::clone(&dir.segments), own_run, load)
-    };
     Ok(RawSpool {
         writer,
         thread,
-        own: loader(&own, Some(run_id)),
-        inherited: inherited.iter().map(|dir| loader(dir, None)).collect(),
+        sources: Sources {
+            own: Arc::clone(&own.segments),
+            inherited: inherited.iter().map(|dir| Arc::clone(&dir.segments)).collect(),
+            settings: load,
+        },
         recovered_until,
         dirs: std::iter::once(own).chain(inherited).collect(),
     })
 }
 
-fn tell_opened(found: &RecoveredDir) {
+fn tell_opened(found: &RecoveredDir, alerts: &Alerts) {
     let oldest_seq = found.runs.first().and_then(|r| r.last_seq);
     marker!(
         SPOOL_OPENED,
@@ -94,27 +99,63 @@ fn tell_opened(found: &RecoveredDir) {
             offset = damage.offset,
             error = damage.error.to_string(),
         );
+        let summary = format!("corrupt spool segment {}", damage.path.display());
+        alerts.occurred(Reason::RawDataLoss, &summary, serde_json::json!({}));
     }
 }
 
-fn tell_event(event: SpoolEvent) {
+/// Conditions of the spool's alerts.
+const FILL: &str = "fill";
+const FULL: &str = "full";
+const DEVICE: &str = "device";
+
+fn event_teller(alerts: &Alerts) -> impl Fn(SpoolEvent) + Send + 'static {
+    let alerts = alerts.clone();
+    move |event| tell_event(event, &alerts)
+}
+
+fn tell_event(event: SpoolEvent, alerts: &Alerts) {
     match event {
-        SpoolEvent::Level { from, to, fill_pct } => match (from, to) {
-            (_, FillLevel::Normal) => marker!(SPOOL_CLEAR, spool = "raw", pct = fill_pct),
-            (_, FillLevel::High) => marker!(SPOOL_HIGH, spool = "raw", pct = fill_pct),
-            _ => marker!(SPOOL_FULL, spool = "raw", pct = fill_pct),
-        },
+        SpoolEvent::Level { from, to, fill_pct } => tell_level(from, to, fill_pct, alerts),
         SpoolEvent::DeviceError { path, error, failed } => {
             let segment = path.display().to_string();
             if failed {
                 marker!(SPOOL_FAILED, spool = "raw", segment = segment, error = error);
+                let summary = format!("the raw spool's disk refuses writes: {error}");
+                alerts.begins(Reason::RawDataLoss, DEVICE, &summary);
             } else {
                 tracing::error!(segment, "spool device: {error}");
             }
         }
-        SpoolEvent::DeviceRecovered => tracing::info!("the spool's device takes writes again"),
+        SpoolEvent::DeviceRecovered => {
+            tracing::info!("the spool's device takes writes again");
+            alerts.ends(Reason::RawDataLoss, DEVICE);
+        }
         SpoolEvent::OldestDropped { run_id, bytes } => {
             tracing::error!(%run_id, bytes, "the oldest spool segment was dropped for space");
+        }
+    }
+}
+
+fn tell_level(from: FillLevel, to: FillLevel, fill_pct: u64, alerts: &Alerts) {
+    let summary = format!("raw spool {fill_pct} %");
+    match to {
+        FillLevel::Normal => {
+            marker!(SPOOL_CLEAR, spool = "raw", pct = fill_pct);
+            alerts.ends(Reason::SpoolBacklog, FILL);
+            alerts.ends(Reason::RawDataLoss, FULL);
+        }
+        FillLevel::High | FillLevel::ShedL3 => {
+            if from == FillLevel::Normal {
+                marker!(SPOOL_HIGH, spool = "raw", pct = fill_pct);
+            }
+            alerts.begins(Reason::SpoolBacklog, FILL, &summary);
+        }
+        FillLevel::ShedBulk | FillLevel::Full => {
+            if from < FillLevel::ShedBulk {
+                marker!(SPOOL_FULL, spool = "raw", pct = fill_pct);
+            }
+            alerts.begins(Reason::RawDataLoss, FULL, &summary);
         }
     }
 }

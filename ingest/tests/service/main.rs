@@ -1,7 +1,10 @@
 //! The whole service against scratch clusters and a simulated venue in this process.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod away;
+mod clusters;
 mod faults;
+mod judge;
 mod publishing;
 mod recording;
 mod support;

@@ -50,3 +50,37 @@ async fn a_market_becomes_generations_frames_epochs_and_raw_rows_without_a_hole(
     let report = verify_generations(ingest, RunId(run_id)).await.unwrap();
     assert!(!report.is_equal(), "one changed digit is seen: {report:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lineage_ends_when_the_next_begins_and_the_last_one_at_the_stop() {
+    let world = world(MarketSource::Pulses, 6).await;
+    let service = world.service();
+    world.decision_reaches("select count(*) from engine_tick_frames", 4).await;
+    let ask = "insert into control_requests (kind, args, requested_by)
+        values ('new_lineage', '{}', 'test')";
+    sqlx::query(ask).execute(&world.decision).await.unwrap();
+    let ended = "select count(*) from ingest_lineage where end_reason = 'operator'";
+    world.decision_reaches(ended, 1).await;
+    reaches(&world.ingest, ended, 1).await;
+    // The new lineage stands on both clusters with its first epoch.
+    let of_new = "select count(*) from ingest_epochs e join ingest_lineage l using (lineage_id)
+        where l.reason = 'operator'";
+    world.decision_reaches(of_new, 1).await;
+    reaches(&world.ingest, of_new, 1).await;
+    service.stopped().await.unwrap();
+    let last = "select count(*) from ingest_lineage where end_reason = 'shutdown'";
+    assert_eq!(count(&world.decision, last).await, 1);
+    assert_eq!(count(&world.ingest, last).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_epochs_that_are_not_valid_are_an_alert_of_the_heartbeat() {
+    // Two symbols are no universe: no epoch is valid.
+    let world = world(MarketSource::Pulses, 2).await;
+    let service = world.service();
+    let alerted = "select count(*) from service_heartbeats h, jsonb_array_elements(h.alerts) a
+        where a ->> 'reason_code' = 'EPOCH_NOT_VALID' and a ->> 'severity' = 'WARN'
+            and (a ->> 'run_id')::bigint = 1 and (a ->> 'first_ts_ms')::bigint > 0";
+    world.decision_reaches(alerted, 1).await;
+    service.stopped().await.unwrap();
+}

@@ -1,12 +1,14 @@
 //! A whole ingest for tests: scratch databases on two clusters, a simulated venue, the service in this
 //! process or as a child.
 
+use crate::clusters::OwnPair;
 use penstock_config::{Process, Sources, resolve};
 use penstock_ingest::exit::Exit;
 use penstock_ingest::service;
 use penstock_ingest::settings::Settings;
 use penstock_sim::server::{Handle, MarketSource, Options, start};
 use penstock_store::ClusterRole;
+use penstock_store::pools::{PoolSettings, open};
 use penstock_store::testing::TestPair;
 use sqlx::PgPool;
 use std::collections::BTreeMap;
@@ -18,8 +20,30 @@ use tokio_util::sync::CancellationToken;
 /// Longest wait for anything in these tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where the databases of a world are.
+pub(crate) enum Bases {
+    /// On the clusters that all tests share.
+    Shared(TestPair),
+    /// On clusters of its own, which it may stop and kill.
+    Own(OwnPair),
+}
+
+impl Bases {
+    pub(crate) fn url(&self, role: ClusterRole, login: &str) -> String {
+        match self {
+            Self::Shared(pair) => pair.url(role, login),
+            Self::Own(pair) => pair.url(role, login),
+        }
+    }
+
+    pub(crate) async fn pool(&self, role: ClusterRole, login: &str) -> PgPool {
+        let settings = PoolSettings::service("penstock-test", 4);
+        open(&self.url(role, login), role, &settings, PATIENCE).await.unwrap()
+    }
+}
+
 pub(crate) struct World {
-    pub(crate) pair: TestPair,
+    pub(crate) bases: Bases,
     pub(crate) venue: Handle,
     pub(crate) dir: TempDir,
     pub(crate) ingest: PgPool,
@@ -32,21 +56,38 @@ pub(crate) async fn world(market: MarketSource, symbols: usize) -> World {
 }
 
 pub(crate) async fn world_of(market: MarketSource, symbols: usize, speed: f64) -> World {
-    let pair = TestPair::new().await.unwrap();
-    let options = Options { market, symbols, speed, ..Options::default() };
+    let bases = Bases::Shared(TestPair::new().await.unwrap());
+    world_on(bases, Options { market, symbols, speed, ..Options::default() }).await
+}
+
+/// A world on clusters of its own.
+pub(crate) async fn own_world(symbols: usize) -> World {
+    let bases = Bases::Own(OwnPair::new().await);
+    world_on(bases, Options { symbols, ..Options::default() }).await
+}
+
+async fn world_on(bases: Bases, options: Options) -> World {
     let venue = start(options).await.unwrap();
-    let ingest = pair.pool(ClusterRole::Ingest, "ops_rw").await.unwrap();
-    let decision = pair.pool(ClusterRole::Decision, "ops_rw").await.unwrap();
+    let ingest = bases.pool(ClusterRole::Ingest, "ops_rw").await;
+    let decision = bases.pool(ClusterRole::Decision, "ops_rw").await;
     let dir = TempDir::new().unwrap();
-    World { pair, venue, dir, ingest, decision, extra: BTreeMap::new() }
+    World { bases, venue, dir, ingest, decision, extra: BTreeMap::new() }
 }
 
 impl World {
+    /// The world's own clusters.
+    pub(crate) fn clusters(&mut self) -> &mut OwnPair {
+        match &mut self.bases {
+            Bases::Own(pair) => pair,
+            Bases::Shared(_) => panic!("shared clusters are nobody's to stop"),
+        }
+    }
+
     /// The environment of a service in this world.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let mut environment: BTreeMap<String, String> = [
-            ("INGEST_DATABASE_URL", self.pair.url(ClusterRole::Ingest, "ingest_rw")),
-            ("DECISION_DATABASE_URL", self.pair.url(ClusterRole::Decision, "publisher_rw")),
+            ("INGEST_DATABASE_URL", self.bases.url(ClusterRole::Ingest, "ingest_rw")),
+            ("DECISION_DATABASE_URL", self.bases.url(ClusterRole::Decision, "publisher_rw")),
             ("PENSTOCK_DATA", self.dir.path().display().to_string()),
             ("KRAKEN_WS_PUBLIC_URL", self.venue.addresses.ws_public.clone()),
             ("KRAKEN_REST_URL", self.venue.addresses.rest.clone()),
@@ -122,5 +163,5 @@ pub(crate) async fn count(pool: &PgPool, query: &'static str) -> i64 {
 
 /// A pool of the superuser of the ingest cluster, for tests that spoil rows.
 pub(crate) async fn owner_of(world: &World) -> PgPool {
-    world.pair.pool(ClusterRole::Ingest, penstock_store::testing::SUPERUSER_LOGIN).await.unwrap()
+    world.bases.pool(ClusterRole::Ingest, penstock_store::testing::SUPERUSER_LOGIN).await
 }

@@ -44,6 +44,8 @@ async fn after_a_kill_the_successor_takes_the_fence_by_the_lock_and_loads_what_w
     assert_eq!(count(&world.ingest, holes).await, 0);
     let lineages = "select count(*) from ingest_lineage where reason = 'process_start'";
     assert_eq!(count(&world.decision, lineages).await, 2);
+    let crashed = "select count(*) from ingest_lineage where end_reason = 'crash_detected'";
+    assert_eq!(count(&world.decision, crashed).await, 1, "the successor ends the old lineage");
     let gap =
         "select count(*) from ingest_stream_events where stream = 'restart' and kind = 'recovered'";
     assert_eq!(count(&world.ingest, gap).await, 1, "the hole of the restart is a gap with its end");
@@ -55,12 +57,12 @@ async fn a_publisher_that_lost_its_fence_ends_with_75() {
     let service = world.service();
     world.decision_reaches("select count(*) from engine_tick_frames", 4).await;
     let owner = world
-        .pair
+        .bases
         .pool(penstock_store::ClusterRole::Decision, penstock_store::testing::SUPERUSER_LOGIN);
     sqlx::query(
         "update service_fences set fencing_token = fencing_token + 1 where service = 'ingest'",
     )
-    .execute(&owner.await.unwrap())
+    .execute(&owner.await)
     .await
     .unwrap();
     let ended = tokio::time::timeout(PATIENCE, service.task).await.unwrap().unwrap();
@@ -103,10 +105,9 @@ async fn frames_sealed_while_the_decision_cluster_refused_them_are_delivered_by_
     let mut first = child(&world);
     world.decision_reaches("select count(*) from engine_tick_frames", 8).await;
     let owner = world
-        .pair
+        .bases
         .pool(penstock_store::ClusterRole::Decision, penstock_store::testing::SUPERUSER_LOGIN)
-        .await
-        .unwrap();
+        .await;
     // The cluster takes everything but frames, as if their table could not be written.
     let refuse = "revoke insert on penstock.engine_tick_frames from publisher_rw";
     sqlx::query(refuse).execute(&owner).await.unwrap();

@@ -28,11 +28,14 @@ pub mod sessions;
 mod twin_epochs;
 #[path = "../../store/both/runs.rs"]
 mod twin_runs;
+pub mod twins_read;
 
 pub use error::TwinError;
 pub use read_error::ReadError;
 pub use twin_epochs::{insert_epoch, insert_snapshot, upsert_instruments};
-pub use twin_runs::{end_lineage, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run};
+pub use twin_runs::{
+    end_lineage, end_older_lineages, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run,
+};
 
 use penstock_store::ClusterRole;
 

@@ -1,25 +1,30 @@
 //! The ingest twin of epochs and snapshots, and how far their publication has come.
 
 use penstock_store::StoreError;
-use penstock_store::twins::{JudgedEpochRow, UniverseSnapshotRow};
+use penstock_store::twins::{JudgedEpochRow, LineageRow, RunRow, UniverseSnapshotRow};
 use penstock_types::EpochId;
 use sqlx::PgPool;
 
 use crate::twin_epochs::{insert_epoch, insert_snapshot};
+use crate::twin_runs::{upsert_lineage, upsert_run};
 use crate::{CLUSTER, SET_LIMITS, TwinError};
 
-/// Writes snapshot and epoch as `pending` for the decision cluster; equal rows are success.
+/// Writes snapshot and epoch as `pending` for the decision cluster, after the run and the lineage that
+/// they refer to; equal rows are success.
 ///
 /// # Errors
 /// [`TwinError`].
 pub async fn record_epoch(
     pool: &PgPool,
+    (run, lineage): (&RunRow, &LineageRow),
     snapshot: Option<&UniverseSnapshotRow>,
     epoch: &JudgedEpochRow,
 ) -> Result<(), TwinError> {
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
     let mut tx = pool.begin().await.map_err(sql("begin"))?;
     sqlx::raw_sql(SET_LIMITS).execute(&mut *tx).await.map_err(sql("set the time-outs"))?;
+    upsert_run(&mut tx, run).await?;
+    upsert_lineage(&mut tx, lineage).await?;
     if let Some(snapshot) = snapshot {
         insert_snapshot(&mut tx, snapshot).await?;
     }

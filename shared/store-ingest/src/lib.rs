@@ -17,10 +17,13 @@ pub mod runs;
 mod twin_epochs;
 #[path = "../../store/both/runs.rs"]
 mod twin_runs;
+pub mod twins_write;
 
 pub use error::TwinError;
 pub use twin_epochs::{insert_epoch, insert_snapshot, upsert_instruments};
-pub use twin_runs::{end_lineage, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run};
+pub use twin_runs::{
+    end_lineage, end_older_lineages, end_run, open_runs, set_run_warm, upsert_lineage, upsert_run,
+};
 
 use penstock_store::ClusterRole;
 

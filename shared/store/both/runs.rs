@@ -6,7 +6,7 @@
 
 use penstock_store::StoreError;
 use penstock_store::twins::{LineageRow, RunEnd, RunRow, TwinMismatch, db_time};
-use penstock_types::{LineageId, RunId, UtcMicros};
+use penstock_types::{FencingToken, LineageId, RunId, UtcMicros};
 use sqlx::PgConnection;
 
 use crate::{CLUSTER, TwinError};
@@ -182,6 +182,31 @@ pub async fn end_lineage(
     .await
     .map(|_| ())
     .map_err(|e| StoreError::sql("end the lineage", CLUSTER, e))
+}
+
+/// Ends the open lineages of a domain that were begun under older tokens; returns how many there were.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn end_older_lineages(
+    conn: &mut PgConnection,
+    domain: &str,
+    token: FencingToken,
+    at: UtcMicros,
+    reason: &str,
+) -> Result<u64, StoreError> {
+    sqlx::query!(
+        "update ingest_lineage set ended_at = greatest($3, started_at), end_reason = $4
+         where domain = $1 and fencing_token < $2 and ended_at is null",
+        domain,
+        token.0,
+        db_time(at),
+        reason,
+    )
+    .execute(conn)
+    .await
+    .map(|done| done.rows_affected())
+    .map_err(|e| StoreError::sql("end older lineages", CLUSTER, e))
 }
 
 /// Runs of a domain without an end, oldest first.

@@ -12,6 +12,7 @@
 //! | [`init`] | installs the process's log |
 //! | [`build`] | commit, branch, profile of this binary |
 //! | [`metrics`] | recorder and listener |
+//! | [`resources`] | memory, processor time, open files of this process |
 //! | [`invariant`] | what happens when an assertion fails: record, flush, exit 70; restart loop |
 
 pub mod build;
@@ -21,6 +22,7 @@ pub mod invariant;
 mod layer;
 mod marker;
 pub mod metrics;
+pub mod resources;
 mod sink;
 
 pub use emit::{Fields, cycle_span, enabled, is_reserved, send};
