@@ -125,6 +125,8 @@ async fn outage_of(role: ClusterRole) -> (World, Judge) {
     let trades_before = count_where_up(&world, role).await;
     world.clusters().start(role).await;
     reaches(&world.ingest, "select count(*) from trade_samples", trades_before + 30).await;
+    let epochs = count(&world.decision, "select count(*) from ingest_epochs").await;
+    reaches(&world.ingest, "select count(*) from ingest_epochs", epochs).await;
     let frames = count(&world.decision, FRAMES).await;
     world.decision_reaches(FRAMES, frames + 20).await;
     service.stopped().await.unwrap();
