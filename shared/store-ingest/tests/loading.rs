@@ -51,6 +51,7 @@ impl Rig {
             segment_bytes: 64 * 1024,
             free_bytes_min: 0,
             fsync_every: Duration::from_millis(5),
+            device_retry: Duration::from_millis(50),
             ..SpoolSettings::raw(TOKEN, 1)
         };
         let (writer, thread) = start_writer(Arc::clone(&segments), settings, RUN, |_| {}).unwrap();
@@ -300,4 +301,91 @@ async fn f8_own_run_closed_by_another_host_stops_the_loader_and_sets_old_segment
     assert!(matches!(own, Err(LoadError::OwnRunClosed { run_id: RUN })), "{own:?}");
     assert!(matches!(old, LoadStep::SetAside { run_id: RUN, segments: 1 }));
     assert_eq!(rig.count("trade_samples").await, 0);
+}
+
+/// F5: the spool's disk refuses writes. Records pass it on their way to the cluster, after everything
+/// that is synced; when it takes writes again the spool goes on, and each row stands once.
+#[tokio::test]
+async fn f5_device_error_lets_records_pass_the_spool_and_loads_each_once() {
+    let mut rig = Rig::new().await;
+    let mut monitor = rig.writer.as_ref().unwrap().monitor();
+    let mut seq = 0;
+    let mut more = |rig: &mut Rig, until: i64| {
+        while seq < until {
+            seq += 1;
+            rig.append(&sample_raw(RUN, seq));
+        }
+    };
+    more(&mut rig, 100);
+    assert!(monitor.wait_synced(RUN, Seq(100), WAIT).await);
+    // No file can be made where the second segment belongs: an error of the device at each attempt.
+    let in_the_way = rig.segments.path(RUN, 2);
+    std::fs::create_dir(&in_the_way).unwrap();
+    let mut loader = rig.loader(Some(RUN), 1_000);
+    assert!(matches!(&load_all(&mut loader).await[0], LoadStep::Loaded(b) if b.rows == 100));
+
+    // The first segment fills up, the second is refused twice; the cluster gets the rows all the same.
+    more(&mut rig, 1_500);
+    poll("the device fails", || monitor.failed()).await;
+    rig.append_generation(1, 1_500);
+    load_until(&mut loader, &rig, 1_500).await;
+    poll("memory is free again", || monitor.held_bytes() == 0).await;
+    assert!(monitor.synced().seq < 1_500, "the spool does not hold them");
+
+    std::fs::remove_dir(&in_the_way).unwrap();
+    more(&mut rig, 1_600);
+    assert!(monitor.wait_synced(RUN, Seq(1_600), WAIT).await);
+    assert!(!monitor.failed());
+    rig.finish();
+    let mut loader = rig.loader(None, 1_000);
+    let steps = load_all(&mut loader).await;
+
+    let Some(LoadStep::Closed(closed)) = steps.last() else { panic!("{steps:?}") };
+    assert_eq!((closed.gaps, closed.last_seq), (0, Seq(1_600)));
+    let cursor = load_cursor(&rig.pool, RUN).await.unwrap().unwrap();
+    assert_eq!((cursor.rows_loaded, cursor.rows_quarantined), (1_601, 0));
+    assert!(seq_holes(&rig.pool, RUN).await.unwrap().is_empty());
+    assert_eq!(rig.count("state_generations").await, 1);
+}
+
+/// F5: the process ends while its device refuses writes: what is in memory is loaded before the run is
+/// closed.
+#[tokio::test]
+async fn f5_stop_beside_a_failed_device_loads_what_only_memory_holds() {
+    let mut rig = Rig::new().await;
+    let monitor = rig.writer.as_ref().unwrap().monitor();
+    std::fs::create_dir(rig.segments.path(RUN, 1)).unwrap();
+    for seq in 1..=40 {
+        rig.append(&sample_raw(RUN, seq));
+    }
+    poll("the device fails", || monitor.failed()).await;
+    rig.finish();
+    let steps = load_all(&mut rig.loader(None, 1_000)).await;
+
+    let Some(LoadStep::Closed(closed)) = steps.last() else { panic!("{steps:?}") };
+    assert_eq!((closed.gaps, closed.last_seq), (0, Seq(40)));
+}
+
+/// Longest wait of these tests.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// Looks every few milliseconds until it is so.
+async fn poll(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + WAIT;
+    let mut beat = tokio::time::interval(Duration::from_millis(5));
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < deadline, "{what}");
+        beat.tick().await;
+    }
+}
+
+/// Loads until a number is in.
+async fn load_until(loader: &mut Loader, rig: &Rig, last_seq: i64) {
+    let deadline = tokio::time::Instant::now() + WAIT;
+    let mut beat = tokio::time::interval(Duration::from_millis(5));
+    while load_cursor(&rig.pool, RUN).await.unwrap().unwrap().last_seq < Seq(last_seq) {
+        assert!(tokio::time::Instant::now() < deadline, "loaded up to {last_seq}");
+        loader.step().await.unwrap();
+        beat.tick().await;
+    }
 }

@@ -11,6 +11,7 @@
 //! | [`recover`] | locks, torn tails, what an earlier process left |
 //! | [`segments`] | the register of a directory, reading batches, trimming |
 //! | [`queue`] | the producer's side, for a thread that must not wait |
+//! | `ring` | what no disk holds yet, and its way past a device that refuses it |
 //! | [`writer`] | the spool thread |
 //! | [`settings`] | limits, cadences, reports |
 //! | [`shed`] | what goes when it fills, and its gap rows |
@@ -22,6 +23,7 @@ pub mod frame_records;
 pub mod loader;
 pub mod queue;
 pub mod recover;
+mod ring;
 pub mod scan;
 pub mod segments;
 pub mod settings;

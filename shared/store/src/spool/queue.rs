@@ -257,7 +257,7 @@ impl Drop for SpoolWriter {
     }
 }
 
-fn push_entry(
+pub(super) fn push_entry(
     out: &mut Vec<u8>,
     kind: u8,
     stream: u8,

@@ -12,6 +12,7 @@ use penstock_types::RunId;
 use super::format::{
     PAYLOAD_LEN_MAX, RECORD_HEADER_LEN, Record, SEGMENT_HEADER_LEN, StreamCode, segment_name,
 };
+use super::ring::Ring;
 use super::scan::RecordWalk;
 
 /// A place in a spool: the byte at which the next record starts.
@@ -102,6 +103,7 @@ pub enum SpoolReadError {
 pub struct Segments {
     dir: PathBuf,
     known: Mutex<BTreeMap<(RunId, u32), Segment>>,
+    ring: Mutex<Ring>,
 }
 
 /// Bytes read at a time; grows to a whole record where one is larger.
@@ -110,8 +112,14 @@ const READ_BYTES: usize = 4 << 20;
 impl Segments {
     /// An empty register.
     #[must_use]
-    pub const fn new(dir: PathBuf) -> Self {
-        Self { dir, known: Mutex::new(BTreeMap::new()) }
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir, known: Mutex::new(BTreeMap::new()), ring: Mutex::default() }
+    }
+
+    /// What no disk holds yet.
+    pub(super) fn ring(&self) -> MutexGuard<'_, Ring> {
+        // A panic while holding the lock leaves whole chunks only.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The directory.
@@ -150,6 +158,35 @@ impl Segments {
         runs
     }
 
+    /// The oldest run with something to load, in segments or past a device that has failed.
+    #[must_use]
+    pub fn oldest_run(&self) -> Option<RunId> {
+        let first = self.lock().keys().next().map(|(run, _)| *run);
+        first.into_iter().chain(self.ring().bypass_run()).min()
+    }
+
+    /// Records that pass a failed device on their way to the cluster, as a batch at the place where the
+    /// loading stands, with the mark for [`Self::passed`]. To be asked for only when every synced record
+    /// of the run is loaded.
+    #[must_use]
+    pub fn bypass_batch(&self, at: SpoolPosition, rows_max: usize) -> Option<(Batch, u64)> {
+        let (found, mark) = self.ring().batch(at.run_id, rows_max)?;
+        let (mut bytes, mut records) = (Vec::new(), Vec::with_capacity(found.len()));
+        for record in found {
+            let from = bytes.len();
+            bytes.extend_from_slice(&record.payload);
+            let range = from..bytes.len();
+            let (stream, flags, seq) = (record.stream, record.flags, record.seq);
+            records.push(BatchRecord { stream, flags, seq, range });
+        }
+        Some((Batch { bytes, records, start: at, end: at }, mark))
+    }
+
+    /// The cluster has committed a batch that passed the device.
+    pub fn passed(&self, mark: u64) {
+        self.ring().commit(mark);
+    }
+
     /// Whether a run has a record at or behind a position that is not read yet.
     #[must_use]
     pub fn has_more(&self, at: SpoolPosition) -> bool {
@@ -159,9 +196,13 @@ impl Segments {
         })
     }
 
-    /// Whether all segments of a run are closed: nothing will follow.
+    /// Whether all segments of a run are closed and nothing waits past a failed device: nothing will
+    /// follow.
     #[must_use]
     pub fn all_closed(&self, run_id: RunId) -> bool {
+        if self.ring().bypass_run() == Some(run_id) {
+            return false;
+        }
         self.lock().range((run_id, 0)..=(run_id, u32::MAX)).all(|(_, s)| s.closed)
     }
 

@@ -3,7 +3,8 @@
 //! One thread per spool. It writes when 64 KiB or 20 ms are waiting and syncs every 100 ms and on
 //! request; only then do the records leave memory. After an error of `write` or `fdatasync` a segment
 //! is never synced again, because the kernel may have dropped its pages; everything unsynced is
-//! written to a new one.
+//! written to a new one. A device that fails twice within a minute is passed by: its records wait in
+//! memory for the loader, and a new segment is tried every ten seconds.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -53,7 +54,6 @@ pub fn start_writer(
             run_id,
             segment_numbers: BTreeMap::new(),
             open: None,
-            unsynced: Vec::new(),
             unsynced_since: None,
             last_seq: 0,
             last_sync: Instant::now(),
@@ -74,8 +74,8 @@ struct OpenSegment {
     record_no: u32,
 }
 
-/// Entries of one run, in the inbox's form.
-struct Chunk {
+/// Entries of one run as they came.
+struct Taken {
     run_id: RunId,
     bytes: Vec<u8>,
 }
@@ -93,8 +93,6 @@ struct SpoolThread {
     /// Highest segment of each run that was written.
     segment_numbers: BTreeMap<RunId, u32>,
     open: Option<OpenSegment>,
-    /// What is written but not synced, in order.
-    unsynced: Vec<Chunk>,
     unsynced_since: Option<Instant>,
     last_seq: u64,
     last_sync: Instant,
@@ -113,6 +111,7 @@ impl SpoolThread {
                 self.accept(inbox.bytes);
             }
             let due = self.last_sync.elapsed() >= self.settings.fsync_every;
+            self.count_committed();
             if inbox.sync_requested || inbox.closing || due {
                 self.sync();
                 self.watch_limits();
@@ -126,13 +125,13 @@ impl SpoolThread {
 
     /// Takes entries over; while the device is down they wait in memory.
     fn accept(&mut self, bytes: Vec<u8>) {
-        for chunk in self.split_at_runs(bytes) {
+        for Taken { run_id, bytes } in self.split_at_runs(bytes) {
             if self.device_is_down() {
-                self.unsynced.push(chunk);
+                self.segments.ring().push(run_id, bytes);
                 continue;
             }
-            let written = self.write_chunk(&chunk);
-            self.unsynced.push(chunk);
+            let written = self.write_chunk(run_id, &bytes);
+            self.segments.ring().push(run_id, bytes);
             if let Err((path, error)) = written {
                 self.device_error(path, &error);
             }
@@ -140,7 +139,7 @@ impl SpoolThread {
     }
 
     /// Cuts the inbox where the run changes.
-    fn split_at_runs(&mut self, bytes: Vec<u8>) -> Vec<Chunk> {
+    fn split_at_runs(&mut self, bytes: Vec<u8>) -> Vec<Taken> {
         let mut chunks = Vec::with_capacity(1);
         let mut rest = bytes.as_slice();
         let mut from = 0;
@@ -150,7 +149,7 @@ impl SpoolThread {
                 Some(entry) if entry.kind == ENTRY_RECORD => {}
                 Some(entry) => {
                     if at > from {
-                        chunks.push(Chunk { run_id: self.taking, bytes: bytes[from..at].to_vec() });
+                        chunks.push(Taken { run_id: self.taking, bytes: bytes[from..at].to_vec() });
                     }
                     self.taking = RunId(entry.seq);
                     from = bytes.len() - rest.len();
@@ -162,9 +161,9 @@ impl SpoolThread {
             }
         }
         if from == 0 {
-            chunks.push(Chunk { run_id: self.taking, bytes });
+            chunks.push(Taken { run_id: self.taking, bytes });
         } else if from < bytes.len() {
-            chunks.push(Chunk { run_id: self.taking, bytes: bytes[from..].to_vec() });
+            chunks.push(Taken { run_id: self.taking, bytes: bytes[from..].to_vec() });
         }
         chunks
     }
@@ -181,15 +180,15 @@ impl SpoolThread {
         }
     }
 
-    fn write_chunk(&mut self, chunk: &Chunk) -> DeviceResult {
-        if chunk.run_id != self.run_id {
+    fn write_chunk(&mut self, run_id: RunId, bytes: &[u8]) -> DeviceResult {
+        if run_id != self.run_id {
             self.sync_open()?;
             self.close_segment();
-            self.run_id = chunk.run_id;
+            self.run_id = run_id;
             self.last_seq = 0;
         }
-        let mut rest = chunk.bytes.as_slice();
-        let mut out = Vec::with_capacity(chunk.bytes.len() + WRITE_BYTES / 4);
+        let mut rest = bytes;
+        let mut out = Vec::with_capacity(bytes.len() + WRITE_BYTES / 4);
         while let Some(entry) = pop_entry(&mut rest) {
             self.write_record(&entry, &mut out)?;
         }
@@ -276,12 +275,11 @@ impl SpoolThread {
     /// Syncs and lets the records go from memory.
     fn sync(&mut self) {
         self.last_sync = Instant::now();
-        if self.device_is_down() {
-            return;
-        }
-        match self.sync_open() {
-            Ok(()) => self.let_go(),
-            Err((path, error)) => self.device_error(path, &error),
+        if !self.device_is_down() {
+            match self.sync_open() {
+                Ok(()) => self.let_go(),
+                Err((path, error)) => self.device_error(path, &error),
+            }
         }
         let lag = self.unsynced_since.map_or(0, |since| since.elapsed().as_millis());
         self.shared.sync_lag_ms.store(u64::try_from(lag).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -299,10 +297,9 @@ impl SpoolThread {
     }
 
     fn let_go(&mut self) {
-        let bytes: usize = self.unsynced.iter().map(|chunk| chunk.bytes.len()).sum();
-        self.unsynced.clear();
+        let bytes = self.segments.ring().clear();
         self.unsynced_since = None;
-        self.shared.held_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+        self.shared.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.shared.status_waiting.store(0, Ordering::Relaxed);
         let position = match &self.open {
             Some(open) => SpoolPosition {
@@ -319,6 +316,22 @@ impl SpoolThread {
         self.shared.synced.send_replace(Synced { seq: self.last_seq, position });
     }
 
+    /// What the loader has committed past a failed device is free.
+    fn count_committed(&mut self) {
+        let (freed, is_empty) = {
+            let mut ring = self.segments.ring();
+            (ring.take_freed(), ring.is_empty())
+        };
+        if freed > 0 {
+            self.shared.held_bytes.fetch_sub(freed, Ordering::Relaxed);
+            self.shared.status_waiting.store(0, Ordering::Relaxed);
+            // Else the age of what is left counts from the first refusal on: never too young.
+            if is_empty {
+                self.unsynced_since = None;
+            }
+        }
+    }
+
     /// Closes the open segment at what is synced; the rest of its space is given back.
     fn close_segment(&mut self) {
         if let Some(open) = self.open.take() {
@@ -332,40 +345,50 @@ impl SpoolThread {
 
     fn device_error(&mut self, path: PathBuf, error: &std::io::Error) {
         let again = self.last_error.is_some_and(|at| at.elapsed() < DEVICE_ERROR_WINDOW);
-        self.last_error = Some(Instant::now());
         self.close_segment();
-        (self.on_event)(SpoolEvent::DeviceError { path, error: error.to_string(), failed: again });
         if again {
-            self.shared.failed.store(true, Ordering::Relaxed);
-            self.retry_at = Some(Instant::now() + self.settings.device_retry);
+            self.device_failed(path, error);
         } else {
+            self.last_error = Some(Instant::now());
+            let error = error.to_string();
+            (self.on_event)(SpoolEvent::DeviceError { path, error, failed: false });
             self.rewrite_unsynced();
+        }
+    }
+
+    /// The second error: records pass the device until a new segment can be opened.
+    fn device_failed(&mut self, path: PathBuf, error: &std::io::Error) {
+        self.last_error = Some(Instant::now());
+        self.retry_at = Some(Instant::now() + self.settings.device_retry);
+        self.segments.ring().set_bypass(true);
+        if self.shared.failed.swap(true, Ordering::Relaxed) {
+            tracing::debug!("spool {} still refuses: {error}", path.display());
+        } else {
+            let error = error.to_string();
+            (self.on_event)(SpoolEvent::DeviceError { path, error, failed: true });
         }
     }
 
     /// Writes everything that is not synced to a new segment.
     fn rewrite_unsynced(&mut self) {
-        let chunks = core::mem::take(&mut self.unsynced);
+        let chunks = self.segments.ring().take();
         let mut outcome = Ok(());
         for chunk in &chunks {
             if outcome.is_ok() {
-                outcome = self.write_chunk(chunk);
+                outcome = self.write_chunk(chunk.run_id, &chunk.bytes);
             }
         }
-        self.unsynced = chunks;
+        self.segments.ring().put_back(chunks);
         match outcome {
             Ok(()) => {
+                self.segments.ring().set_bypass(false);
                 if self.shared.failed.swap(false, Ordering::Relaxed) {
                     (self.on_event)(SpoolEvent::DeviceRecovered);
                 }
             }
             Err((path, error)) => {
                 self.close_segment();
-                self.last_error = Some(Instant::now());
-                self.shared.failed.store(true, Ordering::Relaxed);
-                self.retry_at = Some(Instant::now() + self.settings.device_retry);
-                let error = error.to_string();
-                (self.on_event)(SpoolEvent::DeviceError { path, error, failed: true });
+                self.device_failed(path, &error);
             }
         }
     }

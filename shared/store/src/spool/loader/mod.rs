@@ -17,7 +17,7 @@ use sqlx::PgPool;
 
 use self::batch::{BatchError, load_batch};
 pub use self::close::ClosedRun;
-use super::segments::{Segments, SpoolPosition, SpoolReadError};
+use super::segments::{Batch, Segments, SpoolPosition, SpoolReadError};
 use crate::error::StoreError;
 use crate::role::ClusterRole;
 
@@ -156,7 +156,7 @@ impl Loader {
     /// # Errors
     /// [`LoadError`]; after a transient one the step is repeated.
     pub async fn step(&mut self) -> Result<LoadStep, LoadError> {
-        let oldest = self.segments.runs().first().copied();
+        let oldest = self.segments.oldest_run();
         // The segments of a run that is loaded are gone before it is closed.
         let loaded = self.at.map(|at| at.run_id).filter(|run| self.own_run != Some(*run));
         let Some(run_id) = loaded.into_iter().chain(oldest).min() else {
@@ -177,6 +177,9 @@ impl Loader {
             .await
             .map_err(std::io::Error::other)??;
         let Some(batch) = batch else {
+            if let Some((batch, mark)) = self.segments.bypass_batch(at, self.settings.rows_max) {
+                return self.load(&batch, Some(mark)).await;
+            }
             let is_old = self.own_run != Some(run_id);
             if is_old && self.segments.all_closed(run_id) {
                 let closed = self.close_run(run_id).await?;
@@ -184,9 +187,18 @@ impl Loader {
             }
             return Ok(LoadStep::Idle);
         };
-        match load_batch(&self.pool, &batch).await {
+        self.load(&batch, None).await
+    }
+
+    /// Loads a batch; `mark` is that of records that passed the device.
+    async fn load(&mut self, batch: &Batch, mark: Option<u64>) -> Result<LoadStep, LoadError> {
+        let run_id = batch.start.run_id;
+        match load_batch(&self.pool, batch).await {
             Ok(mut loaded) => {
                 self.at = Some(batch.end);
+                if let Some(mark) = mark {
+                    self.segments.passed(mark);
+                }
                 let (segments, bytes) = self.segments.trim(batch.end)?;
                 loaded.trimmed_segments = segments;
                 loaded.trimmed_bytes = bytes;
