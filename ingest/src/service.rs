@@ -24,7 +24,7 @@ use crate::spooling::load::Loads;
 use crate::spooling::open::RawSpool;
 use crate::spooling::sink::SpoolSink;
 use crate::tasks::{self, Hub, Stops, TaskEnds, Tasks};
-use crate::universe::feeds::{Reference, open_market};
+use crate::universe::feeds::{Reference, SocketOpener};
 use crate::universe::layers::{BuildInput, Layers};
 use penstock_market::{Aggregator, CoreError, MarketCore, Outputs, Recording};
 use penstock_store::spool::SpoolWriter;
@@ -32,16 +32,15 @@ use penstock_telemetry::marker;
 use penstock_types::{TickId, UtcMicros};
 use penstock_venue_feeds::FeedEvent;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Sockets, and the queue that their events arrive in.
 struct MarketSide {
     groups: Vec<Group>,
     events: mpsc::Receiver<(usize, FeedEvent)>,
-    sockets: JoinSet<()>,
+    opener: SocketOpener,
 }
 
 /// The core's thread and its queues.
@@ -51,7 +50,7 @@ struct RunningCore {
     cuts: Arc<CutSlot>,
     frames: mpsc::Receiver<FrameItem>,
     health: watch::Receiver<CoreHealth>,
-    sockets: JoinSet<()>,
+    opener: SocketOpener,
 }
 
 /// Runs until `stop` is cancelled or something ends it.
@@ -83,10 +82,6 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
         parent_lineage_id = Option::<String>::None,
         reason = "process_start",
         run_id = started.run.run_id,
-    );
-    tracing::info!(
-        hours = settings.rollover.as_secs_f64() / 3_600.0,
-        "this version does not roll runs over: a run lasts as long as its process, or until INGEST_MAX_RUN_DURATION_HOURS"
     );
     let alerts = Alerts::new(settings.alert_window);
     let mut raw = crate::spooling::open::open(&settings, &started, &alerts)?;
@@ -126,7 +121,8 @@ impl Assembly {
     /// The first universe: ranked by volume alone, everything not yet proven by rows.
     async fn first_universe(&self, reference: &mut Reference) -> Layers {
         let settings = &self.settings;
-        let mut layers = Layers::new(settings.universe.clone(), settings.l2_depth);
+        let mut layers =
+            Layers::new(settings.universe.clone(), settings.l2_depth, settings.symbols_per_socket);
         let quotes: Vec<&String> = settings.universe.quotes.iter().collect();
         marker!(UNIVERSE_SCOPE, quotes = quotes, fx_pairs_excluded = true, online_only = true);
         match reference.volumes.fetch().await {
@@ -189,18 +185,12 @@ impl Assembly {
         let tracked: Vec<TrackedPair> = layers.tracked().cloned().collect();
         let first_fold = self.first_checkpoint(&tracked).await;
         let clusters = self.started.clusters.clone();
+        let symbols: BTreeSet<_> = tracked.iter().map(|t| t.symbol.clone()).collect();
         let (lineages, lineages_seen) =
             watch::channel(vec![Arc::new(self.started.lineage.clone())]);
-        let context = RunContext {
-            run: Arc::new(self.started.run.clone()),
-            lineages: lineages_seen,
-            run_symbols: Arc::new(Mutex::new(Vec::new())),
-            ring_bytes: self.settings.spool.ring_bytes,
-            // Until the first epoch names the execution set, every tracked pair counts.
-            candle_symbols: Arc::new(Mutex::new(
-                tracked.iter().map(|t| t.symbol.clone()).collect(),
-            )),
-        };
+        let ring_bytes = self.settings.spool.ring_bytes;
+        let context =
+            RunContext::new(self.started.run.clone(), lineages_seen, ring_bytes, &symbols);
         let stops = Stops::default();
         let RawSpool { writer, thread: spool_thread, sources, recovered_until, dirs } = raw;
         let monitor = writer.monitor();
@@ -215,7 +205,13 @@ impl Assembly {
             spooled: dirs.iter().flat_map(|d| d.runs.iter().map(|r| r.run_id)).collect(),
             left: self.inherited.iter().map(|run| run.of.clone()).collect(),
         };
-        let mut loads = Loads::start(&self.settings, &clusters, &self.alerts, sources, arrival);
+        let mut loads = Loads::start(
+            &self.settings,
+            &clusters,
+            (&self.alerts, &context, &monitor),
+            sources,
+            arrival,
+        );
         let hub = Hub {
             settings: self.settings.clone(),
             context,
@@ -238,7 +234,8 @@ impl Assembly {
             instance_id: self.started.instance_id,
             started_at: self.started_at,
         };
-        let mut tasks = Tasks::start(&hub, ends, layers, reference);
+        let sockets = core.opener.forwarders();
+        let mut tasks = Tasks::start(&hub, ends, layers, (reference, core.opener));
         let (fence, mut lost) = tasks::keep(self.started.fence, &hub, &stops.fence);
         notify(&[sd_notify::NotifyState::Ready]);
         let outcome = tokio::select! {
@@ -249,10 +246,10 @@ impl Assembly {
             Some(ended) = tasks.publishing.join_next() => Err(stop::early_end(ended)),
             ended = &mut loads.own => Err(stop::early_load_end(ended)),
             () = stop::run_is_over(self.settings.run_duration_max.clone()) => {
-                Err(stop::duration_reached(&self.settings, hub.context.run.run_id))
+                Err(stop::duration_reached(&self.settings, hub.context.run().run_id))
             }
         };
-        let (sockets, core_thread, spool) = (core.sockets, core.thread, (spool_thread, dirs));
+        let (core_thread, spool) = (core.thread, (spool_thread, dirs));
         stop::Stopping { outcome, stops, hub, sockets, core_thread, tasks, fence, loads, spool }
             .run()
             .await
@@ -282,17 +279,14 @@ impl Assembly {
         stops: &Stops,
     ) -> Result<MarketSide, Exit> {
         let (events, events_in) = mpsc::channel(EVENTS_LEN_LIMIT);
-        let mut sockets = JoinSet::new();
-        let into = (&events, &mut sockets);
-        let groups = open_market(
-            &self.settings,
-            &self.clock,
-            layers,
-            &reference.budget(),
-            into,
-            &stops.sockets,
-        )?;
-        Ok(MarketSide { groups, events: events_in, sockets })
+        let stop = stops.sockets.clone();
+        let mut opener =
+            SocketOpener::new(&self.settings, &self.clock, reference.budget(), events, stop);
+        let mut groups = Vec::new();
+        for socket in opener.open_missing(layers)? {
+            opener.connect(socket, |group| groups.push(group));
+        }
+        Ok(MarketSide { groups, events: events_in, opener })
     }
 
     /// Starts the core's thread.
@@ -320,8 +314,8 @@ impl Assembly {
         let thread = CoreThread::new(market, ports)
             .start()
             .map_err(|e| Exit::Invariant(format!("start the core's thread: {e}")))?;
-        let sockets = side.sockets;
-        Ok(RunningCore { commands, thread, cuts, frames: frames_in, health: health_seen, sockets })
+        let opener = side.opener;
+        Ok(RunningCore { commands, thread, cuts, frames: frames_in, health: health_seen, opener })
     }
 
     /// The core with everything that it tracks, and the gap that a restart leaves.

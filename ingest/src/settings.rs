@@ -10,6 +10,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Pairs of one socket: the venue admits far more subscriptions; a lost socket costs that many pairs.
+const SYMBOLS_PER_SOCKET: usize = 100;
+
 /// What the service is started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -37,6 +40,8 @@ pub struct Settings {
     pub rest_url: String,
     /// Depth of L2 books.
     pub l2_depth: u32,
+    /// Pairs of one socket: ticker, trade and book of each stay far below the venue's limits.
+    pub symbols_per_socket: usize,
     /// The market core.
     pub core: CoreConfig,
     /// The universe.
@@ -71,7 +76,7 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// Longest run, when limited.
     pub run_duration_max: Option<(Duration, String)>,
-    /// Age of a run at which it would roll over.
+    /// Age of a run at which it rolls over.
     pub rollover: Duration,
     /// Spool limits.
     pub spool: SpoolLimits,
@@ -142,6 +147,7 @@ impl Settings {
             ws_url: areas.venues.kraken_ws_public_url.to_string(),
             rest_url: areas.venues.kraken_rest_url.to_string().trim_end_matches('/').to_owned(),
             l2_depth: areas.feeds.l2_depth,
+            symbols_per_socket: SYMBOLS_PER_SOCKET,
             core: core_config(config),
             universe: universe_rules(config)?,
             min_universe: areas.universe.execution_min_universe_size as usize,

@@ -12,6 +12,7 @@ use crate::lifecycle::clusters::Clusters;
 use crate::lifecycle::durability::Durability;
 use crate::lifecycle::heartbeat::{Vitals, keep_fence, tell_resources, watchdog};
 use crate::lifecycle::lineage::LineageWatch;
+use crate::lifecycle::rollover::Rollovers;
 use crate::publish::cuts::CutSlot;
 use crate::publish::epochs::{Epochs, EpochsStatus};
 use crate::publish::frames::Frames;
@@ -20,7 +21,8 @@ use crate::publish::twins::Twins;
 use crate::settings::Settings;
 use crate::spooling::frames::{FrameSpool, InheritedRun};
 use crate::spooling::load::LoadStatus;
-use crate::universe::feeds::Reference;
+use crate::universe::feeds::{Reference, SocketOpener};
+use crate::universe::instruments::InstrumentWatch;
 use crate::universe::layers::Layers;
 use penstock_store::fence::Fence;
 use penstock_store::spool::SpoolMonitor;
@@ -80,7 +82,12 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     /// Starts all of them.
-    pub(crate) fn start(hub: &Hub, ends: TaskEnds, layers: Layers, reference: Reference) -> Self {
+    pub(crate) fn start(
+        hub: &Hub,
+        ends: TaskEnds,
+        layers: Layers,
+        (reference, sockets): (Reference, SocketOpener),
+    ) -> Self {
         let (published, published_seen) = watch::channel(None);
         let (is_slow, is_slow_seen) = watch::channel(false);
         let (status, status_seen) = watch::channel(EpochsStatus::default());
@@ -103,16 +110,20 @@ impl Tasks {
         let newest = ends.newest_frame.as_ref();
         let frames = Frames::new(hub, ends.frames, newest, ends.frame_spool, ends.inherited);
         publishing.spawn(frames.run(FRAMES_PATIENCE));
+        let instruments = InstrumentWatch { hub: hub.clone(), pairs: reference.pairs.clone() };
         let epochs = Epochs {
             hub: hub.clone(),
             published: published_seen,
             reference,
+            sockets,
             layers,
             durability: durability.clone(),
             status,
         };
         publishing.spawn(epochs.run());
         let mut quiet = watchers(hub, &vitals);
+        quiet.spawn(instruments.run());
+        quiet.spawn(Rollovers { hub: hub.clone() }.run());
         quiet.spawn(LineageWatch::new(hub.clone(), ends.lineages).run());
         quiet.spawn(durability.watch(hub.clone(), is_slow_seen));
         quiet.spawn(Twins { hub: hub.clone(), recoveries: recoveries_seen }.run());

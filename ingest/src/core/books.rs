@@ -60,6 +60,11 @@ impl BookSet {
         self.books.insert(symbol.clone(), fresh);
     }
 
+    /// Depth of a maintained book.
+    pub(crate) fn depth(&self, symbol: &Symbol) -> Option<u32> {
+        self.books.get(symbol).map(|held| held.book.depth())
+    }
+
     /// Ends to maintain a book.
     pub(crate) fn drop_book(&mut self, symbol: &Symbol) {
         self.books.remove(symbol);

@@ -11,6 +11,7 @@ use penstock_market::{BookUpdate, LostBook, MarketCore, Outputs, Scales, TickerI
 use penstock_telemetry::marker;
 use penstock_types::{Decimal, Symbol, UtcMicros, vocab::Side};
 use penstock_venue_feeds::{FeedCommand, FeedEvent, Topic};
+use penstock_venues::kraken::book::Precision;
 use penstock_venues::kraken::public::{BookRow, TickerRow, TradeRow};
 use penstock_venues::kraken::vocabulary::{OrderType, Side as WireSide};
 use penstock_venues::kraken::{ChannelKind, Frame, Num, decode};
@@ -83,6 +84,42 @@ impl Market {
         self.symbols.insert(symbol.as_str().to_owned(), symbol.clone());
     }
 
+    /// Takes another socket over.
+    pub(crate) fn add_group(&mut self, group: Group) {
+        self.groups.push(group);
+        self.connected.push(false);
+    }
+
+    /// Pairs have other digits: a new number from the next tick on, and no quote until the book has been
+    /// asked for anew.
+    pub(crate) fn change_precisions(
+        &mut self,
+        changes: &[(Symbol, Precision)],
+        at: UtcMicros,
+    ) -> Result<(), penstock_market::CoreError> {
+        for (symbol, precision) in changes {
+            let holder = self.groups.iter().position(|g| g.symbols.contains(symbol));
+            let Some(group) = holder else { continue };
+            let depth = self.books.depth(symbol);
+            if depth.is_some() {
+                self.core.book_lost(symbol, LostBook::Resync, at, &mut self.out);
+            }
+            let scales = Scales { price: precision.price.into(), qty: precision.qty.into() };
+            self.core.track(symbol, scales, depth.is_some(), at, &mut self.out)?;
+            if let Some(depth) = depth {
+                self.books.maintain(symbol, depth, *precision);
+                self.resync(group, symbol, false);
+            }
+            tracing::info!(
+                symbol = symbol.as_str(),
+                price = precision.price,
+                qty = precision.qty,
+                "the venue changed the precision"
+            );
+        }
+        Ok(())
+    }
+
     /// Tracks pairs, or takes their new precision over.
     pub(crate) fn track(
         &mut self,
@@ -98,8 +135,10 @@ impl Market {
             if let Some(depth) = pair.book_depth {
                 self.books.maintain(&pair.symbol, depth, pair.precision);
             }
-            // A socket beyond those that were opened at the start takes its pairs with the next start.
-            let Some(group) = self.groups.get_mut(pair.group) else { continue };
+            let Some(group) = self.groups.get_mut(pair.group) else {
+                tracing::error!(symbol = pair.symbol.as_str(), "its socket is not open");
+                continue;
+            };
             group.symbols.insert(pair.symbol.clone());
             if let Some(conn_id) = group.conn_id {
                 self.books.opened(conn_id, std::iter::once(&pair.symbol));
@@ -114,12 +153,8 @@ impl Market {
         self.newest_at
     }
 
-    /// Takes one event of a group's connector. Ticks that ended before it are sealed first.
-    pub(crate) fn event(
-        &mut self,
-        group: usize,
-        event: &FeedEvent,
-    ) -> Result<(), penstock_market::CoreError> {
+    /// Time of the recording at which an event arrived.
+    pub(crate) const fn time_of(&self, event: &FeedEvent) -> UtcMicros {
         let stamp = match event {
             FeedEvent::Connected { at, .. }
             | FeedEvent::Frame { at, .. }
@@ -128,7 +163,16 @@ impl Market {
             | FeedEvent::Disconnected { at, .. }
             | FeedEvent::ConnectFailed { at, .. } => *at,
         };
-        let at = self.clock.at(stamp);
+        self.clock.at(stamp)
+    }
+
+    /// Takes one event of a group's connector. Ticks that ended before it are sealed first.
+    pub(crate) fn event(
+        &mut self,
+        group: usize,
+        event: &FeedEvent,
+    ) -> Result<(), penstock_market::CoreError> {
+        let at = self.time_of(event);
         self.core.advance(at, &self.books, &mut self.out)?;
         let at = self.lift(at);
         match event {

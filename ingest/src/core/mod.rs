@@ -3,5 +3,6 @@
 pub(crate) mod books;
 pub(crate) mod clock;
 pub(crate) mod feed_input;
+pub(crate) mod rollover;
 pub(crate) mod run;
 pub(crate) mod sink;

@@ -6,10 +6,12 @@
 //! invariant of its owner, who drains it into a spool. Events come before the timer, so that a tick is
 //! sealed only when everything that arrived before its end has been taken.
 
-use super::feed_input::Market;
+use super::feed_input::{Group, Market};
+use super::rollover::Rollover;
 use super::sink::RawSink;
 use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::publish::cuts::{CutJob, CutSlot};
+use crate::spooling::frames::RunRecord;
 use penstock_market::{Aggregator, CoreError, Note, RunSymbol, SealedTick};
 use penstock_store::raw_rows::GenerationRow;
 use penstock_store::spool::DropRange;
@@ -51,6 +53,12 @@ pub(crate) enum CoreCommand {
     Track(Vec<TrackedPair>),
     /// Track these no longer.
     Untrack(Vec<Symbol>),
+    /// Another socket, before the first pair that it carries.
+    AddGroup(Box<Group>),
+    /// Go over to another run at the next cut.
+    Rollover(Box<Rollover>),
+    /// These pairs have other digits now.
+    Precision(Vec<(Symbol, Precision)>),
     /// The epoch whose window is open.
     OpenEpoch(Option<EpochId>),
     /// The ingest cluster did not take this generation itself.
@@ -66,6 +74,8 @@ pub(crate) enum CoreCommand {
 /// What a frames task takes, in this order.
 #[derive(Debug)]
 pub(crate) enum FrameItem {
+    /// Another run; its numbers and frames follow.
+    Run(Box<RunRecord>),
     /// A number that the next frames use.
     Symbol(RunSymbol),
     /// A sealed tick with the instant of its end.
@@ -100,8 +110,10 @@ pub(crate) struct CorePorts<S> {
 
 /// The thread's state.
 pub(crate) struct CoreThread<S> {
-    market: Market,
-    ports: CorePorts<S>,
+    pub(super) market: Market,
+    pub(super) ports: CorePorts<S>,
+    /// A run that waits for the next cut.
+    pub(super) rollover: Option<Rollover>,
     rows: [u64; 3],
     stream_gap: Option<UtcMicros>,
     last_turn: Instant,
@@ -109,7 +121,8 @@ pub(crate) struct CoreThread<S> {
 
 impl<S: RawSink + 'static> CoreThread<S> {
     pub(crate) fn new(market: Market, ports: CorePorts<S>) -> Self {
-        Self { market, ports, rows: [0; 3], stream_gap: None, last_turn: Instant::now() }
+        let (rows, last_turn) = ([0; 3], Instant::now());
+        Self { market, ports, rollover: None, rows, stream_gap: None, last_turn }
     }
 
     /// Starts the thread; it ends after `Stop` or with a broken invariant.
@@ -150,6 +163,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
                 self.command(command)?;
             }
             if events.is_empty() && self.ports.events.is_empty() {
+                self.roll_at_cut(now)?;
                 let Market { core, books, out, .. } = &mut self.market;
                 core.advance(now, books, out)?;
             }
@@ -170,6 +184,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
 
     fn take(&mut self, events: &mut Vec<(usize, FeedEvent)>) -> Result<(), CoreError> {
         for (group, event) in events.drain(..) {
+            self.roll_at_cut(self.market.time_of(&event))?;
             self.market.event(group, &event)?;
         }
         Ok(())
@@ -181,6 +196,9 @@ impl<S: RawSink + 'static> CoreThread<S> {
         match command {
             CoreCommand::Track(pairs) => self.track(&pairs, at)?,
             CoreCommand::Untrack(symbols) => self.untrack(&symbols, at),
+            CoreCommand::Rollover(next) => self.rollover = Some(*next),
+            CoreCommand::AddGroup(group) => self.market.add_group(*group),
+            CoreCommand::Precision(changes) => self.market.change_precisions(&changes, at)?,
             CoreCommand::OpenEpoch(epoch_id) => self.market.core.set_open_epoch(epoch_id),
             CoreCommand::SpoolGeneration(row) => {
                 self.ports.sink.generation(self.market.core.last_seq(), &row);
@@ -224,7 +242,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
     }
 
     /// Carries out what the core decided.
-    fn deliver(&mut self) -> Result<(), CoreError> {
+    pub(super) fn deliver(&mut self) -> Result<(), CoreError> {
         if self.market.out.is_empty() {
             return Ok(());
         }
@@ -275,7 +293,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
     }
 
     /// Numbers the gap rows of what was shed.
-    fn record_drops(&mut self, drops: &[DropRange]) {
+    pub(super) fn record_drops(&mut self, drops: &[DropRange]) {
         for range in drops {
             let at = self.market.clock.now();
             let at = self.market.lift(at);
@@ -383,7 +401,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
 }
 
 /// An hour of ticks fits; a frames task that does not even move them into its spool is broken.
-fn send_frame_item(frames: &mpsc::Sender<FrameItem>, item: FrameItem) {
+pub(super) fn send_frame_item(frames: &mpsc::Sender<FrameItem>, item: FrameItem) {
     match frames.try_send(item) {
         Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
         Err(mpsc::error::TrySendError::Full(_)) => {

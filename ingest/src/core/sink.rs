@@ -13,6 +13,8 @@ pub(crate) trait RawSink: Send {
     fn candle(&mut self, run_id: RunId, seq: Seq, row: &CandleRow);
     /// A generation that the ingest cluster did not take itself, an output behind `seq`.
     fn generation(&mut self, seq: Seq, row: &GenerationRow);
+    /// Everything from here on belongs to another run; drops were taken before.
+    fn begin_run(&mut self, run_id: RunId);
     /// Asks for a sync, at every cut.
     fn sync(&mut self);
     /// Ranges of shed rows that are due as gap rows.

@@ -83,7 +83,7 @@ impl Vitals {
         let generation_id = self.published.borrow().as_ref().map(|p| p.job.cut.generation_id);
         marker!(
             INGEST_HEARTBEAT,
-            run_id = self.context.run.run_id,
+            run_id = self.context.run().run_id,
             uptime_secs = self.started.elapsed().as_secs(),
             rows_per_s = serde_json::json!({
                 "ticker": per_s(0), "trade": per_s(1), "l2": per_s(2), "l3": 0,
@@ -115,7 +115,7 @@ impl Vitals {
         let health = self.health.borrow();
         let published = self.published.borrow();
         serde_json::json!({
-            "run_id": self.context.run.run_id,
+            "run_id": self.context.run().run_id,
             "lineage_id": self.context.lineage().lineage_id,
             "generation_id": published.as_ref().map(|p| p.job.cut.generation_id),
             "newest_tick_id": health.newest_tick,
@@ -150,7 +150,7 @@ impl Vitals {
 
     /// Writes the heartbeat row until it is cancelled, then removes it.
     pub(crate) async fn beats(self, pool: PgPool, every: Duration, cancel: CancellationToken) {
-        let domain = self.context.run.domain.clone();
+        let domain = self.context.domain.clone();
         if let Err(error) = remove_stale(&pool, FencedService::Ingest, &domain).await {
             tracing::debug!("old heartbeats: {error}");
         }
@@ -169,10 +169,10 @@ impl Vitals {
                 instance_id: self.instance_id,
                 domain: &domain,
                 host: &host,
-                pid: self.context.run.pid,
+                pid: self.context.run().pid,
                 started_at: self.started_at,
                 status: &self.status(),
-                alerts: &self.alerts.rows(self.context.run.run_id.0),
+                alerts: &self.alerts.rows(self.context.run().run_id.0),
             };
             if let Err(error) = beat(&pool, &row).await {
                 tracing::debug!("heartbeat: {error}");

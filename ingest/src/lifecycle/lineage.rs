@@ -80,7 +80,7 @@ impl LineageWatch {
         let decision = &self.hub.clusters.decision;
         let Ok(mut conn) = decision.acquire().await else { return };
         if !self.are_older_ended {
-            let run = &self.hub.context.run;
+            let run = self.hub.context.run();
             let ended = penstock_store_decision::end_older_lineages(
                 &mut conn,
                 &run.domain,
@@ -104,7 +104,7 @@ impl LineageWatch {
     }
 
     async fn end_older_on_ingest(&self) {
-        let run = &self.hub.context.run;
+        let run = self.hub.context.run();
         if let Some(ingest) = self.hub.clusters.ingest()
             && let Ok(mut conn) = ingest.acquire().await
             && let Err(error) = penstock_store_ingest::end_older_lineages(
@@ -157,9 +157,9 @@ impl LineageWatch {
         let lineage_id = LineageId(Uuid::now_v7());
         let row = lineage_row(
             &self.hub.settings,
-            self.hub.context.run.run_id,
+            self.hub.context.run().run_id,
             lineage_id,
-            self.hub.context.run.fencing_token,
+            self.hub.context.token,
             self.hub.clock.now(),
             reason,
             Some(parent.lineage_id),
@@ -171,7 +171,7 @@ impl LineageWatch {
             lineage_id = lineage_id.to_string(),
             parent_lineage_id = parent.lineage_id.to_string(),
             reason = reason,
-            run_id = self.hub.context.run.run_id,
+            run_id = self.hub.context.run().run_id,
         );
         // The core is gone only at the end of the process.
         let _ = self.hub.core.send(CoreCommand::Lineage(lineage_id)).await;

@@ -6,5 +6,6 @@ pub(crate) mod clusters;
 pub(crate) mod durability;
 pub(crate) mod heartbeat;
 pub(crate) mod lineage;
+pub(crate) mod rollover;
 pub(crate) mod startup;
 pub(crate) mod stop;

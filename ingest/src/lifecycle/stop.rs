@@ -14,7 +14,8 @@ use penstock_telemetry::marker;
 use penstock_types::RunId;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::task::TaskTracker;
 
 /// How long the venue may take to close its sockets; what it has sent until then is taken.
 const SOCKETS_PATIENCE: Duration = Duration::from_secs(2);
@@ -29,7 +30,7 @@ pub(crate) struct Stopping {
     pub stops: Stops,
     pub hub: Hub,
     /// Forwarders of the sockets; they end when the venue has closed.
-    pub sockets: JoinSet<()>,
+    pub sockets: TaskTracker,
     pub core_thread: std::thread::JoinHandle<Result<(), CoreError>>,
     pub tasks: Tasks,
     pub fence: JoinHandle<Option<Fence>>,
@@ -53,8 +54,8 @@ impl Stopping {
         }
         let health = self.hub.health.borrow().clone();
         self.stops.sockets.cancel();
-        let drained = async { while self.sockets.join_next().await.is_some() {} };
-        if tokio::time::timeout(SOCKETS_PATIENCE, drained).await.is_err() {
+        self.sockets.close();
+        if tokio::time::timeout(SOCKETS_PATIENCE, self.sockets.wait()).await.is_err() {
             tracing::warn!("the venue did not close its sockets in time");
         }
         self.stops.tasks.cancel();

@@ -7,12 +7,13 @@ use super::epochs::{Epochs, Progress};
 use super::publisher::PublishedCut;
 use penstock_market::epoch::EpochJudgement;
 use penstock_store::twins::{EpochCriteria, JudgedEpochRow, UniverseSnapshotRow};
-use penstock_types::{EpochId, SnapshotId, Symbol, UtcMicros};
+use penstock_types::{EpochId, RunId, SnapshotId, Symbol, UtcMicros};
 
 impl Epochs {
     pub(super) fn snapshot(
         &self,
         epoch_id: EpochId,
+        run_id: RunId,
         progress: &Progress,
         at: UtcMicros,
     ) -> UniverseSnapshotRow {
@@ -22,7 +23,7 @@ impl Epochs {
         tracked.sort();
         UniverseSnapshotRow {
             snapshot_id: SnapshotId(epoch_id.0),
-            run_id: self.hub.context.run.run_id,
+            run_id,
             lineage_id: progress.lineage,
             as_of: at,
             published_at: at,
@@ -32,7 +33,7 @@ impl Epochs {
             tracked_symbols: texts(&tracked),
             excluded: serde_json::json!(universe.excluded),
             universe_hash: universe.hash(),
-            fencing_token: self.hub.context.run.fencing_token,
+            fencing_token: self.hub.context.token,
         }
     }
 
@@ -50,7 +51,7 @@ impl Epochs {
             epoch_id,
             lineage_id: progress.lineage,
             epoch_seq: progress.seq,
-            run_id: self.hub.context.run.run_id,
+            run_id: cut.job.cut.run_id,
             snapshot_id: j.has_snapshot.then_some(SnapshotId(epoch_id.0)),
             generation_id: Some(cut.job.cut.generation_id),
             status: j.status,
@@ -78,7 +79,7 @@ impl Epochs {
                 durability_ok: j.criteria_durability_ok,
             },
             reasons: j.reasons.clone(),
-            fencing_token: self.hub.context.run.fencing_token,
+            fencing_token: self.hub.context.token,
         }
     }
 }

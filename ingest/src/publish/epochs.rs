@@ -13,7 +13,7 @@ use crate::lifecycle::alerts::Reason;
 use crate::lifecycle::durability::Durability;
 use crate::lifecycle::startup::fence_exit;
 use crate::tasks::Hub;
-use crate::universe::feeds::Reference;
+use crate::universe::feeds::{Reference, SocketOpener};
 use crate::universe::layers::{BuildInput, Layers};
 use crate::universe::reference::Pairs;
 use penstock_market::epoch::{self, EpochInput as Judged};
@@ -43,6 +43,7 @@ pub(crate) struct Epochs {
     pub hub: Hub,
     pub published: watch::Receiver<Option<PublishedCut>>,
     pub reference: Reference,
+    pub sockets: SocketOpener,
     pub layers: Layers,
     pub durability: Durability,
     pub status: watch::Sender<EpochsStatus>,
@@ -89,7 +90,7 @@ impl Epochs {
         let symbol_count = self.layers.universe.tracked.len();
         marker!(
             DATA_WARMUP_START,
-            run_id = self.hub.context.run.run_id,
+            run_id = self.hub.context.run().run_id,
             symbol_count = symbol_count
         );
         marker!(INGEST_WARMUP_STATE, state = "warming_up");
@@ -125,7 +126,7 @@ impl Epochs {
     async fn open(&self, progress: &mut Progress) -> Result<EpochId, Exit> {
         progress.n += 1;
         progress.seq += 1;
-        let token = self.hub.context.run.fencing_token;
+        let token = self.hub.context.token;
         let number =
             fenced_number(token, progress.n).map_err(|e| Exit::Invariant(e.to_string()))?;
         let epoch_id = EpochId(number);
@@ -134,7 +135,7 @@ impl Epochs {
             epoch_id = epoch_id,
             epoch_seq = progress.seq,
             lineage_id = progress.lineage.to_string(),
-            run_id = self.hub.context.run.run_id,
+            run_id = self.hub.context.run().run_id,
         );
         // The core is gone only at the end of the process, when no epoch follows.
         let _ = self.hub.core.send(CoreCommand::OpenEpoch(Some(epoch_id))).await;
@@ -167,11 +168,12 @@ impl Epochs {
         });
         tell_judgement(epoch_id, &judgement);
         if !self.status.borrow().is_warm {
-            tell_warm_up(self.hub.context.run.run_id, &judgement);
+            tell_warm_up(self.hub.context.run().run_id, &judgement);
         }
         let completed_at = self.hub.clock.now();
-        let snapshot =
-            judgement.has_snapshot.then(|| self.snapshot(epoch_id, progress, completed_at));
+        let snapshot = judgement
+            .has_snapshot
+            .then(|| self.snapshot(epoch_id, cut.job.cut.run_id, progress, completed_at));
         let row =
             self.row(epoch_id, progress, &judgement, &cut, (window_start, began, completed_at));
         self.watch_validity(progress, &row);
@@ -226,13 +228,17 @@ impl Epochs {
             ),
             window_start,
         });
+        self.open_sockets().await;
         for command in commands {
             // The core is gone only at the end of the process.
             let _ = self.hub.core.send(command).await;
         }
         let universe = &self.layers.universe;
         let candles = universe.execution.iter().chain(&universe.pinned).cloned().collect();
-        *self.hub.context.candle_symbols.lock().unwrap_or_else(PoisonError::into_inner) = candles;
+        let context = &self.hub.context;
+        *context.candle_symbols.lock().unwrap_or_else(PoisonError::into_inner) = candles;
+        let tracked = universe.tracked.iter().cloned().collect();
+        *context.tracked_symbols.lock().unwrap_or_else(PoisonError::into_inner) = tracked;
         self.write_instruments(&pairs).await;
         let refresh_ms = began.elapsed().as_millis();
         let symbol_count = universe.tracked.len();
@@ -244,12 +250,30 @@ impl Epochs {
         );
     }
 
+    /// Opens the sockets that the universe has outgrown; the core knows each before its first pair.
+    async fn open_sockets(&mut self) {
+        let opened = match self.sockets.open_missing(&self.layers) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!("another socket: {error}");
+                return;
+            }
+        };
+        for socket in opened {
+            // The core is gone only at the end of the process.
+            let Ok(place) = self.hub.core.reserve().await else { return };
+            self.sockets.connect(socket, |group| {
+                place.send(CoreCommand::AddGroup(Box::new(group)));
+            });
+        }
+    }
+
     async fn write_instruments(&self, pairs: &Pairs) {
         let tracked = self.layers.tracked().filter_map(|t| pairs.get(&t.symbol));
         let rows: Vec<_> = tracked.map(|p| p.twin.clone()).collect();
         crate::lifecycle::startup::write_instruments(
             &self.hub.clusters,
-            self.hub.context.run.fencing_token,
+            self.hub.context.token,
             &rows,
         )
         .await;
@@ -263,18 +287,13 @@ impl Epochs {
     ) -> Result<(), Exit> {
         let is_recorded = self.record(row, snapshot).await;
         let began = Instant::now();
-        let lineage = self.hub.context.lineage_of(row.lineage_id);
+        let context = &self.hub.context;
+        let (run, lineage) = (context.run_of(row.run_id), context.lineage_of(row.lineage_id));
         let token = row.fencing_token;
         let mut attempt = 0_u32;
         loop {
             attempt += 1;
-            let input = EpochInput {
-                token,
-                run: &self.hub.context.run,
-                lineage: &lineage,
-                snapshot,
-                epoch: row,
-            };
+            let input = EpochInput { token, run: &run, lineage: &lineage, snapshot, epoch: row };
             match publish_epoch(&self.hub.clusters.decision, input).await {
                 Ok(()) => break,
                 Err(PublishError::Fence(error @ FenceError::Lost { .. })) => {
@@ -345,13 +364,9 @@ impl Epochs {
     async fn record(&self, row: &JudgedEpochRow, snapshot: Option<&UniverseSnapshotRow>) -> bool {
         let Some(ingest) = self.hub.clusters.ingest() else { return false };
         let context = &self.hub.context;
-        let lineage = context.lineage_of(row.lineage_id);
-        let recorded = penstock_store_ingest::epochs::record_epoch(
-            &ingest,
-            (&context.run, &lineage),
-            snapshot,
-            row,
-        );
+        let (run, lineage) = (context.run_of(row.run_id), context.lineage_of(row.lineage_id));
+        let recorded =
+            penstock_store_ingest::epochs::record_epoch(&ingest, (&run, &lineage), snapshot, row);
         match recorded.await {
             Ok(()) => true,
             Err(error) => {
@@ -420,7 +435,7 @@ impl Epochs {
 
     /// Writes the end of the warm-up onto the run row of both clusters, best effort.
     async fn write_warm(&self) {
-        let (clusters, run_id) = (&self.hub.clusters, self.hub.context.run.run_id);
+        let (clusters, run_id) = (&self.hub.clusters, self.hub.context.run().run_id);
         let at = self.hub.clock.now();
         if let Ok(mut conn) = clusters.decision.acquire().await
             && let Err(error) = penstock_store_decision::set_run_warm(&mut conn, run_id, at).await

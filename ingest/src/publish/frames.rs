@@ -5,6 +5,7 @@
 //! spool, up to a limit; beyond it the oldest go, and the next frame says so with its gap. After a commit of unknown outcome the newest row is read behind every unfinished
 //! transaction, and only frames above it follow.
 
+use super::frame_runs::FrameRuns;
 use super::publisher::RunContext;
 use crate::core::clock::RecordingClock;
 use crate::core::run::FrameItem;
@@ -18,16 +19,14 @@ use penstock_market::SealedTick;
 use penstock_store::fence::FenceError;
 use penstock_store::twins::RunSymbolRow;
 use penstock_store_decision::frames::{
-    FRAMES_PER_TX_MAX, FramePrerequisites, FramePublisher, FrameRow, NewestFrame,
-    newest_frame_settled,
+    FRAMES_PER_TX_MAX, FramePublisher, FrameRow, NewestFrame, newest_frame_settled,
 };
 use penstock_store_decision::publication::PublishError;
 use penstock_telemetry::marker;
+use penstock_types::TickId;
 use penstock_types::frame::{Link, decode_header, deliver};
 use penstock_types::time::TICKS_PER_DAY;
-use penstock_types::{RunId, TickId};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::PoisonError;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -54,12 +53,8 @@ pub(crate) struct Frames {
     clock: RecordingClock,
     spool: FrameSpool,
     waiting: VecDeque<Waiting>,
-    new_symbols: Vec<RunSymbolRow>,
-    /// Runs of earlier processes whose frames still wait.
-    inherited: BTreeMap<RunId, (RunRecord, Vec<RunSymbolRow>)>,
+    runs: FrameRuns,
     link: Option<Link>,
-    /// Runs whose rows are not known to stand.
-    due: BTreeSet<RunId>,
     alerts: Alerts,
     age_max: Duration,
     is_backlog_told: bool,
@@ -75,8 +70,9 @@ impl Frames {
         left: Vec<InheritedRun>,
     ) -> Self {
         let (context, clusters) = (hub.context.clone(), hub.clusters.clone());
-        let publisher = FramePublisher::new(clusters.decision.clone(), context.run.domain.clone());
-        let own_run = context.run.run_id;
+        let run = context.run();
+        let publisher = FramePublisher::new(clusters.decision.clone(), run.domain.clone());
+        let of = RunRecord { run: (*run).clone(), lineage: (*context.lineage()).clone() };
         let mut frames = Self {
             context,
             clusters,
@@ -85,10 +81,8 @@ impl Frames {
             clock: hub.clock.clone(),
             spool,
             waiting: VecDeque::new(),
-            new_symbols: Vec::new(),
-            inherited: BTreeMap::new(),
+            runs: FrameRuns::new(of),
             link: newest.map(link_of),
-            due: BTreeSet::from([own_run]),
             alerts: hub.alerts.clone(),
             age_max: hub.settings.spool.frame_age_max,
             is_backlog_told: false,
@@ -101,9 +95,8 @@ impl Frames {
     /// Takes over what earlier processes left, as far as it is above the newest frame and not under an
     /// older fence; the rest stands already or is given up.
     fn inherit(&mut self, left: Vec<InheritedRun>) {
-        let token = self.context.run.fencing_token;
+        let token = self.context.token;
         for run in left {
-            let run_id = run.of.run.run_id;
             let (mut last, mut given_up) = (self.last_tick(), Vec::new());
             for frame in run.frames {
                 let newest = self.link.as_ref();
@@ -128,8 +121,7 @@ impl Frames {
                     newest_tick_id = self.link.map(|link| link.tick_id),
                 );
             }
-            self.due.insert(run_id);
-            self.inherited.insert(run_id, (run.of, run.symbols));
+            self.runs.inherit(run.of, run.symbols);
         }
         self.forget_delivered_runs();
     }
@@ -138,14 +130,14 @@ impl Frames {
         self.waiting.back().map(|(sealed, _)| sealed.tick_id)
     }
 
-    /// Once no inherited frame waits any more, what they were read from may go.
+    /// Runs that no waiting frame belongs to are over: what they were read from may go.
     fn forget_delivered_runs(&mut self) {
-        let own_run = self.context.run.run_id;
-        let is_next_own = self.waiting.front().is_none_or(|(sealed, _)| sealed.run_id == own_run);
-        if is_next_own && !self.inherited.is_empty() {
-            self.inherited.clear();
-            self.due.retain(|run_id| *run_id == own_run);
-            self.spool.forget(own_run);
+        if self.runs.is_single() {
+            return;
+        }
+        let waiting = self.waiting.iter().map(|(sealed, _)| sealed.run_id).collect();
+        for run_id in self.runs.forget_but(&waiting) {
+            self.spool.forget(run_id);
         }
     }
 
@@ -204,6 +196,10 @@ impl Frames {
 
     fn take(&mut self, item: FrameItem) {
         match item {
+            FrameItem::Run(of) => {
+                self.spool.begin_run(&of);
+                self.runs.begin(*of);
+            }
             FrameItem::Symbol(symbol) => {
                 let row = RunSymbolRow {
                     run_id: symbol.run_id,
@@ -212,10 +208,9 @@ impl Frames {
                     price_decimals: symbol.price_decimals,
                     qty_decimals: symbol.qty_decimals,
                 };
-                let symbols = &self.context.run_symbols;
-                symbols.lock().unwrap_or_else(PoisonError::into_inner).push(row.clone());
+                self.context.add_symbol(row.clone());
                 self.spool.symbol(&row);
-                self.new_symbols.push(row);
+                self.runs.symbol(row);
             }
             FrameItem::Sealed(sealed, end) => {
                 if self.waiting.len() == WAITING_MAX {
@@ -245,7 +240,7 @@ impl Frames {
             first_tick_id = first,
             last_tick_id = last,
             frames = frames,
-            fencing_token = self.context.run.fencing_token,
+            fencing_token = self.context.token,
             newest_tick_id = self.link.map(|link| link.tick_id),
         );
         self.spool.given_up_until(last);
@@ -255,14 +250,8 @@ impl Frames {
     async fn deliver_batch(&mut self) -> Result<(), Exit> {
         let (rows, link) = self.rows()?;
         let run_id = rows[0].run_id;
-        let own = self.context.lineage();
-        let (run, lineage, run_symbols) = match self.inherited.get(&run_id) {
-            Some((of, symbols)) => (&of.run, &of.lineage, symbols),
-            None => (&*self.context.run, &*own, &self.new_symbols),
-        };
-        let run = self.due.contains(&run_id).then_some((run, lineage));
-        let before = FramePrerequisites { run, run_symbols };
-        let token = self.context.run.fencing_token;
+        let before = self.runs.prerequisites(run_id);
+        let token = self.context.token;
         match self.publisher.publish(token, before, &rows).await {
             Ok(()) => {
                 self.delivered(&rows, link);
@@ -339,10 +328,7 @@ impl Frames {
         }
         self.link = link;
         if let Some(row) = rows.first() {
-            self.due.remove(&row.run_id);
-            if row.run_id == self.context.run.run_id {
-                self.new_symbols.clear();
-            }
+            self.runs.delivered(row.run_id);
         }
         self.forget_delivered_runs();
         if self.waiting.is_empty() {
@@ -382,26 +368,27 @@ impl Frames {
     /// After any failure: what stands is read behind every unfinished transaction; frames at or below it
     /// are delivered already.
     async fn settle(&mut self, token: penstock_types::FencingToken) -> Result<(), Exit> {
-        let newest =
-            match newest_frame_settled(&self.clusters.decision, &self.context.run.domain, token)
-                .await
-            {
-                Ok(newest) => newest,
-                Err(error @ FenceError::Lost { .. }) => {
-                    marker!(INGEST_FENCED_OUT, mine = token, current = "newer");
-                    return Err(fence_exit(error));
-                }
-                Err(_) => return Ok(()),
-            };
+        let newest = match newest_frame_settled(
+            &self.clusters.decision,
+            &self.context.domain,
+            token,
+        )
+        .await
+        {
+            Ok(newest) => newest,
+            Err(error @ FenceError::Lost { .. }) => {
+                marker!(INGEST_FENCED_OUT, mine = token, current = "newer");
+                return Err(fence_exit(error));
+            }
+            Err(_) => return Ok(()),
+        };
         let Some(newest) = newest else { return Ok(()) };
         self.link = Some(link_of(&newest));
         let is_done = |w: &Waiting| w.0.tick_id <= newest.tick_id;
         while self.waiting.front().is_some_and(is_done) {
             self.waiting.pop_front();
         }
-        self.due.insert(self.context.run.run_id);
-        self.due.extend(self.inherited.keys().copied());
-        self.new_symbols = self.context.symbols();
+        self.runs.doubt();
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod cuts;
 pub(crate) mod epoch_markers;
 mod epoch_rows;
 pub(crate) mod epochs;
+mod frame_runs;
 pub(crate) mod frames;
 pub(crate) mod publisher;
 pub(crate) mod twins;

@@ -23,8 +23,8 @@ use penstock_store_ingest::generations::{
 };
 use penstock_telemetry::marker;
 use penstock_types::raw::CandleRow;
-use penstock_types::{GenerationId, LineageId, UtcMicros};
-use std::collections::VecDeque;
+use penstock_types::{FencingToken, GenerationId, LineageId, RunId, Symbol, UtcMicros};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -44,17 +44,65 @@ const CANDLES_MAX: usize = 120_000;
 /// Run, lineage and symbol numbers, as every publication needs them.
 #[derive(Debug, Clone)]
 pub(crate) struct RunContext {
-    pub run: Arc<RunRow>,
+    pub domain: String,
+    /// Fence of this process.
+    pub token: FencingToken,
+    /// Runs of this process, the newest last.
+    runs: Arc<Mutex<Vec<Arc<RunRow>>>>,
     /// Lineages of this process, the newest last.
     pub lineages: watch::Receiver<Vec<Arc<LineageRow>>>,
-    pub run_symbols: Arc<Mutex<Vec<RunSymbolRow>>>,
+    run_symbols: Arc<Mutex<Vec<RunSymbolRow>>>,
     /// Bytes of the spool's memory, for its fill in percent.
     pub ring_bytes: u64,
     /// Symbols whose candles the decision cluster gets: execution and pinned.
-    pub candle_symbols: Arc<Mutex<std::collections::BTreeSet<penstock_types::Symbol>>>,
+    pub candle_symbols: Arc<Mutex<BTreeSet<Symbol>>>,
+    /// Every tracked symbol.
+    pub tracked_symbols: Arc<Mutex<BTreeSet<Symbol>>>,
 }
 
 impl RunContext {
+    pub(crate) fn new(
+        run: RunRow,
+        lineages: watch::Receiver<Vec<Arc<LineageRow>>>,
+        ring_bytes: u64,
+        tracked: &BTreeSet<Symbol>,
+    ) -> Self {
+        Self {
+            domain: run.domain.clone(),
+            token: run.fencing_token,
+            runs: Arc::new(Mutex::new(vec![Arc::new(run)])),
+            lineages,
+            run_symbols: Arc::default(),
+            ring_bytes,
+            // Until the first epoch names the execution set, every tracked pair counts.
+            candle_symbols: Arc::new(Mutex::new(tracked.clone())),
+            tracked_symbols: Arc::new(Mutex::new(tracked.clone())),
+        }
+    }
+
+    /// The newest run.
+    pub(crate) fn run(&self) -> Arc<RunRow> {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(runs.last().expect("a process starts with a run"))
+    }
+
+    /// A run of this process.
+    pub(crate) fn run_of(&self, run_id: RunId) -> Arc<RunRow> {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = runs.iter().find(|run| run.run_id == run_id);
+        Arc::clone(found.expect("a run is listed before the core records under it"))
+    }
+
+    /// The core goes over to another run.
+    pub(crate) fn begin_run(&self, run: RunRow) {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(run));
+    }
+
+    /// A symbol has a number.
+    pub(crate) fn add_symbol(&self, row: RunSymbolRow) {
+        self.run_symbols.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+    }
+
     /// The lineage of a cut.
     pub(crate) fn lineage_of(&self, lineage_id: LineageId) -> Arc<LineageRow> {
         let lineages = self.lineages.borrow();
@@ -68,9 +116,11 @@ impl RunContext {
         Arc::clone(lineages.last().expect("a process starts with a lineage"))
     }
 
-    pub(crate) fn symbols(&self) -> Vec<RunSymbolRow> {
-        // Only pushes happen under the lock.
-        self.run_symbols.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Numbers of a run; those of older ones are let go.
+    pub(crate) fn symbols_of(&self, run_id: RunId) -> Vec<RunSymbolRow> {
+        let mut symbols = self.run_symbols.lock().unwrap_or_else(PoisonError::into_inner);
+        symbols.retain(|row| row.run_id >= run_id);
+        symbols.iter().filter(|row| row.run_id == run_id).cloned().collect()
     }
 }
 
@@ -253,14 +303,15 @@ impl Publisher {
     async fn publish(&mut self, job: &CutJob, encoded: &[u8]) -> Result<(), Exit> {
         let cut = &job.cut;
         let lineage = self.context.lineage_of(cut.lineage_id);
-        let run_symbols = self.context.symbols();
+        let run = self.context.run_of(cut.run_id);
+        let run_symbols = self.context.symbols_of(cut.run_id);
         let candles: Vec<CandleRow> = self.candles.iter().cloned().collect();
         let hour = cut.as_of.secs().div_euclid(3_600);
         let input = GenerationInput {
-            run: &self.context.run,
+            run: &run,
             lineage: &lineage,
             run_symbols: &run_symbols,
-            token: self.context.run.fencing_token,
+            token: self.context.token,
             generation_id: cut.generation_id,
             as_of: cut.as_of,
             cut_at: job.cut_at,
@@ -325,11 +376,7 @@ impl Publisher {
         );
         match error {
             PublishError::Fence(error @ penstock_store::fence::FenceError::Lost { .. }) => {
-                marker!(
-                    INGEST_FENCED_OUT,
-                    mine = self.context.run.fencing_token,
-                    current = "newer",
-                );
+                marker!(INGEST_FENCED_OUT, mine = self.context.token, current = "newer",);
                 self.mark(cut.generation_id, SyncStatus::Fenced, None, None, Some(text));
                 Err(fence_exit(error))
             }

@@ -20,7 +20,7 @@ use penstock_types::frame::{
 };
 use penstock_types::{RunId, Seq, TickId, UtcMicros};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Version of the records.
@@ -54,6 +54,8 @@ pub(crate) struct FrameSpool {
     last: TickId,
     /// Places in the spool, each with the newest tick before it, about one per minute.
     places: VecDeque<(TickId, SpoolPosition)>,
+    /// Runs whose frames are delivered or given up, and whose segments still stand.
+    over: BTreeSet<RunId>,
     /// Locks of the directories; they end with the process.
     dirs: Vec<RecoveredDir>,
 }
@@ -101,7 +103,15 @@ pub(crate) fn open(
     let monitor = writer.monitor();
     let dirs = std::iter::once(opened.own).chain(opened.inherited).collect();
     Ok((
-        FrameSpool { writer, monitor, segments, last: TickId(0), places: VecDeque::new(), dirs },
+        FrameSpool {
+            writer,
+            monitor,
+            segments,
+            last: TickId(0),
+            places: VecDeque::new(),
+            over: BTreeSet::new(),
+            dirs,
+        },
         left,
     ))
 }
@@ -142,17 +152,33 @@ impl FrameSpool {
     /// Everything appended so far stands on the decision cluster: closed segments may go.
     pub(crate) fn all_delivered(&mut self) {
         self.places.clear();
+        self.sweep();
         if let Err(error) = self.segments.trim(self.monitor.synced().position) {
             tracing::warn!("trim the frame spool: {error}");
         }
     }
 
-    /// Frames of earlier processes are delivered or given up: their segments go.
-    pub(crate) fn forget(&self, own_run: RunId) {
-        for dir in &self.dirs {
-            for run in dir.runs.iter().filter(|run| run.run_id != own_run) {
-                if let Err(error) = dir.segments.remove_run(run.run_id) {
-                    tracing::warn!("remove frames of run {}: {error}", run.run_id);
+    /// Another run begins; its records follow.
+    pub(crate) fn begin_run(&mut self, of: &RunRecord) {
+        self.writer.begin_run(of.run.run_id);
+        append_json(&mut self.writer, StreamCode::FrameRun, self.last, of);
+    }
+
+    /// Frames of a run are delivered or given up: its segments go, once the spool writes none of them.
+    pub(crate) fn forget(&mut self, run_id: RunId) {
+        self.over.insert(run_id);
+        self.sweep();
+    }
+
+    fn sweep(&mut self) {
+        let writing = self.monitor.synced().position.run_id;
+        let (ready, later) = self.over.iter().partition(|run_id| **run_id < writing);
+        self.over = later;
+        let ready: BTreeSet<RunId> = ready;
+        for run_id in ready {
+            for segments in self.dirs.iter().map(|dir| &dir.segments) {
+                if let Err(error) = segments.remove_run(run_id) {
+                    tracing::warn!("remove frames of run {run_id}: {error}");
                 }
             }
         }

@@ -7,10 +7,11 @@
 use crate::exit::Exit;
 use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::lifecycle::clusters::Clusters;
+use crate::publish::publisher::RunContext;
 use crate::settings::Settings;
 use crate::spooling::arrival::Arrival;
-use penstock_store::spool::Segments;
 use penstock_store::spool::loader::{LoadError, LoadStep, Loader, LoaderSettings};
+use penstock_store::spool::{Segments, SpoolMonitor};
 use penstock_store::twins::RunEnd;
 use penstock_store::{ClusterRole, StoreError};
 use penstock_telemetry::marker;
@@ -33,11 +34,35 @@ pub(crate) struct LoadStatus {
     pub lag_secs: u64,
 }
 
+/// The runs of this process, one after the other.
+#[derive(Clone)]
+pub(crate) struct OwnRuns {
+    first: RunId,
+    /// The one that the loader holds open.
+    open: RunId,
+    context: RunContext,
+    monitor: SpoolMonitor,
+}
+
+impl OwnRuns {
+    /// How a run of this directory ended.
+    fn end_of(&self, run_id: RunId) -> RunEnd {
+        if run_id == self.context.run().run_id {
+            RunEnd::Shutdown
+        } else if run_id >= self.first {
+            RunEnd::Rollover
+        } else {
+            RunEnd::CrashDetected
+        }
+    }
+}
+
 /// The loading task of one directory.
 pub(crate) struct Loading {
     pub loader: Loader,
     pub clusters: Clusters,
-    pub own_run: Option<RunId>,
+    /// Runs of this process, when it is the own directory.
+    own: Option<OwnRuns>,
     pub status: watch::Sender<LoadStatus>,
     pub stall_max: Duration,
     alerts: Alerts,
@@ -50,7 +75,7 @@ impl Loading {
     pub(crate) fn new(
         loader: Loader,
         clusters: Clusters,
-        own_run: Option<RunId>,
+        own: Option<OwnRuns>,
         status: watch::Sender<LoadStatus>,
         stall_max: Duration,
         alerts: Alerts,
@@ -58,7 +83,7 @@ impl Loading {
         Self {
             loader,
             clusters,
-            own_run,
+            own,
             status,
             stall_max,
             alerts,
@@ -77,6 +102,9 @@ impl Loading {
     pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<Instant>) -> Result<bool, Exit> {
         let mut deadline = None;
         loop {
+            if deadline.is_none() {
+                self.follow_rollover();
+            }
             if deadline.is_some_and(|d| Instant::now() >= d) {
                 return Ok(false);
             }
@@ -84,7 +112,7 @@ impl Loading {
                 Ok(step) => match self.stepped(&step).await {
                     Some(is_own_closed) if is_own_closed && deadline.is_some() => return Ok(true),
                     Some(_) => Duration::ZERO,
-                    None if deadline.is_some() && self.own_run.is_none() => return Ok(false),
+                    None if deadline.is_some() && self.own.is_none() => return Ok(false),
                     None => self.loader.settings().interval,
                 },
                 Err(LoadError::OwnRunClosed { run_id }) => {
@@ -111,6 +139,16 @@ impl Loading {
         }
     }
 
+    /// Once the spool has synced a record of the next run, the one before is an old one.
+    fn follow_rollover(&mut self) {
+        let Some(own) = &mut self.own else { return };
+        let writing = own.monitor.synced().position.run_id;
+        if writing > own.open {
+            own.open = writing;
+            self.loader.set_own_run(Some(writing));
+        }
+    }
+
     /// Closes open runs of the domain that left nothing on this host: their process ended before its
     /// first record, after its last one was loaded, or on a host that is gone.
     async fn close_forgotten(&mut self, domain: &str, known_runs: &BTreeSet<RunId>) {
@@ -122,7 +160,8 @@ impl Loading {
             }
         };
         for run_id in open {
-            if Some(run_id) == self.own_run || known_runs.contains(&run_id) {
+            let is_own = self.own.as_ref().is_some_and(|own| run_id >= own.first);
+            if is_own || known_runs.contains(&run_id) {
                 continue;
             }
             match self.loader.close_run(run_id).await {
@@ -174,10 +213,10 @@ impl Loading {
                 Some(false)
             }
             LoadStep::Closed(closed) => {
-                let is_own = self.own_run == Some(closed.run_id);
-                let end = if is_own { RunEnd::Shutdown } else { RunEnd::CrashDetected };
+                let own = self.own.as_ref();
+                let end = own.map_or(RunEnd::CrashDetected, |own| own.end_of(closed.run_id));
                 end_run(&self.clusters, closed.run_id, end).await;
-                Some(is_own)
+                Some(end == RunEnd::Shutdown)
             }
             LoadStep::SetAside { run_id, segments } => {
                 tracing::error!(%run_id, segments, "another host closed this run: its segments are set aside as .late");
@@ -242,7 +281,7 @@ impl Loads {
     pub(crate) fn start(
         settings: &Settings,
         clusters: &Clusters,
-        alerts: &Alerts,
+        (alerts, context, monitor): (&Alerts, &RunContext, &SpoolMonitor),
         sources: Sources,
         arrival: Arrival,
     ) -> Self {
@@ -255,6 +294,8 @@ impl Loads {
             domain: settings.domain.clone(),
             stall_max: settings.raw_stall_max,
             alerts: alerts.clone(),
+            context: context.clone(),
+            monitor: monitor.clone(),
             status,
         };
         let own = tokio::spawn(own_load.run(arrival, stopped));
@@ -286,6 +327,8 @@ struct OwnLoad {
     domain: String,
     stall_max: Duration,
     alerts: Alerts,
+    context: RunContext,
+    monitor: SpoolMonitor,
     status: watch::Sender<LoadStatus>,
 }
 
@@ -296,7 +339,7 @@ impl OwnLoad {
         arrival: Arrival,
         mut stopped: oneshot::Receiver<Instant>,
     ) -> Result<bool, Exit> {
-        let own_run = arrival.run.run_id;
+        let first = arrival.run.run_id;
         let known_runs = arrival.spooled.clone();
         let mut is_told = false;
         let waiting = |since: Duration| {
@@ -314,9 +357,11 @@ impl OwnLoad {
         };
         self.status.send_modify(|s| s.lag_secs = 0);
         self.alerts.ends(Reason::SpoolBacklog, LOAD);
-        let Self { segments, load, clusters, domain, stall_max, alerts, status } = self;
-        let loader = Loader::new(pool, segments, Some(own_run), load);
-        let mut loading = Loading::new(loader, clusters, Some(own_run), status, stall_max, alerts);
+        let Self { segments, load, clusters, domain, stall_max, alerts, context, monitor, status } =
+            self;
+        let loader = Loader::new(pool, segments, Some(first), load);
+        let own = OwnRuns { first, open: first, context, monitor };
+        let mut loading = Loading::new(loader, clusters, Some(own), status, stall_max, alerts);
         loading.close_forgotten(&domain, &known_runs).await;
         loading.run(stopped).await
     }

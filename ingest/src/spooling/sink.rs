@@ -51,6 +51,10 @@ impl RawSink for SpoolSink {
             self.writer.append(StreamCode::Generation, seq, ROW_VERSION, row.as_of, &self.tuple);
     }
 
+    fn begin_run(&mut self, run_id: RunId) {
+        self.writer.begin_run(run_id);
+    }
+
     fn sync(&mut self) {
         self.writer.request_sync();
     }

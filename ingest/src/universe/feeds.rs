@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Longest wait for the image of all pairs at the start.
 const PAIRS_WAIT: Duration = Duration::from_secs(60);
@@ -84,48 +85,96 @@ impl Reference {
     }
 }
 
-/// Opens as many sockets as the universe needs; their events go into one queue.
-///
-/// # Errors
-/// [`Exit::Refused`] for an address.
-pub(crate) fn open_market(
-    settings: &Settings,
-    clock: &RecordingClock,
-    layers: &Layers,
-    budget: &SharedConnectBudget,
-    into: (&mpsc::Sender<(usize, FeedEvent)>, &mut JoinSet<()>),
-    stop: &CancellationToken,
-) -> Result<Vec<Group>, Exit> {
-    let mut groups = Vec::new();
-    for group in 0..layers.sockets() {
-        let symbols: Vec<String> = layers
-            .tracked()
-            .filter(|t| t.group == group)
-            .map(|t| t.symbol.as_str().to_owned())
-            .collect();
-        let plan = Plan {
-            symbols,
-            ticker: Some(EventTrigger::Bbo),
-            trade: true,
-            book_depth: Some(settings.l2_depth),
-            ..Plan::default()
-        };
-        let config = FeedConfig { url: settings.ws_url.clone(), plan };
-        let (socket_events, socket_events_in) = mpsc::channel(SOCKET_EVENTS_MAX);
-        let handle =
-            spawn_feed(config, clock.shared(), Arc::clone(budget), socket_events, stop.clone())
-                .map_err(|e| Exit::Refused(format!("venue address: {e}")))?;
-        into.1.spawn(forward(group, socket_events_in, into.0.clone()));
-        groups.push(Group {
-            stream: format!("spot-{group}"),
-            symbols: BTreeSet::new(),
-            commands: handle.commands,
-            conn_id: None,
-            is_whole: false,
-            refused: BTreeSet::new(),
-        });
+/// Opens sockets of the market, at the start and whenever the universe outgrows them.
+pub(crate) struct SocketOpener {
+    url: String,
+    l2_depth: u32,
+    clock: RecordingClock,
+    budget: SharedConnectBudget,
+    /// Where the events of all sockets go.
+    events: mpsc::Sender<(usize, FeedEvent)>,
+    /// Forwarders; they end when the venue has closed.
+    forwarders: TaskTracker,
+    stop: CancellationToken,
+    opened: usize,
+}
+
+/// A socket whose events wait until the core knows its group.
+pub(crate) struct OpenedSocket {
+    pub group: Group,
+    number: usize,
+    events: mpsc::Receiver<FeedEvent>,
+}
+
+impl SocketOpener {
+    pub(crate) fn new(
+        settings: &Settings,
+        clock: &RecordingClock,
+        budget: SharedConnectBudget,
+        events: mpsc::Sender<(usize, FeedEvent)>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            url: settings.ws_url.clone(),
+            l2_depth: settings.l2_depth,
+            clock: clock.clone(),
+            budget,
+            events,
+            forwarders: TaskTracker::new(),
+            stop,
+            opened: 0,
+        }
     }
-    Ok(groups)
+
+    /// The forwarders, to be waited for at a stop.
+    pub(crate) fn forwarders(&self) -> TaskTracker {
+        self.forwarders.clone()
+    }
+
+    /// Opens the sockets that the universe needs beyond those that are open.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`] for an address.
+    pub(crate) fn open_missing(&mut self, layers: &Layers) -> Result<Vec<OpenedSocket>, Exit> {
+        let mut sockets = Vec::new();
+        for number in self.opened..layers.sockets() {
+            let symbols: Vec<String> = layers
+                .tracked()
+                .filter(|t| t.group == number)
+                .map(|t| t.symbol.as_str().to_owned())
+                .collect();
+            let plan = Plan {
+                symbols,
+                ticker: Some(EventTrigger::Bbo),
+                trade: true,
+                book_depth: Some(self.l2_depth),
+                ..Plan::default()
+            };
+            let config = FeedConfig { url: self.url.clone(), plan };
+            let (events, events_in) = mpsc::channel(SOCKET_EVENTS_MAX);
+            let (clock, budget) = (self.clock.shared(), Arc::clone(&self.budget));
+            let handle = spawn_feed(config, clock, budget, events, self.stop.clone())
+                .map_err(|e| Exit::Refused(format!("venue address: {e}")))?;
+            let group = Group {
+                stream: format!("spot-{number}"),
+                symbols: BTreeSet::new(),
+                commands: handle.commands,
+                conn_id: None,
+                is_whole: false,
+                refused: BTreeSet::new(),
+            };
+            sockets.push(OpenedSocket { group, number, events: events_in });
+            self.opened = number + 1;
+        }
+        Ok(sockets)
+    }
+
+    /// Hands a socket's group on, and only then lets its events flow: the core never meets an unknown one.
+    pub(crate) fn connect(&self, socket: OpenedSocket, known: impl FnOnce(Group)) {
+        let OpenedSocket { group, number, events } = socket;
+        known(group);
+        self.forwarders.spawn(forward(number, events, self.events.clone()));
+    }
 }
 
 /// Gives a socket's events its group and hands them on; ends with the socket or the core.

@@ -11,9 +11,6 @@ use penstock_telemetry::marker;
 use penstock_types::{Decimal, Symbol, UtcMicros};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Symbols of one socket: ticker, trade and book of each stay far below the venue's limits.
-pub(crate) const SYMBOLS_PER_SOCKET: usize = 100;
-
 /// What a build looks at.
 pub(crate) struct BuildInput<'a> {
     pub pairs: &'a Pairs,
@@ -32,13 +29,15 @@ pub(crate) struct BuildInput<'a> {
 pub(crate) struct Layers {
     rules: UniverseRules,
     l2_depth: u32,
+    symbols_per_socket: usize,
     pub universe: Universe,
     tracked: BTreeMap<Symbol, TrackedPair>,
 }
 
 impl Layers {
-    pub(crate) fn new(rules: UniverseRules, l2_depth: u32) -> Self {
-        Self { rules, l2_depth, universe: Universe::default(), tracked: BTreeMap::new() }
+    pub(crate) fn new(rules: UniverseRules, l2_depth: u32, symbols_per_socket: usize) -> Self {
+        let (universe, tracked) = (Universe::default(), BTreeMap::new());
+        Self { rules, l2_depth, symbols_per_socket, universe, tracked }
     }
 
     /// Builds the sets anew and swaps them as a whole; returns what the core has to do.
@@ -98,7 +97,7 @@ impl Layers {
 
     fn group_with_room(&self) -> usize {
         let load = |group| self.tracked.values().filter(|t| t.group == group).count();
-        (0..).find(|g| load(*g) < SYMBOLS_PER_SOCKET).unwrap_or(0)
+        (0..).find(|g| load(*g) < self.symbols_per_socket).unwrap_or(0)
     }
 
     /// Every pair that is tracked.

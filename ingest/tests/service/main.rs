@@ -7,5 +7,7 @@ mod faults;
 mod judge;
 mod publishing;
 mod recording;
+mod rollover;
 mod support;
 mod takeover;
+mod universe;

@@ -60,6 +60,11 @@ pub(crate) async fn world_of(market: MarketSource, symbols: usize, speed: f64) -
     world_on(bases, Options { market, symbols, speed, ..Options::default() }).await
 }
 
+/// A world whose market only the test moves.
+pub(crate) async fn still_world(symbols: usize) -> World {
+    world(MarketSource::Still, symbols).await
+}
+
 /// A world on clusters of its own.
 pub(crate) async fn own_world(symbols: usize) -> World {
     let bases = Bases::Own(OwnPair::new().await);
@@ -119,15 +124,20 @@ impl World {
 
     /// Starts the service in this process.
     pub(crate) fn service(&self) -> Service {
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(service::run(self.settings(), stop.clone()));
-        Service { stop, task }
+        service_of(self.settings())
     }
 
     /// Waits until a query about the decision cluster gives at least `want`.
     pub(crate) async fn decision_reaches(&self, query: &'static str, want: i64) -> i64 {
         reaches(&self.decision, query, want).await
     }
+}
+
+/// Starts a service in this process.
+pub(crate) fn service_of(settings: Settings) -> Service {
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(service::run(settings, stop.clone()));
+    Service { stop, task }
 }
 
 pub(crate) struct Service {
@@ -144,11 +154,17 @@ impl Service {
 
 /// Polls a count until it reaches `want`.
 pub(crate) async fn reaches(pool: &PgPool, query: &'static str, want: i64) -> i64 {
+    reaches_text(pool, query, want).await
+}
+
+/// The same for a query that the test puts together.
+pub(crate) async fn reaches_text(pool: &PgPool, query: &str, want: i64) -> i64 {
     let deadline = Instant::now() + PATIENCE;
     let mut beat = tokio::time::interval(Duration::from_millis(50));
     loop {
         beat.tick().await;
-        let found = count(pool, query).await;
+        let text = sqlx::AssertSqlSafe(query.to_owned());
+        let found: i64 = sqlx::query_scalar(text).fetch_one(pool).await.unwrap();
         if found >= want {
             return found;
         }

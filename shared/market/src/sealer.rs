@@ -254,13 +254,26 @@ impl Sealer {
         }
     }
 
-    /// Starts another run: numbers begin anew with the registrations that follow, no session starts.
-    pub fn begin_run(&mut self, run_id: RunId) {
+    /// Starts another run: what is tracked gets new numbers from 1 in the order of the old ones; quotes
+    /// and withdrawals go on under them, and no session starts. Returns the new numbers. A quote that was
+    /// made before has no row in this run and carries number 0.
+    pub fn begin_run(&mut self, run_id: RunId) -> Vec<RunSymbol> {
         self.run_id = run_id;
-        self.next_no = 1;
-        self.quoted.clear();
-        self.index.clear();
+        self.quoted.retain(|quoted| quoted.is_tracked);
+        self.conn_cause = Seq(0);
         self.is_full_due = true;
+        let mut symbol_no = 0;
+        for quoted in &mut self.quoted {
+            // There are not more of them than had a number in the run before.
+            symbol_no += 1;
+            (quoted.run_symbol.run_id, quoted.run_symbol.symbol_no) = (run_id, symbol_no);
+            quoted.newest = QuoteEntry { symbol_no, seq: Seq(0), ..quoted.newest };
+            quoted.published = QuoteEntry::withdrawn(symbol_no, 0, Seq(0));
+        }
+        self.next_no = symbol_no.wrapping_add(1);
+        let quoted = self.quoted.iter().enumerate();
+        self.index = quoted.map(|(i, q)| (q.run_symbol.symbol.clone(), i)).collect();
+        self.quoted.iter().map(|quoted| quoted.run_symbol.clone()).collect()
     }
 
     /// Events that were taken and refused since the process started.

@@ -167,7 +167,7 @@ fn exclusion(rules: &UniverseRules, pair: &Pair) -> Option<&'static str> {
     if !rules.quotes.contains(&pair.quote) {
         return Some("quote");
     }
-    if !matches!(pair.status.as_deref(), Some("online" | "limit_only")) {
+    if !pair.status.as_deref().is_some_and(is_admitted_status) {
         return Some("status");
     }
     if is_money(&pair.base) && is_money(&pair.quote) {
@@ -239,6 +239,12 @@ fn hex_sha256(bytes: &[u8]) -> String {
         write!(out, "{byte:02x}").expect("a String takes every write");
         out
     })
+}
+
+/// Whether a pair of this status belongs into the universe.
+#[must_use]
+pub fn is_admitted_status(status: &str) -> bool {
+    matches!(status, "online" | "limit_only")
 }
 
 #[cfg(test)]

@@ -93,6 +93,17 @@ pub async fn set_safety_cause(pool: &PgPool, row: &SafetyCause<'_>) -> Result<()
     .map_err(|e| StoreError::sql("set a safety cause", CLUSTER, e))
 }
 
+/// Symbols for which a cause stands, ascending.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn safety_symbols(pool: &PgPool, cause: &str) -> Result<Vec<String>, StoreError> {
+    sqlx::query_scalar!("select symbol from symbol_safety_state where cause = $1 order by 1", cause)
+        .fetch_all(pool)
+        .await
+        .map_err(|e| StoreError::sql("read a safety cause", CLUSTER, e))
+}
+
 /// Clears a cause of ingest; true when it stood.
 ///
 /// # Errors

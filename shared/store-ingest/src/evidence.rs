@@ -40,9 +40,11 @@ pub struct RunEvidence {
     pub rows: i64,
     /// Ranges of numbers without a row and without an explanation.
     pub unexplained_holes: i64,
-    /// Steps of more than one between neighbouring trade numbers of a symbol, outside its gap rows.
+    /// Steps of more than one between neighbouring trade numbers of a symbol, outside its gap rows; a
+    /// run that follows by rollover goes on with the numbers of the one before.
     pub unexplained_trades: i64,
-    /// The run's first rows open a gap that reaches back to the run before, or there is none before.
+    /// The run's first rows open a gap that reaches back to the run before, or it follows that by
+    /// rollover, or there is none before.
     pub joined: bool,
 }
 
@@ -53,25 +55,30 @@ pub struct RunEvidence {
 /// # Errors
 /// When the cluster does not answer.
 pub async fn runs(pool: &PgPool) -> Result<Vec<RunEvidence>, sqlx::Error> {
-    let ids = sqlx::query_scalar!("select run_id from observation_runs order by run_id")
-        .fetch_all(pool)
-        .await?;
+    let ids =
+        sqlx::query!("select run_id, predecessor_run_id from observation_runs order by run_id")
+            .fetch_all(pool)
+            .await?;
     let mut runs = Vec::with_capacity(ids.len());
-    for run_id in ids {
-        runs.push(run(pool, run_id).await?);
+    for id in ids {
+        runs.push(run(pool, id.run_id, id.predecessor_run_id).await?);
     }
     Ok(runs)
 }
 
 /// One run. What drop rows explain is collected once, not per hole.
-async fn run(pool: &PgPool, run_id: i64) -> Result<RunEvidence, sqlx::Error> {
+async fn run(
+    pool: &PgPool,
+    run_id: i64,
+    predecessor_run_id: Option<i64>,
+) -> Result<RunEvidence, sqlx::Error> {
     sqlx::query_as!(
         RunEvidence,
         r#"with steps as (
-            select symbol, ts_local,
+            select run_id, symbol, ts_local,
                 lag(ts_local) over w as ts_before, trade_id - lag(trade_id) over w as step
-            from trade_samples where run_id = $1 and conn_id <> 0
-            window w as (partition by symbol order by seq)
+            from trade_samples where run_id in ($1, $2) and conn_id <> 0
+            window w as (partition by symbol order by run_id, seq)
         )
         select r.run_id,
             (select count(*) from raw_seq q where q.run_id = $1) as "rows!",
@@ -79,18 +86,20 @@ async fn run(pool: &PgPool, run_id: i64) -> Result<RunEvidence, sqlx::Error> {
                 select range_agg(int8range(e.first_seq, e.last_seq, '[]'))
                 from ingest_stream_events e where e.run_id = $1 and e.kind = 'raw_drop'
             ) @> int8range(h.first_missing, h.last_missing, '[]'), false)) as "unexplained_holes!",
-            (select count(*) from steps s where s.step > 1 and not exists (
+            (select count(*) from steps s where s.run_id = $1 and s.step > 1 and not exists (
                 select from ingest_stream_events e
-                where e.run_id = $1 and e.kind = 'gap'
+                where e.run_id in ($1, $2) and e.kind = 'gap'
                     and (e.symbol is null or e.symbol = s.symbol)
                     and e.gap_from <= s.ts_local
                     and coalesce(e.gap_to, e.ts, s.ts_local) >= s.ts_before))
                 as "unexplained_trades!",
-            (not exists (select from observation_runs b where b.run_id < $1)
+            (r.predecessor_run_id is not null
+                or not exists (select from observation_runs b where b.run_id < $1)
                 or exists (select from ingest_stream_events e where e.run_id = $1
                     and e.kind = 'gap' and e.gap_from < r.started_at)) as "joined!"
         from observation_runs r where r.run_id = $1"#,
-        run_id
+        run_id,
+        predecessor_run_id.unwrap_or(run_id)
     )
     .fetch_one(pool)
     .await

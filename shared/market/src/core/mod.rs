@@ -199,17 +199,51 @@ impl MarketCore {
         Ok(())
     }
 
-    fn end_tick(&mut self, books: &impl Books, out: &mut Outputs) -> Result<(), CoreError> {
+    /// The same up to the first cut that is due; true when one was made. Ticks behind it wait.
+    ///
+    /// # Errors
+    /// [`CoreError`] is a broken invariant.
+    pub fn advance_to_cut(
+        &mut self,
+        now: UtcMicros,
+        books: &impl Books,
+        out: &mut Outputs,
+    ) -> Result<bool, CoreError> {
+        while self.next_tick.end() <= now {
+            if self.end_tick(books, out)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Goes over to another run behind a cut: numbers begin anew, windows, marks and quotes go on.
+    /// Returns the state with which the run begins.
+    ///
+    /// # Panics
+    /// When rows of the run before have not been handed out.
+    pub fn begin_run(&mut self, run_id: RunId, out: &mut Outputs) -> Aggregator {
+        assert!(out.rows.is_empty(), "rows of the run before are handed out first");
+        self.recording.run_id = run_id;
+        self.seq = 0;
+        self.aggregator.begin_run(run_id, false);
+        out.run_symbols.extend(self.sealer.begin_run(run_id));
+        self.aggregator.clone()
+    }
+
+    /// Seals the next tick; true when a cut followed.
+    fn end_tick(&mut self, books: &impl Books, out: &mut Outputs) -> Result<bool, CoreError> {
         let (tick, end) = (self.next_tick, self.next_tick.end());
         self.flush_tickers(out);
         self.sample_books(end, books, out);
         self.watch_connections(end, out);
         self.seal(tick, end, out)?;
         self.next_tick = tick.next();
-        if end.millis() % self.config.refresh_interval_ms == 0 {
+        let is_cut_due = end.millis() % self.config.refresh_interval_ms == 0;
+        if is_cut_due {
             self.cut(end, out)?;
         }
-        Ok(())
+        Ok(is_cut_due)
     }
 
     fn seal(&mut self, tick: TickId, end: UtcMicros, out: &mut Outputs) -> Result<(), CoreError> {

@@ -1,0 +1,81 @@
+//! Run rollover under load: the recording goes on as if nothing had happened.
+
+use crate::judge::Judge;
+use crate::support::{count, reaches, service_of, world};
+use penstock_ingest::verify::verify_generations;
+use penstock_sim::server::MarketSource;
+use penstock_types::RunId;
+use penstock_types::frame::decode_quotes;
+use sqlx::Row;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollover_leaves_no_gap_no_missing_trade_and_the_same_lineage() {
+    let world = world(MarketSource::Pulses, 8).await;
+    let judge = Judge::of(&world.venue);
+    let mut settings = world.settings();
+    settings.rollover = Duration::from_secs(8);
+    let service = service_of(settings);
+    world.decision_reaches("select count(distinct run_id) from engine_tick_frames", 3).await;
+    let judged = "select count(*) from ingest_epochs where run_id >= 2";
+    world.decision_reaches(judged, 2).await;
+    let last: i64 = count(&world.decision, "select max(run_id) from engine_tick_frames").await;
+    let rows = format!("select count(*) from trade_samples where run_id = {last}");
+    crate::support::reaches_text(&world.ingest, &rows, 10).await;
+    service.stopped().await.unwrap();
+    let open = "select -count(*) from raw_load_cursor where not complete";
+    reaches(&world.ingest, open, 0).await;
+
+    let found = judge.compare(&world.ingest).await;
+    println!("{} prints compared over the rollovers", found.compared);
+    assert!(found.missing.is_empty() && found.foreign.is_empty(), "{found:?}");
+    let decision = &world.decision;
+    let steps =
+        "select count(*) from (select tick_id - lag(tick_id) over (order by tick_id) as step,
+        frame_seq - lag(frame_seq) over (order by tick_id) as number from engine_tick_frames) s
+        where step <> 1 or number <> 1";
+    assert_eq!(count(decision, steps).await, 0, "ticks and numbers go on");
+    assert_eq!(count(decision, "select count(*) from ingest_lineage").await, 1);
+    let rolled = "select count(*) from observation_runs r join observation_runs p
+        on p.run_id = r.predecessor_run_id where p.end_reason = 'rollover'";
+    assert!(count(decision, rolled).await >= 2);
+    assert!(count(&world.ingest, rolled).await >= 2);
+    let gaps =
+        "select count(*) from ingest_stream_events where kind in ('gap', 'raw_drop', 'silent')";
+    assert_eq!(count(&world.ingest, gaps).await, 0, "no gap row at a rollover");
+    let holes = "select count(*) from raw_seq_holes where not explained";
+    assert_eq!(count(&world.ingest, holes).await, 0);
+    let first =
+        "select count(*) from (select run_id, min(seq) as first from raw_seq group by run_id) s
+        where first <> 1";
+    assert_eq!(count(&world.ingest, first).await, 0, "numbers begin anew");
+    let late = "select count(*) from ingest_epochs where run_id >= 2 and status <> 'valid'";
+    assert_eq!(count(decision, late).await, 0, "epochs go on, and are valid");
+    for run_id in 1..=last {
+        let report = verify_generations(&world.ingest, RunId(run_id)).await.unwrap();
+        println!("run {run_id}: {report:?}");
+        assert!(report.is_equal() && report.equal >= 2, "run {run_id}: {report:?}");
+    }
+    quotes_stand_in_the_first_frames(decision).await;
+}
+
+/// The first frame of each later run carries every quote under its new number.
+async fn quotes_stand_in_the_first_frames(decision: &sqlx::PgPool) {
+    let rows = sqlx::query(
+        "select distinct on (f.run_id) f.run_id, f.quotes,
+             (select count(*) from run_symbols s where s.run_id = f.run_id) as symbols
+         from engine_tick_frames f where f.run_id >= 2 order by f.run_id, f.tick_id",
+    )
+    .fetch_all(decision)
+    .await
+    .unwrap();
+    assert!(rows.len() >= 2);
+    for row in rows {
+        let (run_id, quotes, symbols): (i64, Vec<u8>, i64) = (row.get(0), row.get(1), row.get(2));
+        let block = decode_quotes(&quotes).unwrap();
+        assert!(block.full, "run {run_id}");
+        assert_eq!(block.entries.len() as i64, symbols, "run {run_id}");
+        let quoted = block.entries.iter().filter(|e| !e.is_withdrawn()).count();
+        assert!(quoted as i64 >= symbols - 1, "run {run_id}: {quoted} of {symbols} are quoted");
+    }
+}
