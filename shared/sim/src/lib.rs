@@ -4,13 +4,18 @@
 
 pub mod account;
 pub mod admin;
+pub mod binance;
+pub mod derivatives;
 pub mod exchange;
+pub mod futures;
 pub mod generator;
 pub mod instruments;
 pub mod ledger;
+pub mod level3;
 pub mod private;
 pub mod public;
 pub mod recording;
 pub mod rest_private;
 pub mod rest_public;
 pub mod server;
+pub mod socket;

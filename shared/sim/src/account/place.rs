@@ -150,12 +150,10 @@ impl Exchange {
             && matches!(order.tif, TimeInForce::Gtc | TimeInForce::Gtd);
         match order.limit {
             Some(price) if rests => {
+                let placed_ns = self.next_place_ns();
                 let market = &mut self.markets[order.symbol.0];
-                market.book.add(
-                    order.side,
-                    price,
-                    Resting { no, owner: Owner::Account, qty: left },
-                );
+                let resting = Resting { no, owner: Owner::Account, qty: left, placed_ns };
+                market.book.add(order.side, price, resting);
                 market.touch(order.side, price);
             }
             Some(_) | None => self.end_order(no, EndReason::Unfilled),

@@ -5,24 +5,15 @@
 //! Invariants: a counted fault is used up by the question that gets it; without requests every
 //! question is answered "no fault". It does not commit anything itself.
 
-use serde::Deserialize;
+use super::Endpoint;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A listening side of the venue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Endpoint {
-    /// The public socket.
-    Public,
-    /// The private socket.
-    Private,
-}
-
 /// What happens to the next execution reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutionFault {
     /// Not sent, but its `sequence` number is used up.
@@ -34,7 +25,7 @@ pub enum ExecutionFault {
 }
 
 /// What happens to the next frames of a public channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameFault {
     /// Not sent.
@@ -57,13 +48,16 @@ pub struct HttpFault {
 }
 
 /// One fault, as the admin interface takes it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultRequest {
     /// The next book frame of the symbol has a wrong checksum.
     BadChecksum {
         /// v2 symbol.
         symbol: String,
+        /// `book` or `level3`.
+        #[serde(default = "book")]
+        channel: String,
     },
     /// All connections of an endpoint end now, without a close frame.
     Cut {
@@ -85,7 +79,7 @@ pub enum FaultRequest {
     },
     /// A channel says nothing for a while; state goes on changing.
     Silence {
-        /// `book`, `trade`, `ticker`, `executions`, `balances`, `heartbeat`.
+        /// A channel's name as in the counters.
         channel: String,
         /// Only this symbol; all when missing.
         symbol: Option<String>,
@@ -94,9 +88,9 @@ pub enum FaultRequest {
     },
     /// The next frames of a public channel are dropped, doubled or sent in the wrong order.
     Frames {
-        /// `book`, `trade`, `ticker`, `ohlc`.
+        /// A public channel's name as in the counters.
         channel: String,
-        /// v2 symbol.
+        /// Symbol as the channel's venue writes it.
         symbol: String,
         /// What happens to them.
         action: FrameFault,
@@ -147,10 +141,20 @@ pub enum FaultRequest {
         #[serde(default)]
         executed: bool,
     },
+    /// Every answer of public REST, of all venues, is late by so much; 0 ends it.
+    RestDelay {
+        /// Delay, ms.
+        ms: u32,
+    },
     /// Every answer to a private request is late by so much; 0 ends it.
     VenueDelay {
         /// Delay, ms.
         ms: u32,
+    },
+    /// The venue's clock is wrong by so much from now on; 0 ends it.
+    ClockSkew {
+        /// Ahead of the true time, ms; negative: behind.
+        ms: i32,
     },
     /// The venue's status changes.
     SystemStatus {
@@ -184,7 +188,7 @@ struct ErrorFault {
 
 #[derive(Debug, Default)]
 struct State {
-    bad_checksums: BTreeMap<String, u32>,
+    bad_checksums: BTreeMap<(String, String), u32>,
     silences: Vec<Silence>,
     frames: BTreeMap<(String, String), VecDeque<FrameFault>>,
     executions: VecDeque<(ExecutionFault, u32)>,
@@ -192,6 +196,7 @@ struct State {
     errors: BTreeMap<String, VecDeque<ErrorFault>>,
     http: BTreeMap<String, VecDeque<HttpFault>>,
     delay_ms: u32,
+    rest_delay_ms: u32,
     rest_lag_ms: u32,
     stalled_until_us: BTreeMap<Endpoint, i64>,
 }
@@ -203,8 +208,7 @@ const WAITING_LIMIT: usize = 10_000;
 #[derive(Debug)]
 pub struct Faults {
     state: Mutex<State>,
-    cut_public: watch::Sender<u64>,
-    cut_private: watch::Sender<u64>,
+    cuts: BTreeMap<Endpoint, watch::Sender<u64>>,
     stalls: watch::Sender<u64>,
 }
 
@@ -212,8 +216,7 @@ impl Default for Faults {
     fn default() -> Faults {
         Faults {
             state: Mutex::default(),
-            cut_public: watch::Sender::new(0),
-            cut_private: watch::Sender::new(0),
+            cuts: Endpoint::ALL.map(|endpoint| (endpoint, watch::Sender::new(0))).into(),
             stalls: watch::Sender::new(0),
         }
     }
@@ -224,10 +227,15 @@ impl Faults {
     /// exchange.
     pub fn add(&self, request: &FaultRequest, now_us: i64) {
         match request {
-            FaultRequest::BadChecksum { symbol } => {
-                *self.lock().bad_checksums.entry(symbol.clone()).or_default() += 1;
+            FaultRequest::BadChecksum { symbol, channel } => {
+                let key = (channel.clone(), symbol.clone());
+                *self.lock().bad_checksums.entry(key).or_default() += 1;
             }
-            FaultRequest::Cut { endpoint } => self.cut_sender(*endpoint).send_modify(|n| *n += 1),
+            FaultRequest::Cut { endpoint } => {
+                if let Some(sender) = self.cuts.get(endpoint) {
+                    sender.send_modify(|n| *n += 1);
+                }
+            }
             FaultRequest::Stall { endpoint, for_ms } => {
                 let until_us = now_us.saturating_add(i64::from(*for_ms) * 1_000);
                 self.lock().stalled_until_us.insert(*endpoint, until_us);
@@ -273,16 +281,23 @@ impl Faults {
                     }
                 }
             }
+            FaultRequest::RestDelay { ms } => self.lock().rest_delay_ms = *ms,
             FaultRequest::VenueDelay { ms } => self.lock().delay_ms = *ms,
             FaultRequest::Clear => *self.lock() = State::default(),
-            FaultRequest::SystemStatus { .. } | FaultRequest::PairStatus { .. } => {}
+            FaultRequest::SystemStatus { .. }
+            | FaultRequest::PairStatus { .. }
+            | FaultRequest::ClockSkew { .. } => {}
         }
     }
 
     /// True once per `bad_checksum` of the symbol: the frame that asks must be wrong.
     #[must_use]
-    pub fn take_bad_checksum(&self, symbol: &str) -> bool {
-        take_count(&mut self.lock().bad_checksums, symbol)
+    pub fn take_bad_checksum(&self, channel: &str, symbol: &str) -> bool {
+        let mut state = self.lock();
+        if state.bad_checksums.is_empty() {
+            return false;
+        }
+        take_count(&mut state.bad_checksums, &(channel.to_owned(), symbol.to_owned()))
     }
 
     /// True while the channel is to be silent for the symbol (`None`: for a frame without one).
@@ -309,7 +324,11 @@ impl Faults {
     /// Changes whenever the connections of the endpoint are to be cut.
     #[must_use]
     pub fn cuts(&self, endpoint: Endpoint) -> watch::Receiver<u64> {
-        self.cut_sender(endpoint).subscribe()
+        match self.cuts.get(&endpoint) {
+            Some(sender) => sender.subscribe(),
+            // Every endpoint has its sender; one without would never be cut.
+            None => watch::channel(0).1,
+        }
     }
 
     /// How long the connections of an endpoint have to stand still from now on, if they have to.
@@ -345,7 +364,7 @@ impl Faults {
     /// True when the answer to this request is to be swallowed.
     #[must_use]
     pub fn take_lost_ack(&self, method: &str) -> bool {
-        take_count(&mut self.lock().lost_acks, method)
+        take_count(&mut self.lock().lost_acks, &method.to_owned())
     }
 
     /// Error text for this request, and whether it is carried out all the same.
@@ -372,17 +391,16 @@ impl Faults {
         self.lock().http.get_mut(method)?.pop_front()
     }
 
+    /// By how much answers of public REST are late, ms.
+    #[must_use]
+    pub fn rest_delay_ms(&self) -> u32 {
+        self.lock().rest_delay_ms
+    }
+
     /// By how much answers to private requests are late, ms.
     #[must_use]
     pub fn delay_ms(&self) -> u32 {
         self.lock().delay_ms
-    }
-
-    fn cut_sender(&self, endpoint: Endpoint) -> &watch::Sender<u64> {
-        match endpoint {
-            Endpoint::Public => &self.cut_public,
-            Endpoint::Private => &self.cut_private,
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -391,7 +409,11 @@ impl Faults {
     }
 }
 
-fn take_count(counts: &mut BTreeMap<String, u32>, key: &str) -> bool {
+fn book() -> String {
+    "book".to_owned()
+}
+
+fn take_count<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
     let Some(count) = counts.get_mut(key).filter(|count| **count > 0) else { return false };
     *count -= 1;
     true
@@ -409,9 +431,9 @@ mod tests {
     fn counted_faults_are_used_up() {
         let faults = Faults::default();
         faults.add(&request(r#"{"kind":"bad_checksum","symbol":"BTC/USD"}"#), 0);
-        assert!(!faults.take_bad_checksum("ETH/USD"));
-        assert!(faults.take_bad_checksum("BTC/USD"));
-        assert!(!faults.take_bad_checksum("BTC/USD"));
+        assert!(!faults.take_bad_checksum("book", "ETH/USD"));
+        assert!(faults.take_bad_checksum("book", "BTC/USD"));
+        assert!(!faults.take_bad_checksum("book", "BTC/USD"));
         let error = r#"{"kind":"error","method":"add_order","text":"EService:Busy","count":2}"#;
         faults.add(&request(error), 0);
         assert_eq!(faults.take_error("add_order"), Some(("EService:Busy".to_owned(), false)));

@@ -1,8 +1,14 @@
 //! The administrator's side of the venue: faults, transfers, ledger and counters over HTTP.
 
+mod commit;
+mod endpoint;
 mod faults;
 mod router;
+mod script;
 mod view;
 
-pub use self::faults::{Endpoint, ExecutionFault, FaultRequest, Faults, FrameFault, HttpFault};
+pub use self::commit::FaultLog;
+pub use self::endpoint::Endpoint;
+pub use self::faults::{ExecutionFault, FaultRequest, Faults, FrameFault, HttpFault};
 pub(crate) use self::router::router;
+pub use self::script::{FAULTS_LIMIT, Script, ScriptError};

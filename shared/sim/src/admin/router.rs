@@ -1,14 +1,14 @@
-//! The admin interface: `GET /ledger`, `/stats`, `/exposure`, `/tops`, `POST /faults`,
-//! `/transfer`.
+//! The admin interface: `GET /ledger`, `/stats`, `/exposure`, `/tops`, `/sends`, `/markets`,
+//! `/faults`, `POST /faults`, `/transfer`.
 //!
 //! Inputs: HTTP on loopback without authentication; whoever reaches it owns the venue. Outputs:
 //! JSON. Invariants: reading changes nothing; a request that is not understood is answered 400
 //! with the reason and does nothing. It is not part of the venue that clients see.
 
 use super::FaultRequest;
+use super::commit::commit;
 use super::view;
 use crate::account::VenueError;
-use crate::exchange::{PairStatus, SystemStatus};
 use crate::server::Venue;
 use axum::Router;
 use axum::body::Bytes;
@@ -27,7 +27,9 @@ pub(crate) fn router(venue: Arc<Venue>) -> Router {
         .route("/stats", get(stats))
         .route("/exposure", get(exposure))
         .route("/tops", get(tops))
-        .route("/faults", post(faults))
+        .route("/sends", get(sends))
+        .route("/faults", get(committed).post(faults))
+        .route("/markets", get(markets))
         .route("/transfer", post(transfer))
         .with_state(venue)
 }
@@ -56,6 +58,30 @@ async fn tops(State(venue): State<Arc<Venue>>, Query(query): Query<TopsQuery>) -
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendsQuery {
+    #[serde(default)]
+    from: u64,
+    limit: Option<usize>,
+    channel: Option<String>,
+    symbol: Option<String>,
+}
+
+async fn sends(State(venue): State<Arc<Venue>>, Query(query): Query<SendsQuery>) -> Response {
+    let limit = query.limit.unwrap_or(crate::server::PAGE_LIMIT);
+    let (channel, symbol) = (query.channel.as_deref(), query.symbol.as_deref());
+    json(venue.sends.page(query.from, limit, channel, symbol).to_string())
+}
+
+async fn markets(State(venue): State<Arc<Venue>>) -> Response {
+    json(view::markets(&venue))
+}
+
+async fn committed(State(venue): State<Arc<Venue>>) -> Response {
+    json(venue.fault_log.json().to_string())
+}
+
 async fn faults(State(venue): State<Arc<Venue>>, body: Bytes) -> Response {
     let request: FaultRequest = match serde_json::from_slice(&body) {
         Ok(request) => request,
@@ -64,46 +90,6 @@ async fn faults(State(venue): State<Arc<Venue>>, body: Bytes) -> Response {
     match commit(&venue, &request) {
         Ok(()) => json(r#"{"ok":true}"#.to_owned()),
         Err(reason) => refused(&reason),
-    }
-}
-
-/// Status changes are events of the exchange; all other faults wait in the list.
-fn commit(venue: &Venue, request: &FaultRequest) -> Result<(), String> {
-    match request {
-        FaultRequest::SystemStatus { status } => {
-            let parsed =
-                SystemStatus::parse(status).ok_or(format!("status {status} is unknown"))?;
-            venue.with(|exchange, now_us| exchange.set_status(parsed, now_us));
-            Ok(())
-        }
-        FaultRequest::PairStatus { symbol, status } => {
-            let parsed = PairStatus::parse(status).ok_or(format!("status {status} is unknown"))?;
-            venue.with(|exchange, now_us| {
-                let no = exchange.symbol_no(symbol).ok_or(format!("{symbol} is not listed"))?;
-                exchange.set_pair_status(no, parsed, now_us);
-                Ok(())
-            })
-        }
-        FaultRequest::BadChecksum { symbol } | FaultRequest::Frames { symbol, .. }
-            if venue.with(|exchange, _| exchange.symbol_no(symbol)).is_none() =>
-        {
-            Err(format!("{symbol} is not listed"))
-        }
-        FaultRequest::BadChecksum { .. }
-        | FaultRequest::Frames { .. }
-        | FaultRequest::Cut { .. }
-        | FaultRequest::Stall { .. }
-        | FaultRequest::RestLag { .. }
-        | FaultRequest::Silence { .. }
-        | FaultRequest::Executions { .. }
-        | FaultRequest::LostAck { .. }
-        | FaultRequest::Error { .. }
-        | FaultRequest::Http { .. }
-        | FaultRequest::VenueDelay { .. }
-        | FaultRequest::Clear => {
-            venue.faults.add(request, venue.now_us());
-            Ok(())
-        }
     }
 }
 

@@ -155,6 +155,22 @@ pub(super) fn exposure(venue: &Venue) -> String {
     })
 }
 
+/// `GET /markets`: digits of every pair, and the number of its newest trade.
+pub(super) fn markets(venue: &Venue) -> String {
+    let rows = venue.with(|exchange, _| {
+        let row = |market: &crate::exchange::Market| {
+            json!({
+                "symbol": market.instrument.symbol,
+                "price_decimals": market.instrument.price_decimals,
+                "qty_decimals": market.instrument.qty_decimals,
+                "last_trade_id": market.last_trade_id,
+            })
+        };
+        exchange.markets().iter().map(row).collect::<Vec<_>>()
+    });
+    json!({ "markets": rows }).to_string()
+}
+
 /// `GET /tops`: every top of book of a symbol, oldest first, as
 /// `[ts_us, bid, bid_qty, ask, ask_qty]` with null for an empty side.
 pub(super) fn tops(venue: &Venue, name: &str) -> Option<String> {

@@ -30,6 +30,9 @@ pub struct Resting {
     pub owner: Owner,
     /// What is left of it.
     pub qty: Qty,
+    /// When it took its place in the queue, ns since the Unix epoch; unique and growing within a
+    /// book, but for recorded levels, which stand before everything at their price.
+    pub placed_ns: i64,
 }
 
 #[derive(Debug, Default)]
@@ -183,7 +186,8 @@ mod tests {
     use super::*;
 
     fn order(no: u64, qty: i64) -> Resting {
-        Resting { no: OrderNo(no), owner: Owner::Flow, qty: Qty(qty) }
+        let placed_ns = i64::try_from(no).expect("small");
+        Resting { no: OrderNo(no), owner: Owner::Flow, qty: Qty(qty), placed_ns }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use super::book::{Book, OrderNo, Owner, Resting};
 use super::event::{
-    LevelChange, MarketUpdate, Print, PrivateEvent, PublicEvent, SystemStatus, Top,
+    LevelChange, MarketUpdate, Print, PrivateEvent, PublicEvent, QueuedOrder, SystemStatus, Top,
 };
 use super::instrument::{Instrument, PairStatus, Price, Qty, Side, SymbolNo};
 use super::matching::Taker;
@@ -16,6 +16,7 @@ use crate::account::Account;
 use crate::ledger::{Timeline, TopEntry};
 use rust_decimal::Decimal;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Flow orders that may rest in one book; more are refused, so that a generator that forgets to
 /// cancel cannot eat the memory.
@@ -101,6 +102,8 @@ pub struct Exchange {
     pub(crate) recorded: bool,
     status: SystemStatus,
     last_no: u64,
+    last_place_ns: i64,
+    queues_wanted: bool,
     seq: u64,
     pub(crate) now_us: i64,
     public: Vec<PublicEvent>,
@@ -143,6 +146,8 @@ impl Exchange {
             recorded: config.recorded,
             status: SystemStatus::Online,
             last_no: 0,
+            last_place_ns: 0,
+            queues_wanted: false,
             seq: 0,
             now_us: config.start_us,
             public: Vec::new(),
@@ -200,6 +205,29 @@ impl Exchange {
         self.seq
     }
 
+    /// From now on market updates carry the orders of the levels that changed.
+    pub fn want_queues(&mut self) {
+        self.queues_wanted = true;
+    }
+
+    /// The orders of one level in queue order, as subscribers of level 3 know them.
+    #[must_use]
+    pub fn queued(&self, symbol: SymbolNo, side: Side, price: Price) -> Vec<QueuedOrder> {
+        let queued = |order: &Resting| QueuedOrder {
+            no: order.no,
+            qty: order.qty,
+            placed_ns: order.placed_ns,
+            account_id: match order.owner {
+                Owner::Flow => None,
+                Owner::Account => {
+                    let own = self.account.orders.get(&order.no);
+                    own.map(|own| Arc::from(own.txid.as_str()))
+                }
+            },
+        };
+        self.market(symbol).book.queue(side, price).map(queued).collect()
+    }
+
     /// Number of the newest private event: a snapshot taken now contains everything up to it.
     #[must_use]
     pub fn private_count(&self) -> u64 {
@@ -245,6 +273,11 @@ impl Exchange {
         self.public.push(PublicEvent::Instrument(symbol));
     }
 
+    /// The clock is set forward or, the only time that it goes there, back.
+    pub(crate) fn shift_clock(&mut self, by_us: i64) {
+        self.now_us = self.now_us.saturating_add(by_us);
+    }
+
     /// Lets time pass: orders whose time has come end, the dead man's switch fires.
     pub fn tick(&mut self, now_us: i64) {
         self.begin(now_us);
@@ -273,10 +306,12 @@ impl Exchange {
         let no = self.next_no();
         let filled = self.take(symbol, &taker, qty).filled;
         let left = qty.less(filled);
+        let placed_ns = self.next_place_ns();
         let market = &mut self.markets[symbol.0];
         let rests = !left.is_zero() && market.book.len() < FLOW_ORDERS_LIMIT;
         if rests {
-            market.book.add(side, price, Resting { no, owner: Owner::Flow, qty: left });
+            let order = Resting { no, owner: Owner::Flow, qty: left, placed_ns };
+            market.book.add(side, price, order);
             market.touch(side, price);
         }
         self.finish(symbol);
@@ -337,6 +372,13 @@ impl Exchange {
             && (self.matches(symbol) || pair == PairStatus::PostOnly || pair == PairStatus::Online)
     }
 
+    /// Place of an order that joins a queue now: no two orders share one, so that a client that
+    /// sorts by time gets the queue.
+    pub(crate) fn next_place_ns(&mut self) -> i64 {
+        self.last_place_ns = (self.now_us.saturating_mul(1_000)).max(self.last_place_ns + 1);
+        self.last_place_ns
+    }
+
     pub(crate) fn next_no(&mut self) -> OrderNo {
         self.last_no += 1;
         OrderNo(self.last_no)
@@ -358,7 +400,7 @@ impl Exchange {
         if !dirty.is_empty() || !prints.is_empty() {
             let total =
                 |(side, price)| LevelChange { side, price, qty: market.book.total(side, price) };
-            let levels = dirty.into_iter().map(total).collect();
+            let levels: Vec<LevelChange> = dirty.into_iter().map(total).collect();
             let top = market.top();
             let top_changed = top != market.top;
             market.top = top;
@@ -370,11 +412,17 @@ impl Exchange {
                 });
             }
             self.seq += 1;
+            let queues = if self.queues_wanted {
+                levels.iter().map(|one| self.queued(symbol, one.side, one.price)).collect()
+            } else {
+                Vec::new()
+            };
             self.public.push(PublicEvent::Market(MarketUpdate {
                 seq: self.seq,
                 symbol,
                 ts_us: self.now_us,
                 levels,
+                queues,
                 prints,
                 top,
                 top_changed,

@@ -5,8 +5,10 @@
 //! `MarketUpdate` in `seq` order to a snapshot taken at an earlier `seq` gives the live book.
 //! It does not format anything.
 
+use super::book::OrderNo;
 use super::instrument::{Price, Qty, Side, SymbolNo};
 use crate::account::{BalanceChange, ExecReport};
+use std::sync::Arc;
 
 /// State of the whole venue; the words of the `status` channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,19 @@ pub struct LevelChange {
     pub qty: Qty,
 }
 
+/// One order of a level, as level 3 shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedOrder {
+    /// Its number.
+    pub no: OrderNo,
+    /// What is left of it.
+    pub qty: Qty,
+    /// When it took its place, ns since the Unix epoch.
+    pub placed_ns: i64,
+    /// Venue id of an order of the account; `None` for the flow.
+    pub account_id: Option<Arc<str>>,
+}
+
 /// One public print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Print {
@@ -100,6 +115,9 @@ pub struct MarketUpdate {
     pub ts_us: i64,
     /// Changed levels with their totals after the operation; each price once.
     pub levels: Vec<LevelChange>,
+    /// Orders of those levels in queue order, one list per entry of `levels`; empty when nobody
+    /// has asked for them.
+    pub queues: Vec<Vec<QueuedOrder>>,
     /// Prints in their order.
     pub prints: Vec<Print>,
     /// Top of book after the operation.

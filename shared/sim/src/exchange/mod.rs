@@ -13,6 +13,6 @@ mod triggers;
 pub use self::book::{Book, OrderNo, Owner, Resting};
 pub use self::core::{Exchange, ExchangeConfig, FlowPlaced, Market, SetupError};
 pub use self::event::{
-    LevelChange, MarketUpdate, Print, PrivateEvent, PublicEvent, SystemStatus, Top,
+    LevelChange, MarketUpdate, Print, PrivateEvent, PublicEvent, QueuedOrder, SystemStatus, Top,
 };
 pub use self::instrument::{Instrument, PairStatus, Price, Qty, Side, SymbolNo};

@@ -59,7 +59,11 @@ impl Exchange {
             market.book.remove(old);
         }
         if qty.0 > 0 {
-            market.book.add_first(side, price, Resting { no, owner: Owner::Flow, qty });
+            market.book.add_first(
+                side,
+                price,
+                Resting { no, owner: Owner::Flow, qty, placed_ns: 0 },
+            );
         }
         market.touch(side, price);
     }

@@ -25,8 +25,9 @@ impl FairPrice {
         Self { base_ln: price.ln(), walk_bps: 0.0, at_us: 0, increments }
     }
 
-    /// Walks to `now_us`; a time in the past changes nothing.
-    pub(super) fn advance(&mut self, now_us: i64, rng: &mut ChaCha8Rng) {
+    /// Walks to `now_us` with so many times the calibrated volatility; a time in the past changes
+    /// nothing.
+    pub(super) fn advance(&mut self, now_us: i64, volatility: f64, rng: &mut ChaCha8Rng) {
         let minutes = (now_us - self.at_us) as f64 / 60e6;
         if minutes <= 0.0 {
             return;
@@ -35,7 +36,7 @@ impl FairPrice {
         // A t variable with n degrees of freedom has the variance n / (n − 2).
         let unit = (INCREMENT_DOF / (INCREMENT_DOF - 2.0)).sqrt();
         let step = self.increments.sample(rng) / unit;
-        self.walk_bps += VOLATILITY_BPS * minutes.sqrt() * step;
+        self.walk_bps += VOLATILITY_BPS * volatility * minutes.sqrt() * step;
     }
 
     /// Logarithm of the price under a displacement in basis points.
@@ -59,7 +60,7 @@ mod tests {
                 let mut now = (minute - 1) * 60_000_000;
                 while now < minute * 60_000_000 {
                     now += step_us;
-                    fair.advance(now, &mut rng);
+                    fair.advance(now, 1.0, &mut rng);
                 }
                 let ln = fair.ln(0.0);
                 sum += ((ln - last) * 10_000.0).powi(2);

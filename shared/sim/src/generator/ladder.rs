@@ -101,13 +101,19 @@ impl Ladder {
     /// are too near or empty and the first slot, and at most `budget` of the others, so that a
     /// fast market leaves its far side behind for a moment as real ones do. Returns the pulled
     /// slots, which [`Self::place`] puts back; both ladders pull before either places.
-    pub(super) fn pull(&mut self, desk: &mut Desk<'_>, fair_ln: f64, budget: usize) -> Vec<usize> {
+    pub(super) fn pull(
+        &mut self,
+        desk: &mut Desk<'_>,
+        fair_ln: f64,
+        spread: f64,
+        budget: usize,
+    ) -> Vec<usize> {
         let mut pulled = Vec::new();
         let mut left = budget;
         for index in 0..self.slots.len() {
             let offset = self.offset(index, fair_ln);
             let slot = &self.slots[index];
-            let off = (offset - slot.target_bps).abs() > slot.tolerance_bps;
+            let off = (offset - target_bps(slot, index, spread)).abs() > slot.tolerance_bps;
             let must = slot.orders.is_empty() || offset < NEAREST_BPS || (index == 0 && off);
             if must || (off && left > 0) {
                 if !must {
@@ -121,15 +127,19 @@ impl Ladder {
     }
 
     /// Places the pulled slots at their distance from the fair price.
-    pub(super) fn place(&mut self, desk: &mut Desk<'_>, fair_ln: f64, pulled: &[usize]) {
+    pub(super) fn place(
+        &mut self,
+        desk: &mut Desk<'_>,
+        fair_ln: f64,
+        spread: f64,
+        pulled: &[usize],
+    ) {
         for &index in pulled {
             let jitter = self.jitter.sample(desk.rng);
             let size = self.sizes.sample(desk.rng);
             let slot = &mut self.slots[index];
-            let Some(price) = price_at(self.side, fair_ln, slot.target_bps * jitter, desk.scale)
-            else {
-                continue;
-            };
+            let away = target_bps(slot, index, spread) * jitter;
+            let Some(price) = price_at(self.side, fair_ln, away, desk.scale) else { continue };
             slot.ln = (price.0 as f64 / desk.scale.price).ln();
             let base = slot.median_quote * size / slot.ln.exp();
             let lots = (base * desk.scale.qty).round().max(1.0) as i64;
@@ -203,6 +213,11 @@ impl Ladder {
             Side::Buy => -above,
         }
     }
+}
+
+/// Where a slot belongs when spreads are so many times the usual ones: near slots go with them.
+fn target_bps(slot: &Slot, index: usize, spread: f64) -> f64 {
+    if index < NEAR_BPS.len() { slot.target_bps * spread } else { slot.target_bps }
 }
 
 fn slot(target_bps: f64, tolerance_bps: f64, median_quote: f64) -> Slot {

@@ -11,13 +11,17 @@ mod fair;
 mod ladder;
 pub mod measure;
 mod pulses;
+mod story;
 mod taker;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 pub use pulses::{Phase, Pulse, Schedule};
+pub use story::{Mood, Segment, Story};
 
 use calibration::{STEP_MEAN_S, UPDATE_GAP_CV};
 use fair::FairPrice;
@@ -28,12 +32,14 @@ use crate::exchange::{Exchange, Side, SymbolNo};
 use crate::instruments::{Catalog, SCENARIO_PAIRS};
 
 /// Which script runs over the background market.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scenario {
     /// None.
     Calm,
     /// Pulses, clocked from [`Generator::start_scenario`].
     Pulses,
+    /// Pump, stacking, tension, cascade, clocked from the same call.
+    Cascade(Story),
 }
 
 /// How time maps to the exchange's stamps.
@@ -46,7 +52,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    fn stamp(&self, market_us: i64) -> i64 {
+    pub(crate) fn stamp(&self, market_us: i64) -> i64 {
         self.start_us + (market_us as f64 / self.speed) as i64
     }
 }
@@ -83,6 +89,9 @@ pub struct Generator {
     scenario_from_us: Option<i64>,
     gaps: Gamma<f64>,
     clock: Clock,
+    rate: f64,
+    /// When each flow is due, earliest first.
+    due: BinaryHeap<Reverse<(i64, usize)>>,
 }
 
 impl Generator {
@@ -111,7 +120,10 @@ impl Generator {
         });
         let shape = 1.0 / (UPDATE_GAP_CV * UPDATE_GAP_CV);
         let flows: Vec<Flow> = flows.collect();
+        let due = flows.iter().enumerate().map(|(index, flow)| Reverse((flow.due_us(), index)));
         Self {
+            due: due.collect(),
+            rate: 1.0,
             schedule: Schedule::new(seed, flows.len().min(SCENARIO_PAIRS)),
             flows,
             scenario,
@@ -119,6 +131,18 @@ impl Generator {
             gaps: Gamma::new(shape, STEP_MEAN_S / shape).expect("shape and scale are positive"),
             clock,
         }
+    }
+
+    /// Looks and takers of every symbol come so many times as often as the calibration says.
+    #[must_use]
+    pub fn with_rate(mut self, rate: f64) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// What happens from now on is stamped so much later.
+    pub fn shift_clock(&mut self, by_us: i64) {
+        self.clock.start_us = self.clock.start_us.saturating_add(by_us);
     }
 
     /// Number of pairs that the scenario moves: their subscriptions start it.
@@ -140,7 +164,35 @@ impl Generator {
     pub fn phase(&self, symbol: SymbolNo, market_us: i64) -> (Phase, f64) {
         match (self.scenario, self.scenario_from_us) {
             (Scenario::Pulses, Some(from_us)) => self.schedule.at(symbol.0, market_us - from_us),
-            (Scenario::Pulses, None) | (Scenario::Calm, _) => (Phase::Rest, 0.0),
+            (Scenario::Cascade(story), Some(from_us)) => {
+                let since_us = market_us - from_us;
+                match story.at(symbol.0, since_us).0 {
+                    Segment::Calm => (Phase::Rest, 0.0),
+                    segment => {
+                        (Phase::Story(segment), story.mood(symbol.0, since_us).displacement_bps)
+                    }
+                }
+            }
+            (Scenario::Pulses | Scenario::Cascade(_), None) | (Scenario::Calm, _) => {
+                (Phase::Rest, 0.0)
+            }
+        }
+    }
+
+    /// How all markets of a symbol behave at a market time not before the last run.
+    pub fn mood(&self, symbol: SymbolNo, market_us: i64) -> Mood {
+        let (phase, displacement_bps) = self.phase(symbol, market_us);
+        let calm = Mood { displacement_bps, ..Mood::calm(calibration::SWEEPS_PER_S) };
+        let pulse = Mood { sweeps_per_s: calibration::SWEEPS_PER_S_PULSE, ..calm };
+        match (phase, self.scenario, self.scenario_from_us) {
+            (Phase::Rise, _, _) => Mood { buy_share: Some(0.9), oi_per_min: 0.004, ..pulse },
+            (Phase::Fall, _, _) => {
+                Mood { buy_share: Some(0.1), oi_per_min: -0.006, liquidation_share: 0.03, ..pulse }
+            }
+            (Phase::Story(_), Scenario::Cascade(story), Some(from_us)) => {
+                story.mood(symbol.0, market_us - from_us)
+            }
+            (Phase::Rest | Phase::Story(_), _, _) => calm,
         }
     }
 
@@ -151,62 +203,68 @@ impl Generator {
 
     /// Market time of the next thing that happens.
     pub fn next_due_us(&self) -> i64 {
-        self.earliest().map_or(i64::MAX, |(due_us, _)| due_us)
+        self.due.peek().map_or(i64::MAX, |Reverse((due_us, _))| *due_us)
     }
 
     /// Does everything that is due up to `market_us`, in order of time; how many things it did.
     pub fn run_until(&mut self, market_us: i64, exchange: &mut Exchange) -> usize {
         let mut done = 0;
-        while let Some((due_us, index)) = self.earliest() {
+        while let Some(&Reverse((due_us, index))) = self.due.peek() {
             if due_us > market_us {
                 break;
             }
+            self.due.pop();
             self.run_one(due_us, index, exchange);
+            self.due.push(Reverse((self.flows[index].due_us(), index)));
             done += 1;
         }
         done
-    }
-
-    fn earliest(&self) -> Option<(i64, usize)> {
-        let due = |flow: &Flow| flow.step_due_us.min(flow.trade_due_us);
-        self.flows.iter().enumerate().map(|(index, flow)| (due(flow), index)).min()
     }
 
     fn run_one(&mut self, due_us: i64, index: usize, exchange: &mut Exchange) {
         if let (Scenario::Pulses, Some(from_us)) = (self.scenario, self.scenario_from_us) {
             self.schedule.advance(due_us - from_us);
         }
-        let (phase, displacement) = self.phase(SymbolNo(index), due_us);
+        let (phase, _) = self.phase(SymbolNo(index), due_us);
+        let mood = self.mood(SymbolNo(index), due_us);
         let flow = &mut self.flows[index];
         let now_us = self.clock.stamp(due_us);
         if flow.step_due_us <= due_us {
             let fast = if phase == Phase::Rest { 1.0 } else { 0.5 };
-            let gap_us = self.gaps.sample(&mut flow.rng) * fast * 1e6;
+            let gap_us = self.gaps.sample(&mut flow.rng) * fast * 1e6 / self.rate;
             flow.step_due_us = due_us + (gap_us as i64).clamp(STEP_MIN_US, STEP_MAX_US);
             if phase != flow.phase {
                 flow.phase = phase;
-                flow.trade_due_us = due_us + flow.taker.gap_us(phase, &mut flow.rng);
+                flow.trade_due_us = due_us + flow.taker_gap_us(mood.sweeps_per_s, self.rate);
             }
-            flow.step(due_us, displacement, exchange, now_us);
+            flow.step(due_us, &mood, exchange, now_us);
         } else {
-            flow.trade_due_us = due_us + flow.taker.gap_us(phase, &mut flow.rng);
-            flow.trade(phase, exchange, now_us);
+            flow.trade_due_us = due_us + flow.taker_gap_us(mood.sweeps_per_s, self.rate);
+            flow.trade(phase, mood.buy_share, exchange, now_us);
         }
     }
 }
 
 impl Flow {
+    fn due_us(&self) -> i64 {
+        self.step_due_us.min(self.trade_due_us)
+    }
+
+    fn taker_gap_us(&mut self, sweeps_per_s: f64, rate: f64) -> i64 {
+        (self.taker.gap_us(sweeps_per_s, &mut self.rng) as f64 / rate) as i64
+    }
+
     /// The quotes follow the fair price, and a size near the top changes.
-    fn step(&mut self, due_us: i64, displacement: f64, exchange: &mut Exchange, now_us: i64) {
-        self.fair.advance(due_us, &mut self.rng);
-        let fair_ln = self.fair.ln(displacement);
+    fn step(&mut self, due_us: i64, mood: &Mood, exchange: &mut Exchange, now_us: i64) {
+        self.fair.advance(due_us, mood.volatility, &mut self.rng);
+        let fair_ln = self.fair.ln(mood.displacement_bps);
         let budget = if self.phase == Phase::Rest { BUDGET.0 } else { BUDGET.1 };
         let (symbol, scale) = (self.symbol, self.scale);
         let mut desk = Desk { exchange, symbol, scale, now_us, rng: &mut self.rng };
-        let bids = self.bids.pull(&mut desk, fair_ln, budget);
-        let asks = self.asks.pull(&mut desk, fair_ln, budget);
-        self.bids.place(&mut desk, fair_ln, &bids);
-        self.asks.place(&mut desk, fair_ln, &asks);
+        let bids = self.bids.pull(&mut desk, fair_ln, mood.spread, budget);
+        let asks = self.asks.pull(&mut desk, fair_ln, mood.spread, budget);
+        self.bids.place(&mut desk, fair_ln, mood.spread, &bids);
+        self.asks.place(&mut desk, fair_ln, mood.spread, &asks);
         if rand::Rng::random_bool(desk.rng, STIR_SHARE) {
             let bid = rand::Rng::random_bool(desk.rng, 0.5);
             let ladder = if bid { &mut self.bids } else { &mut self.asks };
@@ -215,10 +273,16 @@ impl Flow {
     }
 
     /// One taker arrives.
-    fn trade(&mut self, phase: Phase, exchange: &mut Exchange, now_us: i64) {
+    fn trade(
+        &mut self,
+        phase: Phase,
+        buy_share: Option<f64>,
+        exchange: &mut Exchange,
+        now_us: i64,
+    ) {
         let (symbol, scale) = (self.symbol, self.scale);
         let mut desk = Desk { exchange, symbol, scale, now_us, rng: &mut self.rng };
-        match self.taker.take(phase, &mut desk) {
+        match self.taker.take(phase, buy_share, &mut desk) {
             Some(Side::Buy) => self.asks.refresh_near(&mut desk),
             Some(Side::Sell) => self.bids.refresh_near(&mut desk),
             None => {}

@@ -9,6 +9,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::story::Segment;
+
 const SECOND_US: i64 = 1_000_000;
 /// Slope of the three opening pulses, basis points per minute.
 const OPENING_SLOPE: f64 = 80.0;
@@ -37,6 +39,8 @@ pub enum Phase {
     Rise,
     /// Falling: takers sell.
     Fall,
+    /// A segment of the scenario `cascade`.
+    Story(Segment),
 }
 
 /// One pulse of the script.

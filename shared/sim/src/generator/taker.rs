@@ -1,6 +1,6 @@
 //! Takers of the generated market: when they come, on which side, how much they take.
 //!
-//! Input: the phase of the symbol, its book. Output: market orders and limit orders that cross.
+//! Input: the phase of the symbol, its rates, its book. Output: market orders and limit orders that cross.
 //! Invariants: in a pulse everybody trades with it; at rest the side repeats with the recorded
 //! probability; a taker never leaves an order behind. It does not quote.
 
@@ -9,8 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, LogNormal};
 
 use super::calibration::{
-    MARKET_ORDER_SHARE, SAME_SIDE, SWEEP_GAP_CV, SWEEPS_PER_S, SWEEPS_PER_S_PULSE, TRADE_LN_SD,
-    TRADE_MAX_QUOTE, TRADE_MEDIAN_QUOTE,
+    MARKET_ORDER_SHARE, SAME_SIDE, SWEEP_GAP_CV, TRADE_LN_SD, TRADE_MAX_QUOTE, TRADE_MEDIAN_QUOTE,
 };
 use super::ladder::Desk;
 use super::pulses::Phase;
@@ -44,25 +43,30 @@ impl Taker {
     }
 
     /// Time to the next sweep, microseconds of market time.
-    pub(super) fn gap_us(&self, phase: Phase, rng: &mut ChaCha8Rng) -> i64 {
-        let rate = match phase {
-            Phase::Rest => SWEEPS_PER_S,
-            Phase::Rise | Phase::Fall => SWEEPS_PER_S_PULSE,
-        };
-        let gap = self.gaps.sample(rng).min(GAP_MAX) / rate;
+    pub(super) fn gap_us(&self, sweeps_per_s: f64, rng: &mut ChaCha8Rng) -> i64 {
+        let gap = self.gaps.sample(rng).min(GAP_MAX) / sweeps_per_s;
         ((gap * 1e6) as i64).max(1_000)
     }
 
     /// One sweep; its side, `None` when nothing traded.
-    pub(super) fn take(&mut self, phase: Phase, desk: &mut Desk<'_>) -> Option<Side> {
+    pub(super) fn take(
+        &mut self,
+        phase: Phase,
+        buy_share: Option<f64>,
+        desk: &mut Desk<'_>,
+    ) -> Option<Side> {
         let again = desk.rng.random_bool(SAME_SIDE);
         let quote = self.sizes.sample(desk.rng).clamp(TRADE_MIN_QUOTE, TRADE_MAX_QUOTE);
         let market_order = desk.rng.random_bool(MARKET_ORDER_SHARE);
         let side = match phase {
             Phase::Rise => Side::Buy,
             Phase::Fall => Side::Sell,
-            Phase::Rest if again => self.last,
-            Phase::Rest => self.last.opposite(),
+            Phase::Story(_) if buy_share.is_some_and(|share| !desk.rng.random_bool(share)) => {
+                Side::Sell
+            }
+            Phase::Story(_) if buy_share.is_some() => Side::Buy,
+            Phase::Rest | Phase::Story(_) if again => self.last,
+            Phase::Rest | Phase::Story(_) => self.last.opposite(),
         };
         self.last = side;
         let best = desk.exchange.market(desk.symbol).book.best(side.opposite())?.0;

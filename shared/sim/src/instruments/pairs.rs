@@ -10,8 +10,8 @@ use super::Listing;
 
 /// Pairs that the scripted scenarios move; pairs beyond them only have a background market.
 pub const SCENARIO_PAIRS: usize = 32;
-/// Length of the table.
-pub const PAIRS_MAX: usize = ROWS.len();
+/// The longest list: the table, and beyond it pairs with invented names and the numbers of a row.
+pub const PAIRS_MAX: usize = 640;
 
 /// (base, start price in ticks, price digits, smallest order in 1e-5 base units)
 type Row = (&'static str, i64, u32, i64);
@@ -62,10 +62,12 @@ const ROWS: [Row; 40] = [
 
 /// The first `count` rows as listings.
 pub(super) fn table(count: usize) -> Vec<Listing> {
-    ROWS.iter()
-        .take(count)
-        .enumerate()
-        .filter_map(|(rank, &(base, price_ticks, price_decimals, _))| {
+    (0..count)
+        .filter_map(|rank| {
+            let (base, price_ticks, price_decimals, _) = *ROWS.get(rank % ROWS.len())?;
+            // Invented names count the round and keep the row's: `2ETH`, `3ETH` …
+            let round = rank / ROWS.len() + 1;
+            let base = if round == 1 { base.to_owned() } else { format!("{round}{base}") };
             let price = Decimal::new(price_ticks, price_decimals);
             let mut one = Listing::from_symbol(&format!("{base}/USD"), price_decimals, 8, price)?;
             // Traded value falls with the rank, from 180 million down; strictly, so that a ranking
@@ -80,7 +82,8 @@ pub(super) fn table(count: usize) -> Vec<Listing> {
 /// from the table, else from a short list of assets that only recordings contain.
 pub fn minimums(symbol: &str, quote: &str) -> (Decimal, Decimal) {
     let base = symbol.split('/').next().unwrap_or_default();
-    let in_table = ROWS.iter().find(|row| row.0 == base).map(|row| row.3);
+    let known = base.trim_start_matches(|one: char| one.is_ascii_digit());
+    let in_table = ROWS.iter().find(|row| row.0 == known).map(|row| row.3);
     let qty_min = in_table.unwrap_or(match base {
         "SC" => 100_000_000,
         "WAVES" => 200_000,

@@ -17,6 +17,7 @@ use crate::admin::{Endpoint, ExecutionFault};
 use crate::exchange::PrivateEvent;
 use crate::ledger::RequestEntry;
 use crate::server::{PrivateBatch, Venue};
+use crate::socket::Outgoing;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -104,7 +105,8 @@ impl Session {
         let status = self.venue.with(|exchange, _| exchange.status());
         self.stream.push("status", wire::status(status, self.connection), 0);
         loop {
-            if let Some(still) = self.venue.faults.stall(Endpoint::Private, self.venue.now_us()) {
+            if let Some(still) = self.venue.faults.stall(Endpoint::Private, self.venue.steady_us())
+            {
                 tokio::select! {
                     biased;
                     () = cancel.cancelled() => return,
@@ -146,7 +148,7 @@ impl Session {
     {
         while let Some((channel, frame)) = self.answers.take().or_else(|| self.stream.take()) {
             sink.send(Message::text(frame)).await.map_err(|_| End::Gone)?;
-            self.venue.stats.sent(self.connection, channel, None);
+            self.venue.sent(self.connection, &[Outgoing::plain(channel, "")]);
         }
         Ok(())
     }
@@ -155,7 +157,7 @@ impl Session {
         if self.executions.is_none() && self.balances.is_none() {
             return if heard.elapsed() > IDLE { Err(End::Cut) } else { Ok(()) };
         }
-        if !self.venue.faults.silent("heartbeat", None, self.venue.now_us()) {
+        if !self.venue.faults.silent("heartbeat", None, self.venue.steady_us()) {
             self.stream.push("heartbeat", wire::HEARTBEAT.to_owned(), 0);
         }
         Ok(())
@@ -232,7 +234,7 @@ impl Session {
             Ok(token) => token,
             Err(error) => return refused(error),
         };
-        if !self.venue.tokens.accept(&token, self.venue.now_us()) {
+        if !self.venue.tokens.accept(&token, self.venue.steady_us()) {
             return refused(VenueError::InvalidSession);
         }
         let replaced = |text: &str| vec![Err(VenueError::Injected(text.to_owned()))];
@@ -386,7 +388,7 @@ impl Session {
     }
 
     fn push_balances(&mut self, entries: &[&BalanceChange], no: u64) {
-        let silent = self.venue.faults.silent("balances", None, self.venue.now_us());
+        let silent = self.venue.faults.silent("balances", None, self.venue.steady_us());
         let Some(balances) = self.balances.as_mut() else { return };
         if entries.is_empty() || no <= balances.after {
             return;
@@ -416,7 +418,7 @@ impl Session {
         }
         executions.sequence += 1;
         let (sequence, ratecounter) = (executions.sequence, executions.ratecounter);
-        if venue.faults.silent("executions", None, venue.now_us()) {
+        if venue.faults.silent("executions", None, venue.steady_us()) {
             return;
         }
         let row = venue.with(|exchange, _| wire::report(exchange, report, ratecounter));

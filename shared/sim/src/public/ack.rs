@@ -16,7 +16,7 @@ pub struct Times {
 }
 
 /// Answer to a ping.
-pub(super) fn pong(req_id: Option<u64>, times: Times) -> String {
+pub(crate) fn pong(req_id: Option<u64>, times: Times) -> String {
     let mut out = String::from(r#"{"method":"pong""#);
     number(&mut out, req_id);
     stamps(&mut out, times);
@@ -25,7 +25,7 @@ pub(super) fn pong(req_id: Option<u64>, times: Times) -> String {
 }
 
 /// A refusal; `symbol` when it concerns one symbol of several.
-pub(super) fn refused(
+pub(crate) fn refused(
     method: &str,
     req_id: Option<u64>,
     error: &str,
@@ -58,9 +58,7 @@ pub(super) fn granted(
     symbol: Option<&str>,
     times: Times,
 ) -> String {
-    let mut out = format!(r#"{{"method":"{method}""#);
-    number(&mut out, req_id);
-    out.push_str(&format!(r#","result":{{"channel":"{}""#, channel.name()));
+    let mut out = format!(r#"{{"channel":"{}""#, channel.name());
     match channel {
         Channel::Book(depth) => out.push_str(&format!(r#","depth":{depth}"#)),
         Channel::Ticker(Trigger::Trades) => out.push_str(r#","event_trigger":"trades""#),
@@ -81,7 +79,15 @@ pub(super) fn granted(
     if let Some(warning) = warning {
         out.push_str(&format!(r#","warnings":["{warning}"]"#));
     }
-    out.push_str(r#"},"success":true"#);
+    out.push('}');
+    granted_as(method, req_id, &out, times)
+}
+
+/// A granted request with its result as JSON.
+pub(crate) fn granted_as(method: &str, req_id: Option<u64>, result: &str, times: Times) -> String {
+    let mut out = format!(r#"{{"method":"{method}""#);
+    number(&mut out, req_id);
+    out.push_str(&format!(r#","result":{result},"success":true"#));
     stamps(&mut out, times);
     out.push('}');
     out

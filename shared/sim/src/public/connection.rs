@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use super::PublicSide;
 use super::ack::Times;
 use super::frames::HEARTBEAT;
-use super::hub::{CONNECTION_QUEUE_LEN_LIMIT, Outgoing};
 use crate::admin::Endpoint;
+use crate::socket::{CONNECTION_QUEUE_LEN_LIMIT, Line, Outgoing};
 
 /// Clients at one time; more are refused by closing their connection.
 const CONNECTIONS_LIMIT: usize = 256;
@@ -89,7 +89,7 @@ async fn talk(socket: WebSocketStream<TcpStream>, side: &PublicSide, stop: &Canc
     let connection = side.venue.stats.connected("public");
     let (queue, outgoing) = mpsc::channel(CONNECTION_QUEUE_LEN_LIMIT);
     let cut = CancellationToken::new();
-    side.hub().connect(connection, queue, cut.clone());
+    side.hub().connect(connection, Line::new(queue, cut.clone()));
     let mut talk = Talk { socket, side, connection, outgoing, live: 0 };
     let reason = talk.run(stop, &cut).await;
     side.hub().disconnect(connection);
@@ -129,7 +129,7 @@ impl Talk<'_> {
         let mut heard_at = Instant::now();
         loop {
             let faults = &self.side.venue.faults;
-            if let Some(still) = faults.stall(Endpoint::Public, self.side.venue.now_us()) {
+            if let Some(still) = faults.stall(Endpoint::Public, self.side.venue.steady_us()) {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return End::Stopped,
@@ -166,10 +166,10 @@ impl Talk<'_> {
                         return End::Idle;
                     }
                     let silent = self.side.venue.faults.silent(
-                        "heartbeat", None, self.side.venue.now_us());
+                        "heartbeat", None, self.side.venue.steady_us());
                     if self.live > 0 && !silent {
                         let text = Utf8Bytes::from_static(HEARTBEAT);
-                        let frame = Outgoing { text, channel: "heartbeat", symbol: None };
+                        let frame = Outgoing::plain("heartbeat", text);
                         if !self.write(frame, cut).await {
                             return End::Slow;
                         }
@@ -189,7 +189,7 @@ impl Talk<'_> {
         let in_us = venue.now_us();
         let mut hub = self.side.hub();
         let times = Times { in_us, out_us: venue.now_us() };
-        self.live = hub.request(self.connection, text, times, &venue.stats);
+        self.live = hub.request(self.connection, text, times, venue);
     }
 
     /// Writes a frame and what waits behind it; false when the client does not take it.
@@ -214,10 +214,7 @@ impl Talk<'_> {
             written = timeout(WRITE_LIMIT, writing) => matches!(written, Ok(Ok(()))),
         };
         if written {
-            for frame in &frames {
-                let stats = &self.side.venue.stats;
-                stats.sent(self.connection, frame.channel, frame.symbol.as_deref());
-            }
+            self.side.venue.sent(self.connection, &frames);
         }
         written
     }

@@ -7,23 +7,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::checksum::checksum;
 use super::frames;
 use super::mirror::{DepthView, Mirror};
 use super::request::{Channel, Trigger};
 use super::tape::Tape;
 use crate::admin::Faults;
 use crate::exchange::{Instrument, LevelChange, MarketUpdate, Price, Print, Top};
+use crate::socket::Content;
 
 /// Numbers of connections.
 pub(super) type Audience = BTreeSet<u64>;
 
 /// One frame on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Frame {
     /// Channel, for counters.
     pub(super) channel: &'static str,
     /// The text.
     pub(super) text: String,
+    /// What the send log keeps.
+    pub(super) content: Content,
     /// A checksum was spoilt on purpose.
     pub(super) spoilt: bool,
     /// Who gets it.
@@ -96,7 +100,11 @@ impl Feed {
     }
 
     /// Adds a listener; the snapshot of the channel, when there is one.
-    pub(super) fn subscribe(&mut self, channel: Channel, connection: u64) -> Option<String> {
+    pub(super) fn subscribe(
+        &mut self,
+        channel: Channel,
+        connection: u64,
+    ) -> Option<(String, Content)> {
         let one = &self.instrument;
         match channel {
             Channel::Book(depth) => {
@@ -107,7 +115,11 @@ impl Feed {
                 });
                 feed.audience.insert(connection);
                 let empty = feed.view.bids().is_empty() && feed.view.asks().is_empty();
-                (!empty).then(|| frames::book_snapshot(one, &feed.view, self.ts_us))
+                (!empty).then(|| {
+                    let levels = feed.view.bids().len() + feed.view.asks().len();
+                    let content = book_content(&feed.view, levels);
+                    (frames::book_snapshot(one, &feed.view, self.ts_us), content)
+                })
             }
             other => {
                 self.audiences.entry(other).or_default().insert(connection);
@@ -116,9 +128,9 @@ impl Feed {
         }
     }
 
-    fn snapshot(&self, channel: Channel) -> Option<String> {
+    fn snapshot(&self, channel: Channel) -> Option<(String, Content)> {
         let one = &self.instrument;
-        match channel {
+        let text = match channel {
             Channel::Ticker(_) => {
                 let both = self.mirror.top().bid.is_some() && self.mirror.top().ask.is_some();
                 let top = self.mirror.top();
@@ -130,7 +142,14 @@ impl Feed {
                 Some(frames::ohlc(one, "snapshot", interval, &candles, self.ts_us))
             }
             Channel::Instrument | Channel::Book(_) => None,
-        }
+        };
+        let prints: Vec<Print> = match channel {
+            Channel::Trade => self.tape.newest(50).cloned().collect(),
+            Channel::Ticker(_) | Channel::Ohlc(_) | Channel::Instrument | Channel::Book(_) => {
+                Vec::new()
+            }
+        };
+        text.map(|text| (text, trade_content(&prints)))
     }
 
     /// Removes a listener.
@@ -180,7 +199,7 @@ impl Feed {
         let prints = std::mem::take(&mut self.prints);
         if !prints.is_empty() && self.heard(Channel::Trade) {
             let text = frames::trades(&self.instrument, "update", &prints);
-            self.push(Channel::Trade, text, sending, out);
+            self.push(Channel::Trade, text, trade_content(&prints), sending, out);
         }
         self.flush_books(sending, out);
         self.flush_tickers(!prints.is_empty(), sending, out);
@@ -199,8 +218,10 @@ impl Feed {
                 continue;
             }
             let text = frames::book_update(&self.instrument, &changes, &feed.view, self.ts_us);
-            let (text, spoilt) = spoil(text, &self.symbol, sending.faults);
-            out.push(Frame { channel: "book", text, spoilt, audience: feed.audience.clone() });
+            let (text, spoilt) = spoil(text, "book", &self.symbol, sending.faults);
+            let content = book_content(&feed.view, changes.bids.len() + changes.asks.len());
+            let audience = feed.audience.clone();
+            out.push(Frame { channel: "book", text, content, spoilt, audience });
         }
     }
 
@@ -214,7 +235,7 @@ impl Feed {
             let both = top.bid.is_some() && top.ask.is_some();
             if both && self.heard(channel) {
                 let text = frames::ticker(&self.instrument, "update", &top, &self.tape, self.ts_us);
-                self.push(channel, text, sending, out);
+                self.push(channel, text, Content::default(), sending, out);
             }
         }
     }
@@ -233,16 +254,23 @@ impl Feed {
         for interval in intervals {
             let candles = self.tape.candles(interval, 1);
             let text = frames::ohlc(&self.instrument, "update", interval, &candles, self.ts_us);
-            self.push(Channel::Ohlc(interval), text, sending, out);
+            self.push(Channel::Ohlc(interval), text, Content::default(), sending, out);
         }
     }
 
-    fn push(&self, channel: Channel, text: String, sending: &Sending<'_>, out: &mut Vec<Frame>) {
+    fn push(
+        &self,
+        channel: Channel,
+        text: String,
+        content: Content,
+        sending: &Sending<'_>,
+        out: &mut Vec<Frame>,
+    ) {
         if self.silent(channel.name(), sending) {
             return;
         }
         let audience = self.audiences.get(&channel).cloned().unwrap_or_default();
-        out.push(Frame { channel: channel.name(), text, spoilt: false, audience });
+        out.push(Frame { channel: channel.name(), text, content, spoilt: false, audience });
     }
 
     fn silent(&self, channel: &str, sending: &Sending<'_>) -> bool {
@@ -271,9 +299,10 @@ impl Feed {
         if let Some(feed) = self.books.get_mut(&depth) {
             feed.view = DepthView::new(depth, &self.mirror);
             let audience = feed.audience.clone();
+            let content = book_content(&feed.view, levels.len());
             if !self.silent("book", sending) {
-                let (text, spoilt) = spoil(text.to_owned(), &self.symbol, sending.faults);
-                out.push(Frame { channel: "book", text, spoilt, audience });
+                let (text, spoilt) = spoil(text.to_owned(), "book", &self.symbol, sending.faults);
+                out.push(Frame { channel: "book", text, content, spoilt, audience });
             }
         }
         self.flush_tickers(false, sending, out);
@@ -291,7 +320,8 @@ impl Feed {
         self.prints.clear();
         self.ts_us = sending.now_us;
         if self.heard(Channel::Trade) {
-            self.push(Channel::Trade, text.to_owned(), sending, out);
+            let content = trade_content(prints);
+            self.push(Channel::Trade, text.to_owned(), content, sending, out);
         }
         self.flush_tickers(!prints.is_empty(), sending, out);
         self.flush_candles(sending, out);
@@ -303,13 +333,26 @@ impl Feed {
     }
 }
 
-/// Changes the checksum of a book frame when a fault asks for it.
-fn spoil(text: String, symbol: &str, faults: &Faults) -> (String, bool) {
+fn trade_content(prints: &[Print]) -> Content {
+    let id = |print: Option<&Print>| print.map_or(0, |print| print.trade_id);
+    let events = u32::try_from(prints.len()).unwrap_or(u32::MAX);
+    Content { first: id(prints.first()), last: id(prints.last()), top: None, events }
+}
+
+fn book_content(view: &DepthView, levels: usize) -> Content {
+    let sum = u64::from(checksum(view.asks(), view.bids()));
+    let top = view.bids().first().zip(view.asks().first());
+    let top = top.map(|(bid, ask)| [bid.0.0, bid.1.0, ask.0.0, ask.1.0]);
+    Content { first: sum, last: sum, top, events: u32::try_from(levels).unwrap_or(u32::MAX) }
+}
+
+/// Changes the checksum of a book message when a fault asks for it.
+pub(crate) fn spoil(text: String, channel: &str, symbol: &str, faults: &Faults) -> (String, bool) {
     const KEY: &str = r#""checksum":"#;
-    let Some(at) = text.rfind(KEY).map(|at| at + KEY.len()) else { return (text, false) };
+    let Some(at) = text.find(KEY).map(|at| at + KEY.len()) else { return (text, false) };
     let digits = text[at..].bytes().take_while(u8::is_ascii_digit).count();
     let Ok(sum) = text[at..at + digits].parse::<u32>() else { return (text, false) };
-    if !faults.take_bad_checksum(symbol) {
+    if !faults.take_bad_checksum(channel, symbol) {
         return (text, false);
     }
     (format!("{}{}{}", &text[..at], sum ^ 1, &text[at + digits..]), true)

@@ -14,7 +14,7 @@ use crate::exchange::{Instrument, Price, Print, Qty, SystemStatus, Top};
 use crate::instruments::{Asset, Catalog};
 
 /// The heartbeat.
-pub(super) const HEARTBEAT: &str = r#"{"channel":"heartbeat"}"#;
+pub(crate) const HEARTBEAT: &str = r#"{"channel":"heartbeat"}"#;
 
 /// The first message of a connection, and the one on every change of status.
 pub(super) fn status(status: SystemStatus, connection_id: Option<u64>) -> String {
@@ -23,6 +23,12 @@ pub(super) fn status(status: SystemStatus, connection_id: Option<u64>) -> String
     format!(
         r#"{{"channel":"status","type":"update","data":[{{"version":"2.0.10","system":"{system}","api_version":"v2"{id}}}]}}"#
     )
+}
+
+/// [`status`] with the id that a connection is told.
+pub(crate) fn greeting(of: SystemStatus, connection: u64) -> String {
+    // Beyond 2^53, so that a client that reads numbers as floats shows.
+    status(of, Some(connection.wrapping_mul(0x9E37_79B9_7F4A_7C15) | (1 << 60)))
 }
 
 /// The whole window of a book.

@@ -9,9 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use tokio_util::sync::CancellationToken;
 
 use super::ack::{self, Times};
 use super::feed::{Audience, Feed, Frame, Sending};
@@ -20,33 +19,20 @@ use super::mirror::Mirror;
 use super::request::{Channel, Envelope, Request, Subscription, parse};
 use super::tape::Tape;
 use super::{DEPTH_REFUSED, Offer};
-use crate::admin::FrameFault;
 use crate::exchange::{Exchange, PublicEvent, SymbolNo, SystemStatus};
 use crate::instruments::Catalog;
 use crate::recording::{Body, RecordedFrame};
 use crate::server::{Stats, Venue};
-
-/// Texts that may wait for one connection: some seconds of the whole market. A reader that is
-/// further behind is cut, as the real venue does.
-pub const CONNECTION_QUEUE_LEN_LIMIT: usize = 16_384;
-
-/// One text on its way to a connection, with what counters want to know.
-#[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// The text.
-    pub text: Utf8Bytes,
-    /// Channel, `ack` for answers.
-    pub channel: &'static str,
-    /// Symbol of a book frame.
-    pub symbol: Option<Arc<str>>,
-}
+use crate::socket::{Line, Outgoing, Shuffle};
 
 #[derive(Debug)]
 struct Session {
-    queue: mpsc::Sender<Outgoing>,
-    cut: CancellationToken,
+    line: Line,
     live: BTreeSet<(Channel, Option<usize>)>,
 }
+
+/// Method name in faults: the next subscriptions are refused, or carried out and never answered.
+const SUBSCRIBE: &str = "public/subscribe";
 
 /// The hub.
 #[derive(Debug)]
@@ -59,7 +45,9 @@ pub struct Hub {
     status: SystemStatus,
     seq: u64,
     complete: watch::Sender<bool>,
-    held: BTreeMap<(&'static str, usize), Frame>,
+    shuffle: Shuffle<Frame>,
+    /// Answers are not sent: a fault wants the one that is being made to be lost.
+    mute: bool,
 }
 
 impl Hub {
@@ -85,7 +73,8 @@ impl Hub {
             status: exchange.status(),
             seq: exchange.seq(),
             complete: watch::Sender::new(false),
-            held: BTreeMap::new(),
+            shuffle: Shuffle::default(),
+            mute: false,
         }
     }
 
@@ -96,16 +85,9 @@ impl Hub {
     }
 
     /// Adds a connection and greets it.
-    pub fn connect(
-        &mut self,
-        connection: u64,
-        queue: mpsc::Sender<Outgoing>,
-        cut: CancellationToken,
-    ) {
-        self.sessions.insert(connection, Session { queue, cut, live: BTreeSet::new() });
-        // Beyond 2^53, so that a client that reads numbers as floats shows.
-        let connection_id = connection.wrapping_mul(0x9E37_79B9_7F4A_7C15) | (1 << 60);
-        let text = frames::status(self.status, Some(connection_id));
+    pub(crate) fn connect(&mut self, connection: u64, line: Line) {
+        self.sessions.insert(connection, Session { line, live: BTreeSet::new() });
+        let text = frames::greeting(self.status, connection);
         self.send(connection, "status", text);
     }
 
@@ -123,8 +105,18 @@ impl Hub {
     }
 
     /// Answers one text frame; the number of live subscriptions afterwards.
-    pub fn request(&mut self, connection: u64, text: &str, times: Times, stats: &Stats) -> usize {
+    pub fn request(&mut self, connection: u64, text: &str, times: Times, venue: &Venue) -> usize {
         let envelope = parse(text);
+        if matches!(envelope.request, Request::Subscribe(_)) {
+            if let Some((error, executed)) = venue.faults.take_error(SUBSCRIBE) {
+                let text = ack::refused("subscribe", envelope.req_id, &error, None, times);
+                self.send(connection, "ack", text);
+                if !executed {
+                    return self.sessions.get(&connection).map_or(0, |one| one.live.len());
+                }
+            }
+            self.mute = venue.faults.take_lost_ack(SUBSCRIBE);
+        }
         match &envelope.request {
             Request::Ping => self.send(connection, "ack", ack::pong(envelope.req_id, times)),
             Request::Refused(error) => {
@@ -135,13 +127,14 @@ impl Hub {
             Request::Subscribe(asked) => self.subscribe(connection, &envelope, asked, times),
             Request::Unsubscribe(asked) => self.unsubscribe(connection, &envelope, asked, times),
         }
+        self.mute = false;
         let Some(session) = self.sessions.get(&connection) else { return 0 };
         if !matches!(envelope.request, Request::Ping) {
             let name = |(channel, index): &(Channel, Option<usize>)| {
                 let symbol = index.map_or("", |index| &self.feeds[index].symbol);
                 format!("{} {symbol}", channel.name())
             };
-            stats.subscriptions(connection, session.live.iter().map(name).collect());
+            venue.stats.subscriptions(connection, session.live.iter().map(name).collect());
         }
         session.live.len()
     }
@@ -184,9 +177,11 @@ impl Hub {
                         times,
                     );
                     self.send(connection, "ack", granted);
-                    if let Some(text) = snapshot.filter(|_| asked.snapshot) {
+                    if let Some((text, content)) = snapshot.filter(|_| asked.snapshot) {
                         let symbol = Some(Arc::clone(&self.feeds[index].symbol));
-                        self.send_of(connection, channel.name(), symbol, text);
+                        let text = Utf8Bytes::from(text);
+                        let channel = channel.name();
+                        self.send_one(connection, Outgoing { text, channel, symbol, content });
                     }
                 }
             }
@@ -287,7 +282,7 @@ impl Hub {
                     self.status = *status;
                     let text = frames::status(*status, None);
                     let everybody: Audience = self.sessions.keys().copied().collect();
-                    self.send_all("status", None, &everybody, text);
+                    self.send_all(&everybody, &Outgoing::plain("status", text));
                 }
                 PublicEvent::Instrument(symbol) => self.instrument_changed(*symbol, venue),
             }
@@ -299,12 +294,12 @@ impl Hub {
         let text = frames::instruments(&self.catalog, "update", [&one]);
         self.feeds[symbol.0].instrument = one;
         let audience = self.instrument_audience.clone();
-        self.send_all("instrument", None, &audience, text);
+        self.send_all(&audience, &Outgoing::plain("instrument", text));
     }
 
     /// Sends everything that has been taken over since the last call.
     pub fn flush(&mut self, venue: &Venue) {
-        let sending = Sending { faults: &venue.faults, now_us: venue.now_us() };
+        let sending = Sending { faults: &venue.faults, now_us: venue.steady_us() };
         let mut frames = Vec::new();
         for index in 0..self.feeds.len() {
             self.feeds[index].flush(&sending, &mut frames);
@@ -314,7 +309,7 @@ impl Hub {
 
     /// Sends one recorded frame.
     pub fn recorded(&mut self, frame: &RecordedFrame, venue: &Venue) {
-        let sending = Sending { faults: &venue.faults, now_us: venue.now_us() };
+        let sending = Sending { faults: &venue.faults, now_us: venue.steady_us() };
         let mut frames = Vec::new();
         let feed = &mut self.feeds[frame.symbol.0];
         match &frame.body {
@@ -329,35 +324,29 @@ impl Hub {
         self.deliver(frame.symbol.0, &mut frames, venue);
     }
 
-    /// Sends frames of one symbol, with the faults that were asked for: one frame of a channel
-    /// may be held back until the next one has gone.
+    /// Sends frames of one symbol, with the faults that were asked for.
     fn deliver(&mut self, index: usize, frames: &mut Vec<Frame>, venue: &Venue) {
+        let symbol = Arc::clone(&self.feeds[index].symbol);
+        let mut shuffle = std::mem::take(&mut self.shuffle);
         for frame in frames.drain(..) {
-            let channel = frame.channel;
-            let held = self.held.remove(&(channel, index));
-            match venue.faults.take_frame_fault(channel, &self.feeds[index].symbol) {
-                None => self.send_frame(index, &frame, &venue.stats),
-                Some(FrameFault::Drop) => {}
-                Some(FrameFault::Duplicate) => {
-                    self.send_frame(index, &frame, &venue.stats);
-                    self.send_frame(index, &frame, &venue.stats);
-                }
-                Some(FrameFault::Reorder) => {
-                    self.held.insert((channel, index), frame);
-                }
-            }
-            if let Some(held) = held {
-                self.send_frame(index, &held, &venue.stats);
-            }
+            shuffle.pass(&venue.faults, frame.channel, &symbol, frame, |frame| {
+                self.send_frame(&symbol, &frame, &venue.stats);
+            });
         }
+        self.shuffle = shuffle;
     }
 
-    fn send_frame(&self, index: usize, frame: &Frame, stats: &Stats) {
+    fn send_frame(&self, symbol: &Arc<str>, frame: &Frame, stats: &Stats) {
         if frame.spoilt {
             stats.bad_checksum();
         }
-        let symbol = Some(&self.feeds[index].symbol);
-        self.send_all(frame.channel, symbol, &frame.audience, frame.text.clone());
+        let outgoing = Outgoing {
+            text: Utf8Bytes::from(frame.text.clone()),
+            channel: frame.channel,
+            symbol: Some(Arc::clone(symbol)),
+            content: frame.content,
+        };
+        self.send_all(&frame.audience, &outgoing);
     }
 
     /// The feed of a symbol, for REST.
@@ -372,40 +361,21 @@ impl Hub {
     }
 
     fn send(&self, connection: u64, channel: &'static str, text: String) {
-        self.send_of(connection, channel, None, text);
+        if self.mute && channel == "ack" {
+            return;
+        }
+        self.send_one(connection, Outgoing::plain(channel, text));
     }
 
-    fn send_of(
-        &self,
-        connection: u64,
-        channel: &'static str,
-        symbol: Option<Arc<str>>,
-        text: String,
-    ) {
-        let outgoing = Outgoing { text: Utf8Bytes::from(text), channel, symbol };
+    fn send_one(&self, connection: u64, outgoing: Outgoing) {
         if let Some(session) = self.sessions.get(&connection) {
-            session.send(outgoing);
+            session.line.send(outgoing);
         }
     }
 
-    fn send_all(
-        &self,
-        channel: &'static str,
-        symbol: Option<&Arc<str>>,
-        audience: &Audience,
-        text: String,
-    ) {
-        let outgoing = Outgoing { text: Utf8Bytes::from(text), channel, symbol: symbol.cloned() };
+    fn send_all(&self, audience: &Audience, outgoing: &Outgoing) {
         for session in audience.iter().filter_map(|connection| self.sessions.get(connection)) {
-            session.send(outgoing.clone());
-        }
-    }
-}
-
-impl Session {
-    fn send(&self, outgoing: Outgoing) {
-        if self.queue.try_send(outgoing).is_err() {
-            self.cut.cancel();
+            session.line.send(outgoing.clone());
         }
     }
 }

@@ -5,7 +5,7 @@
 //! `ack` answers, `hub` decides who gets what, `feed` makes one symbol's frames out of `mirror` and
 //! `tape`, `frames` writes them, `connection` moves them. No account, no level 3.
 
-mod ack;
+pub(crate) mod ack;
 mod checksum;
 mod connection;
 mod feed;
@@ -21,14 +21,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use ack as answers;
 pub use ack::Times;
 pub use checksum::{CHECKSUM_LEVELS, checksum};
 pub use connection::serve;
-pub use hub::{CONNECTION_QUEUE_LEN_LIMIT, Hub, Outgoing};
+pub(crate) use feed::spoil as spoil_checksum;
+pub(crate) use frames::{HEARTBEAT, greeting as status_text};
+pub use hub::Hub;
 pub use mirror::{Changes, DEPTHS, DepthView, Mirror};
 pub use request::{Channel, Envelope, Request, Subscription, Trigger, parse};
 pub use tape::{Candle, INTERVALS_MIN, Tape};
-pub(crate) use text::fixed;
+pub(crate) use text::{fixed, push_fixed, push_json_text, time_ns};
 
 use crate::instruments::Catalog;
 use crate::server::Venue;

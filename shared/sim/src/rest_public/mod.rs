@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
 
 use crate::exchange::SymbolNo;
 use crate::public::PublicSide;
+use crate::socket::http;
 
 /// Parameters of a request.
 type Params = BTreeMap<String, String>;
@@ -42,16 +42,15 @@ async fn handle(
     Path(method): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    if let Some(fault) = side.venue.faults.take_http(&method) {
-        let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        return (status, [(header::CONTENT_TYPE, "text/html")], fault.body).into_response();
+    if let Some(fault) = http::fault(&side.venue, &method).await {
+        return fault;
     }
     let body = match side.venue.faults.take_error(&method) {
         Some((text, _)) => json!({ "error": [text] }),
         None => respond(&side, &method, query.as_deref().unwrap_or_default()),
     };
     side.venue.stats.rest(&method);
-    ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+    http::json(body.to_string())
 }
 
 /// The body of an answer.

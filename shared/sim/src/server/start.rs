@@ -6,115 +6,27 @@
 //! venue.
 
 use super::first_byte::{FirstByte, StampingListener};
+use super::moving::{Moved, report_rate, run_market};
+use super::options::{Addresses, MarketSource, Options, StartError, check};
 use super::venue::{Venue, wall_us};
-use crate::exchange::{Exchange, ExchangeConfig, SetupError};
+use crate::admin::{Endpoint, Script};
+use crate::binance::{self, Binance, Routed};
+use crate::derivatives::{self, Market, Spec};
+use crate::exchange::{Exchange, ExchangeConfig};
+use crate::futures::{self, Futures};
 use crate::generator::{Clock, Generator, Scenario};
-use crate::instruments::{Catalog, CatalogError};
+use crate::instruments::Catalog;
+use crate::level3::Level3;
 use crate::public::{Offer, PublicSide};
-use crate::recording::{Progress, Recording, RecordingError, replay};
+use crate::recording::{Progress, Recording, replay};
 use crate::rest_private::Credentials;
-use crate::{admin, private, public, rest_private, rest_public};
-use rust_decimal::Decimal;
-use serde::Serialize;
+use crate::{admin, private, public, rest_private, rest_public, socket};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-
-/// How often the market is moved on.
-const MARKET_STEP: Duration = Duration::from_millis(5);
-
-/// What the market is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MarketSource {
-    /// Generated, without a script.
-    Calm,
-    /// Generated, with pulses.
-    Pulses,
-    /// Nothing moves but what the test does itself.
-    Still,
-    /// A recording of the public socket, replayed once; it brings its own pairs.
-    Recorded(PathBuf),
-}
-
-/// Options of the venue.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Seed of the market; ids differ from run to run.
-    pub seed: u64,
-    /// The market.
-    pub market: MarketSource,
-    /// Number of pairs.
-    pub symbols: usize,
-    /// Market seconds per second.
-    pub speed: f64,
-    /// Opening balance, USD.
-    pub cash_usd: Decimal,
-    /// 30-day volume that fixes the fee tier, USD.
-    pub volume_30d_usd: Decimal,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            seed: 1,
-            market: MarketSource::Pulses,
-            symbols: 32,
-            speed: 1.0,
-            cash_usd: Decimal::from(10_000),
-            volume_30d_usd: Decimal::from(250_000),
-        }
-    }
-}
-
-/// The venue cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// No port on loopback.
-    #[error("cannot listen on loopback: {0}")]
-    Listen(#[from] io::Error),
-    /// The list of pairs cannot be made.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// The recording cannot be replayed.
-    #[error(transparent)]
-    Recording(#[from] RecordingError),
-    /// The exchange refuses its instruments.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// A speed that is not a positive, finite number.
-    #[error("speed {0} is not above 0; give market seconds per second, for example 1")]
-    Speed(f64),
-    /// A negative opening balance or volume.
-    #[error("{name} {value} is negative; give an amount in USD")]
-    Negative {
-        /// The option.
-        name: &'static str,
-        /// Its value.
-        value: Decimal,
-    },
-}
-
-/// Where the venue listens, and how to sign: the first line of `venue-sim`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Addresses {
-    /// REST base without `/0`.
-    pub rest: String,
-    /// Public socket.
-    pub ws_public: String,
-    /// Private socket.
-    pub ws_private: String,
-    /// Admin interface.
-    pub admin: String,
-    /// Key.
-    pub api_key: String,
-    /// Secret, base64.
-    pub api_secret: String,
-}
 
 /// A running venue.
 #[derive(Debug)]
@@ -144,6 +56,7 @@ impl Handle {
 /// An option is out of range, the recording cannot be read, or loopback has no free port.
 pub async fn start(options: Options) -> Result<Handle, StartError> {
     check(&options)?;
+    let script = options.faults.as_deref().map(Script::read).transpose()?;
     let start_us = wall_us();
     let clock = Clock { start_us, speed: options.speed };
     let source = Source::of(&options, clock)?;
@@ -158,38 +71,160 @@ pub async fn start(options: Options) -> Result<Handle, StartError> {
         start_us,
     })?;
     let venue = Venue::new(exchange, Credentials::random());
-    let [rest, ws_public, ws_private, admin_port] =
-        [listen().await?, listen().await?, listen().await?, listen().await?];
-    let addresses = Addresses {
-        rest: format!("http://{}", rest.local_addr()?),
-        ws_public: format!("ws://{}/v2", ws_public.local_addr()?),
-        ws_private: format!("ws://{}/v2", ws_private.local_addr()?),
-        admin: format!("http://{}", admin_port.local_addr()?),
-        api_key: venue.credentials.key.clone(),
-        api_secret: venue.credentials.secret.clone(),
-    };
-    let (mut generator, offer) = (source.generator, source.offer);
-    if let Some(generator) = generator.as_mut() {
-        venue.with(|exchange, _| generator.run_until(0, exchange));
+    if let Some(path) = &options.send_log {
+        let failed = |source| StartError::SendLog { path: path.clone(), source };
+        venue.sends.to_file(path).map_err(failed)?;
     }
-    let side = PublicSide::new(Arc::clone(&venue), Arc::new(source.catalog), offer);
+    let listeners = Listeners::open().await?;
+    let addresses = listeners.addresses(&venue.credentials)?;
+    let sides = Sides::of(&venue, source, &options, clock);
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
-    tasks.spawn(Arc::clone(&side).publish(cancel.clone()));
-    tasks.spawn(public::serve(ws_public, Arc::clone(&side), cancel.clone()));
-    tasks.spawn(private::serve(ws_private, Arc::clone(&venue), cancel.clone()));
-    tasks.spawn(serve_rest(rest, Arc::clone(&side), cancel.clone()));
-    tasks.spawn(serve_admin(admin_port, Arc::clone(&venue), cancel.clone()));
-    tasks.spawn(run_market(Arc::clone(&side), generator, clock, cancel.clone()));
-    if let Some(recording) = source.recording {
-        let progress = Progress::new(&recording);
-        venue.stats.set_replay(Arc::clone(&progress));
-        let side = Arc::clone(&side);
-        tasks.spawn(replay(side, recording, options.speed, progress, cancel.clone()));
+    let public = Arc::clone(&sides.public);
+    sides.run(listeners, &options, clock, &tasks, &cancel);
+    if let Some(script) = script {
+        tasks.spawn(script.run(Arc::clone(&venue), cancel.clone()));
     }
     tasks.close();
     let _stop_on_drop = cancel.clone().drop_guard();
-    Ok(Handle { addresses, venue, public: side, tasks, cancel, _stop_on_drop })
+    Ok(Handle { addresses, venue, public, tasks, cancel, _stop_on_drop })
+}
+
+/// All sides of the venue, before they are served.
+struct Sides {
+    venue: Arc<Venue>,
+    public: Arc<PublicSide>,
+    level3: Arc<Level3>,
+    futures: Arc<Futures>,
+    binance: Arc<Binance>,
+    generator: Option<Generator>,
+    recording: Option<Recording>,
+}
+
+impl Sides {
+    /// The sides; the generated market has its first quotes.
+    fn of(venue: &Arc<Venue>, source: Source, options: &Options, clock: Clock) -> Sides {
+        let Source { catalog, mut generator, recording, offer } = source;
+        // A recording says nothing of derivatives, so there are none beside it.
+        let specs = |list: fn(&Catalog) -> Vec<Spec>| match recording {
+            Some(_) => Vec::new(),
+            None => list(&catalog),
+        };
+        let (of_futures, of_binance) = (specs(derivatives::futures), specs(derivatives::binance));
+        let both = of_futures.iter().chain(&of_binance);
+        venue.set_contracts(both.map(|spec| spec.symbol.clone()).collect());
+        let (seed, rate) = (options.seed, options.rate);
+        let mut of_futures = Market::new(of_futures, seed, 1, 1, clock).with_rate(rate);
+        // Binance numbers the changes of all its books together, so one book sees jumps.
+        let mut of_binance = Market::new(of_binance, seed, 2, 40, clock).with_rate(rate);
+        if let Some(generator) = generator.as_mut() {
+            venue.with(|exchange, _| {
+                let markets = &mut [&mut of_futures, &mut of_binance];
+                derivatives::run_until(0, exchange, generator, markets);
+            });
+        }
+        let futures = Futures::new(Arc::clone(venue), of_futures);
+        let binance = Binance::new(Arc::clone(venue), of_binance, options.binance);
+        let catalog = Arc::new(catalog);
+        let public = PublicSide::new(Arc::clone(venue), Arc::clone(&catalog), offer);
+        let (offered, points) = (recording.is_none(), options.l3_points_per_s);
+        let level3 = Level3::new(Arc::clone(venue), catalog, offered, points);
+        let venue = Arc::clone(venue);
+        Sides { venue, public, level3, futures, binance, generator, recording }
+    }
+
+    /// Serves everything until `cancel`.
+    fn run(
+        self,
+        listeners: Listeners,
+        options: &Options,
+        clock: Clock,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+    ) {
+        let Sides { venue, public, level3, futures, binance, generator, recording } = self;
+        let stop = || cancel.clone();
+        let events = venue.public_events();
+        tasks.spawn(Arc::clone(&public).publish(stop()));
+        tasks.spawn(Arc::clone(&level3).publish(events, stop()));
+        tasks.spawn(public::serve(listeners.ws_public, Arc::clone(&public), stop()));
+        tasks.spawn(private::serve(listeners.ws_private, Arc::clone(&venue), stop()));
+        tasks.spawn(socket::serve(listeners.l3, level3, stop()));
+        tasks.spawn(socket::serve(listeners.futures_ws, Arc::clone(&futures), stop()));
+        for (listener, route) in [
+            (listeners.binance_ws_public, Endpoint::BinancePublic),
+            (listeners.binance_ws_market, Endpoint::BinanceMarket),
+        ] {
+            let side = Arc::new(Routed { binance: Arc::clone(&binance), endpoint: route });
+            tasks.spawn(socket::serve(listener, side, stop()));
+        }
+        tasks.spawn(serve_rest(listeners.rest, Arc::clone(&public), stop()));
+        let router = futures::router(Arc::clone(&futures));
+        tasks.spawn(serve_http(listeners.futures_rest, router, stop()));
+        let router = binance::router(Arc::clone(&binance));
+        tasks.spawn(serve_http(listeners.binance_rest, router, stop()));
+        tasks.spawn(serve_http(listeners.admin, admin::router(Arc::clone(&venue)), stop()));
+        tasks.spawn(report_rate(Arc::clone(&venue), stop()));
+        let moved =
+            Moved { side: Arc::clone(&public), generator, futures, binance, clock, skew_us: 0 };
+        tasks.spawn(run_market(moved, stop()));
+        if let Some(recording) = recording {
+            let progress = Progress::new(&recording);
+            venue.stats.set_replay(Arc::clone(&progress));
+            tasks.spawn(replay(public, recording, options.speed, progress, stop()));
+        }
+    }
+}
+
+/// One listener per endpoint, bound.
+struct Listeners {
+    rest: TcpListener,
+    ws_public: TcpListener,
+    ws_private: TcpListener,
+    l3: TcpListener,
+    futures_ws: TcpListener,
+    futures_rest: TcpListener,
+    binance_ws_public: TcpListener,
+    binance_ws_market: TcpListener,
+    binance_rest: TcpListener,
+    admin: TcpListener,
+}
+
+impl Listeners {
+    async fn open() -> io::Result<Listeners> {
+        Ok(Listeners {
+            rest: listen().await?,
+            ws_public: listen().await?,
+            ws_private: listen().await?,
+            l3: listen().await?,
+            futures_ws: listen().await?,
+            futures_rest: listen().await?,
+            binance_ws_public: listen().await?,
+            binance_ws_market: listen().await?,
+            binance_rest: listen().await?,
+            admin: listen().await?,
+        })
+    }
+
+    fn addresses(&self, credentials: &Credentials) -> io::Result<Addresses> {
+        let url = |scheme: &str, listener: &TcpListener, path: &str| {
+            listener.local_addr().map(|address| format!("{scheme}://{address}{path}"))
+        };
+        Ok(Addresses {
+            rest: url("http", &self.rest, "")?,
+            ws_public: url("ws", &self.ws_public, "/v2")?,
+            ws_private: url("ws", &self.ws_private, "/v2")?,
+            l3: url("ws", &self.l3, "/v2")?,
+            futures_ws: url("ws", &self.futures_ws, "/ws/v1")?,
+            futures_rest: url("http", &self.futures_rest, "/derivatives/api/v3")?,
+            binance_ws_public: url("ws", &self.binance_ws_public, "/public")?,
+            binance_ws_market: url("ws", &self.binance_ws_market, "/market")?,
+            binance_rest: url("http", &self.binance_rest, "")?,
+            admin: url("http", &self.admin, "")?,
+            api_key: credentials.key.clone(),
+            api_secret: credentials.secret.clone(),
+        })
+    }
 }
 
 /// Where the market comes from, resolved.
@@ -205,6 +240,7 @@ impl Source {
         let scenario = match &options.market {
             MarketSource::Calm => Some(Scenario::Calm),
             MarketSource::Pulses => Some(Scenario::Pulses),
+            MarketSource::Cascade(story) => Some(Scenario::Cascade(*story)),
             MarketSource::Still => None,
             MarketSource::Recorded(path) => {
                 let recording = Recording::open(path)?;
@@ -215,23 +251,13 @@ impl Source {
             }
         };
         let catalog = Catalog::generated(options.symbols)?;
-        let generator =
-            scenario.map(|scenario| Generator::new(&catalog, options.seed, scenario, clock));
+        let generator = scenario.map(|scenario| {
+            Generator::new(&catalog, options.seed, scenario, clock).with_rate(options.rate)
+        });
         let complete_symbols =
             generator.as_ref().map_or(options.symbols, Generator::scenario_symbols);
         let offer = Offer { depth: None, complete_symbols };
         Ok(Source { catalog, generator, recording: None, offer })
-    }
-}
-
-fn check(options: &Options) -> Result<(), StartError> {
-    if !(options.speed.is_finite() && options.speed > 0.0) {
-        return Err(StartError::Speed(options.speed));
-    }
-    let amounts = [("cash", options.cash_usd), ("volume-30d", options.volume_30d_usd)];
-    match amounts.into_iter().find(|(_, value)| *value < Decimal::ZERO) {
-        Some((name, value)) => Err(StartError::Negative { name, value }),
-        None => Ok(()),
     }
 }
 
@@ -253,10 +279,10 @@ async fn serve_rest(listener: TcpListener, side: Arc<PublicSide>, cancel: Cancel
     );
 }
 
-async fn serve_admin(listener: TcpListener, venue: Arc<Venue>, cancel: CancellationToken) {
-    let server = axum::serve(listener, admin::router(venue));
+async fn serve_http(listener: TcpListener, router: axum::Router, cancel: CancellationToken) {
+    let server = axum::serve(listener, router);
     ended(
-        "admin interface",
+        "an HTTP interface",
         tokio::select! {
             biased;
             () = cancel.cancelled() => Ok(()),
@@ -268,35 +294,5 @@ async fn serve_admin(listener: TcpListener, venue: Arc<Venue>, cancel: Cancellat
 fn ended(what: &str, result: io::Result<()>) {
     if let Err(error) = result {
         tracing::error!(%error, "{what} has ended");
-    }
-}
-
-/// Moves the market and the exchange's own clock on, in small steps, so that expiries and the
-/// dead man's switch happen on time also when nothing trades.
-async fn run_market(
-    side: Arc<PublicSide>,
-    mut generator: Option<Generator>,
-    clock: Clock,
-    cancel: CancellationToken,
-) {
-    let complete = side.complete();
-    let mut step = tokio::time::interval(MARKET_STEP);
-    step.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => return,
-            _ = step.tick() => {}
-        }
-        side.venue.with(|exchange, now_us| {
-            if let Some(generator) = generator.as_mut() {
-                let market_us = ((now_us - clock.start_us) as f64 * clock.speed) as i64;
-                if *complete.borrow() {
-                    generator.start_scenario(market_us);
-                }
-                generator.run_until(market_us, exchange);
-            }
-            exchange.tick(now_us);
-        });
     }
 }

@@ -4,7 +4,9 @@
 //! counted after it was handed to the socket, so that `book_messages_sent` is what a client that
 //! stays connected must have checked.
 
+use crate::admin::Endpoint;
 use crate::recording::Progress;
+use crate::socket::Outgoing;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -12,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Counters of one WebSocket connection.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ConnectionStats {
-    /// `public` or `private`.
+    /// Name of the endpoint, as in faults.
     pub endpoint: &'static str,
     /// True until it ends.
     pub open: bool,
@@ -35,6 +37,10 @@ pub struct Stats {
 struct Inner {
     connections: BTreeMap<u64, ConnectionStats>,
     rest: BTreeMap<String, u64>,
+    /// Frames per channel and symbol, over all connections.
+    symbols: BTreeMap<&'static str, BTreeMap<String, u64>>,
+    frames_sent: u64,
+    events_sent: u64,
     bad_checksums_sent: u64,
     rejected_upgrades: u64,
     last_connection: u64,
@@ -67,15 +73,28 @@ impl Stats {
         });
     }
 
-    /// One frame of a channel was sent; `symbol` only for `book`.
-    pub fn sent(&self, connection: u64, channel: &str, symbol: Option<&str>) {
+    /// Frames were handed to the socket of a connection.
+    pub(crate) fn sent(&self, connection: u64, frames: &[Outgoing]) {
         self.edit(|inner| {
             let Some(stats) = inner.connections.get_mut(&connection) else { return };
-            bump(&mut stats.sent, channel, 1);
-            if let Some(symbol) = symbol.filter(|_| channel == "book") {
-                bump(&mut stats.book, symbol, 1);
+            for frame in frames {
+                bump(&mut stats.sent, frame.channel, 1);
+                inner.frames_sent += 1;
+                inner.events_sent += u64::from(frame.content.events);
+                let Some(symbol) = &frame.symbol else { continue };
+                if frame.channel == "book" {
+                    bump(&mut stats.book, symbol, 1);
+                }
+                let of_channel = inner.symbols.entry(frame.channel).or_default();
+                bump(of_channel, symbol, 1);
             }
         });
+    }
+
+    /// Frames and events (orders, levels, prints) sent so far on all sockets.
+    #[must_use]
+    pub fn totals(&self) -> (u64, u64) {
+        self.edit(|inner| (inner.frames_sent, inner.events_sent))
     }
 
     /// The live subscriptions of a connection are these now.
@@ -118,19 +137,23 @@ impl Stats {
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         let inner = self.edit(|inner| inner.clone());
-        let count =
-            |endpoint: &str| inner.connections.values().filter(|c| c.endpoint == endpoint).count();
+        let mut connects = serde_json::Map::new();
+        connects.insert("total".to_owned(), inner.last_connection.into());
+        for endpoint in Endpoint::ALL {
+            let name = endpoint.name();
+            let count = inner.connections.values().filter(|c| c.endpoint == name).count();
+            connects.insert(name.to_owned(), count.into());
+        }
         serde_json::json!({
             "book_messages_sent": inner.total("book"),
             "trade_messages_sent": inner.total("trade"),
             "bad_checksums_sent": inner.bad_checksums_sent,
-            "connects": {
-                "total": inner.last_connection,
-                "public": count("public"),
-                "private": count("private"),
-            },
+            "frames_sent": inner.frames_sent,
+            "events_sent": inner.events_sent,
+            "connects": connects,
             "rest": inner.rest,
             "connections": inner.connections,
+            "symbols": inner.symbols,
             "replay": self.replay().map(Progress::json),
         })
     }
@@ -179,7 +202,9 @@ mod tests {
         let stats = Stats::default();
         for _ in 0..CLOSED_LIMIT + 5 {
             let connection = stats.connected("public");
-            stats.sent(connection, "book", Some("BTC/USD"));
+            let mut frame = Outgoing::plain("book", "");
+            frame.symbol = Some(Arc::from("BTC/USD"));
+            stats.sent(connection, &[frame]);
             stats.disconnected(connection);
         }
         assert_eq!(stats.book_messages_sent(), (CLOSED_LIMIT + 5) as u64);

@@ -7,14 +7,18 @@
 //! behind is told so by the queue (`Lagged`) and must end its connection, as the real venue does
 //! with slow readers. It does not format frames.
 
+use super::sends::Sends;
 use super::stats::Stats;
 use crate::account::{RestCounter, VenueError};
-use crate::admin::Faults;
+use crate::admin::{FaultLog, Faults};
 use crate::exchange::{Exchange, PrivateEvent, PublicEvent};
 use crate::ledger::RequestLog;
 use crate::private::Tokens;
 use crate::rest_private::Credentials;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::socket::Outgoing;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast;
 
@@ -48,8 +52,12 @@ pub struct Venue {
     start: Instant,
     /// Faults set by the admin interface; every socket asks them.
     pub faults: Faults,
+    /// Faults that were committed, with their times.
+    pub fault_log: FaultLog,
     /// Counters of all endpoints.
     pub stats: Stats,
+    /// What was sent to whom, for judges.
+    pub sends: Sends,
     /// Private requests with the time of their first byte.
     pub requests: RequestLog,
     /// Key and secret of the account.
@@ -57,6 +65,8 @@ pub struct Venue {
     /// Tokens of the private socket.
     pub(crate) tokens: Tokens,
     rest_counter: Mutex<RestCounter>,
+    contracts: OnceLock<BTreeSet<String>>,
+    skew_us: AtomicI64,
 }
 
 impl Venue {
@@ -72,20 +82,50 @@ impl Venue {
             start_wall_us: wall_us(),
             start: Instant::now(),
             faults: Faults::default(),
+            fault_log: FaultLog::default(),
             stats: Stats::default(),
+            sends: Sends::default(),
             requests: RequestLog::default(),
             credentials,
             tokens: Tokens::default(),
             rest_counter: Mutex::default(),
+            contracts: OnceLock::new(),
+            skew_us: AtomicI64::new(0),
         })
     }
 
     /// Time of the venue in µs since the Unix epoch: the wall clock at its start plus monotonic
     /// time, so that it never goes back.
     #[must_use]
-    pub fn now_us(&self) -> i64 {
+    pub fn steady_us(&self) -> i64 {
         let elapsed = i64::try_from(self.start.elapsed().as_micros()).unwrap_or(i64::MAX);
         self.start_wall_us.saturating_add(elapsed)
+    }
+
+    /// What the venue's clock shows: [`Self::steady_us`], unless a fault has set it wrong.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.steady_us().saturating_add(self.skew_us())
+    }
+
+    /// By how much the clock is wrong, µs.
+    #[must_use]
+    pub fn skew_us(&self) -> i64 {
+        self.skew_us.load(Ordering::Acquire)
+    }
+
+    /// Sets the clock wrong by so much from now on; everything that the venue stamps moves with it.
+    pub(crate) fn set_skew(&self, skew_us: i64) {
+        self.with(|exchange, _| {
+            let before = self.skew_us.swap(skew_us, Ordering::AcqRel);
+            exchange.shift_clock(skew_us - before);
+        });
+    }
+
+    /// A token of the account, as REST gives it.
+    #[must_use]
+    pub fn issue_token(&self) -> String {
+        self.tokens.issue(self.steady_us())
     }
 
     /// Runs an operation on the exchange with the venue's time, and hands its events on before
@@ -108,13 +148,31 @@ impl Venue {
         result
     }
 
+    /// Frames were handed to the socket of a connection.
+    pub(crate) fn sent(&self, connection: u64, frames: &[Outgoing]) {
+        self.stats.sent(connection, frames);
+        self.sends.push(self.steady_us(), connection, frames);
+    }
+
+    /// Names of the contracts of the derivatives venues. Only the first call counts.
+    pub(crate) fn set_contracts(&self, names: BTreeSet<String>) {
+        self.contracts.get_or_init(|| names);
+    }
+
+    /// True when a pair or a contract has this name.
+    #[must_use]
+    pub fn lists(&self, symbol: &str) -> bool {
+        self.with(|exchange, _| exchange.symbol_no(symbol)).is_some()
+            || self.contracts.get().is_some_and(|names| names.contains(symbol))
+    }
+
     /// Charges a private REST call.
     ///
     /// # Errors
     /// The counter is above its ceiling.
     pub(crate) fn charge(&self, points: i64) -> Result<(), VenueError> {
         let mut counter = self.rest_counter.lock().unwrap_or_else(PoisonError::into_inner);
-        counter.charge(points, self.now_us())
+        counter.charge(points, self.steady_us())
     }
 
     /// Public events from now on. Taken inside `with` together with a snapshot, or before it:

@@ -136,5 +136,18 @@ async fn deposits_reach_the_balance_and_too_large_withdrawals_do_not() {
     assert_eq!(balance["result"]["ZUSD"], "10500.2500");
     let withdrawal = r#"{"asset":"USD","amount":"-20000"}"#;
     assert_eq!(admin(&handle, "/transfer", Some(withdrawal)).await.0, 400);
+    let withdrawal = r#"{"asset":"USD","amount":"-100.25"}"#;
+    assert_eq!(admin(&handle, "/transfer", Some(withdrawal)).await.0, 200);
+    for (kind, amount, balance) in
+        [("deposit", "500.2500", "10500.2500"), ("withdrawal", "-100.2500", "10400.0000")]
+    {
+        let (_, found) = call(&handle, "Ledgers", &[("type", kind), ("asset", "ZUSD")]).await;
+        let (id, row) = first(&found["result"]["ledger"]);
+        assert!(id.starts_with('L'), "{id}");
+        assert_eq!((&row["type"], &row["asset"]), (&Value::from(kind), &Value::from("ZUSD")));
+        let number = |text: &Value| text.as_str().and_then(|text| text.parse::<f64>().ok());
+        assert_eq!(number(&row["amount"]), amount.parse().ok(), "{row}");
+        assert_eq!(number(&row["balance"]), balance.parse().ok(), "{row}");
+    }
     handle.stop().await;
 }

@@ -97,7 +97,8 @@ async fn one_bad_checksum_is_sent_once_and_a_new_subscription_heals_it() {
     let mut client = Client::connect(&running.url).await;
     let params = r#"{"channel":"book","depth":10,"symbol":["BTC/USD"]}"#;
     client.send(&format!(r#"{{"method":"subscribe","params":{params}}}"#)).await;
-    let fault = FaultRequest::BadChecksum { symbol: "BTC/USD".to_owned() };
+    let fault =
+        FaultRequest::BadChecksum { symbol: "BTC/USD".to_owned(), channel: "book".to_owned() };
     let (mut books, mut asked) = (Books::of(10), false);
     while books.bad == 0 {
         let text = client.next().await.expect("a frame");
