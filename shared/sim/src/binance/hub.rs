@@ -93,6 +93,7 @@ impl Hub {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
         };
+        self.market.want();
         // What has happened belongs before a diff that begins now.
         self.flush(venue);
         // The handshake has looked at the path already.

@@ -119,7 +119,8 @@ fn stop(status: StatusCode, seconds: i64) -> Response {
 
 fn respond(binance: &Binance, endpoint: &str, params: &Params) -> Answer {
     let ms = binance.venue.now_us() / 1_000;
-    let hub = binance.hub();
+    let mut hub = binance.hub();
+    hub.market.want();
     let contracts = hub.market.contracts();
     let find = |symbol: &String| {
         let found = contracts.iter().position(|one| one.spec.symbol == *symbol);

@@ -185,6 +185,13 @@ impl Contract {
         self.step_due_us.min(self.trade_due_us).min(self.second_due_us)
     }
 
+    /// Everything that is due comes so much later.
+    pub(super) fn delay(&mut self, by_us: i64) {
+        for due_us in [&mut self.step_due_us, &mut self.trade_due_us, &mut self.second_due_us] {
+            *due_us = due_us.saturating_add(by_us);
+        }
+    }
+
     /// What has happened since the last call.
     pub(crate) fn take_pending(&mut self) -> Vec<Pending> {
         std::mem::take(&mut self.pending)

@@ -20,6 +20,9 @@ pub struct Market {
     changed: BTreeSet<usize>,
     clock: Clock,
     rate: f64,
+    /// Nothing happens until somebody wants the market.
+    asleep: bool,
+    wanted: bool,
 }
 
 impl Market {
@@ -34,7 +37,8 @@ impl Market {
         let contracts: Vec<Contract> = specs.into_iter().enumerate().map(contract).collect();
         let due = contracts.iter().enumerate().map(|(index, one)| Reverse((one.due_us(), index)));
         let (due, changed) = (due.collect(), BTreeSet::new());
-        Market { contracts, due, changed, clock, rate: 1.0 }
+        let (asleep, wanted) = (false, false);
+        Market { contracts, due, changed, clock, rate: 1.0, asleep, wanted }
     }
 
     /// Everything comes so many times as often.
@@ -42,6 +46,30 @@ impl Market {
     pub fn with_rate(mut self, rate: f64) -> Market {
         self.rate = rate;
         self
+    }
+
+    /// From now on nothing happens until [`Market::want`]: a venue that nobody listens to should cost
+    /// nothing.
+    pub(crate) fn sleep(&mut self) {
+        self.asleep = true;
+    }
+
+    /// Somebody listens, or has asked: the market goes on with the next step.
+    pub(crate) fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// Wakes a wanted market at a market time: what was due while it slept is due from now on.
+    pub(crate) fn wake(&mut self, market_us: i64) {
+        if !(self.asleep && self.wanted) {
+            return;
+        }
+        self.asleep = false;
+        for contract in &mut self.contracts {
+            contract.delay(market_us);
+        }
+        let due = self.contracts.iter().enumerate();
+        self.due = due.map(|(index, one)| Reverse((one.due_us(), index))).collect();
     }
 
     /// What happens from now on is stamped so much later.
@@ -73,6 +101,9 @@ impl Market {
     /// Market time of the next thing that happens.
     #[must_use]
     pub fn next_due_us(&self) -> i64 {
+        if self.asleep {
+            return i64::MAX;
+        }
         self.due.peek().map_or(i64::MAX, |Reverse((due_us, _))| *due_us)
     }
 

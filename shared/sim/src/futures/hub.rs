@@ -97,6 +97,7 @@ impl Hub {
     }
 
     pub(super) fn connect(&mut self, connection: u64, line: Line) {
+        self.market.want();
         line.send(Outgoing::plain(ACK, frames::INFO));
         self.lines.add(connection, line, Session::default());
     }

@@ -79,7 +79,8 @@ async fn answer(
 }
 
 fn respond(futures: &Futures, endpoint: &str, detail: Option<&str>, params: &Params) -> Answer {
-    let hub = futures.hub();
+    let mut hub = futures.hub();
+    hub.market.want();
     let contracts = hub.market.contracts();
     let by_name = |name: &str| hub.market.by_symbol(name).map(|index| &contracts[index]);
     let named = || params.get("symbol").ok_or("requiredArgumentMissing");

@@ -122,6 +122,8 @@ impl Sides {
                 let markets = &mut [&mut of_futures, &mut of_binance];
                 derivatives::run_until(0, exchange, generator, markets);
             });
+            of_futures.sleep();
+            of_binance.sleep();
         }
         let futures = Futures::new(Arc::clone(venue), of_futures);
         let binance = Binance::new(Arc::clone(venue), of_binance, options.binance);
@@ -165,8 +167,15 @@ impl Sides {
         tasks.spawn(serve_http(listeners.binance_rest, router, stop()));
         tasks.spawn(serve_http(listeners.admin, admin::router(Arc::clone(&venue)), stop()));
         tasks.spawn(report_rate(Arc::clone(&venue), stop()));
-        let moved =
-            Moved { side: Arc::clone(&public), generator, futures, binance, clock, skew_us: 0 };
+        let moved = Moved {
+            side: Arc::clone(&public),
+            generator,
+            futures,
+            binance,
+            clock,
+            skew_us: 0,
+            market_us: 0,
+        };
         tasks.spawn(run_market(moved, stop()));
         if let Some(recording) = recording {
             let progress = Progress::new(&recording);
