@@ -24,6 +24,7 @@ use crate::spooling::load::Loads;
 use crate::spooling::open::RawSpool;
 use crate::spooling::sink::SpoolSink;
 use crate::tasks::{self, Hub, Stops, TaskEnds, Tasks};
+use crate::universe::backfill::{BackfillRequest, REQUESTS_MAX};
 use crate::universe::feeds::{Reference, SocketOpener};
 use crate::universe::layers::{BuildInput, Layers};
 use penstock_market::{Aggregator, CoreError, MarketCore, Outputs, Recording};
@@ -49,6 +50,7 @@ struct RunningCore {
     thread: std::thread::JoinHandle<Result<(), CoreError>>,
     cuts: Arc<CutSlot>,
     frames: mpsc::Receiver<FrameItem>,
+    backfill: mpsc::Receiver<BackfillRequest>,
     health: watch::Receiver<CoreHealth>,
     opener: SocketOpener,
 }
@@ -226,6 +228,7 @@ impl Assembly {
         let ends = TaskEnds {
             cuts: core.cuts,
             frames: core.frames,
+            backfill: core.backfill,
             newest_frame: self.started.newest_frame,
             frame_spool: self.frame_spool,
             inherited: self.inherited,
@@ -299,6 +302,7 @@ impl Assembly {
     ) -> Result<RunningCore, Exit> {
         let (commands, commands_in) = mpsc::channel(COMMANDS_LEN_LIMIT);
         let (frames, frames_in) = mpsc::channel(FRAMES_LEN_LIMIT);
+        let (backfill, backfill_in) = mpsc::channel(REQUESTS_MAX);
         let (health, health_seen) = watch::channel(CoreHealth::default());
         let cuts = Arc::new(CutSlot::default());
         let market = self.market(tracked, side.groups, recovered_until)?;
@@ -309,13 +313,22 @@ impl Assembly {
             cuts: Arc::clone(&cuts),
             health,
             sink: SpoolSink::new(writer),
+            backfill,
             alerts: self.alerts.clone(),
         };
         let thread = CoreThread::new(market, ports)
             .start()
             .map_err(|e| Exit::Invariant(format!("start the core's thread: {e}")))?;
         let opener = side.opener;
-        Ok(RunningCore { commands, thread, cuts, frames: frames_in, health: health_seen, opener })
+        Ok(RunningCore {
+            commands,
+            thread,
+            cuts,
+            frames: frames_in,
+            backfill: backfill_in,
+            health: health_seen,
+            opener,
+        })
     }
 
     /// The core with everything that it tracks, and the gap that a restart leaves.

@@ -21,6 +21,7 @@ use crate::publish::twins::Twins;
 use crate::settings::Settings;
 use crate::spooling::frames::{FrameSpool, InheritedRun};
 use crate::spooling::load::LoadStatus;
+use crate::universe::backfill::{Backfill, BackfillRequest};
 use crate::universe::feeds::{Reference, SocketOpener};
 use crate::universe::instruments::InstrumentWatch;
 use crate::universe::layers::Layers;
@@ -64,6 +65,7 @@ pub(crate) struct Hub {
 pub(crate) struct TaskEnds {
     pub cuts: Arc<CutSlot>,
     pub frames: mpsc::Receiver<FrameItem>,
+    pub backfill: mpsc::Receiver<BackfillRequest>,
     pub newest_frame: Option<NewestFrame>,
     pub frame_spool: FrameSpool,
     pub inherited: Vec<InheritedRun>,
@@ -110,6 +112,8 @@ impl Tasks {
         let newest = ends.newest_frame.as_ref();
         let frames = Frames::new(hub, ends.frames, newest, ends.frame_spool, ends.inherited);
         publishing.spawn(frames.run(FRAMES_PATIENCE));
+        let rest = Arc::clone(&reference.rest);
+        let backfill = Backfill { hub: hub.clone(), rest, requests: ends.backfill };
         let instruments = InstrumentWatch { hub: hub.clone(), pairs: reference.pairs.clone() };
         let epochs = Epochs {
             hub: hub.clone(),
@@ -123,6 +127,7 @@ impl Tasks {
         publishing.spawn(epochs.run());
         let mut quiet = watchers(hub, &vitals);
         quiet.spawn(instruments.run());
+        quiet.spawn(backfill.run());
         quiet.spawn(Rollovers { hub: hub.clone() }.run());
         quiet.spawn(LineageWatch::new(hub.clone(), ends.lineages).run());
         quiet.spawn(durability.watch(hub.clone(), is_slow_seen));

@@ -3,6 +3,7 @@
 pub(crate) mod books;
 pub(crate) mod clock;
 pub(crate) mod feed_input;
+mod notes;
 pub(crate) mod rollover;
 pub(crate) mod run;
 pub(crate) mod sink;

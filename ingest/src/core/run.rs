@@ -12,7 +12,8 @@ use super::sink::RawSink;
 use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::publish::cuts::{CutJob, CutSlot};
 use crate::spooling::frames::RunRecord;
-use penstock_market::{Aggregator, CoreError, Note, RunSymbol, SealedTick};
+use crate::universe::backfill::BackfillRequest;
+use penstock_market::{Aggregator, CoreError, RunSymbol, SealedTick, TradeIn};
 use penstock_store::raw_rows::GenerationRow;
 use penstock_store::spool::DropRange;
 use penstock_telemetry::marker;
@@ -59,6 +60,10 @@ pub(crate) enum CoreCommand {
     Rollover(Box<Rollover>),
     /// These pairs have other digits now.
     Precision(Vec<(Symbol, Precision)>),
+    /// Trades that were fetched after a gap.
+    Backfill(Vec<TradeIn>),
+    /// Nothing more is fetched for the gap that began with a number.
+    BackfillEnded { symbol: Symbol, first_id: i64 },
     /// The epoch whose window is open.
     OpenEpoch(Option<EpochId>),
     /// The ingest cluster did not take this generation itself.
@@ -105,6 +110,8 @@ pub(crate) struct CorePorts<S> {
     pub cuts: Arc<CutSlot>,
     pub health: watch::Sender<CoreHealth>,
     pub sink: S,
+    /// Gaps of trade numbers that are to be fetched.
+    pub backfill: mpsc::Sender<BackfillRequest>,
     pub alerts: Alerts,
 }
 
@@ -115,7 +122,7 @@ pub(crate) struct CoreThread<S> {
     /// A run that waits for the next cut.
     pub(super) rollover: Option<Rollover>,
     rows: [u64; 3],
-    stream_gap: Option<UtcMicros>,
+    pub(super) stream_gap: Option<UtcMicros>,
     last_turn: Instant,
 }
 
@@ -199,6 +206,16 @@ impl<S: RawSink + 'static> CoreThread<S> {
             CoreCommand::Rollover(next) => self.rollover = Some(*next),
             CoreCommand::AddGroup(group) => self.market.add_group(*group),
             CoreCommand::Precision(changes) => self.market.change_precisions(&changes, at)?,
+            CoreCommand::Backfill(trades) => {
+                let Market { core, out, .. } = &mut self.market;
+                for trade in &trades {
+                    core.backfill(at, trade, out);
+                }
+            }
+            CoreCommand::BackfillEnded { symbol, first_id } => {
+                let Market { core, out, .. } = &mut self.market;
+                core.backfill_ended(&symbol, first_id, at, out);
+            }
             CoreCommand::OpenEpoch(epoch_id) => self.market.core.set_open_epoch(epoch_id),
             CoreCommand::SpoolGeneration(row) => {
                 self.ports.sink.generation(self.market.core.last_seq(), &row);
@@ -333,44 +350,6 @@ impl<S: RawSink + 'static> CoreThread<S> {
             stream_gap: self.stream_gap,
         };
         self.ports.health.send_replace(health);
-    }
-
-    fn tell(&mut self, note: Note) {
-        match note {
-            Note::QuoteWithdrawn { symbol, conn_id, reason } => {
-                let symbol = symbol.as_ref().map_or("*", |s| s.as_str());
-                marker!(
-                    QUOTE_WITHDRAWN,
-                    symbol = symbol,
-                    reason = reason.as_str(),
-                    conn_id = conn_id
-                );
-            }
-            Note::QuotesReturned { conn_id } => tracing::debug!(conn_id, "quotes return"),
-            Note::TradesMissing { symbol, first_id, last_id } => {
-                let missing = last_id - first_id + 1;
-                marker!(
-                    at penstock_telemetry::Level::Warn, TRADES_BACKFILLED,
-                    venue = "KRAKEN_SPOT", symbol = symbol.as_str(), backfilled = 0, missing = missing,
-                );
-            }
-            Note::Refused { symbol, reason } => {
-                tracing::warn!(symbol = symbol.as_str(), "refused: {reason}");
-            }
-            Note::StreamGap { from, to } => {
-                let gap_secs = to.millis_since(from) / 1_000;
-                marker!(
-                    INGEST_GAP_DETECTED,
-                    venue = "KRAKEN_SPOT",
-                    stream = "ticker,trade",
-                    gap_secs = gap_secs,
-                );
-                let summary = format!("no ticker and no trade for {gap_secs} s");
-                let metrics = serde_json::json!({ "gap_secs": gap_secs });
-                self.ports.alerts.occurred(Reason::FeedGap, &summary, metrics);
-                self.stream_gap = Some(to);
-            }
-        }
     }
 
     /// Takes what has arrived, seals up to now, makes the last cut, hands everything out.

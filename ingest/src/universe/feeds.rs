@@ -32,6 +32,8 @@ const LOOPBACK_REST_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) struct Reference {
     pub pairs: watch::Receiver<Pairs>,
     pub volumes: Volumes,
+    /// The one client of public REST, so that all requests share its pace.
+    pub rest: Arc<PublicRest>,
     pub known_volumes: BTreeMap<Symbol, Decimal>,
     budget: SharedConnectBudget,
     /// Keeps the command queue of the socket open.
@@ -68,9 +70,11 @@ impl Reference {
                 format!("no instrument image within {PAIRS_WAIT:?} from {}", settings.ws_url);
             return Err(Exit::Unavailable { what: "the venue", error });
         }
+        let rest = Arc::new(rest);
         Ok(Self {
             pairs: pairs_seen,
-            volumes: Volumes::new(rest),
+            volumes: Volumes::new(Arc::clone(&rest)),
+            rest,
             known_volumes: BTreeMap::new(),
             budget,
             _socket: socket,

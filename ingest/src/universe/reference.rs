@@ -5,19 +5,26 @@
 //! numbers cannot be read is left out and counted; the volume of a pair that REST does not name is
 //! unknown and ranks last.
 
+use penstock_market::TradeIn;
 use penstock_market::universe::Pair;
 use penstock_store::twins::InstrumentTwin;
-use penstock_types::{Decimal, Symbol};
+use penstock_types::raw::CONN_BACKFILL;
+use penstock_types::vocab::Side;
+use penstock_types::{Decimal, Symbol, UtcMicros};
 use penstock_venue_feeds::{FeedEvent, PublicRest};
 use penstock_venues::kraken::book::Precision;
 use penstock_venues::kraken::instrument::PairRow;
 use penstock_venues::kraken::rest::PublicRequest;
-use penstock_venues::kraken::rest::public::{AssetPairResult, Entries, TickerResult, pair_names};
-use penstock_venues::kraken::vocabulary::PairStatus;
+use penstock_venues::kraken::rest::public::{
+    AssetPairResult, Entries, TickerResult, TradeResult, pair_names,
+};
+use penstock_venues::kraken::symbols::PairNames;
+use penstock_venues::kraken::vocabulary::{PairStatus, Side as WireSide};
 use penstock_venues::kraken::wire::Vocabulary;
 use penstock_venues::kraken::{Frame, Tag, decode};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 /// One pair as the venue describes it.
@@ -105,15 +112,44 @@ pub(crate) fn candidates(pairs: &Pairs) -> Vec<Pair> {
     pairs.iter().map(pair).collect()
 }
 
+/// Asks for the names of all pairs.
+///
+/// # Errors
+/// What the venue or the network said.
+pub(crate) async fn fetch_names(rest: &PublicRest) -> Result<PairNames, String> {
+    let answer = rest.get(&PublicRequest::AssetPairs).await;
+    let reply = answer.reply::<Entries<'_, AssetPairResult<'_>>>();
+    let pairs = reply.result().ok_or_else(|| format!("AssetPairs: {answer:.200?}"))?;
+    Ok(pair_names(&pairs))
+}
+
+/// A print of REST as a trade; `None` when a number cannot be read.
+pub(crate) fn trade_of(symbol: &Symbol, row: &TradeResult<'_>) -> Option<TradeIn> {
+    let side = match row.side? {
+        WireSide::Buy => Side::Buy,
+        WireSide::Sell => Side::Sell,
+    };
+    Some(TradeIn {
+        symbol: symbol.clone(),
+        conn_id: CONN_BACKFILL,
+        trade_id: i64::try_from(row.trade_id).ok()?,
+        side,
+        ord_type: if row.market { 'm' } else { 'l' },
+        price: row.price.decimal().ok()?,
+        qty: row.qty.decimal().ok()?,
+        ts_exchange: UtcMicros(row.time_micros()?),
+    })
+}
+
 /// Volumes of 24 h in quote, by the socket's symbol.
 #[derive(Debug)]
 pub(crate) struct Volumes {
-    rest: PublicRest,
-    names: Option<penstock_venues::kraken::symbols::PairNames>,
+    rest: Arc<PublicRest>,
+    names: Option<PairNames>,
 }
 
 impl Volumes {
-    pub(crate) const fn new(rest: PublicRest) -> Self {
+    pub(crate) const fn new(rest: Arc<PublicRest>) -> Self {
         Self { rest, names: None }
     }
 
@@ -123,10 +159,7 @@ impl Volumes {
     /// What the venue or the network said.
     pub(crate) async fn fetch(&mut self) -> Result<BTreeMap<Symbol, Decimal>, String> {
         if self.names.is_none() {
-            let answer = self.rest.get(&PublicRequest::AssetPairs).await;
-            let reply = answer.reply::<Entries<'_, AssetPairResult<'_>>>();
-            let pairs = reply.result().ok_or_else(|| format!("AssetPairs: {answer:.200?}"))?;
-            self.names = Some(pair_names(&pairs));
+            self.names = Some(fetch_names(&self.rest).await?);
         }
         let answer = self.rest.get(&PublicRequest::Ticker { pair: None }).await;
         let reply = answer.reply::<Entries<'_, TickerResult<'_>>>();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 mod away;
+mod backfill;
 mod clusters;
 mod faults;
 mod judge;

@@ -1,7 +1,9 @@
 //! Open and recent gaps of the recording, folded from status rows.
 //!
 //! A `gap` row opens, a `recovered` row of the same venue, stream, connection and symbol closes. Kept is
-//! what the judgement of an epoch asks: whether one is open, and how long each of the last hour was.
+//! what the judgement of an epoch asks: whether one is open, and how long each of the last hour was. A
+//! gap of trade numbers is noticed by the first trade after it: for the judgement it ends there, and the
+//! `recovered` row, which waits for what is fetched, changes nothing.
 
 use penstock_types::raw::StatusRow;
 use penstock_types::{Symbol, UtcMicros, vocab};
@@ -11,6 +13,8 @@ use vocab::{StatusKind, Venue};
 
 /// Closed gaps kept; older ones no longer touch any window.
 const CLOSED_MAX: usize = 1_024;
+/// Stream of the gaps of trade numbers.
+const STREAM_TRADE: &str = "trade";
 /// Open gaps kept; beyond it the oldest stands for all.
 const OPEN_MAX: usize = 4_096;
 
@@ -43,6 +47,9 @@ impl Gaps {
             from: row.gap_from.unwrap_or(at),
         };
         match row.kind {
+            StatusKind::Gap if row.stream == STREAM_TRADE && row.symbol.is_some() => {
+                self.close(key.from, at);
+            }
             StatusKind::Gap if self.open.len() < OPEN_MAX => self.open.push(key),
             StatusKind::Recovered => {
                 let same = |o: &Open| {
@@ -53,10 +60,7 @@ impl Gaps {
                 };
                 if let Some(i) = self.open.iter().position(same) {
                     let from = self.open.remove(i).from;
-                    if self.closed.len() == CLOSED_MAX {
-                        self.closed.pop_front();
-                    }
-                    self.closed.push_back((from, row.gap_to.unwrap_or(at)));
+                    self.close(from, row.gap_to.unwrap_or(at));
                 }
             }
             StatusKind::Gap
@@ -70,6 +74,13 @@ impl Gaps {
             | StatusKind::Silent
             | StatusKind::Heard => {}
         }
+    }
+
+    fn close(&mut self, from: UtcMicros, to: UtcMicros) {
+        if self.closed.len() == CLOSED_MAX {
+            self.closed.pop_front();
+        }
+        self.closed.push_back((from, to));
     }
 
     /// A gap is open.

@@ -6,7 +6,9 @@
 //! a cut belongs to the end of a tick. It reads no clock, keeps no socket and never waits.
 //! Duplicates of trades are removed here, before a number is given.
 
+mod backfill;
 mod connections;
+mod id_gaps;
 mod outputs;
 mod tracked;
 
@@ -174,6 +176,7 @@ impl MarketCore {
         let Some(i) = self.index.get(symbol).copied() else {
             return;
         };
+        self.close_gaps(i, UtcMicros(i64::MAX), at, out);
         self.tracked.remove(i);
         self.index = self.tracked.iter().enumerate().map(|(i, t)| (t.symbol.clone(), i)).collect();
         self.sealer.drop_symbol(symbol);
@@ -237,6 +240,7 @@ impl MarketCore {
         self.flush_tickers(out);
         self.sample_books(end, books, out);
         self.watch_connections(end, out);
+        self.expire_backfills(end, out);
         self.seal(tick, end, out)?;
         self.next_tick = tick.next();
         let is_cut_due = end.millis() % self.config.refresh_interval_ms == 0;

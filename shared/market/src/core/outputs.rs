@@ -50,6 +50,21 @@ pub enum Note {
         first_id: i64,
         /// Last missing number.
         last_id: i64,
+        /// Receive time of the last trade before them.
+        from: UtcMicros,
+    },
+    /// A gap of trade numbers is closed.
+    TradesBackfilled {
+        /// Symbol.
+        symbol: Symbol,
+        /// Last trade before it.
+        from: UtcMicros,
+        /// First trade after it.
+        to: UtcMicros,
+        /// Trades that were fetched.
+        backfilled: i64,
+        /// Trades that stay missing.
+        missing: i64,
     },
     /// A message was refused; the reason is fixed text.
     Refused {

@@ -21,6 +21,19 @@ impl Books for OneBook {
     }
 }
 
+fn trade_in(ms: i64, trade_id: i64) -> TradeIn {
+    TradeIn {
+        symbol: symbol(A),
+        conn_id: 1,
+        trade_id,
+        side: Side::Buy,
+        ord_type: 'm',
+        price: dec("100"),
+        qty: dec("1"),
+        ts_exchange: at_ms(ms),
+    }
+}
+
 struct Rig {
     core: MarketCore,
     books: OneBook,
@@ -66,21 +79,27 @@ impl Rig {
     fn trade(&mut self, ms: i64, trade_id: i64) {
         self.to(ms);
         self.core.heard(1, at_ms(ms), &mut self.out);
-        let trade = TradeIn {
-            symbol: symbol(A),
-            conn_id: 1,
-            trade_id,
-            side: Side::Buy,
-            ord_type: 'm',
-            price: dec("100"),
-            qty: dec("1"),
-            ts_exchange: at_ms(ms),
-        };
+        let trade = trade_in(ms, trade_id);
         self.core.trade(at_ms(ms), trade, &mut self.out);
     }
 
     fn count(&self, stream: RawStream) -> usize {
         self.out.rows.iter().filter(|r| r.stream() == stream).count()
+    }
+
+    /// Details of the rows that close a gap.
+    fn recovered(&self) -> Vec<String> {
+        let detail = |r: &RawRow| match &r.body {
+            RawBody::Status(row) if row.kind == StatusKind::Recovered => Some(row.detail.clone()),
+            _ => None,
+        };
+        self.out.rows.iter().filter_map(detail).collect()
+    }
+
+    /// A trade that was fetched; true when it was taken.
+    fn fetched(&mut self, ms: i64, trade_id: i64) -> bool {
+        let trade = trade_in(ms, trade_id);
+        self.core.backfill(at_ms(ms), &trade, &mut self.out)
     }
 
     fn kinds(&self) -> Vec<StatusKind> {
@@ -183,12 +202,55 @@ fn a_repeated_trade_is_dropped_and_a_jump_is_a_gap_with_its_count() {
         rig.trade(ms, id);
     }
     assert_eq!(rig.count(RawStream::Trade), 3);
-    let recovered = rig.out.rows.iter().find_map(|r| match &r.body {
-        RawBody::Status(row) if row.kind == StatusKind::Recovered => Some(row.detail.clone()),
+    assert!(rig.kinds().contains(&StatusKind::Gap));
+    assert!(rig.recovered().is_empty(), "the row waits for what is fetched");
+    assert!(!rig.core.aggregator().gaps().is_open(), "the gap ended with the first trade after it");
+    let missing = rig.out.notes.iter().find_map(|note| match note {
+        Note::TradesMissing { first_id, last_id, .. } => Some((*first_id, *last_id)),
         _ => None,
     });
-    assert_eq!(recovered.as_deref(), Some("{\"backfilled\":0,\"missing\":3}"));
-    assert!(!rig.core.aggregator().gaps().is_open());
+    assert_eq!(missing, Some((102, 104)));
+}
+
+#[test]
+fn fetched_trades_fill_a_gap_once_and_reach_no_window() {
+    let mut rig = Rig::new();
+    rig.trade(10, 101);
+    rig.trade(50, 105);
+    rig.to(1_000);
+    let before = rig.core.aggregator().clone();
+    assert!(rig.fetched(1_100, 104));
+    assert!(!rig.fetched(1_110, 104), "once");
+    assert!(!rig.fetched(1_120, 105), "the stream had it");
+    assert!(!rig.fetched(1_130, 101), "before the gap");
+    assert!(rig.fetched(1_140, 102));
+    let (rows, at) = (rig.count(RawStream::Trade), at_ms(1_200));
+    assert_eq!(rows, 4);
+    rig.core.backfill_ended(&symbol(A), 102, at, &mut rig.out);
+    assert_eq!(rig.recovered(), ["{\"backfilled\":2,\"missing\":1}"]);
+    assert!(!rig.fetched(1_300, 103), "a closed gap takes nothing");
+    rig.core.backfill_ended(&symbol(A), 102, at, &mut rig.out);
+    assert_eq!(rig.recovered().len(), 1);
+
+    let mut untouched = before;
+    let lineage = rig.core.recording().lineage_id;
+    let expected = untouched.cut(GenerationId(1), at_ms(2_000), lineage);
+    let found = rig.core.aggregator().clone().cut(GenerationId(1), at_ms(2_000), lineage);
+    assert_eq!(found.content_hash, expected.content_hash, "no counter, candle or window moved");
+    assert!(found.wm_seq > expected.wm_seq, "but they are counted as recorded");
+}
+
+#[test]
+fn a_late_trade_of_the_stream_fills_its_gap_and_one_that_nobody_fetches_is_closed_in_time() {
+    let mut rig = Rig::new();
+    rig.trade(10, 101);
+    rig.trade(50, 105);
+    rig.trade(60, 103);
+    assert_eq!(rig.count(RawStream::Trade), 3);
+    rig.to(299_750);
+    assert!(rig.recovered().is_empty());
+    rig.to(300_500);
+    assert_eq!(rig.recovered(), ["{\"backfilled\":0,\"missing\":2}"]);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 //! Each value is rounded half-even to its column's scale here, once, before aggregator or sealer sees it.
 
 use super::connections::Withdrawal;
+use super::id_gaps::IdGaps;
 use super::{MarketCore, Note, Outputs};
 use crate::sample::BookSample;
 use penstock_types::decimal::{round_to, scale};
 use penstock_types::raw::{L2Row, RawBody, TickerRow, TradeRow};
-use penstock_types::vocab::{Side, StatusKind, Venue};
+use penstock_types::vocab::{Side, Venue};
 use penstock_types::{Decimal, Symbol, UtcMicros};
 
 /// Where samples of maintained books come from.
@@ -97,12 +98,14 @@ pub(super) struct Tracked {
     pub has_book: bool,
     ticker: Option<(UtcMicros, TickerRow)>,
     trade_mark: Option<(i64, UtcMicros)>,
+    pub gaps: IdGaps,
     book: Option<LiveBook>,
 }
 
 impl Tracked {
-    pub(super) const fn new(symbol: Symbol, has_book: bool) -> Self {
-        Self { symbol, has_book, ticker: None, trade_mark: None, book: None }
+    pub(super) fn new(symbol: Symbol, has_book: bool) -> Self {
+        let (ticker, trade_mark, gaps) = (None, None, IdGaps::default());
+        Self { symbol, has_book, ticker, trade_mark, gaps, book: None }
     }
 
     /// Forgets the book; true when there was one.
@@ -163,13 +166,18 @@ impl MarketCore {
             return;
         }
         match self.tracked[i].trade_mark {
-            Some((mark, _)) if trade.trade_id <= mark => return,
-            Some((mark, seen)) if trade.trade_id > mark + 1 => {
-                self.trades_missing(&symbol, (mark + 1, trade.trade_id - 1), (seen, at), out);
+            Some((mark, _)) if trade.trade_id <= mark => {
+                // A number of an open gap that the stream itself delivers late is no duplicate.
+                if !self.tracked[i].gaps.late(trade.trade_id) {
+                    return;
+                }
             }
-            Some(_) | None => {}
+            Some((mark, seen)) if trade.trade_id > mark + 1 => {
+                self.trades_missing(i, (mark + 1, trade.trade_id - 1), (seen, at), out);
+                self.tracked[i].trade_mark = Some((trade.trade_id, at));
+            }
+            Some(_) | None => self.tracked[i].trade_mark = Some((trade.trade_id, at)),
         }
-        self.tracked[i].trade_mark = Some((trade.trade_id, at));
         let row = TradeRow {
             venue: Venue::KrakenSpot,
             symbol,
@@ -183,27 +191,6 @@ impl MarketCore {
             conn_id: trade.conn_id,
         };
         self.number(at, RawBody::Trade(row), out);
-    }
-
-    /// Records a jump of trade numbers; this version fetches nothing, so all of them stay missing.
-    fn trades_missing(
-        &mut self,
-        symbol: &Symbol,
-        ids: (i64, i64),
-        blind: (UtcMicros, UtcMicros),
-        out: &mut Outputs,
-    ) {
-        let mut gap = self.status(StatusKind::Gap, "trade");
-        gap.symbol = Some(symbol.clone());
-        gap.gap_from = Some(blind.0);
-        let mut recovered = gap.clone();
-        recovered.kind = StatusKind::Recovered;
-        recovered.gap_to = Some(blind.1.max(blind.0));
-        recovered.detail = format!("{{\"backfilled\":0,\"missing\":{}}}", ids.1 - ids.0 + 1);
-        self.number(blind.1, RawBody::Status(gap), out);
-        self.number(blind.1, RawBody::Status(recovered), out);
-        let (first_id, last_id) = ids;
-        out.notes.push(Note::TradesMissing { symbol: symbol.clone(), first_id, last_id });
     }
 
     /// Takes a book message that was applied and verified.

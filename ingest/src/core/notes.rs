@@ -1,0 +1,68 @@
+//! What happened inside the core, as markers, alerts and requests.
+//!
+//! Input: the notes of the pure core. Outputs: markers; gaps of trade numbers on their way to the
+//! fetching task. Nothing is decided here but that a gap which finds no place there is closed at once.
+
+use super::run::CoreThread;
+use super::sink::RawSink;
+use crate::lifecycle::alerts::Reason;
+use crate::universe::backfill::BackfillRequest;
+use penstock_market::Note;
+use penstock_telemetry::{Level, marker};
+use penstock_types::UtcMicros;
+
+const VENUE: &str = "KRAKEN_SPOT";
+
+impl<S: RawSink + 'static> CoreThread<S> {
+    pub(super) fn tell(&mut self, note: Note) {
+        match note {
+            Note::QuoteWithdrawn { symbol, conn_id, reason } => {
+                let symbol = symbol.as_ref().map_or("*", |s| s.as_str());
+                marker!(
+                    QUOTE_WITHDRAWN,
+                    symbol = symbol,
+                    reason = reason.as_str(),
+                    conn_id = conn_id
+                );
+            }
+            Note::QuotesReturned { conn_id } => tracing::debug!(conn_id, "quotes return"),
+            Note::TradesMissing { symbol, first_id, last_id, from } => {
+                self.ask_for_trades(BackfillRequest { symbol, first_id, last_id, from });
+            }
+            Note::TradesBackfilled { symbol, from, to, backfilled, missing } => marker!(
+                at if missing > 0 { Level::Warn } else { Level::Info },
+                TRADES_BACKFILLED,
+                venue = VENUE,
+                symbol = symbol.as_str(),
+                gap_from = from.rfc3339(),
+                gap_to = to.rfc3339(),
+                backfilled = backfilled,
+                missing = missing,
+            ),
+            Note::Refused { symbol, reason } => {
+                tracing::warn!(symbol = symbol.as_str(), "refused: {reason}");
+            }
+            Note::StreamGap { from, to } => self.tell_stream_gap(from, to),
+        }
+    }
+
+    /// Fetching never holds the core up: what finds no place stays missing.
+    fn ask_for_trades(&mut self, request: BackfillRequest) {
+        if let Err(error) = self.ports.backfill.try_send(request) {
+            let BackfillRequest { symbol, first_id, .. } = error.into_inner();
+            let at = self.market.clock.now();
+            let at = self.market.lift(at);
+            let super::feed_input::Market { core, out, .. } = &mut self.market;
+            core.backfill_ended(&symbol, first_id, at, out);
+        }
+    }
+
+    fn tell_stream_gap(&mut self, from: UtcMicros, to: UtcMicros) {
+        let gap_secs = to.millis_since(from) / 1_000;
+        marker!(INGEST_GAP_DETECTED, venue = VENUE, stream = "ticker,trade", gap_secs = gap_secs,);
+        let summary = format!("no ticker and no trade for {gap_secs} s");
+        let metrics = serde_json::json!({ "gap_secs": gap_secs });
+        self.ports.alerts.occurred(Reason::FeedGap, &summary, metrics);
+        self.stream_gap = Some(to);
+    }
+}
