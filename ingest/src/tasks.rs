@@ -13,6 +13,7 @@ use crate::lifecycle::durability::Durability;
 use crate::lifecycle::heartbeat::{Vitals, keep_fence, tell_resources, watchdog};
 use crate::lifecycle::lineage::LineageWatch;
 use crate::lifecycle::rollover::Rollovers;
+use crate::lifecycle::summaries;
 use crate::publish::cuts::CutSlot;
 use crate::publish::epochs::{Epochs, EpochsStatus};
 use crate::publish::frames::Frames;
@@ -32,7 +33,7 @@ use penstock_store_decision::frames::NewestFrame;
 use penstock_types::{UtcMicros, Uuid};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -94,6 +95,7 @@ impl Tasks {
         let (is_slow, is_slow_seen) = watch::channel(false);
         let (status, status_seen) = watch::channel(EpochsStatus::default());
         let (recoveries, recoveries_seen) = watch::channel(0);
+        let missed = Arc::new(Notify::new());
         let durability = Durability::new();
         let vitals = Vitals {
             context: hub.context.clone(),
@@ -120,6 +122,7 @@ impl Tasks {
             published: published_seen,
             reference,
             sockets,
+            missed: Arc::clone(&missed),
             layers,
             durability: durability.clone(),
             status,
@@ -128,10 +131,11 @@ impl Tasks {
         let mut quiet = watchers(hub, &vitals);
         quiet.spawn(instruments.run());
         quiet.spawn(backfill.run());
+        quiet.spawn(summaries::run(hub.clone()));
         quiet.spawn(Rollovers { hub: hub.clone() }.run());
         quiet.spawn(LineageWatch::new(hub.clone(), ends.lineages).run());
         quiet.spawn(durability.watch(hub.clone(), is_slow_seen));
-        quiet.spawn(Twins { hub: hub.clone(), recoveries: recoveries_seen }.run());
+        quiet.spawn(Twins { hub: hub.clone(), recoveries: recoveries_seen, missed }.run());
         Self { publishing, quiet, vitals }
     }
 }

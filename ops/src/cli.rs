@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    bench, check_recording, config, demo, down, exit, flatten, psql, status, up, validate,
+    bench, check_recording, config, demo, down, exit, flatten, psql, retention, status, up,
+    validate,
 };
 
 /// The operator's tool of Penstock.
@@ -36,6 +37,8 @@ pub enum Command {
     Flatten(flatten::Args),
     /// Proofs over the services' logs and both clusters
     Validate(validate::Args),
+    /// Close and drop raw partitions and days that have had their time
+    Retention(retention::Args),
     /// Open a shell on a managed cluster
     Psql(psql::Args),
     /// Check or show the configuration
@@ -64,6 +67,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Status(args) => status::run(args, cli.config).await,
         Command::Flatten(args) => flatten::run(args, cli.config).await,
         Command::Validate(args) => validate::run(args, cli.config).await,
+        Command::Retention(args) => retention::run(args, cli.config).await,
         Command::Psql(args) => psql::run(&args, cli.config),
         Command::Config(args) => config::run(&args, cli.config),
         Command::Bench(args) => bench::run(args, cli.config).await,

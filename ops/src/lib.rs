@@ -13,6 +13,7 @@ pub mod flatten;
 pub mod invariants;
 pub mod progress;
 pub mod psql;
+pub mod retention;
 pub mod stack;
 pub mod status;
 pub mod up;

@@ -9,3 +9,4 @@ pub(crate) mod lineage;
 pub(crate) mod rollover;
 pub(crate) mod startup;
 pub(crate) mod stop;
+pub(crate) mod summaries;

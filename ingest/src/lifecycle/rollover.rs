@@ -10,10 +10,16 @@ use super::startup::open_run;
 use crate::core::rollover::Rollover;
 use crate::core::run::CoreCommand;
 use crate::spooling::frames::RunRecord;
+use crate::spooling::load::end_run;
 use crate::tasks::Hub;
-use penstock_store::twins::RunRow;
+use penstock_store::spool::Segments;
+use penstock_store::spool::loader::{Loader, LoaderSettings};
+use penstock_store::twins::{RunEnd, RunRow};
 use penstock_store_decision::publication::next_run_id;
 use penstock_telemetry::marker;
+use penstock_types::RunId;
+use sqlx::PgPool;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -27,19 +33,15 @@ pub(crate) struct Rollovers {
 }
 
 impl Rollovers {
-    /// Rolls over until it is cancelled.
+    /// Rolls over until it is cancelled. One that has begun is carried to its end: done, or given up.
     pub(crate) async fn run(self) {
-        let cancel = self.hub.cancel.clone();
-        // A rollover that the stop cuts off leaves a run without records, which the next start closes.
-        let _ = cancel.run_until_cancelled(self.follow()).await;
-    }
-
-    async fn follow(&self) {
-        loop {
-            self.wait_until_due().await;
+        let cancel = &self.hub.cancel;
+        while cancel.run_until_cancelled(self.wait_until_due()).await.is_some() {
             while let Err(why) = self.roll().await {
                 tracing::warn!("rollover postponed: {why}");
-                tokio::time::sleep(POSTPONE).await;
+                if cancel.run_until_cancelled(tokio::time::sleep(POSTPONE)).await.is_none() {
+                    return;
+                }
             }
         }
     }
@@ -77,9 +79,12 @@ impl Rollovers {
         let (begun, state) = oneshot::channel();
         let of = RunRecord { run, lineage: (*lineage).clone() };
         let rollover = Box::new(Rollover { of, context: context.clone(), begun });
-        let gone = |_| "the core has ended".to_owned();
-        self.hub.core.send(CoreCommand::Rollover(rollover)).await.map_err(|_| gone(()))?;
-        let (fold, as_of) = state.await.map_err(|_| gone(()))?;
+        // A core that has ended drops the command, and with it the sender.
+        let _ = self.hub.core.send(CoreCommand::Rollover(rollover)).await;
+        let Ok((fold, as_of)) = state.await else {
+            self.give_up(ingest, run_id).await;
+            return Err(format!("the recording has ended: run {run_id} stays empty"));
+        };
         marker!(
             INGEST_RUN_ROLLOVER,
             old_run_id = old.run_id,
@@ -88,5 +93,15 @@ impl Rollovers {
         );
         checkpoints::write(&ingest, fold, as_of).await;
         Ok(())
+    }
+
+    /// A run that the core never went over to is closed at once, best effort: the next start repeats it.
+    async fn give_up(&self, ingest: PgPool, run_id: RunId) {
+        let nowhere = Arc::new(Segments::new(self.hub.settings.spool_dir.clone()));
+        let mut loader = Loader::new(ingest, nowhere, None, LoaderSettings::default());
+        match loader.close_run(run_id).await {
+            Ok(_) => end_run(&self.hub.clusters, run_id, RunEnd::Shutdown).await,
+            Err(error) => tracing::warn!("close the empty run {run_id}: {error}"),
+        }
     }
 }

@@ -27,9 +27,9 @@ use penstock_types::ids::fenced_number;
 use penstock_types::vocab::EpochStatus;
 use penstock_types::{EpochId, LineageId, Symbol, UtcMicros};
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// Longest wait for a published cut at the end of a window.
@@ -44,6 +44,8 @@ pub(crate) struct Epochs {
     pub published: watch::Receiver<Option<PublishedCut>>,
     pub reference: Reference,
     pub sockets: SocketOpener,
+    /// Told of epochs that the ingest cluster did not take.
+    pub missed: Arc<Notify>,
     pub layers: Layers,
     pub durability: Durability,
     pub status: watch::Sender<EpochsStatus>,
@@ -322,6 +324,8 @@ impl Epochs {
         }
         if is_recorded {
             self.mark_synced(row.epoch_id).await;
+        } else {
+            self.missed.notify_one();
         }
         let duration_ms = began.elapsed().as_millis();
         marker!(INGEST_DUAL_WRITE_EPOCH_OK, epoch_id = row.epoch_id, duration_ms = duration_ms);

@@ -1,8 +1,8 @@
 //! Twin rows after an outage of the ingest cluster: runs, lineages, snapshots and epochs are copied back
 //! from the decision cluster, which is the authority for them.
 //!
-//! Input: the cluster's arrival, and each end of an outage that the publisher sees. Output: rows on the
-//! ingest cluster. State rows need no copy: the next generation writes all of them. Best effort with
+//! Input: the cluster's arrival, each end of an outage that the publisher sees, and each epoch that the
+//! cluster did not take itself. Output: rows on the ingest cluster. State rows need no copy: the next generation writes all of them. Best effort with
 //! repetition: a copy that fails is made again until one is whole.
 
 use crate::tasks::Hub;
@@ -10,8 +10,9 @@ use penstock_store::StoreError;
 use penstock_store_decision::twins_read;
 use penstock_store_ingest::{TwinError, twins_write};
 use sqlx::PgPool;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Runs and lineages compared: more than a month of rollovers.
 const RUNS_MAX: i64 = 256;
@@ -26,6 +27,8 @@ pub(crate) struct Twins {
     pub hub: Hub,
     /// Ends of outages, counted by the publisher.
     pub recoveries: watch::Receiver<u64>,
+    /// An epoch stands on the decision cluster alone.
+    pub missed: Arc<Notify>,
 }
 
 /// What a copy brought.
@@ -58,13 +61,16 @@ impl Twins {
                 ),
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!("copy twin rows: {error}");
+                    tracing::debug!("copy twin rows: {error}");
                     tokio::time::sleep(RETRY).await;
                     continue;
                 }
             }
-            if self.recoveries.changed().await.is_err() {
-                return;
+            tokio::select! {
+                // Biased: the end of an outage brings more than one epoch; either is the same comparison.
+                biased;
+                changed = self.recoveries.changed() => if changed.is_err() { return },
+                () = self.missed.notified() => {}
             }
         }
     }

@@ -23,6 +23,7 @@ pub mod overview;
 pub mod proof;
 pub mod publication;
 mod read_error;
+pub mod retention;
 pub mod sessions;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;

@@ -10,8 +10,10 @@ pub mod epochs;
 mod error;
 pub mod evidence;
 pub mod generations;
+pub mod pair_summary;
 pub mod proof;
 pub mod raw_read;
+pub mod retention;
 pub mod runs;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;

@@ -170,6 +170,34 @@ async fn create_partition(
     sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).await.map(|_| ())
 }
 
+/// Gives the partition of a closed run its indexes and statistics: by symbol and time for looking up, by
+/// time for reading on. Returns its bytes and rows. The connection acts as the owner from here on.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn close_run_partition(
+    conn: &mut PgConnection,
+    parent: &'static str,
+    run_id: RunId,
+) -> Result<(i64, i64), StoreError> {
+    let sql = |e| StoreError::sql("close a partition", ClusterRole::Ingest, e);
+    set_role(conn, ActAs::Owner).await.map_err(sql)?;
+    let name = run_partition(parent, run_id);
+    // Candles have their minute in the key and nothing to add.
+    let indexes = if parent == "candles_1m" {
+        String::new()
+    } else {
+        format!(
+            "create index if not exists {name}_symbol_at on {name} (symbol, ts_local);
+             create index if not exists {name}_at on {name} using brin (ts_local);"
+        )
+    };
+    let text = format!("{indexes} analyze {name};");
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *conn).await.map_err(sql)?;
+    let text = format!("select pg_total_relation_size('{name}'), (select count(*) from {name})");
+    sqlx::query_as(AssertSqlSafe(text)).fetch_one(conn).await.map_err(sql)
+}
+
 /// Detaches and drops one partition. `detach … concurrently` cannot run in a transaction, so the
 /// connection acts as the owner from here on and should be closed.
 ///
@@ -183,8 +211,8 @@ pub async fn drop_partition(
 ) -> Result<(), StoreError> {
     let sql = |e| StoreError::sql("drop a partition", cluster, e);
     set_role(conn, ActAs::Owner).await.map_err(sql)?;
-    let attached: Option<bool> = sqlx::query_scalar(
-        "select i.inhrelid is not null from pg_class c
+    let attached: Option<(bool, bool)> = sqlx::query_as(
+        "select i.inhrelid is not null, coalesce(i.inhdetachpending, false) from pg_class c
          left join pg_inherits i on i.inhrelid = c.oid
          where c.oid = to_regclass('penstock.' || $1)",
     )
@@ -192,9 +220,11 @@ pub async fn drop_partition(
     .fetch_optional(&mut *conn)
     .await
     .map_err(sql)?;
-    let Some(attached) = attached else { return Ok(()) };
+    let Some((attached, pending)) = attached else { return Ok(()) };
     if attached {
-        let text = format!("alter table {parent} detach partition {partition} concurrently");
+        // A command that was cut off in the middle of a detach goes on there.
+        let how = if pending { "finalize" } else { "concurrently" };
+        let text = format!("alter table {parent} detach partition {partition} {how}");
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *conn).await.map_err(sql)?;
     }
     let text = format!("drop table {partition}");

@@ -134,13 +134,13 @@ area! {
     /// How long things are kept.
     pub struct Retention ("retention") {
         /// Hours that raw partitions are kept.
-        [X] raw_retention_hours: Decimal = Some("72"), dec("0.02", "8760").later();
+        [X] raw_retention_hours: Decimal = Some("72"), dec("0.02", "8760");
         /// Hours that level 3 partitions are kept.
-        [X] l3_retention_hours: Decimal = Some("24"), dec("0.02", "8760").later();
+        [X] l3_retention_hours: Decimal = Some("24"), dec("0.02", "8760");
         /// Hours that partitions of a run with an order are kept.
-        [X] raw_retention_traded_hours: Decimal = Some("336"), dec("0.02", "8760").later();
+        [X] raw_retention_traded_hours: Decimal = Some("336"), dec("0.02", "8760");
         /// Days that decision inputs are kept.
-        [X] retention_cycle_inputs_days: u32 = Some("7"), int(1, 3_650).later();
+        [X] retention_cycle_inputs_days: u32 = Some("7"), int(1, 3_650);
         /// Days that audit files are kept.
         [X] retention_jsonl_days: u32 = Some("30"), int(1, 3_650).later();
         /// Days that log files are kept.

@@ -1,0 +1,74 @@
+//! Days of the decision cluster: frames of three days; decisions, private messages and inputs as long as
+//! they are kept, held for longer when an order was filled, and never without a backup unless asked to.
+
+use super::Args;
+use chrono::{Days, NaiveDate};
+use penstock_config::Config;
+use penstock_store::ClusterRole;
+use penstock_store::partitions::{DailyTable, daily_partitions_before, drop_partition};
+use penstock_store::pools::connect_single;
+use penstock_store_decision::retention::filled_days;
+use penstock_types::Decimal;
+use sqlx::PgPool;
+use std::collections::BTreeSet;
+
+/// Days of frames, today included.
+const FRAME_DAYS: u64 = 3;
+/// Days of candidates.
+const CANDIDATE_DAYS: u64 = 30;
+/// Days of private messages.
+const PRIVATE_DAYS: u64 = 90;
+
+/// Drops days that have had their time; returns how many went, or would go.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub(super) async fn clean(
+    url: &str,
+    pool: &PgPool,
+    today: NaiveDate,
+    config: &Config,
+    args: &Args,
+) -> anyhow::Result<u64> {
+    let retention = &config.areas.retention;
+    let traded_days = (retention.raw_retention_traded_hours / Decimal::from(24)).ceil();
+    let traded_days = u64::try_from(traded_days).unwrap_or(u64::MAX);
+    let held_from = today.checked_sub_days(Days::new(traded_days)).unwrap_or(NaiveDate::MIN);
+    let held: BTreeSet<String> = filled_days(pool)
+        .await?
+        .into_iter()
+        .filter(|day| *day >= held_from)
+        .map(|day| DailyTable::CycleInputs.partition(day))
+        .collect();
+    let tables = [
+        (DailyTable::EngineTickFrames, FRAME_DAYS, false),
+        (DailyTable::EvaluationCandidates, CANDIDATE_DAYS, true),
+        (DailyTable::RawPrivateExecutions, PRIVATE_DAYS, true),
+        (DailyTable::CycleInputs, u64::from(retention.retention_cycle_inputs_days), true),
+    ];
+    let settings = super::settings();
+    let mut gone = 0;
+    for (table, days, is_evidence) in tables {
+        let ago = days.saturating_sub(1);
+        let keep_from = today.checked_sub_days(Days::new(ago)).unwrap_or(NaiveDate::MIN);
+        let mut conn = pool.acquire().await?;
+        for name in daily_partitions_before(&mut conn, table, keep_from).await? {
+            if held.contains(&name) {
+                println!("{name}: kept, an order of that day was filled");
+            } else if is_evidence && !args.without_backup {
+                println!("{name}: kept, there is no backup of it; next: --without-backup");
+            } else {
+                gone += 1;
+                if args.dry_run {
+                    println!("{name}: would be dropped");
+                    continue;
+                }
+                let role = ClusterRole::Decision;
+                let mut owner = connect_single(url, role, &settings).await?;
+                drop_partition(&mut owner, role, table.name(), &name).await?;
+                println!("{name}: dropped");
+            }
+        }
+    }
+    Ok(gone)
+}
