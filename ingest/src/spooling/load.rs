@@ -42,6 +42,7 @@ pub(crate) struct OwnRuns {
     open: RunId,
     context: RunContext,
     monitor: SpoolMonitor,
+    segments: Arc<Segments>,
 }
 
 impl OwnRuns {
@@ -139,10 +140,12 @@ impl Loading {
         }
     }
 
-    /// Once the spool has synced a record of the next run, the one before is an old one.
+    /// Once the spool has synced a record of the next run, or passes one by a failed device, the run
+    /// before is an old one.
     fn follow_rollover(&mut self) {
         let Some(own) = &mut self.own else { return };
-        let writing = own.monitor.synced().position.run_id;
+        let synced = own.monitor.synced().position.run_id;
+        let writing = own.segments.bypass_run().map_or(synced, |run_id| run_id.max(synced));
         if writing > own.open {
             own.open = writing;
             self.loader.set_own_run(Some(writing));
@@ -359,8 +362,8 @@ impl OwnLoad {
         self.alerts.ends(Reason::SpoolBacklog, LOAD);
         let Self { segments, load, clusters, domain, stall_max, alerts, context, monitor, status } =
             self;
-        let loader = Loader::new(pool, segments, Some(first), load);
-        let own = OwnRuns { first, open: first, context, monitor };
+        let loader = Loader::new(pool, Arc::clone(&segments), Some(first), load);
+        let own = OwnRuns { first, open: first, context, monitor, segments };
         let mut loading = Loading::new(loader, clusters, Some(own), status, stall_max, alerts);
         loading.close_forgotten(&domain, &known_runs).await;
         loading.run(stopped).await

@@ -65,11 +65,15 @@ async fn a_rollover_leaves_no_gap_no_missing_trade_and_the_same_lineage() {
             .fetch_all(&world.ingest)
             .await
             .unwrap();
+    let mut derived = 0;
     for run_id in loaded {
         let report = verify_generations(&world.ingest, RunId(run_id)).await.unwrap();
         println!("run {run_id}: {report:?}");
-        assert!(report.is_equal() && report.equal >= 2, "run {run_id}: {report:?}");
+        assert!(report.is_equal(), "run {run_id}: {report:?}");
+        derived += usize::from(report.equal >= 2);
     }
+    // One that was prepared and cut off by the stop is empty.
+    assert!(derived >= 3, "{derived} runs were derived again");
     quotes_stand_in_the_first_frames(decision).await;
 }
 

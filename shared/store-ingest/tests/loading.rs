@@ -366,6 +366,38 @@ async fn f5_stop_beside_a_failed_device_loads_what_only_memory_holds() {
     assert_eq!((closed.gaps, closed.last_seq), (0, Seq(40)));
 }
 
+/// A rollover: the run before is loaded to its end while it is still the own one, and is closed all the
+/// same when the loader learns of the next.
+#[tokio::test]
+async fn a_run_that_rolls_over_is_closed_although_its_segments_are_gone_already() {
+    let mut rig = Rig::new().await;
+    let next = RunId(RUN.0 + 1);
+    let run = sample_run(next, TOKEN);
+    open_run(&rig.pool, &run, &sample_lineage(&run)).await.unwrap();
+    for seq in 1..=20 {
+        rig.append(&sample_raw(RUN, seq));
+    }
+    let writer = rig.writer.as_mut().unwrap();
+    writer.begin_run(next);
+    let mut tuple = Vec::new();
+    let row = sample_raw(next, 1);
+    encode_raw(&mut tuple, next, &row);
+    writer.append(stream_code(row.stream()), row.seq, ROW_VERSION, row.ts_local, &tuple);
+    let mut monitor = writer.monitor();
+    assert!(monitor.wait_synced(next, Seq(1), WAIT).await);
+
+    let mut loader = rig.loader(Some(RUN), 1_000);
+    let before = load_all(&mut loader).await;
+    assert!(matches!(&before[0], LoadStep::Loaded(b) if b.run_id == RUN && b.rows == 20));
+    assert_eq!(rig.segments.runs(), [next], "what is loaded is unlinked");
+    assert!(matches!(loader.step().await.unwrap(), LoadStep::Idle), "it waits for the word");
+    loader.set_own_run(Some(next));
+    let closed = loader.step().await.unwrap();
+    assert!(matches!(closed, LoadStep::Closed(c) if c.run_id == RUN && c.gaps == 0));
+    let after = load_all(&mut loader).await;
+    assert!(matches!(&after[0], LoadStep::Loaded(b) if b.run_id == next && b.rows == 1));
+}
+
 /// Longest wait of these tests.
 const WAIT: Duration = Duration::from_secs(20);
 

@@ -165,6 +165,13 @@ impl Segments {
         first.into_iter().chain(self.ring().bypass_run()).min()
     }
 
+    /// Run of the oldest record that passes a failed device: everything of the runs before it is on the
+    /// disk or committed.
+    #[must_use]
+    pub fn bypass_run(&self) -> Option<RunId> {
+        self.ring().bypass_run()
+    }
+
     /// Records that pass a failed device on their way to the cluster, as a batch at the place where the
     /// loading stands, with the mark for [`Self::passed`]. To be asked for only when every synced record
     /// of the run is loaded.

@@ -156,10 +156,10 @@ impl Loader {
     /// # Errors
     /// [`LoadError`]; after a transient one the step is repeated.
     pub async fn step(&mut self) -> Result<LoadStep, LoadError> {
-        let oldest = self.segments.oldest_run();
-        // The segments of a run that is loaded are gone before it is closed.
-        let loaded = self.at.map(|at| at.run_id).filter(|run| self.own_run != Some(*run));
-        let Some(run_id) = loaded.into_iter().chain(oldest).min() else {
+        // The run that is being loaded comes before every later one until it is closed, also when its
+        // segments are gone: an own run that has rolled over waits here for `set_own_run`.
+        let current = self.at.map(|at| at.run_id);
+        let Some(run_id) = current.into_iter().chain(self.segments.oldest_run()).min() else {
             return Ok(LoadStep::Idle);
         };
         let at = match self.at {
