@@ -9,7 +9,7 @@ use std::future::Future;
 
 use penstock_trading::cycle::StreamStatus;
 use penstock_trading::decide::PlannedEntry;
-use penstock_types::{EvaluationId, OrderId, Symbol};
+use penstock_types::{Decimal, EvaluationId, OrderId, Symbol};
 
 /// An entry to be committed and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,9 @@ pub trait Account: Send + Sync + 'static {
     /// 90th percentile of submit to acknowledgement over the last 50 acknowledged orders, in
     /// microseconds; 250 000 before there are 20.
     fn latency_us(&self) -> i64;
+
+    /// Quote that open buy orders hold which are not ours.
+    fn foreign_holds_quote(&self) -> Decimal;
 
     /// An order of the symbol is live or unresolved, or a position is open, by what memory knows now:
     /// it may know more than the cycle's read.

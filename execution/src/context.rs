@@ -9,6 +9,7 @@ use penstock_types::{FencingToken, SessionId, UtcMicros, Uuid};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::lease::Lease;
 use crate::mode::ModeHandle;
 use crate::quotes::QuoteBoard;
 use crate::settings::Settings;
@@ -34,6 +35,8 @@ pub struct Context {
     pub started_at: UtcMicros,
     /// The mode.
     pub mode: ModeHandle,
+    /// Renewals of the fence.
+    pub lease: Arc<Lease>,
     /// Quotes.
     pub quotes: QuoteBoard,
     /// Cancelled first: no evaluation starts and no entry is sent any more.

@@ -94,6 +94,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
             end.clone(),
         )),
     ];
+    tasks.push(tokio::spawn(say_resources(context.clone())));
     let instruments: Instruments = Arc::default();
     load_instruments(&context, &instruments).await;
     tasks.push(tokio::spawn(refresh_instruments(context.clone(), Arc::clone(&instruments))));
@@ -112,6 +113,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         events: opened.events,
         quotes: context.quotes.clone(),
         mode: context.mode.clone(),
+        lease: Arc::clone(&context.lease),
         clock: opened.clock,
         instruments,
         cancel: end.clone(),
@@ -132,6 +134,31 @@ async fn load_instruments(context: &Context, instruments: &Instruments) {
             instruments.store(Arc::new(map));
         }
         Err(error) => tracing::warn!("instruments not read, trying again: {error}"),
+    }
+}
+
+/// What the process uses, every so often.
+async fn say_resources(context: Context) {
+    let secs = context.settings.config.areas.telemetry.resource_telemetry_interval_secs;
+    if secs == 0 {
+        return;
+    }
+    let mut resources = penstock_telemetry::resources::Resources::new();
+    loop {
+        // The end first.
+        tokio::select! {
+            biased;
+            () = context.end.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(secs)) => {
+                let usage = resources.look();
+                marker!(
+                    RESOURCE_TELEMETRY,
+                    telemetry_rss_kb = usage.rss_kb,
+                    cpu_pct = usage.cpu_pct,
+                    open_fds = usage.open_fds
+                );
+            }
+        }
     }
 }
 

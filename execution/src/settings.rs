@@ -151,6 +151,7 @@ impl Settings {
             confirm_delay_ms: int(a.reconcile.reconcile_confirm_delay_ms),
             ledger_audit_ms: int(orders.ledger_audit_interval_secs) * 1_000,
             stream_silent_ms: int(orders.private_stream_silent_secs) * 1_000,
+            preauth_ms_max: int(orders.preauth_max_secs) * 1_000,
             quiet_ms: int(orders.quiet_mode_secs) * 1_000,
             ..DeskConfig::default()
         }

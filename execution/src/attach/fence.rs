@@ -33,7 +33,7 @@ pub async fn run_renewal(mut fence: Fence, context: Context, end: CancellationTo
             () = tokio::time::sleep(every) => {}
         }
         match fence.renew(&context.pool).await {
-            Ok(()) => {}
+            Ok(()) => context.lease.renewed(),
             Err(FenceError::Lost { .. }) => {
                 fenced_out(&context).await;
                 return FenceEnd::Lost;

@@ -188,6 +188,7 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
         pid,
         started_at,
         mode,
+        lease: Arc::default(),
         quotes: QuoteBoard::new(),
         stop: CancellationToken::new(),
         end: CancellationToken::new(),

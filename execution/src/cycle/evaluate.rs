@@ -20,6 +20,7 @@ use penstock_types::vocab::{SysMode, Trigger, Verdict};
 use penstock_types::{EvaluationId, OrderId, RunId};
 use tracing::Instrument;
 
+use super::detail::detail;
 use super::equity::EquityKeeper;
 use super::load::{Loaded, Occasion, load};
 use super::record::{self, Ending, KnownGates};
@@ -176,6 +177,7 @@ impl<A: Account> Evaluator<A> {
             Err(error) => return self.broken(Some(id), &error.to_string(), started).await,
         };
         said::selection(&decision);
+        detail(input, &decision, &self.context.settings.decide);
         let hits = risk::kill_switch(&decision.capital, &self.context.settings.decide);
         self.kill.apply(&self.context.mode, &hits, decision.capital.drawdown_bps, input.now);
         let times = (started, decide_ms, pipeline_ms);
@@ -241,6 +243,10 @@ impl<A: Account> Evaluator<A> {
         if let Some(b) = assessment.lineage_break {
             self.lineage = LineageMemory { previous: Some(b.to), grace_left: b.cycles_left };
         } else {
+            if self.lineage.grace_left > 0 {
+                let to = assessment.binding.as_ref().map(|b| b.lineage_id);
+                marker!(LINEAGE_POST_SWITCH_CYCLE, to_lineage_id = to, cycles_left = 0);
+            }
             let bound = assessment.binding.as_ref().map(|b| b.lineage_id);
             self.lineage.previous = bound.or(self.lineage.previous);
             self.lineage.grace_left = 0;

@@ -90,6 +90,7 @@ pub(super) async fn load(
         counters,
         stream: account.stream_status(),
         latency_us: account.latency_us(),
+        foreign_holds_quote: account.foreign_holds_quote(),
         frame: table.status(),
         quotes: table.quotes.values().cloned().collect(),
     };

@@ -7,6 +7,7 @@
 //! before. Exits do not run here.
 
 mod causes;
+mod detail;
 mod equity;
 mod evaluate;
 mod load;

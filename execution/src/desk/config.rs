@@ -47,6 +47,9 @@ pub struct DeskConfig {
     pub ledger_audit_ms: i64,
     /// Silence of the private stream that degrades, milliseconds.
     pub stream_silent_ms: i64,
+    /// Time after the last renewal of the fence for which standby rows may go out without a write,
+    /// milliseconds.
+    pub preauth_ms_max: i64,
     /// Quiet time of a symbol after a refusal, milliseconds.
     pub quiet_ms: i64,
 }
@@ -74,6 +77,7 @@ impl Default for DeskConfig {
             confirm_delay_ms: 500,
             ledger_audit_ms: 300_000,
             stream_silent_ms: 15_000,
+            preauth_ms_max: 300_000,
             quiet_ms: 120_000,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use penstock_trading::cycle::StreamStatus;
-use penstock_types::Symbol;
+use penstock_types::{Decimal, Symbol};
 use penstock_venue_orders::{Clock, StreamHealth};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -34,6 +34,8 @@ pub struct DeskStatus {
     pub unprotected: usize,
     /// 90th percentile of submit to acknowledgement.
     pub latency_us: Option<i64>,
+    /// Quote that open buy orders hold which are not in our rows.
+    pub foreign_holds_quote: Decimal,
 }
 
 /// A wish.
@@ -112,6 +114,10 @@ impl Account for DeskHandle {
 
     fn latency_us(&self) -> i64 {
         self.status.load().latency_us.unwrap_or(LATENCY_US_DEFAULT)
+    }
+
+    fn foreign_holds_quote(&self) -> Decimal {
+        self.status.load().foreign_holds_quote
     }
 
     fn is_busy(&self, symbol: &Symbol) -> bool {

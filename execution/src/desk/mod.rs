@@ -21,4 +21,4 @@ pub use run::{DeskParts, spawn};
 
 #[cfg(test)]
 mod tests;
-pub(crate) use state::{Balance, Desk, Message, Waiting};
+pub(crate) use state::{Balance, Desk, Input, Message, Waiting};

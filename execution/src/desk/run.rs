@@ -19,7 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::{Command, Desk, DeskConfig, DeskError, DeskHandle, DeskStatus, Message};
+use super::{Command, Desk, DeskConfig, DeskError, DeskHandle, DeskStatus, Input, Message};
+use crate::lease::Lease;
 use crate::mode::ModeHandle;
 use crate::quotes::QuoteBoard;
 use crate::reconcile::ReconcileState;
@@ -52,6 +53,8 @@ pub struct DeskParts {
     pub mode: ModeHandle,
     /// Rules of the venue, kept fresh by whoever starts the desk.
     pub instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
+    /// Renewals of the fence, told by whoever renews it.
+    pub lease: Arc<Lease>,
     /// Clocks; the same that the socket has.
     pub clock: Arc<dyn Clock>,
     /// Ends it.
@@ -96,9 +99,12 @@ pub fn spawn(
         balances: BTreeMap::new(),
         reconcile: ReconcileState::default(),
         entries_stopped: false,
+        outage: None,
+        lease: parts.lease,
         fence_mono_ms,
         fees_round_trip_bps: Decimal::from(ROUND_TRIP_BPS_BOOTSTRAP),
         latencies_us: VecDeque::new(),
+        acks: 0,
         status,
         changed,
     };
@@ -120,30 +126,43 @@ async fn run(mut desk: Desk, mut inputs: Inputs) -> Result<(), DeskError> {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut modes = desk.mode.subscribe();
     loop {
-        tokio::select! {
+        let input = tokio::select! {
             biased;
             () = inputs.cancel.cancelled() => return Ok(()),
             event = inputs.events.recv() => match event {
-                Some(event) => desk.on_event(event).await?,
+                Some(event) => Input::Event(event),
                 None => return Err(DeskError::Ended("the private stream")),
             },
-            Some(message) = inputs.results.recv() => match message {
-                Message::Answer { order_id, kind, answer } => {
-                    desk.on_answer(order_id, kind, answer).await?;
-                }
-                Message::Look(look) => desk.on_look(*look).await?,
-            },
-            Some(command) = inputs.inbox.recv() => desk.on_command(command).await?,
+            Some(message) = inputs.results.recv() => Input::Message(message),
+            Some(command) = inputs.inbox.recv() => Input::Command(command),
             changed = modes.changed() => {
                 if changed.is_err() {
                     return Err(DeskError::Ended("the mode's owner"));
                 }
-                let mode = modes.borrow_and_update().mode;
-                desk.on_mode(mode).await?;
+                Input::Mode(modes.borrow_and_update().mode)
             }
-            _ = frames.changed() => desk.tick().await?,
-            _ = tick.tick() => desk.tick().await?,
-        }
+            _ = frames.changed() => Input::Tick,
+            _ = tick.tick() => Input::Tick,
+        };
+        desk.step(input).await?;
         desk.publish();
+    }
+}
+
+impl Desk {
+    /// One input while rows can be written.
+    pub(crate) async fn work(&mut self, input: Input) -> Result<(), DeskError> {
+        match input {
+            Input::Event(event) => self.on_event(event).await,
+            Input::Message(Message::Answer { order_id, kind, answer }) => {
+                self.on_answer(order_id, kind, answer).await
+            }
+            Input::Message(Message::Look(look)) => self.on_look(*look).await,
+            // Of an outage that has ended.
+            Input::Message(Message::Probe(_)) => Ok(()),
+            Input::Command(command) => self.on_command(command).await,
+            Input::Mode(mode) => self.on_mode(mode).await,
+            Input::Tick => self.tick().await,
+        }
     }
 }

@@ -8,16 +8,19 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use penstock_store_orders::orders::{EventNote, EventSource};
 use penstock_store_orders::{ExecStore, WriteError};
-use penstock_telemetry::{Fields, Marker};
+use penstock_telemetry::{Fields, Marker, marker};
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdError, ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
+use penstock_types::vocab::SysMode;
 use penstock_types::{Decimal, OrderId, Symbol, UtcMicros};
-use penstock_venue_orders::{Clock, OrderAnswer, OrderSocket, PrivateRest};
+use penstock_venue_orders::{Clock, OrderAnswer, OrderSocket, PrivateEvent, PrivateRest};
 use tokio::sync::{mpsc, watch};
 
-use super::{DeskConfig, DeskError, DeskStatus};
+use super::{Command, DeskConfig, DeskError, DeskStatus};
+use crate::lease::Lease;
 use crate::mode::ModeHandle;
+use crate::outage::Outage;
 use crate::quotes::QuoteBoard;
 use crate::reconcile::{LookResult, ReconcileState};
 use crate::stream::Report;
@@ -35,6 +38,23 @@ pub(crate) enum Message {
     Answer { order_id: OrderId, kind: MutationKind, answer: OrderAnswer },
     /// A look by REST.
     Look(Box<LookResult>),
+    /// Whether the decision cluster is back.
+    Probe(Result<(), WriteError>),
+}
+
+/// What wakes the desk.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Something happened at the venue.
+    Event(PrivateEvent),
+    /// A task of the desk has ended.
+    Message(Message),
+    /// A wish.
+    Command(Command),
+    /// The mode changed.
+    Mode(SysMode),
+    /// A frame, or time.
+    Tick,
 }
 
 /// A report that no order matches yet.
@@ -72,9 +92,14 @@ pub(crate) struct Desk {
     pub(crate) balances: BTreeMap<String, Balance>,
     pub(crate) reconcile: ReconcileState,
     pub(crate) entries_stopped: bool,
+    /// The decision cluster is away.
+    pub(crate) outage: Option<Outage>,
+    pub(crate) lease: Arc<Lease>,
     pub(crate) fence_mono_ms: i64,
     pub(crate) fees_round_trip_bps: Decimal,
     pub(crate) latencies_us: VecDeque<i64>,
+    /// Orders that were acknowledged.
+    pub(crate) acks: usize,
     pub(crate) status: Arc<ArcSwap<DeskStatus>>,
     pub(crate) changed: watch::Sender<u64>,
 }
@@ -128,7 +153,7 @@ impl Desk {
     ) -> Result<Option<T>, DeskError> {
         match result {
             Ok(value) => {
-                if self.reconcile.db_failed {
+                if self.reconcile.db_failed && self.outage.is_none() && !self.reconcile.away {
                     self.reconcile.db_failed = false;
                     self.mode.clear(CauseCode::DbUnavailable);
                 }
@@ -143,6 +168,12 @@ impl Desk {
                     tracing::warn!("{error}");
                     self.reconcile.db_failed = true;
                     self.reconcile.full_due = true;
+                    if error.is_outage() {
+                        // Nothing more is tried within this input: its rest must not wait as well.
+                        self.reconcile.away = true;
+                        self.reconcile.away_error = Some(error.to_string());
+                        self.store.set_away(true);
+                    }
                     let value = Some(error.to_string());
                     self.mode.raise(CauseCode::DbUnavailable, Level::Degrade, value);
                     Ok(None)
@@ -180,15 +211,25 @@ impl Desk {
             self.latencies_us.pop_front();
         }
         self.latencies_us.push_back(us);
+        self.acks += 1;
+        if self.acks.is_multiple_of(LATENCIES_LEN_LIMIT) {
+            marker!(
+                ROUTE_LATENCY_PROFILE,
+                orders = self.acks,
+                submit_to_ack_p50_ms = self.latency_us(5).map(|us| us / 1_000),
+                submit_to_ack_p90_ms = self.latency_us(9).map(|us| us / 1_000)
+            );
+        }
     }
 
-    fn latency_p90_us(&self) -> Option<i64> {
+    /// So many tenths of the acknowledgement times are not above this.
+    fn latency_us(&self, tenths: usize) -> Option<i64> {
         if self.latencies_us.len() < LATENCIES_LEN_MIN {
             return None;
         }
         let mut sorted: Vec<i64> = self.latencies_us.iter().copied().collect();
         sorted.sort_unstable();
-        sorted.get((sorted.len() * 9).div_ceil(10) - 1).copied()
+        sorted.get((sorted.len() * tenths).div_ceil(10) - 1).copied()
     }
 
     /// Publishes the state for gates and heartbeat.
@@ -217,7 +258,8 @@ impl Desk {
             live_orders: live,
             unresolved_orders: unresolved,
             unprotected,
-            latency_us: self.latency_p90_us(),
+            latency_us: self.latency_us(9),
+            foreign_holds_quote: self.quote_held_by_outsiders(),
         };
         if **self.status.load() != status {
             self.status.store(Arc::new(status));

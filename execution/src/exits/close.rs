@@ -3,15 +3,16 @@
 //! Input: the pure next action. Output: cancels, the close, alarms. Only this path takes the stop away,
 //! and only to close.
 
+use penstock_store_orders::WriteError;
 use penstock_store_orders::exit_plans::PlanChange;
-use penstock_store_orders::orders::NewOrder;
 use penstock_store_orders::orders::persist::{NextStandby, Release};
+use penstock_store_orders::orders::{NewOrder, OrderRecord, PersistedOrder};
 use penstock_telemetry::marker;
 use penstock_trading::exit::closing::{ClosingAction, ClosingInput, OrderView, next};
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::vocab::{ExecutionIntent, ExitReason, OrderRole, OrderType, Side, TimeInForce};
-use penstock_types::{Decimal, PositionId};
+use penstock_types::{Decimal, PositionId, Symbol};
 use penstock_venue_orders::EngineUse;
 
 use crate::desk::{Desk, DeskError, failpoints};
@@ -24,6 +25,9 @@ const EXIT_LOCK_MS: i64 = 60_000;
 
 impl Desk {
     pub(crate) async fn closing_step(&mut self, id: PositionId) -> Result<(), DeskError> {
+        if !self.knows_all() {
+            return Ok(());
+        }
         let Some(input) = self.closing_input(id) else { return Ok(()) };
         let Some(held) = self.tracker.positions.get(&id) else { return Ok(()) };
         let symbol = held.position.symbol.clone();
@@ -133,11 +137,12 @@ impl Desk {
         Some(input)
     }
 
-    /// Free base: the venue's total minus what live sell orders hold. Not known: the position.
+    /// Free base: the venue's total minus what live sell orders hold, ours and others'. Not known: the position.
     fn available(&self, symbol: &penstock_types::Symbol, base: Decimal) -> Decimal {
         match self.balances.get(symbol.base()) {
             Some(balance) => {
-                (balance.amount - self.tracker.held_by_sells(symbol)).max(Decimal::ZERO)
+                let held = self.tracker.held_by_sells(symbol) + self.held_by_outsiders(symbol);
+                (balance.amount - held).max(Decimal::ZERO)
             }
             None => base,
         }
@@ -160,56 +165,7 @@ impl Desk {
         let locked = self.store.lock_for_exit(&symbol, &format!("position {}", id.0), until).await;
         // The lock only keeps entries out; a close does not wait for it.
         self.written(locked)?;
-        let persisted = match self.tracker.standby(id, OrderRole::Exit).cloned() {
-            Some(row) if row.qty >= qty => {
-                let next = NextStandby {
-                    cl_ord_id: self.new_id().await?,
-                    qty: row.qty,
-                    trigger_price: None,
-                };
-                let release = Release {
-                    position_id: id,
-                    qty,
-                    trigger_price: None,
-                    limit_price,
-                    deadline_at: t0.plus_millis(CLOSE_DEADLINE_MS),
-                    exit_reason: reason,
-                    next: Some(next),
-                };
-                self.store.authorise(row.order_id, &release, t0, self.now()).await
-            }
-            Some(_) | None => {
-                let order = NewOrder {
-                    cl_ord_id: self.new_id().await?,
-                    symbol: symbol.clone(),
-                    side: Side::Sell,
-                    role: OrderRole::Exit,
-                    parent_order_id: None,
-                    position_id: Some(id),
-                    intent: if limit_price.is_some() {
-                        ExecutionIntent::MakerExit
-                    } else {
-                        ExecutionIntent::TakerExit
-                    },
-                    order_type: if limit_price.is_some() {
-                        OrderType::Limit
-                    } else {
-                        OrderType::Market
-                    },
-                    tif: TimeInForce::Gtc,
-                    post_only: limit_price.is_some(),
-                    limit_price,
-                    trigger_price: None,
-                    qty,
-                    deadline_at: Some(t0.plus_millis(CLOSE_DEADLINE_MS)),
-                    expire_at: None,
-                    exit_policy: None,
-                    exit_reason: reason,
-                    entry: None,
-                };
-                self.store.persist_reduce(&order, t0, self.now()).await
-            }
-        };
+        let persisted = self.persist_close(id, &symbol, qty, limit_price, reason).await?;
         let Some(persisted) = self.written(persisted)? else { return Ok(()) };
         let order_id = persisted.record().order_id;
         self.tracker.put(persisted.record().clone(), self.mono_ms());
@@ -230,6 +186,57 @@ impl Desk {
             attempt = plan.as_ref().map(|p| p.attempts)
         );
         self.reload_standbys().await
+    }
+
+    /// The close as a row: the standby row of this session, else a new one.
+    async fn persist_close(
+        &mut self,
+        id: PositionId,
+        symbol: &Symbol,
+        qty: Decimal,
+        limit_price: Option<Decimal>,
+        exit_reason: Option<ExitReason>,
+    ) -> Result<Result<PersistedOrder, WriteError>, DeskError> {
+        let t0 = self.now();
+        let deadline_at = t0.plus_millis(CLOSE_DEADLINE_MS);
+        let standby = self.tracker.standby(id, OrderRole::Exit).cloned();
+        let own = |row: &OrderRecord| row.qty >= qty && row.fencing_token == self.store.token();
+        if let Some(row) = standby.filter(own) {
+            let cl_ord_id = self.new_id().await?;
+            let next = Some(NextStandby { cl_ord_id, qty: row.qty, trigger_price: None });
+            let release = Release {
+                position_id: id,
+                qty,
+                trigger_price: None,
+                limit_price,
+                deadline_at,
+                exit_reason,
+                next,
+            };
+            return Ok(self.store.authorise(row.order_id, &release, t0, self.now()).await);
+        }
+        let rests = limit_price.is_some();
+        let order = NewOrder {
+            cl_ord_id: self.new_id().await?,
+            symbol: symbol.clone(),
+            side: Side::Sell,
+            role: OrderRole::Exit,
+            parent_order_id: None,
+            position_id: Some(id),
+            intent: if rests { ExecutionIntent::MakerExit } else { ExecutionIntent::TakerExit },
+            order_type: if rests { OrderType::Limit } else { OrderType::Market },
+            tif: TimeInForce::Gtc,
+            post_only: rests,
+            limit_price,
+            trigger_price: None,
+            qty,
+            deadline_at: Some(deadline_at),
+            expire_at: None,
+            exit_policy: None,
+            exit_reason,
+            entry: None,
+        };
+        Ok(self.store.persist_reduce(&order, t0, self.now()).await)
     }
 
     fn alarm_cancel(&mut self, id: PositionId) {

@@ -31,6 +31,7 @@ impl Desk {
             qty = row.qty.to_string()
         );
         if row.role == OrderRole::Protection {
+            self.submitted_elsewhere(position, id).await?;
             self.stop_stands(position, &row).await?;
             self.confirm_soon(id, "PLACE");
             self.protect(position).await?;
@@ -72,6 +73,25 @@ impl Desk {
             self.stop_stands(position, &row).await?;
         }
         self.protect(position).await
+    }
+
+    /// The stop went out before its plan could say so: without a write, or by an earlier session.
+    async fn submitted_elsewhere(
+        &mut self,
+        position: PositionId,
+        stop: OrderId,
+    ) -> Result<(), DeskError> {
+        let plan = self.tracker.positions.get(&position).and_then(|h| h.plan.as_ref());
+        if plan.map(|p| p.state) != Some(PlanState::Created) {
+            return Ok(());
+        }
+        let change = PlanChange {
+            event: Some(PlanEvent::StopSubmitted),
+            protection: Some(stop),
+            ..PlanChange::default()
+        };
+        self.change_plan(position, &change).await?;
+        Ok(())
     }
 
     /// The stop stands with these terms.

@@ -4,8 +4,8 @@
 //! transaction and goes out at once; the plan's state follows.
 
 use penstock_store_orders::exit_plans::PlanChange;
-use penstock_store_orders::orders::NewOrder;
 use penstock_store_orders::orders::persist::{NextStandby, Release};
+use penstock_store_orders::orders::{NewOrder, OrderRecord};
 use penstock_telemetry::marker;
 use penstock_trading::exit::closing::OrderView;
 use penstock_trading::exit::plan::PlanEvent;
@@ -27,6 +27,9 @@ const REDUCE_DEADLINE_MS: i64 = 5_000;
 impl Desk {
     /// One step towards the stop that the plan wants.
     pub(crate) async fn protect(&mut self, id: PositionId) -> Result<(), DeskError> {
+        if !self.knows_all() {
+            return Ok(());
+        }
         let Some(held) = self.tracker.positions.get(&id) else { return Ok(()) };
         let Some(plan) = &held.plan else { return Ok(()) };
         if matches!(
@@ -74,6 +77,12 @@ impl Desk {
         }
     }
 
+    /// Everything that was heard is applied: not in the middle of a snapshot, not while rows cannot be
+    /// written.
+    pub(crate) const fn knows_all(&self) -> bool {
+        self.outage.is_none() && !self.reconcile.in_snapshot
+    }
+
     /// The protection of a position that may live at the venue.
     pub(crate) fn stop_of(&self, id: PositionId) -> Option<&Tracked> {
         self.tracker.live_of(id, OrderRole::Protection)
@@ -118,7 +127,9 @@ impl Desk {
         let t0 = self.now();
         let deadline_at = t0.plus_millis(REDUCE_DEADLINE_MS);
         let standby = self.tracker.standby(id, OrderRole::Protection).cloned();
-        let persisted = match standby.filter(|row| row.qty >= qty) {
+        // A row of an earlier session may have been sent by it: its id is never ours to send.
+        let own = |row: &OrderRecord| row.qty >= qty && row.fencing_token == self.store.token();
+        let persisted = match standby.filter(own) {
             Some(row) => {
                 let next = NextStandby {
                     cl_ord_id: self.new_id().await?,

@@ -119,7 +119,11 @@ impl Desk {
                 self.note_stale(id, plan, true);
                 Ok(())
             }
-            Decision::CloseMarket(reason) => self.decide_close(id, reason, false, judged).await,
+            Decision::CloseMarket(reason) => {
+                // What reopened after its close ends for the reason of that close.
+                let reopened = self.tracker.positions.get(&id).and_then(|h| h.close_reason);
+                self.decide_close(id, reopened.unwrap_or(reason), false, judged).await
+            }
             Decision::CloseMaker(reason) => self.decide_close(id, reason, true, judged).await,
             Decision::Raise { to, cause } => self.raise(id, plan, to, cause, judged).await,
             Decision::ExtendTimeStop { to } => {

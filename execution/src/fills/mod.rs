@@ -99,14 +99,15 @@ impl Desk {
                 held.fill_seen_mono_us = Some(mono_us);
                 held.fill_order = Some(b.order.order_id);
             }
-            if b.reopened {
-                held.close_reason = Some(ExitReason::Operator);
+            if b.reopened.is_some() {
+                held.close_reason = b.reopened;
             }
         }
         if opened {
             self.opened_markers(&b);
             // The standby rows of the entry got their position in the same transaction.
             self.reload_standbys().await?;
+            self.release_stops().await?;
         }
         if b.overfill || b.excess > Decimal::ZERO {
             let value = Some(format!("order {}", b.order.order_id.0));

@@ -23,6 +23,8 @@ use crate::tracker::Held;
 const HISTORY_OVERLAP_MS: i64 = 300_000;
 /// Pause before an incomplete history is asked for again.
 const HISTORY_RETRY_MS: i64 = 1_000;
+/// Pause before a FULL pass that failed is tried again.
+const FULL_RETRY_MS: i64 = 15_000;
 /// Distance of a stop below its reference when nothing better is known, basis points.
 const FALLBACK_STOP_BPS: i64 = 150;
 
@@ -56,6 +58,23 @@ impl Desk {
     /// The snapshot of executions: trades in the venue's order, then what is open.
     pub(crate) async fn on_snapshot(
         &mut self,
+        reports: Vec<Report>,
+        at: Stamp,
+    ) -> Result<(), DeskError> {
+        // A trade of it must not get a stop before the stops that it shows are known.
+        self.reconcile.in_snapshot = true;
+        let applied = self.apply_snapshot(reports, at).await;
+        self.reconcile.in_snapshot = false;
+        applied?;
+        let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
+        for id in ids {
+            self.protect(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_snapshot(
+        &mut self,
         mut reports: Vec<Report>,
         at: Stamp,
     ) -> Result<(), DeskError> {
@@ -86,6 +105,7 @@ impl Desk {
         for report in reports.iter().filter(|r| r.trade.is_none() && r.is_open) {
             self.on_report(report, EventSource::WsSnapshot, at).await?;
         }
+        self.outsiders_from_snapshot(&reports).await?;
         self.reconcile.snapshot_seen = true;
         self.reconcile.snapshot_at = Some(at.wall);
         self.absent_from_snapshot().await?;
@@ -127,7 +147,8 @@ impl Desk {
         let read = self.store.newest_fill_at().await;
         let Some(newest) = self.written(read)? else { return Ok(()) };
         // Without a fill and without an order there is nothing that could be missing.
-        if newest.is_none() && self.tracker.orders().next().is_none() {
+        let first = !self.reconcile.complete;
+        if first && newest.is_none() && self.tracker.orders().next().is_none() {
             self.reconcile.history_done = true;
             return Ok(());
         }
@@ -136,17 +157,15 @@ impl Desk {
             |at| at.plus_millis(-HISTORY_OVERLAP_MS),
         );
         self.reconcile.history_open = true;
-        self.start_look(LookKind::History { since: Some(since) }, RestUse::Reserved);
+        let full = self.reconcile.complete;
+        // A start waits for nothing else; a pass yields to looks that confirm stops.
+        let usage = if full { RestUse::Steady } else { RestUse::Reserved };
+        self.start_look(LookKind::History { since: Some(since), full }, usage);
         Ok(())
     }
 
     pub(crate) async fn on_history(&mut self, result: LookResult) -> Result<(), DeskError> {
         self.reconcile.history_open = false;
-        if !result.whole {
-            // Refused by the counters or cut off: the next round starts anew, soon but not at once.
-            self.reconcile.next_full_mono_ms = self.mono_ms() + HISTORY_RETRY_MS;
-            return Ok(());
-        }
         let venue: Vec<String> = result.trades.iter().map(|t| t.order_id.clone()).collect();
         let read = self.store.orders_by_venue_id(&venue).await;
         let mono = self.mono_ms();
@@ -155,15 +174,27 @@ impl Desk {
                 self.tracker.put(row, mono);
             }
         }
-        let mut trades = result.trades;
+        let mut trades = result.trades.clone();
         trades.sort_by_key(|t| t.at);
         for trade in &trades {
             if let Some(id) = self.tracker.by_venue(&trade.order_id) {
                 self.book_found(id, trade).await?;
             }
         }
-        self.reconcile.history_done = true;
-        Ok(())
+        self.reconcile.history_done |= result.whole;
+        let full = matches!(result.kind, LookKind::History { full: true, .. });
+        if !result.whole {
+            // Refused by the counters or cut off. A start waits for it; a pass has time, and what it
+            // asks for at once is what the counters lack.
+            let pause_ms = if full { FULL_RETRY_MS } else { HISTORY_RETRY_MS };
+            self.reconcile.next_full_mono_ms = self.mono_ms() + pause_ms;
+        }
+        if !full {
+            return Ok(());
+        }
+        self.believe_balances(&result);
+        let adjusted = if result.whole { self.compare_balances().await? } else { 0 };
+        self.finish_pass("FULL", &result, adjusted).await
     }
 
     /// Ends the session's first reconcile once everything has been looked at.
@@ -189,11 +220,23 @@ impl Desk {
         self.audit().await?;
         self.open_balances().await?;
         self.reconcile.complete = true;
+        self.reconcile.full_due = true;
         let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
         for id in &ids {
             self.protect(*id).await?;
         }
         self.cancel_entries("takeover", None).await?;
+        for held in self.tracker.positions.values() {
+            marker!(
+                RECONCILE_POSITION_STATE,
+                kind = "START",
+                position_id = held.position.position_id.0,
+                symbol = held.position.symbol.as_str(),
+                base = held.base().to_string(),
+                protected_qty = held.position.protected_qty.to_string(),
+                plan_state = held.plan.as_ref().map(|p| p.state.as_str())
+            );
+        }
         marker!(
             RECONCILE_COMPLETE,
             kind = "START",
@@ -208,7 +251,7 @@ impl Desk {
     }
 
     /// Standby rows of this session for every live entry and open position.
-    async fn renew_standbys(&mut self) -> Result<(), DeskError> {
+    pub(crate) async fn renew_standbys(&mut self) -> Result<(), DeskError> {
         let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
         for id in ids {
             for role in [OrderRole::Protection, OrderRole::Exit] {
@@ -297,8 +340,9 @@ impl Desk {
         self.tracker.drop_standbys();
         for row in rows {
             // A row that memory does not know is one whose commit was not answered.
-            if row.state == OrderState::Created || self.tracker.get(row.order_id).is_none() {
-                let unknown = row.state != OrderState::Created;
+            let known = self.tracker.get(row.order_id).map(|t| t.record.position_id);
+            if row.state == OrderState::Created || known != Some(row.position_id) {
+                let unknown = row.state != OrderState::Created && known.is_none();
                 let id = row.order_id;
                 self.tracker.put(row, mono);
                 if unknown {

@@ -86,18 +86,23 @@ impl Desk {
         for held in self.tracker.positions.values_mut() {
             held.balance_look_open = false;
         }
+        self.believe_balances(&result);
+        Ok(())
+    }
+
+    /// Balances of a look, unless the stream said something after it began: REST may lag.
+    pub(super) fn believe_balances(&mut self, result: &LookResult) {
         let now = self.now();
-        for (asset, amount) in result.balances {
-            // REST may lag: what the stream said after the look began stands.
-            let newer =
-                self.balances.get(&asset).is_some_and(|b| b.seen_mono_ms >= result.started_mono_ms);
-            if !newer {
+        for (asset, amount) in &result.balances {
+            let known = self.balances.get(asset);
+            let newer = known.is_some_and(|b| b.seen_mono_ms >= result.started_mono_ms);
+            let same = known.is_some_and(|b| b.amount == *amount);
+            if !newer && !same {
                 let seen_mono_ms = result.started_mono_ms;
-                let balance = Balance { amount, seen_mono_ms, dirty: true, at: now };
-                self.balances.insert(asset, balance);
+                let balance = Balance { amount: *amount, seen_mono_ms, dirty: true, at: now };
+                self.balances.insert(asset.clone(), balance);
             }
         }
-        Ok(())
     }
 
     /// Stores balances that changed.

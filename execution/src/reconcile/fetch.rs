@@ -5,6 +5,7 @@
 
 use penstock_types::{Decimal, OrderId, UtcMicros, Uuid};
 use penstock_venue_orders::{PrivateRest, RestAnswer, RestOutcome};
+use penstock_venues::kraken::error_table::ErrorClass;
 use penstock_venues::kraken::rates::RestUse;
 use penstock_venues::kraken::rest::private::{
     BalanceExResult, ClosedOrdersResult, OpenOrdersResult, OrderRow, QueryOrdersResult, TradeRow,
@@ -12,6 +13,7 @@ use penstock_venues::kraken::rest::private::{
 };
 use penstock_venues::kraken::rest::public::Entries;
 use penstock_venues::kraken::rest::{ClosedOrdersPage, PrivateRequest, Reply};
+use penstock_venues::kraken::symbols::modern_asset;
 use penstock_venues::kraken::vocabulary::RestOrderStatus;
 
 /// Rows of a page of the trades history.
@@ -59,8 +61,9 @@ pub(crate) enum LookKind {
     Confirm { ids: Vec<(OrderId, String)>, cause: &'static str },
     /// All open orders.
     Light,
-    /// Trades since a time.
-    History { since: Option<UtcMicros> },
+    /// Trades since a time; in a FULL pass all open orders and balances too. A start has those from the
+    /// stream's images, and its calls are few.
+    History { since: Option<UtcMicros>, full: bool },
     /// Balances.
     Balances,
 }
@@ -104,7 +107,13 @@ pub(crate) async fn look(rest: PrivateRest, kind: LookKind, usage: RestUse) -> L
         LookKind::Light => {
             call.open_orders(None).await;
         }
-        LookKind::History { since } => call.history(since).await,
+        LookKind::History { since, full } => {
+            call.history(since).await;
+            if full {
+                call.open_orders(None).await;
+                call.balances().await;
+            }
+        }
         LookKind::Balances => call.balances().await,
     }
     result
@@ -167,7 +176,10 @@ impl Call<'_> {
         };
         match answer.reply::<QueryOrdersResult<'_>>() {
             Reply::Done { result, .. } => self.take_orders(&result),
-            Reply::Refused { .. } | Reply::Unknown { .. } => self.result.whole = false,
+            // REST does not know an id of the socket yet: an answer that shows nothing.
+            Reply::Refused { judgement, .. } | Reply::Unknown { judgement, .. } => {
+                self.result.whole &= judgement.class == ErrorClass::State;
+            }
         }
     }
 
@@ -237,7 +249,7 @@ impl Call<'_> {
             Reply::Done { result, .. } => {
                 for (asset, row) in &result.0 {
                     if let Ok(balance) = row.balance.decimal() {
-                        self.result.balances.push((asset.to_string(), balance));
+                        self.result.balances.push((modern_asset(asset).to_owned(), balance));
                     }
                 }
             }

@@ -86,6 +86,26 @@ impl Desk {
         }
     }
 
+    /// A look that came to nothing: it may be started again.
+    pub(crate) fn look_lost(&mut self, kind: &LookKind) {
+        match kind {
+            LookKind::Order { id, .. } => {
+                if let Some(tracked) = self.tracker.get_mut(*id) {
+                    tracked.look_open = false;
+                    tracked.look_wanted = true;
+                }
+            }
+            LookKind::Confirm { .. } => self.reconcile.confirm_open = false,
+            LookKind::Light => self.reconcile.light_open = false,
+            LookKind::History { .. } => self.reconcile.history_open = false,
+            LookKind::Balances => {
+                for held in self.tracker.positions.values_mut() {
+                    held.balance_look_open = false;
+                }
+            }
+        }
+    }
+
     async fn on_order_look(&mut self, id: OrderId, result: LookResult) -> Result<(), DeskError> {
         if let Some(tracked) = self.tracker.get_mut(id) {
             tracked.look_open = false;
@@ -182,6 +202,7 @@ impl Desk {
                     qty: Some(found.qty),
                     limit_price: None,
                     trigger_price: found.price.filter(|_| found.is_stop),
+                    deadline_at: None,
                 }
             },
             ..self.note_from(EventSource::RestReconcile)

@@ -7,9 +7,12 @@
 mod absence;
 mod attach;
 mod balance;
+mod compare;
+mod confirm;
 mod fetch;
 mod look;
 mod passes;
+mod quiet;
 mod rules;
 mod state;
 mod strangers;

@@ -36,6 +36,10 @@ impl Desk {
             return Ok(());
         }
         self.reconcile.next_control_mono_ms = mono + CONTROL_MS;
+        let checked = self.store.check().await;
+        if self.written(checked)?.is_none() {
+            return Ok(());
+        }
         let requests = match control::pending(self.store.pool(), &["flatten"]).await {
             Ok(requests) => requests,
             Err(error) => {

@@ -2,10 +2,12 @@
 //!
 //! Plain data with a bounded queue.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use penstock_store_orders::private_log::PrivateMessage;
-use penstock_types::{OrderId, Symbol, UtcMicros};
+use penstock_trading::drift::Settling;
+use penstock_trading::quiet::Quiets;
+use penstock_types::{Decimal, OrderId, Symbol, UtcMicros};
 
 /// Private messages that wait for their table; beyond it the oldest go, counted.
 const PRIVATE_LEN_LIMIT: usize = 4_096;
@@ -17,6 +19,32 @@ pub(crate) struct Confirm {
     pub(crate) due_mono_ms: i64,
     pub(crate) tries: u32,
     pub(crate) since_mono_ms: i64,
+    /// The last change that it is to show.
+    pub(crate) changed_mono_ms: i64,
+    /// A person was told.
+    pub(crate) alarmed: bool,
+}
+
+/// An order that is not in our rows.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outsider {
+    pub(crate) symbol: Symbol,
+    /// Ours by its id; else foreign.
+    pub(crate) ours: bool,
+    pub(crate) sells: bool,
+    pub(crate) qty: Decimal,
+    pub(crate) executed: Decimal,
+    pub(crate) limit_price: Option<Decimal>,
+    pub(crate) seen_mono_ms: i64,
+    /// When its cancel was sent.
+    pub(crate) cancel_mono_ms: Option<i64>,
+}
+
+impl Outsider {
+    /// What of it still rests.
+    pub(crate) fn left(&self) -> Decimal {
+        (self.qty - self.executed).max(Decimal::ZERO)
+    }
 }
 
 /// State.
@@ -26,10 +54,15 @@ pub(crate) struct ReconcileState {
     pub(crate) complete: bool,
     /// A write failed; the next that works clears it.
     pub(crate) db_failed: bool,
+    /// The decision cluster is away; what was tried last said so.
+    pub(crate) away: bool,
+    pub(crate) away_error: Option<String>,
     /// A full pass is due at the next tick.
     pub(crate) full_due: bool,
     /// A full pass is under way.
     pub(crate) full_open: bool,
+    /// A snapshot is being applied: what rests at the venue is not all known yet.
+    pub(crate) in_snapshot: bool,
     /// The executions snapshot of this connection was applied.
     pub(crate) snapshot_seen: bool,
     /// When it was received.
@@ -53,12 +86,12 @@ pub(crate) struct ReconcileState {
     /// Looks that confirm changes.
     pub(crate) confirms: BTreeMap<OrderId, Confirm>,
     pub(crate) confirm_open: bool,
-    /// Own orders without a row, by the venue's id, already dealt with.
-    pub(crate) strangers: BTreeSet<String>,
-    /// Symbols with a foreign order.
-    pub(crate) foreign: BTreeMap<Symbol, BTreeSet<String>>,
-    /// Orders that a LIGHT pass missed once.
-    pub(crate) missed: BTreeSet<OrderId>,
+    /// Orders that rest at the venue and are not in our rows, by the venue's id.
+    pub(crate) outsiders: BTreeMap<String, Outsider>,
+    /// Quiet times of symbols that count towards exit-only.
+    pub(crate) quiets: BTreeMap<Symbol, Quiets>,
+    /// Differences that the last pass saw.
+    pub(crate) settling: Settling,
     /// Balances that differed once: asset → when.
     pub(crate) differed: BTreeMap<String, (rust_decimal::Decimal, i64)>,
     /// Last booked trade by symbol, monotonic.
@@ -72,6 +105,11 @@ pub(crate) struct ReconcileState {
 }
 
 impl ReconcileState {
+    /// Passes that are under way come to nothing: their results cannot be stored.
+    pub(crate) fn looks_ended(&mut self) {
+        self.full_open = false;
+    }
+
     /// Keeps a private message for its table.
     pub(crate) fn keep(&mut self, message: PrivateMessage) {
         if self.private.len() == PRIVATE_LEN_LIMIT {

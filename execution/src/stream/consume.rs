@@ -4,6 +4,9 @@
 //! our id, else by the venue's; never by symbol and side. A report of an order that nobody knows waits in
 //! the buffer.
 
+use std::collections::VecDeque;
+use std::pin::Pin;
+
 use penstock_store_orders::fills::FillReport;
 use penstock_store_orders::orders::{EventNote, EventSource, Terms};
 use penstock_store_orders::private_log::PrivateMessage;
@@ -124,7 +127,12 @@ impl Desk {
         Ok(())
     }
 
-    async fn on_frame(&mut self, snapshot: bool, at: Stamp, text: &str) -> Result<(), DeskError> {
+    pub(crate) async fn on_frame(
+        &mut self,
+        snapshot: bool,
+        at: Stamp,
+        text: &str,
+    ) -> Result<(), DeskError> {
         match read(text) {
             Ok(StreamMessage::Executions(reports)) if snapshot => {
                 self.on_snapshot(reports, at).await
@@ -167,7 +175,15 @@ impl Desk {
         if let Some(id) = self.tracker.by_venue(&report.order_id) {
             return Ok(Known::Ours(id));
         }
-        let Some(text) = report.cl_ord_id.as_deref() else { return Ok(Known::Unmatched) };
+        if let Some(outsider) = self.reconcile.outsiders.get(&report.order_id) {
+            return Ok(if outsider.ours { Known::Rowless } else { Known::Foreign });
+        }
+        let Some(text) = report.cl_ord_id.as_deref() else {
+            // The first report of an order is whole: whole and without an id of ours, it is another's.
+            // Later ones name no symbol; theirs may be an order whose answer is still on its way.
+            let whole = report.symbol.is_some() && report.trade.is_none();
+            return Ok(if whole { Known::Foreign } else { Known::Unmatched });
+        };
         let Origin::Ours(own) = recognise(&self.salt, Some(text)) else {
             return Ok(Known::Foreign);
         };
@@ -192,6 +208,14 @@ impl Desk {
         }
     }
 
+    /// The row of a report, when memory has it. A newer token ends the session.
+    pub(crate) fn ours(&self, report: &Report) -> Result<Option<OrderId>, DeskError> {
+        Ok(match self.correlate(report)? {
+            Known::Ours(id) => Some(id),
+            Known::Rowless | Known::Foreign | Known::Unmatched => None,
+        })
+    }
+
     pub(crate) async fn one_report(
         &mut self,
         id: OrderId,
@@ -202,6 +226,10 @@ impl Desk {
         let mono = self.mono_ms();
         if let Some(tracked) = self.tracker.get_mut(id) {
             tracked.stream_mono_ms = Some(mono);
+        }
+        if let Some(entry) = self.entry_of_unplaced_stop(id) {
+            self.look_soon(entry, 0);
+            return self.wait_for_order(report).await;
         }
         if let Some(trade) = &report.trade {
             let fill = FillReport {
@@ -227,22 +255,14 @@ impl Desk {
             let sent = note.clone().named("preauth_sent");
             self.apply(id, OrderEvent::PreauthSent, &sent).await?;
         }
-        let event = match report.kind {
-            ExecKind::Pending => OrderEvent::VenuePending,
-            ExecKind::Live => OrderEvent::LiveReport,
-            ExecKind::Filled => OrderEvent::VenueFilled,
-            ExecKind::Canceled => OrderEvent::VenueCanceled,
-            ExecKind::Expired => OrderEvent::VenueExpired,
-            // A trade without its id, or a word that nobody knows.
-            ExecKind::Trade | ExecKind::Unknown => {
-                marker!(
-                    WS_UNHANDLED_EXEC_TYPE,
-                    exec_type = report.exec_type.clone(),
-                    order_status = report.order_status.clone()
-                );
-                OrderEvent::Unverified
-            }
-        };
+        let event = event_of(report.kind);
+        if event == OrderEvent::Unverified {
+            marker!(
+                WS_UNHANDLED_EXEC_TYPE,
+                exec_type = report.exec_type.clone(),
+                order_status = report.order_status.clone()
+            );
+        }
         if event == OrderEvent::VenuePending {
             return Ok(());
         }
@@ -258,6 +278,39 @@ impl Desk {
             self.after_amend(id, true).await?;
         }
         Ok(())
+    }
+
+    /// The entry whose fill comes first: its standby stop is at the venue, and no position has it yet.
+    fn entry_of_unplaced_stop(&self, id: OrderId) -> Option<OrderId> {
+        let row = &self.tracker.get(id)?.record;
+        let unplaced = row.state == OrderState::Created && row.position_id.is_none();
+        row.parent_order_id.filter(|_| unplaced)
+    }
+
+    /// Stops that waited for the fill of their entry. Boxed, because a report may book a fill.
+    pub(crate) fn release_stops(
+        &mut self,
+    ) -> Pin<Box<dyn Future<Output = Result<(), DeskError>> + Send + '_>> {
+        Box::pin(async move {
+            let at = self.clock.now();
+            let mut later = VecDeque::new();
+            while let Some(waiting) = self.waiting.pop_front() {
+                let own = waiting.report.cl_ord_id.as_deref();
+                let own = own.and_then(|t| penstock_types::Uuid::try_parse(t).ok());
+                let id = own.and_then(|own| self.tracker.by_client(own));
+                let Some(id) = id.filter(|id| self.entry_of_unplaced_stop(*id).is_none()) else {
+                    later.push_back(waiting);
+                    continue;
+                };
+                let now = self.now();
+                let stored =
+                    self.store.settle_report(waiting.buffer_id, "released", Some(id), now).await;
+                self.written(stored)?;
+                self.one_report(id, &waiting.report, EventSource::WsExecutions, at).await?;
+            }
+            self.waiting.append(&mut later);
+            Ok(())
+        })
     }
 
     fn is_acknowledged(&self, id: OrderId) -> bool {
@@ -349,6 +402,19 @@ impl Desk {
     }
 }
 
+/// The event of a report that carries no trade.
+pub(crate) const fn event_of(kind: ExecKind) -> OrderEvent {
+    match kind {
+        ExecKind::Pending => OrderEvent::VenuePending,
+        ExecKind::Live => OrderEvent::LiveReport,
+        ExecKind::Filled => OrderEvent::VenueFilled,
+        ExecKind::Canceled => OrderEvent::VenueCanceled,
+        ExecKind::Expired => OrderEvent::VenueExpired,
+        // A trade without its id, or a word that nobody knows.
+        ExecKind::Trade | ExecKind::Unknown => OrderEvent::Unverified,
+    }
+}
+
 /// The note of a report.
 fn note_of(report: &Report, source: EventSource, at: Stamp) -> EventNote {
     EventNote {
@@ -363,6 +429,7 @@ fn note_of(report: &Report, source: EventSource, at: Stamp) -> EventNote {
             qty: report.order_qty,
             limit_price: report.limit_price,
             trigger_price: report.trigger_price,
+            deadline_at: None,
         },
         ..EventNote::local(at.wall)
     }

@@ -7,5 +7,6 @@
 mod consume;
 mod report;
 
+pub(crate) use consume::event_of;
 pub(crate) use report::word;
 pub use report::{BalanceUpdate, ExecKind, Report, StreamError, StreamMessage, Trade, read};

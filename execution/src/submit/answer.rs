@@ -36,7 +36,7 @@ impl Desk {
             MutationKind::Add => self.on_add_answer(id, &answer).await,
             MutationKind::Cancel => self.on_cancel_answer(id, &answer).await,
             MutationKind::Amend { qty, trigger } => {
-                let terms = Terms { qty, limit_price: None, trigger_price: trigger };
+                let terms = Terms { qty, trigger_price: trigger, ..Terms::default() };
                 self.on_amend_answer(id, &answer, terms).await
             }
         }
@@ -134,7 +134,10 @@ impl Desk {
                 OrderEvent::Refused
             }
         };
-        self.apply(id, event, note).await?;
+        let applied = self.apply(id, event, note).await?;
+        if applied && event == OrderEvent::Refused {
+            self.after_refusal(id, judgement.class, text).await?;
+        }
         if judgement.class == ErrorClass::Funds {
             self.on_funds_refused(id).await?;
         }
@@ -256,13 +259,9 @@ impl Desk {
                 Effect::LookUp => self.look_soon(after.order_id, 0),
                 Effect::FetchTrades => self.look_soon(after.order_id, 0),
                 Effect::CancelAtOnce => self.spawn_cancel(after.order_id),
-                Effect::QuietSymbol => {
-                    if after.enters() {
-                        let symbol = after.symbol.clone();
-                        self.quiet(&symbol, "order_reject", "ORDER_REJECT").await?;
-                    }
-                }
-                Effect::ReleaseReservation
+                // The venue's text says for how long: the answer's handler has it.
+                Effect::QuietSymbol
+                | Effect::ReleaseReservation
                 | Effect::CloseStandby
                 | Effect::StoreVenueId
                 | Effect::AlertCritical
@@ -270,6 +269,14 @@ impl Desk {
             }
         }
         if after.state.is_terminal() && !before.state.is_terminal() {
+            if after.enters() {
+                marker!(
+                    SYMBOL_EXECUTION_LOCK_RELEASED,
+                    symbol = after.symbol.as_str(),
+                    owner = "entry",
+                    owner_ref = after.cl_ord_id.as_hyphenated().to_string()
+                );
+            }
             if step.effects.contains(&Effect::CloseStandby) && after.enters() {
                 self.reload_standbys().await?;
             }

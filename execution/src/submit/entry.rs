@@ -133,6 +133,12 @@ impl Desk {
         }
         self.reload_standbys().await?;
         marker!(
+            SYMBOL_EXECUTION_LOCK_ACQUIRED,
+            symbol = row.symbol.as_str(),
+            owner = "entry",
+            owner_ref = id.text()
+        );
+        marker!(
             DB_FIRST_ORDER_PERSISTED,
             order_id = row.order_id.0,
             cl_ord_id = id.text(),

@@ -157,12 +157,18 @@ impl Desk {
         if self.written(checked)?.is_none() {
             return Ok(());
         }
+        self.spawn_amend(id, change);
+        Ok(())
+    }
+
+    /// The request alone; whoever asks has checked the fence.
+    pub(crate) fn spawn_amend(&mut self, id: OrderId, change: Amend) {
         let (now, mono) = (self.now(), self.mono_ms());
         let deadline = now.plus_millis(AMEND_DEADLINE_MS);
         let kind = MutationKind::Amend { qty: change.qty, trigger: change.trigger };
-        let Some(tracked) = self.tracker.get_mut(id) else { return Ok(()) };
+        let Some(tracked) = self.tracker.get_mut(id) else { return };
         if tracked.mutation.is_some() {
-            return Ok(());
+            return;
         }
         let age_ms = tracked.age_ms(mono);
         let unresolved_until = Some(deadline.plus_millis(2_000));
@@ -187,6 +193,5 @@ impl Desk {
             let order_id = row.order_id;
             let _ = messages.send(Message::Answer { order_id, kind, answer }).await;
         });
-        Ok(())
     }
 }

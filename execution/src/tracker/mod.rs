@@ -8,7 +8,7 @@ mod held;
 mod order;
 
 pub(crate) use held::{Held, RaiseNote, TakeProfit};
-pub(crate) use order::{Mutation, MutationKind, Tracked};
+pub(crate) use order::{Mutation, MutationKind, Tracked, view_of};
 
 use std::collections::BTreeMap;
 

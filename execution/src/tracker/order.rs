@@ -109,25 +109,31 @@ impl Tracked {
     /// What is known of it, for the pure machines.
     #[must_use]
     pub(crate) const fn view(&self) -> OrderView {
-        match self.record.state {
-            OrderState::Created
-            | OrderState::Filled
-            | OrderState::Canceled
-            | OrderState::Expired
-            | OrderState::Rejected
-            | OrderState::LostOrRejected
-            | OrderState::Error => OrderView::Gone,
-            OrderState::PendingSubmit => OrderView::Unanswered,
-            OrderState::SubmitUnknown | OrderState::Suspect | OrderState::ReconcileRequired => {
-                OrderView::Doubtful
-            }
-            OrderState::PendingCancel => OrderView::Canceling,
-            OrderState::AckedOpen | OrderState::PartiallyFilled => {
-                if self.triggered {
-                    OrderView::Triggered
-                } else {
-                    OrderView::Live
-                }
+        view_of(self.record.state, self.triggered)
+    }
+}
+
+/// What a state says of an order, for the pure machines.
+#[must_use]
+pub(crate) const fn view_of(state: OrderState, triggered: bool) -> OrderView {
+    match state {
+        OrderState::Created
+        | OrderState::Filled
+        | OrderState::Canceled
+        | OrderState::Expired
+        | OrderState::Rejected
+        | OrderState::LostOrRejected
+        | OrderState::Error => OrderView::Gone,
+        OrderState::PendingSubmit => OrderView::Unanswered,
+        OrderState::SubmitUnknown | OrderState::Suspect | OrderState::ReconcileRequired => {
+            OrderView::Doubtful
+        }
+        OrderState::PendingCancel => OrderView::Canceling,
+        OrderState::AckedOpen | OrderState::PartiallyFilled => {
+            if triggered {
+                OrderView::Triggered
+            } else {
+                OrderView::Live
             }
         }
     }

@@ -14,7 +14,7 @@ use penstock_store::ClusterRole;
 use penstock_store::testing::TestPair;
 use penstock_trading::cycle::StreamStatus;
 use penstock_trading::fixtures::{dec, symbol};
-use penstock_types::{OrderId, Symbol};
+use penstock_types::{Decimal, OrderId, Symbol};
 
 pub(crate) use market::{Listed, Market, Picture};
 
@@ -33,6 +33,10 @@ impl Account for Ledgerless {
 
     fn latency_us(&self) -> i64 {
         250_000
+    }
+
+    fn foreign_holds_quote(&self) -> Decimal {
+        Decimal::ZERO
     }
 
     fn is_busy(&self, _: &Symbol) -> bool {

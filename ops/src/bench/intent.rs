@@ -105,6 +105,10 @@ impl Account for Intents {
         250_000
     }
 
+    fn foreign_holds_quote(&self) -> Decimal {
+        Decimal::ZERO
+    }
+
     fn is_busy(&self, _: &Symbol) -> bool {
         false
     }

@@ -90,7 +90,7 @@ impl ExecStore {
         sqlx::query_scalar!(
             r#"select exists (select from balance_changes where cause = 'opening') as "found!""#
         )
-        .fetch_one(self.pool())
+        .fetch_one(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("look for the opening balances"))
     }
@@ -104,7 +104,7 @@ impl ExecStore {
             r#"select coalesce(sum(base_qty), 0) as "held!" from positions where symbol = $1"#,
             symbol.as_str()
         )
-        .fetch_one(self.pool())
+        .fetch_one(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("sum the positions of a symbol"))
     }
@@ -131,7 +131,7 @@ impl ExecStore {
             volume_30d,
             source
         )
-        .execute(self.pool())
+        .execute(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("store the fees"))?;
         Ok(())

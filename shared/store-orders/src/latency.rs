@@ -27,7 +27,7 @@ impl ExecStore {
             timestamp(t1),
             since_decision_us
         )
-        .execute(self.pool())
+        .execute(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("record latency"))?;
         Ok(())
@@ -55,7 +55,7 @@ impl ExecStore {
             timestamp(t2_seen),
             since_submit_us
         )
-        .execute(self.pool())
+        .execute(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("record latency"))?;
         Ok(())
@@ -83,7 +83,7 @@ impl ExecStore {
             timestamp(t5),
             since_fill_us
         )
-        .execute(self.pool())
+        .execute(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("record latency"))?;
         Ok(())

@@ -285,7 +285,7 @@ impl ExecStore {
     /// # Errors
     /// [`WriteError`].
     pub async fn positions(&self) -> Result<Vec<(PositionRecord, Option<PlanRecord>)>, WriteError> {
-        let mut conn = self.pool().acquire().await.map_err(WriteError::sql("read positions"))?;
+        let mut conn = self.conn().await?;
         let mut out = Vec::new();
         for position in read_positions(&mut conn, Which::NotClosed).await? {
             let plan = read_plan(&mut conn, position.position_id).await?;

@@ -54,7 +54,7 @@ impl ExecStore {
             &times,
             &payloads
         )
-        .execute(self.pool())
+        .execute(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("append private messages"))?;
         Ok(())
@@ -82,7 +82,7 @@ impl ExecStore {
             payload,
             timestamp(now)
         )
-        .fetch_one(self.pool())
+        .fetch_one(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("buffer a report"))
     }
@@ -106,7 +106,7 @@ impl ExecStore {
             order.map(|id| id.0),
             timestamp(now)
         )
-        .execute(self.pool())
+        .execute(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("settle a buffered report"))?;
         Ok(())

@@ -122,7 +122,7 @@ impl ExecStore {
     /// [`WriteError`].
     pub async fn newest_fill_at(&self) -> Result<Option<UtcMicros>, WriteError> {
         let at = sqlx::query_scalar!("select max(ts_exchange) from fills")
-            .fetch_one(self.pool())
+            .fetch_one(&mut *self.conn().await?)
             .await
             .map_err(WriteError::sql("find the newest fill"))?;
         Ok(at.map(UtcMicros::from))
@@ -249,7 +249,7 @@ impl ExecStore {
     pub async fn audit_ledger(&self) -> Result<Vec<PositionId>, WriteError> {
         const ACTION: &str = "audit the ledger";
         let sql = WriteError::sql(ACTION);
-        let mut conn = self.pool().acquire().await.map_err(sql)?;
+        let mut conn = self.conn().await?;
         let rows = sqlx::query!(
             "select position_id, ledger_seq, kind, delta_base, base_before, base_after, cost_before,
                 cost_after, avg_entry_before, avg_entry_after, open_fees_after, realized_quote,
@@ -322,7 +322,7 @@ impl ExecStore {
             self.domain(),
             &names
         )
-        .fetch_all(self.pool())
+        .fetch_all(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("read the state of symbols"))?;
         rows.into_iter()

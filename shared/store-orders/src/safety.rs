@@ -35,7 +35,7 @@ impl ExecStore {
             reason,
             expires_at.map(timestamp)
         )
-        .execute(self.pool())
+        .execute(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("set a safety cause"))?;
         Ok(())
@@ -51,9 +51,26 @@ impl ExecStore {
             symbol.as_str(),
             cause
         )
-        .execute(self.pool())
+        .execute(&mut *self.conn().await?)
         .await
         .map_err(WriteError::sql("clear a safety cause"))?;
+        Ok(())
+    }
+
+    /// Clears a cause of every symbol but these: what caused it has ended while nobody looked.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn clear_cause_but(&self, cause: &str, symbols: &[String]) -> Result<(), WriteError> {
+        sqlx::query!(
+            "delete from symbol_safety_state
+             where cause = $1 and updated_by = 'execution' and not (symbol = any($2))",
+            cause,
+            symbols
+        )
+        .execute(&mut *self.conn().await?)
+        .await
+        .map_err(WriteError::sql("clear safety causes"))?;
         Ok(())
     }
 }

@@ -4,13 +4,27 @@
 //! that the token is still the newest, so that nothing a newer session may see is written by an older
 //! one. Invariant: `synchronous_commit` is on in each of them, because a send may follow its commit.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use penstock_store::ClusterRole;
 use penstock_store::StoreError;
 use penstock_store::fence::{FenceError, FencedService, check_fence};
 use penstock_types::ids::IDS_PER_TOKEN;
 use penstock_types::{FencingToken, SessionId, UtcMicros};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgPool, Postgres, Transaction};
+
+/// Longest wait for a connection: less than the grace of an unprotected fill, which a cluster that went
+/// away must not use up.
+const CONNECT_WAIT: Duration = Duration::from_millis(1_000);
+/// Longest wait for the first statements of a transaction: above the server's own limit for a lock.
+const BEGIN_WAIT: Duration = Duration::from_millis(3_000);
+/// SQLSTATE classes of a cluster that is away: connection, resources (disk, connections), shutdown and
+/// crash recovery.
+const AWAY_CLASSES: [&str; 3] = ["08", "53", "57P"];
 
 /// Why a write of the session failed.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +68,20 @@ impl WriteError {
         matches!(self, Self::Fence(FenceError::Lost { .. }))
     }
 
+    /// The decision cluster is away: no connection, no answer to a commit, no room, a shutdown. A lock or
+    /// a statement that took too long is not this.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Fence(FenceError::Store(error)) => is_away(error),
+            Self::Fence(
+                FenceError::Busy { .. } | FenceError::Lost { .. } | FenceError::Lock(_),
+            )
+            | Self::Row { .. }
+            | Self::Conflict { .. } => false,
+        }
+    }
+
     /// The commit was sent and its answer never came.
     #[must_use]
     pub const fn commit_unknown(&self) -> bool {
@@ -69,6 +97,17 @@ impl WriteError {
 
     pub(crate) fn row(table: &'static str, id: i64, problem: impl ToString) -> Self {
         Self::Row { table, id, problem: problem.to_string() }
+    }
+}
+
+fn is_away(error: &StoreError) -> bool {
+    match error {
+        StoreError::CommitUnknown { .. } | StoreError::NotReady { .. } => true,
+        StoreError::Url { .. } => false,
+        StoreError::Sql { source, .. } => match penstock_store::error::sqlstate(source) {
+            Some(code) => AWAY_CLASSES.iter().any(|class| code.starts_with(class)),
+            None => penstock_store::error::is_transient(source),
+        },
     }
 }
 
@@ -88,13 +127,14 @@ fn conflict(error: &sqlx::Error) -> Option<(String, &'static str)> {
     Some((name.to_owned(), meaning))
 }
 
-/// Writes of one session.
+/// Writes of one session. Clones share whether the cluster is taken for away.
 #[derive(Debug, Clone)]
 pub struct ExecStore {
     pool: PgPool,
     domain: String,
     token: FencingToken,
     session: SessionId,
+    away: Arc<AtomicBool>,
 }
 
 impl ExecStore {
@@ -102,7 +142,8 @@ impl ExecStore {
     #[must_use]
     pub fn new(pool: PgPool, domain: &str, token: FencingToken, session: SessionId) -> Self {
         debug_assert!(token.0 > 0 && token.0 < IDS_PER_TOKEN);
-        Self { pool, domain: domain.to_owned(), token, session }
+        let away = Arc::new(AtomicBool::new(false));
+        Self { pool, domain: domain.to_owned(), token, session, away }
     }
 
     /// Token of the session.
@@ -129,6 +170,64 @@ impl ExecStore {
         &self.pool
     }
 
+    /// Takes the cluster for away, or for back. While it is away nothing is tried but
+    /// [`ExecStore::probe`]: whoever keeps stops alive must not wait for a server that does not answer.
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Release);
+    }
+
+    fn refuse_away(&self) -> Result<(), WriteError> {
+        if self.away.load(Ordering::Acquire) {
+            Err(self.no_answer("known to be away"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn no_answer(&self, last: &str) -> WriteError {
+        WriteError::Store(StoreError::NotReady {
+            cluster: ClusterRole::Decision,
+            waited_secs: 0,
+            last: last.to_owned(),
+        })
+    }
+
+    /// A connection, soon or not at all.
+    pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>, WriteError> {
+        self.refuse_away()?;
+        self.connect().await
+    }
+
+    async fn connect(&self) -> Result<PoolConnection<Postgres>, WriteError> {
+        match tokio::time::timeout(CONNECT_WAIT, self.pool.acquire()).await {
+            Ok(conn) => conn.map_err(WriteError::sql("reach the decision cluster")),
+            Err(_) => Err(self.no_answer("no connection within a second")),
+        }
+    }
+
+    /// Asks whether the cluster is back and the fence still ours; drops connections that did not survive.
+    ///
+    /// # Errors
+    /// [`WriteError`] while it is away, [`WriteError::Fence`] when a newer session has the fence.
+    pub async fn probe(&self) -> Result<(), WriteError> {
+        const ACTION: &str = "probe the decision cluster";
+        let mut kept = Vec::new();
+        while let Some(mut idle) = self.pool.try_acquire() {
+            match tokio::time::timeout(CONNECT_WAIT, idle.ping()).await {
+                Ok(Ok(())) => kept.push(idle),
+                // Closed on the spot: a dead connection must not be the next writer's.
+                Ok(Err(_)) | Err(_) => drop(idle.detach()),
+            }
+        }
+        drop(kept);
+        let mut conn = self.connect().await?;
+        let checked = check_fence(&mut conn, FencedService::Execution, &self.domain, self.token);
+        match tokio::time::timeout(BEGIN_WAIT, checked).await {
+            Ok(checked) => Ok(checked?),
+            Err(_) => Err(self.no_answer(ACTION)),
+        }
+    }
+
     /// A transaction that holds the fence for share.
     ///
     /// # Errors
@@ -137,11 +236,24 @@ impl ExecStore {
         &self,
         action: &'static str,
     ) -> Result<Transaction<'static, Postgres>, WriteError> {
+        self.refuse_away()?;
         let sql = WriteError::sql(action);
-        let mut tx = self.pool.begin().await.map_err(sql)?;
-        sqlx::raw_sql("set local synchronous_commit = on").execute(&mut *tx).await.map_err(sql)?;
-        check_fence(&mut tx, FencedService::Execution, &self.domain, self.token).await?;
-        Ok(tx)
+        let opened = async {
+            let mut tx = match tokio::time::timeout(CONNECT_WAIT, self.pool.begin()).await {
+                Ok(tx) => tx.map_err(sql)?,
+                Err(_) => return Err(self.no_answer("no connection within a second")),
+            };
+            sqlx::raw_sql("set local synchronous_commit = on")
+                .execute(&mut *tx)
+                .await
+                .map_err(sql)?;
+            check_fence(&mut tx, FencedService::Execution, &self.domain, self.token).await?;
+            Ok(tx)
+        };
+        match tokio::time::timeout(BEGIN_WAIT, opened).await {
+            Ok(tx) => tx,
+            Err(_) => Err(self.no_answer(action)),
+        }
     }
 
     /// Commits; an error that did not come from the server leaves the outcome unknown.
@@ -163,8 +275,7 @@ impl ExecStore {
     /// # Errors
     /// [`WriteError::Fence`] when a newer session has it.
     pub async fn check(&self) -> Result<(), WriteError> {
-        const ACTION: &str = "check the execution fence";
-        let mut conn = self.pool.acquire().await.map_err(WriteError::sql(ACTION))?;
+        let mut conn = self.conn().await?;
         check_fence(&mut conn, FencedService::Execution, &self.domain, self.token).await?;
         Ok(())
     }

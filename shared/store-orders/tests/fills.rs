@@ -17,7 +17,7 @@ use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::order::OrderEvent;
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::vocab::{
-    ExecutionIntent, ExitPolicy, Horizon, OrderRole, OrderState, OrderType, PlanState,
+    ExecutionIntent, ExitPolicy, ExitReason, Horizon, OrderRole, OrderState, OrderType, PlanState,
     PositionStatus, Regime, RouteType, Side, Strategy, SysMode, TimeInForce, Trigger,
 };
 use penstock_types::{
@@ -327,6 +327,61 @@ async fn zero_prices_are_refused_and_late_fills_correct_a_terminal_order() {
     assert_eq!(late.step.marker, Some("ORDER_LATE_FILL"));
     assert_eq!(late.order.state, OrderState::Filled);
     assert_eq!(late.position.status, PositionStatus::Open);
+}
+
+#[tokio::test]
+async fn a_stop_that_is_found_before_its_fill_belongs_to_the_position_of_that_fill() {
+    // given a closed position of the symbol, and a new entry whose fill is not booked yet
+    let mut world = World::new().await;
+    let earlier = world.persist("BTC/USD", "1").await;
+    world.apply(earlier.order_id, OrderEvent::Acked).await;
+    let first = world.booked(earlier.order_id, "T1", "100", "1").await;
+    let stop = world.arm("BTC/USD", first.position.position_id, d("1")).await;
+    world.booked(stop, "T2", "99.8", "1").await;
+    let entry = world.persist("BTC/USD", "1").await;
+    world.apply(entry.order_id, OrderEvent::Acked).await;
+    // when its standby stop is found at the venue first, it has no position to protect
+    let row = world.standby(OrderRole::Protection, "BTC/USD").await.remove(0);
+    let (id, note, event) = (row.order_id, EventNote::local(NOW), OrderEvent::PreauthSent);
+    let early = world.store.apply(id, event, &note, Knowledge { adoptable: false }).await;
+    assert!(early.is_err(), "not the closed one: {early:?}");
+    // then the fill gives it its position
+    let booked = world.booked(entry.order_id, "T3", "100", "1").await;
+    world.apply(id, event).await;
+    world.apply(id, OrderEvent::LiveReport).await;
+    let rows = world.store.orders(&[id]).await.unwrap();
+    assert_eq!(rows[0].state, OrderState::AckedOpen);
+    assert_eq!(rows[0].position_id, Some(booked.position.position_id));
+}
+
+#[tokio::test]
+async fn what_an_entry_opens_after_its_close_ends_for_the_reason_of_that_close() {
+    // given a position that a time stop has closed while its entry was still resting
+    let mut world = World::new().await;
+    let entry = world.persist("BTC/USD", "3").await;
+    world.apply(entry.order_id, OrderEvent::Acked).await;
+    let first = world.booked(entry.order_id, "T1", "100", "1").await;
+    assert_eq!(first.reopened, None);
+    let row = world.standby(OrderRole::Exit, "BTC/USD").await.remove(0);
+    let release = Release {
+        position_id: first.position.position_id,
+        qty: d("1"),
+        trigger_price: None,
+        limit_price: None,
+        deadline_at: NOW.plus_millis(5_000),
+        exit_reason: Some(ExitReason::TimeStop),
+        next: None,
+    };
+    let close = world.store.authorise(row.order_id, &release, NOW, NOW).await.unwrap();
+    let closed = world.booked(close.record().order_id, "T2", "99", "1").await;
+    assert_eq!(closed.position.status, PositionStatus::Closed);
+    // when the entry fills again
+    let again = world.booked(entry.order_id, "T3", "100", "1").await;
+    // then a new position stands, to be closed for the same reason
+    assert_ne!(again.position.position_id, first.position.position_id);
+    assert_eq!(again.reopened, Some(ExitReason::TimeStop));
+    // and a further fill of it is no second reopening
+    assert_eq!(world.booked(entry.order_id, "T4", "100", "1").await.reopened, None);
 }
 
 #[tokio::test]

@@ -77,6 +77,9 @@ pub struct CycleInput {
     pub stream: StreamStatus,
     /// 90th percentile of submit to acknowledgement in microseconds; 250 000 before 20 orders.
     pub latency_us: i64,
+    /// Quote that open buy orders hold which are not ours; inputs that were stored without it had none.
+    #[serde(default)]
+    pub foreign_holds_quote: Decimal,
     /// Newest applied frame.
     pub frame: Option<FrameStatus>,
     /// Quotes that stand in it.

@@ -220,6 +220,7 @@ pub fn input(n: usize) -> CycleInput {
         counters: RiskCounters::default(),
         stream: StreamStatus { connected: true, snapshots_ok: true, silent_ms: 300 },
         latency_us: 250_000,
+        foreign_holds_quote: dec("0"),
         frame: Some(FrameStatus {
             tick_id: TickId(7_084_972_800),
             run_id: RunId(3),

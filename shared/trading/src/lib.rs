@@ -6,6 +6,7 @@
 pub mod costs;
 pub mod cycle;
 pub mod decide;
+pub mod drift;
 pub mod exit;
 pub mod fixtures;
 pub mod gates;
@@ -13,6 +14,7 @@ pub mod ledger;
 pub mod mode;
 pub mod order;
 pub mod protection;
+pub mod quiet;
 pub mod rank;
 pub mod risk;
 pub mod routes;

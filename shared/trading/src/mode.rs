@@ -22,6 +22,8 @@ closed_vocabulary! {
         WsStalePause = "WS_STALE_PAUSE",
         /// No successful REST truth call; pausing.
         RestStalePause = "REST_STALE_PAUSE",
+        /// The venue and our rows differ by more than may be.
+        DriftLimitExceeded = "DRIFT_LIMIT_EXCEEDED",
         /// Ledger and venue, or ledger and position, disagree.
         LedgerMismatch = "LEDGER_MISMATCH",
         /// The private stream is silent or down.

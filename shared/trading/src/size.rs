@@ -145,7 +145,7 @@ pub fn capital(
         scale::AMT,
     );
     let allocated = positions_quote + reserved_quote;
-    let by_cash = cash_quote.unwrap_or(Decimal::ZERO) - reserved_quote;
+    let by_cash = cash_quote.unwrap_or(Decimal::ZERO) - reserved_quote - input.foreign_holds_quote;
     let by_cap = config.max_open_notional_pct_of_equity * sizing_equity_quote - allocated;
     CapitalState {
         cash_quote,

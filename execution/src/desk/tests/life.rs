@@ -1,6 +1,6 @@
 //! An order's whole life without faults: fills, stop, raises, closes.
 
-use penstock_sim::exchange::{Price, Qty, Side as SimSide, SymbolNo};
+use penstock_sim::exchange::{Qty, Side as SimSide, SymbolNo};
 
 use super::{ENTRY, PLAN, POSITION, World};
 use crate::account::EntryOutcome;
@@ -58,12 +58,7 @@ async fn the_stop_follows_partial_fills_and_sells_the_base_when_it_triggers() {
         world.venue.venue.with(|e, _| e.account().open_orders().map(|o| o.qty).collect::<Vec<_>>());
     assert_eq!(stops, [Qty(100_000)], "one stop over the whole base");
     // when the price falls through the stop
-    world.quote(world.mid_ticks - 9_000, 1);
-    world.venue.venue.with(|e, now| {
-        e.flow_market(no, SimSide::Sell, Qty(2_000_000_000), now);
-        e.flow_limit(no, SimSide::Buy, Price(993_000), Qty(500_000_000), now);
-        e.flow_limit(no, SimSide::Sell, Price(993_000), Qty(1_000_000), now);
-    });
+    world.fall_through_stop();
     // then it is the exit
     world.until_word("position", POSITION, "closed").await;
     world.until_word("reason", REASON, "SL_hit").await;

@@ -3,15 +3,18 @@
 //! venue of its own.
 
 mod faults;
+mod home;
 mod life;
+mod outage;
 mod place;
+mod reconcile;
+mod strangers;
 
 use std::time::{Duration, Instant};
 
 use penstock_sim::admin::FaultRequest;
 use penstock_sim::exchange::{Price, Qty, Side as SimSide, SymbolNo};
 use penstock_sim::server::{Handle, MarketSource, Options, start};
-use penstock_store::ClusterRole;
 use penstock_store::testing::TestPair;
 use penstock_store_decision::{evaluations, sessions};
 use penstock_trading::decide::PlannedEntry;
@@ -19,6 +22,7 @@ use penstock_types::vocab::{SysMode, Trigger};
 use penstock_types::{Decimal, EvaluationId, FencingToken, SessionId, UtcMicros, Uuid};
 use sqlx::PgPool;
 
+use self::home::Home;
 use self::place::{Place, Session, plan, put_quote};
 use crate::account::{Account, EntryOutcome, EntryRequest};
 use crate::quotes::QuoteBoard;
@@ -30,29 +34,34 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 
 struct World {
-    pair: TestPair,
+    home: Home,
     pool: PgPool,
     venue: Handle,
     quotes: QuoteBoard,
     token: i64,
     evaluation: EvaluationId,
     mid_ticks: i64,
+    preauth_ms_max: i64,
 }
 
 impl World {
     async fn new() -> Self {
+        Self::at(Home::Shared(TestPair::new().await.unwrap())).await
+    }
+
+    async fn at(home: Home) -> Self {
         let options = Options { market: MarketSource::Still, symbols: 5, ..Options::default() };
         let venue = start(options).await.unwrap();
-        let pair = TestPair::new().await.unwrap();
-        let pool = pair.pool(ClusterRole::Decision, "exec_rw").await.unwrap();
+        let pool = home.pool("exec_rw").await;
         let mut world = Self {
-            pair,
+            home,
             pool,
             venue,
             quotes: QuoteBoard::new(),
             token: 0,
             evaluation: EvaluationId(0),
             mid_ticks: 1_000_000,
+            preauth_ms_max: 300_000,
         };
         world.rules().await;
         world.book(world.mid_ticks);
@@ -62,7 +71,7 @@ impl World {
     /// The venue's rules as ingest would have stored them.
     async fn rules(&self) {
         let login = penstock_store::testing::SUPERUSER_LOGIN;
-        let owner = self.pair.pool(ClusterRole::Decision, login).await.unwrap();
+        let owner = self.home.pool(login).await;
         let (tick, lot, min, cost) = self.venue.venue.with(|e, _| {
             let i = &e.market(SymbolNo(0)).instrument;
             assert_eq!(i.symbol, SYMBOL);
@@ -199,6 +208,7 @@ impl World {
             quotes: self.quotes.clone(),
             token,
             session_id,
+            preauth_ms_max: self.preauth_ms_max,
         }
     }
 
@@ -223,6 +233,17 @@ impl World {
     fn fill_entry(&self) {
         self.venue.venue.with(|e, now| {
             e.flow_market(SymbolNo(0), SimSide::Sell, Qty(500_000_000 + 100_000), now)
+        });
+    }
+
+    /// The price falls through any stop, with a print down there.
+    fn fall_through_stop(&self) {
+        self.quote(self.mid_ticks - 9_000, 1);
+        self.venue.venue.with(|e, now| {
+            let no = SymbolNo(0);
+            e.flow_market(no, SimSide::Sell, Qty(3_000_000_000), now);
+            e.flow_limit(no, SimSide::Buy, Price(993_000), Qty(500_000_000), now);
+            e.flow_limit(no, SimSide::Sell, Price(993_000), Qty(1_000_000), now);
         });
     }
 

@@ -42,6 +42,7 @@ pub(super) struct Place {
     pub(super) quotes: QuoteBoard,
     pub(super) token: FencingToken,
     pub(super) session_id: SessionId,
+    pub(super) preauth_ms_max: i64,
 }
 
 /// One life of the execution side.
@@ -82,8 +83,12 @@ impl Place {
         let (mode, changes) = ModeHandle::new(timing, Duration::from_secs(30));
         let rows = penstock_store_decision::cycle_input::all_instruments(&self.pool).await.unwrap();
         let rules = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
-        let config =
-            DeskConfig { ack_timeout_ms: 500, unknown_grace_ms: 2_000, ..DeskConfig::default() };
+        let config = DeskConfig {
+            ack_timeout_ms: 500,
+            unknown_grace_ms: 2_000,
+            preauth_ms_max: self.preauth_ms_max,
+            ..DeskConfig::default()
+        };
         let parts = DeskParts {
             config,
             store: ExecStore::new(self.pool.clone(), "test", self.token, self.session_id),
@@ -93,6 +98,7 @@ impl Place {
             events,
             quotes: self.quotes.clone(),
             mode: mode.clone(),
+            lease: Arc::default(),
             instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
             clock: clock.clone(),
             cancel: cancel.clone(),

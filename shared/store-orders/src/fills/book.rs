@@ -6,7 +6,7 @@ use penstock_trading::ledger::{FillTerms, LedgerKind, Realized};
 use penstock_trading::order::{Facts, OrderEvent, Step, step};
 use penstock_types::cl_ord_id::ClOrdId;
 use penstock_types::decimal::{round_to, scale};
-use penstock_types::vocab::{OrderState, Side};
+use penstock_types::vocab::{ExitReason, OrderState, Side};
 use penstock_types::{Decimal, OrderId, UtcMicros};
 use sqlx::{Postgres, Transaction};
 
@@ -95,8 +95,9 @@ pub struct BookedFill {
     pub excess: Decimal,
     /// More was executed than ordered.
     pub overfill: bool,
-    /// A position of this entry had closed before: this one is closed at once.
-    pub reopened: bool,
+    /// A position of this entry had closed before, for this reason: this one is closed at once, for the
+    /// same.
+    pub reopened: Option<ExitReason>,
 }
 
 /// Outcome of a report.

@@ -8,7 +8,7 @@ use penstock_trading::exit::policy::{PolicyInput, plan_terms};
 use penstock_trading::ledger::{
     Booked, FillTerms, Head, LedgerKind, LedgerRow, Realized, book_adjust, book_fill,
 };
-use penstock_types::vocab::{ExitPolicy, Horizon, OrderRole, PositionOrigin, Side};
+use penstock_types::vocab::{ExitPolicy, ExitReason, Horizon, OrderRole, PositionOrigin, Side};
 use penstock_types::{Decimal, PositionId, UtcMicros};
 use serde_json::json;
 use sqlx::{Postgres, Transaction};
@@ -27,7 +27,7 @@ pub(super) struct Change {
     pub(super) kind: LedgerKind,
     pub(super) realized: Option<Realized>,
     pub(super) excess: Decimal,
-    pub(super) reopened: bool,
+    pub(super) reopened: Option<ExitReason>,
 }
 
 pub(super) async fn apply(
@@ -73,7 +73,8 @@ pub(super) async fn apply(
         .pop()
         .ok_or_else(|| WriteError::row("positions", position_id.0, "no such row"))?;
     let plan = read_plan(tx, position_id).await?;
-    let reopened = opened && terms.side == Side::Buy && order.cum_qty > Decimal::ZERO;
+    let late = opened && terms.side == Side::Buy && order.cum_qty > Decimal::ZERO;
+    let reopened = if late { Some(reason_of_close(tx, order).await?) } else { None };
     Ok(Change {
         position,
         plan,
@@ -81,6 +82,29 @@ pub(super) async fn apply(
         realized: booked.realized,
         excess: booked.excess,
         reopened,
+    })
+}
+
+/// Why the position closed that this entry had opened before: what it opens now ends for the same reason.
+async fn reason_of_close(
+    tx: &mut Transaction<'static, Postgres>,
+    order: &OrderRecord,
+) -> Result<ExitReason, WriteError> {
+    let found = sqlx::query_scalar!(
+        "select r.exit_reason
+             from realized_pnl r join positions p on p.position_id = r.position_id
+             where p.entry_order_id = $1
+             order by r.id desc
+             limit 1",
+        order.order_id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await
+    .map_err(WriteError::sql("read why a position closed"))?;
+    // A sale that no decision of ours caused is the stop's.
+    found.flatten().map_or(Ok(ExitReason::SlHit), |word| {
+        ExitReason::parse(&word)
+            .map_err(|e| WriteError::row("realized_pnl of order", order.order_id.0, e))
     })
 }
 

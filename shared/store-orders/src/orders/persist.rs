@@ -194,6 +194,36 @@ impl ExecStore {
         Ok(PersistedOrder { record })
     }
 
+    /// Releases a standby row of this session without a write, while the decision cluster is away: its
+    /// commit, long ago, is what allows the send. The caller sends it once and has the event
+    /// `preauth_sent` written when the cluster is back.
+    ///
+    /// # Errors
+    /// [`WriteError::Row`] when the row is not one in stock of this session, or the quantity is above it.
+    pub fn release_unwritten(
+        &self,
+        row: &OrderRecord,
+        qty: Decimal,
+        trigger_price: Decimal,
+        deadline_at: UtcMicros,
+    ) -> Result<PersistedOrder, WriteError> {
+        let in_stock = row.state == OrderState::Created
+            && row.role == OrderRole::Protection
+            && row.fencing_token == self.token();
+        if !in_stock || qty > row.qty || qty <= Decimal::ZERO {
+            let problem = format!("{} {}, quantity {qty} of {}", row.role, row.state, row.qty);
+            return Err(WriteError::row("execution_orders", row.order_id.0, problem));
+        }
+        let record = OrderRecord {
+            qty,
+            trigger_price: Some(trigger_price),
+            deadline_at: Some(deadline_at),
+            state: OrderState::PendingSubmit,
+            ..row.clone()
+        };
+        Ok(PersistedOrder { record })
+    }
+
     /// Inserts a standby row of a position inside a transaction.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ impl ExecStore {
     /// [`WriteError`].
     pub async fn open_orders(&self) -> Result<Vec<OrderRecord>, WriteError> {
         let sql = WriteError::sql(ACTION);
-        let mut conn = self.pool().acquire().await.map_err(sql)?;
+        let mut conn = self.conn().await?;
         let ids = sqlx::query_scalar!(
             "select order_id from execution_orders where not terminal order by order_id"
         )
@@ -80,7 +80,7 @@ impl ExecStore {
     /// [`WriteError`].
     pub async fn orders_by_client_id(&self, ids: &[Uuid]) -> Result<Vec<OrderRecord>, WriteError> {
         let sql = WriteError::sql(ACTION);
-        let mut conn = self.pool().acquire().await.map_err(sql)?;
+        let mut conn = self.conn().await?;
         let ids = sqlx::query_scalar!(
             "select order_id from execution_orders where cl_ord_id = any($1) order by order_id",
             ids
@@ -97,7 +97,7 @@ impl ExecStore {
     /// [`WriteError`].
     pub async fn orders_by_venue_id(&self, ids: &[String]) -> Result<Vec<OrderRecord>, WriteError> {
         let sql = WriteError::sql(ACTION);
-        let mut conn = self.pool().acquire().await.map_err(sql)?;
+        let mut conn = self.conn().await?;
         let ids = sqlx::query_scalar!(
             "select order_id from execution_orders where exchange_order_id = any($1)
              order by order_id",
@@ -114,7 +114,7 @@ impl ExecStore {
     /// # Errors
     /// [`WriteError`].
     pub async fn orders(&self, ids: &[OrderId]) -> Result<Vec<OrderRecord>, WriteError> {
-        let mut conn = self.pool().acquire().await.map_err(WriteError::sql(ACTION))?;
+        let mut conn = self.conn().await?;
         by_ids(&mut conn, ids).await
     }
 }

@@ -42,6 +42,8 @@ pub struct Terms {
     pub limit_price: Option<Decimal>,
     /// Trigger.
     pub trigger_price: Option<Decimal>,
+    /// Deadline of a request that went out before its event could be written.
+    pub deadline_at: Option<UtcMicros>,
 }
 
 /// What an event row says beside the states.
@@ -92,7 +94,7 @@ impl EventNote {
             reason: None,
             ts_exchange: None,
             ts_local,
-            terms: Terms { qty: None, limit_price: None, trigger_price: None },
+            terms: Terms { qty: None, limit_price: None, trigger_price: None, deadline_at: None },
         }
     }
 
@@ -244,6 +246,7 @@ pub(crate) async fn store_step(
             limit_price = coalesce($8, limit_price), trigger_price = coalesce($9, trigger_price),
             position_id = coalesce(position_id, case when $10 then (select max(p.position_id)
                 from positions p where p.symbol = execution_orders.symbol) end),
+            deadline_at = coalesce($11, deadline_at),
             event_seq = event_seq + 1, version = version + 1, updated_at = $4
          where order_id = $1",
         row.order_id.0,
@@ -255,7 +258,11 @@ pub(crate) async fn store_step(
         terms.qty,
         terms.limit_price,
         terms.trigger_price,
-        row.reduces() && !step.to.is_terminal()
+        // An entry's standby row gets its position from the entry's fill; one that had ended, the newest.
+        row.reduces()
+            && !step.to.is_terminal()
+            && (row.parent_order_id.is_none() || row.state.is_terminal()),
+        terms.deadline_at.map(timestamp)
     )
     .execute(&mut **tx)
     .await

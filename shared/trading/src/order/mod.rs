@@ -7,9 +7,11 @@
 //! deliberately does not know rows, venues or time.
 
 mod event;
+mod shadow;
 mod step;
 
 pub use event::{Effect, Facts, IllegalTransition, OrderEvent, Step};
+pub use shadow::{Said, Shadow};
 pub use step::step;
 
 #[cfg(test)]

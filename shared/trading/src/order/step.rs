@@ -30,7 +30,7 @@ pub fn step(from: OrderState, event: OrderEvent, facts: Facts) -> Result<Step, I
     table! { (from, event);
         Authorise [CR] go(PS, "DB_FIRST_ORDER_PERSISTED", &[]);
         Authorise [PS SU AO PF PC SP RR FI CA EX RJ LR ER] no;
-        PreauthSent [CR] go(PS, "ORDER_RECONCILED", &[]);
+        PreauthSent [CR] go(PS, "ORDER_RECONCILED", &[Effect::RefreshTerms]);
         PreauthSent [PS SU AO PF PC SP RR FI CA EX RJ LR ER] no;
         StandbyClosed [CR] go(ER, "ORDER_STANDBY_CLOSED", &[]);
         StandbyClosed [PS SU AO PF PC SP RR FI CA EX RJ LR ER] no;

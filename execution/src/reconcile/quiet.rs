@@ -1,0 +1,113 @@
+//! What a refusal by the venue means for its symbol.
+//!
+//! Input: the class of the venue's text. Output: a quiet time, exit-only, or nothing. The third quiet
+//! time within half an hour makes the symbol exit-only for as long. The count does not survive the
+//! process; the causes do.
+
+use penstock_telemetry::marker;
+use penstock_trading::quiet::QUIETS_WINDOW_MS;
+use penstock_types::vocab::SafetyMode;
+use penstock_types::{OrderId, Symbol};
+use penstock_venues::kraken::error_table::ErrorClass;
+use penstock_venues::kraken::rates::RestUse;
+
+use super::fetch::LookKind;
+use crate::desk::{Desk, DeskError};
+
+/// Quiet time of a symbol that the venue does not let us trade: a day.
+const RESTRICTED_MS: i64 = 86_400_000;
+
+/// What a refusal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// Entries of the symbol pause.
+    Quiet,
+    /// The same, and the balance that we believed in is read.
+    QuietAndBalance,
+    /// The account may not trade it.
+    Restricted,
+    /// Our own numbers were wrong: a person must look.
+    ExitOnly,
+}
+
+const fn after(class: ErrorClass) -> After {
+    match class {
+        ErrorClass::Funds => After::QuietAndBalance,
+        ErrorClass::Auth | ErrorClass::Policy => After::Restricted,
+        ErrorClass::Validation | ErrorClass::Bug | ErrorClass::Config => After::ExitOnly,
+        ErrorClass::Nonce
+        | ErrorClass::AuthRate
+        | ErrorClass::Rate
+        | ErrorClass::Limit
+        | ErrorClass::Transient
+        | ErrorClass::Deadline
+        | ErrorClass::Mode
+        | ErrorClass::Identity
+        | ErrorClass::State
+        | ErrorClass::Session
+        | ErrorClass::Warning
+        | ErrorClass::Unlisted => After::Quiet,
+    }
+}
+
+impl Desk {
+    /// The venue refused a new order. A refused stop keeps no symbol quiet: it is placed again.
+    pub(crate) async fn after_refusal(
+        &mut self,
+        id: OrderId,
+        class: ErrorClass,
+        text: &str,
+    ) -> Result<(), DeskError> {
+        let Some(row) = self.tracker.get(id).map(|t| t.record.clone()) else { return Ok(()) };
+        let after = after(class);
+        if after == After::ExitOnly {
+            tracing::error!("{} order {} of {} refused: {text}", row.role, id.0, row.symbol);
+            return self.exit_only(&row.symbol, "submit_error", "ORDER_REJECT").await;
+        }
+        if !row.enters() {
+            return Ok(());
+        }
+        match after {
+            After::Restricted => {
+                self.quiet_for(&row.symbol, "venue_restricted", "ORDER_REJECT", RESTRICTED_MS).await
+            }
+            After::QuietAndBalance => {
+                self.start_look(LookKind::Balances, RestUse::Reserved);
+                self.quiet(&row.symbol, "order_reject", "ORDER_REJECT").await
+            }
+            After::Quiet | After::ExitOnly => {
+                self.quiet(&row.symbol, "order_reject", "ORDER_REJECT").await
+            }
+        }
+    }
+
+    /// No entries for a symbol for a while; the third time within half an hour, for half an hour.
+    async fn quiet(&mut self, symbol: &Symbol, cause: &str, reason: &str) -> Result<(), DeskError> {
+        let now = self.now();
+        if self.reconcile.quiets.entry(symbol.clone()).or_default().note(now) {
+            let until = Some(now.plus_millis(QUIETS_WINDOW_MS));
+            return self.exit_only_until(symbol, cause, reason, until).await;
+        }
+        self.quiet_for(symbol, cause, reason, self.config.quiet_ms).await
+    }
+
+    async fn quiet_for(
+        &mut self,
+        symbol: &Symbol,
+        cause: &str,
+        reason: &str,
+        for_ms: i64,
+    ) -> Result<(), DeskError> {
+        let until = self.now().plus_millis(for_ms);
+        marker!(
+            QUIET_MODE_ENTER,
+            symbol = symbol.as_str(),
+            quiet_until = until.rfc3339(),
+            reason = cause
+        );
+        let mode = SafetyMode::Quiet;
+        let stored = self.store.set_symbol_cause(symbol, cause, mode, reason, Some(until)).await;
+        self.written(stored)?;
+        Ok(())
+    }
+}
