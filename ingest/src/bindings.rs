@@ -5,7 +5,9 @@ use penstock_market::canonical::{InstrumentBinding, InstrumentKey, Roles};
 use penstock_types::Symbol;
 use penstock_types::vocab::Venue;
 
+use crate::core::deriv_input::BoundInstrument;
 use crate::exit::Exit;
+use std::collections::BTreeMap;
 
 /// One binding per instrument.
 ///
@@ -39,6 +41,31 @@ pub(crate) fn instruments(bindings: &Bindings) -> Result<Vec<InstrumentBinding>,
         }
     }
     Ok(out)
+}
+
+/// The instruments of derivative venues, each once.
+///
+/// # Errors
+/// As [`instruments`].
+pub(crate) fn derivatives(bindings: &Bindings) -> Result<Vec<BoundInstrument>, Exit> {
+    let mut found: BTreeMap<(Venue, Symbol), BoundInstrument> = BTreeMap::new();
+    for binding in instruments(bindings)? {
+        let key = (binding.venue, binding.symbol.clone());
+        if binding.venue == Venue::KrakenSpot {
+            continue;
+        }
+        let own = bindings.tokens().iter().find(|t| t.id == i64::from(binding.key.token_id));
+        let own = own.and_then(|t| t.instruments.get(usize::from(binding.key.instrument_id)));
+        let hours = own.map_or(8, |instrument| instrument.funding_interval_h);
+        let entry = found.entry(key).or_insert_with(|| BoundInstrument {
+            venue: binding.venue,
+            symbol: binding.symbol.clone(),
+            funding_secs: i32::try_from(hours * 3_600).unwrap_or(28_800),
+            is_oi: false,
+        });
+        entry.is_oi |= binding.roles.oi_set;
+    }
+    Ok(found.into_values().collect())
 }
 
 /// Venue of the configuration's word.

@@ -5,10 +5,11 @@
 //! task ends through its queue or the token; the first failure ends the service with its exit status.
 
 use crate::core::clock::RecordingClock;
+use crate::core::deriv_input::DerivInput;
 use crate::core::feed_input::{Group, Market};
 use crate::core::run::{
     COMMANDS_LEN_LIMIT, CoreCommand, CoreHealth, CorePorts, CoreThread, EVENTS_LEN_LIMIT,
-    FRAMES_LEN_LIMIT, FrameItem, TrackedPair,
+    FRAMES_LEN_LIMIT, FrameItem, Input, TrackedPair,
 };
 use crate::exit::Exit;
 use crate::lifecycle::alerts::Alerts;
@@ -25,13 +26,13 @@ use crate::spooling::open::RawSpool;
 use crate::spooling::sink::SpoolSink;
 use crate::tasks::{self, Hub, Stops, TaskEnds, Tasks};
 use crate::universe::backfill::{BackfillRequest, REQUESTS_MAX};
+use crate::universe::derivatives::{self, Opening};
 use crate::universe::feeds::{Reference, SocketOpener};
 use crate::universe::layers::{BuildInput, Layers};
 use penstock_market::{Aggregator, CoreError, MarketCore, Outputs, Recording};
 use penstock_store::spool::SpoolWriter;
 use penstock_telemetry::marker;
 use penstock_types::{TickId, UtcMicros};
-use penstock_venue_feeds::FeedEvent;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -40,8 +41,9 @@ use tokio_util::sync::CancellationToken;
 /// Sockets, and the queue that their events arrive in.
 struct MarketSide {
     groups: Vec<Group>,
-    events: mpsc::Receiver<(usize, FeedEvent)>,
+    events: mpsc::Receiver<Input>,
     opener: SocketOpener,
+    derivs: DerivInput,
 }
 
 /// The core's thread and its queues.
@@ -283,13 +285,28 @@ impl Assembly {
     ) -> Result<MarketSide, Exit> {
         let (events, events_in) = mpsc::channel(EVENTS_LEN_LIMIT);
         let stop = stops.sockets.clone();
-        let mut opener =
-            SocketOpener::new(&self.settings, &self.clock, reference.budget(), events, stop);
+        let mut opener = SocketOpener::new(
+            &self.settings,
+            &self.clock,
+            reference.budget(),
+            events.clone(),
+            stop,
+        );
         let mut groups = Vec::new();
         for socket in opener.open_missing(layers)? {
             opener.connect(socket, |group| groups.push(group));
         }
-        Ok(MarketSide { groups, events: events_in, opener })
+        let derivs = derivatives::open(
+            &self.settings.derivatives,
+            &Opening {
+                clock: &self.clock,
+                kraken_budget: reference.budget(),
+                events,
+                forwarders: opener.forwarders(),
+                stop: stops.sockets.clone(),
+            },
+        )?;
+        Ok(MarketSide { groups, events: events_in, opener, derivs })
     }
 
     /// Starts the core's thread.
@@ -305,7 +322,8 @@ impl Assembly {
         let (backfill, backfill_in) = mpsc::channel(REQUESTS_MAX);
         let (health, health_seen) = watch::channel(CoreHealth::default());
         let cuts = Arc::new(CutSlot::default());
-        let market = self.market(tracked, side.groups, recovered_until)?;
+        let (groups, derivs) = (side.groups, side.derivs);
+        let market = self.market(tracked, (groups, derivs), recovered_until)?;
         let ports = CorePorts {
             events: side.events,
             commands: commands_in,
@@ -335,7 +353,7 @@ impl Assembly {
     fn market(
         &self,
         tracked: &[TrackedPair],
-        groups: Vec<Group>,
+        (groups, derivs): (Vec<Group>, DerivInput),
         recovered_until: Option<UtcMicros>,
     ) -> Result<Market, Exit> {
         let recording = Recording {
@@ -357,6 +375,7 @@ impl Assembly {
             market.core.restart_gap(from, at, &mut out);
         }
         market.out = out;
+        market.begin_derivatives(derivs, recovered_until.unwrap_or(self.started_at), at);
         market.track(tracked, at).map_err(|e| Exit::Invariant(e.to_string()))?;
         Ok(market)
     }

@@ -1,7 +1,8 @@
 //! The configuration as this service uses it: one place that turns keys into values of the parts.
 
 use crate::exit::Exit;
-use penstock_config::Config;
+use crate::universe::derivatives::{BinanceUrls, Derivatives, FuturesUrls};
+use penstock_config::{Config, Endpoint, Value};
 use penstock_market::canonical::InstrumentBinding;
 use penstock_market::universe::UniverseRules;
 use penstock_market::{CoreConfig, FoldConfig};
@@ -82,6 +83,8 @@ pub struct Settings {
     pub spool: SpoolLimits,
     /// Hash of the configuration.
     pub config_hash: String,
+    /// The derivative venues.
+    pub(crate) derivatives: Derivatives,
     /// Instruments of the bound tokens.
     pub instruments: Vec<InstrumentBinding>,
     /// Canonical JSON of the token bindings.
@@ -181,10 +184,66 @@ impl Settings {
                 copy_interval: Duration::from_millis(limits.raw_copy_interval_ms),
             },
             config_hash: config.hash().to_owned(),
+            derivatives: derivatives(config)?,
             instruments: crate::bindings::instruments(&config.bindings)?,
             bindings: config.bindings.to_json(),
             bindings_hash: hex::encode(config.bindings.hash()),
         })
+    }
+}
+
+/// The derivative venues; each is on with all of its addresses or off with none.
+fn derivatives(config: &Config) -> Result<Derivatives, Exit> {
+    let venues = &config.areas.venues;
+    let all = |urls: &[(&str, &Endpoint)]| {
+        let on = urls.iter().filter(|(_, url)| **url != Endpoint::Off).count();
+        let off = urls.iter().find(|(_, url)| **url == Endpoint::Off);
+        match off {
+            Some((key, _)) if on > 0 => Err(Exit::Refused(format!(
+                "{key} is off and other addresses of its venue are not; next: set all or none"
+            ))),
+            Some(_) => Ok(None),
+            None => Ok(Some(urls.iter().map(|(_, url)| text(url)).collect::<Vec<_>>())),
+        }
+    };
+    let futures = all(&[
+        ("KRAKEN_FUTURES_WS_URL", &venues.kraken_futures_ws_url),
+        ("KRAKEN_FUTURES_REST_URL", &venues.kraken_futures_rest_url),
+    ])?;
+    let binance = all(&[
+        ("BINANCE_UM_WS_PUBLIC_URL", &venues.binance_um_ws_public_url),
+        ("BINANCE_UM_WS_MARKET_URL", &venues.binance_um_ws_market_url),
+        ("BINANCE_UM_REST_URL", &venues.binance_um_rest_url),
+    ])?;
+    Ok(Derivatives {
+        instruments: crate::bindings::derivatives(&config.bindings)?,
+        futures: futures.and_then(|urls| {
+            let [ws, rest] = urls.try_into().ok()?;
+            Some(FuturesUrls { ws, rest })
+        }),
+        binance: binance.and_then(|urls| {
+            let [ws_public, ws_market, rest] = urls.try_into().ok()?;
+            Some(BinanceUrls { ws_public, ws_market, rest })
+        }),
+        rotate: Duration::from_secs(venues.binance_um_rotate_secs),
+        funding_s: engine(config, "engine.poll.funding_s", 60),
+        oi_s: engine(config, "engine.poll.oi_s", 5),
+        oi_per_s: engine(config, "engine.poll.oi_rps", 10),
+    })
+}
+
+fn text(url: &Endpoint) -> String {
+    match url {
+        Endpoint::Off => String::new(),
+        Endpoint::At(url) => url.to_string().trim_end_matches('/').to_owned(),
+    }
+}
+
+/// A whole number of the engine's table; every key has a default there.
+fn engine(config: &Config, key: &str, default: i64) -> i64 {
+    match config.values().get(key).map(|resolved| &resolved.value) {
+        Some(Value::Int(number)) => *number,
+        _ => default,
     }
 }
 

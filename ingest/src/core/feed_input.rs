@@ -6,6 +6,7 @@
 
 use super::books::{Applied, BookSet};
 use super::clock::RecordingClock;
+use super::deriv_input::DerivInput;
 use super::run::TrackedPair;
 use penstock_market::{BookUpdate, LostBook, MarketCore, Outputs, Scales, TickerIn, TradeIn};
 use penstock_telemetry::marker;
@@ -57,6 +58,7 @@ pub(crate) struct Market {
     pub groups: Vec<Group>,
     pub counts: FeedCounts,
     pub clock: RecordingClock,
+    pub derivs: DerivInput,
     symbols: FxHashMap<String, Symbol>,
     last_conn: i16,
     connected: Vec<bool>,
@@ -74,6 +76,7 @@ impl Market {
             counts: FeedCounts::default(),
             newest_at: clock.now(),
             clock,
+            derivs: DerivInput::default(),
             symbols: FxHashMap::default(),
             last_conn: 0,
         }
@@ -154,16 +157,8 @@ impl Market {
     }
 
     /// Time of the recording at which an event arrived.
-    pub(crate) const fn time_of(&self, event: &FeedEvent) -> UtcMicros {
-        let stamp = match event {
-            FeedEvent::Connected { at, .. }
-            | FeedEvent::Frame { at, .. }
-            | FeedEvent::Alive { at, .. }
-            | FeedEvent::Notice { at, .. }
-            | FeedEvent::Disconnected { at, .. }
-            | FeedEvent::ConnectFailed { at, .. } => *at,
-        };
-        self.clock.at(stamp)
+    pub(crate) const fn time_of<N>(&self, event: &FeedEvent<N>) -> UtcMicros {
+        self.clock.at(event.at())
     }
 
     /// Takes one event of a group's connector. Ticks that ended before it are sealed first.
@@ -190,9 +185,14 @@ impl Market {
         Ok(())
     }
 
-    fn connected(&mut self, group: usize, at: UtcMicros) {
+    /// The number of another connection, of whatever venue.
+    pub(super) fn next_conn(&mut self) -> i16 {
         self.last_conn = self.last_conn.checked_add(1).unwrap_or(1);
-        let conn_id = self.last_conn;
+        self.last_conn
+    }
+
+    fn connected(&mut self, group: usize, at: UtcMicros) {
+        let conn_id = self.next_conn();
         self.counts.reconnects += u64::from(self.connected[group]);
         self.connected[group] = true;
         let held = &mut self.groups[group];

@@ -2,6 +2,8 @@
 
 pub(crate) mod books;
 pub(crate) mod clock;
+mod deriv_frames;
+pub(crate) mod deriv_input;
 pub(crate) mod feed_input;
 mod notes;
 pub(crate) mod rollover;

@@ -3,6 +3,7 @@
 //! Input: the notes of the pure core. Outputs: markers; gaps of trade numbers on their way to the
 //! fetching task. Nothing is decided here but that a gap which finds no place there is closed at once.
 
+use super::feed_input::Market;
 use super::run::CoreThread;
 use super::sink::RawSink;
 use crate::lifecycle::alerts::Reason;
@@ -10,6 +11,7 @@ use crate::universe::backfill::BackfillRequest;
 use penstock_market::Note;
 use penstock_telemetry::{Level, marker};
 use penstock_types::UtcMicros;
+use penstock_types::vocab::Venue;
 
 const VENUE: &str = "KRAKEN_SPOT";
 
@@ -39,6 +41,18 @@ impl<S: RawSink + 'static> CoreThread<S> {
                 backfilled = backfilled,
                 missing = missing,
             ),
+            Note::DerivTradesMissing { venue, symbol, from, to, missing } => marker!(
+                at Level::Warn, TRADES_BACKFILLED,
+                venue = venue.as_str(),
+                symbol = symbol.as_str(),
+                gap_from = from.rfc3339(),
+                gap_to = to.rfc3339(),
+                backfilled = 0,
+                missing = missing,
+            ),
+            Note::DerivVenue { venue, is_degraded, streams } => {
+                tell_deriv_venue(&self.market, venue, is_degraded, &streams);
+            }
             Note::Refused { symbol, reason } => {
                 tracing::warn!(symbol = symbol.as_str(), "refused: {reason}");
             }
@@ -64,5 +78,16 @@ impl<S: RawSink + 'static> CoreThread<S> {
         let metrics = serde_json::json!({ "gap_secs": gap_secs });
         self.ports.alerts.occurred(Reason::FeedGap, &summary, metrics);
         self.stream_gap = Some(to);
+    }
+}
+
+/// Tells that the flag of a derivative venue was set or cleared.
+fn tell_deriv_venue(market: &Market, venue: Venue, is_degraded: bool, streams: &[String]) {
+    let symbols = market.derivs.instruments.count(venue);
+    let (venue, streams) = (venue.as_str(), streams.join(","));
+    if is_degraded {
+        marker!(DERIV_FEED_DEGRADED, venue = venue, streams = streams, symbols = symbols);
+    } else {
+        marker!(DERIV_FEED_RECOVERED, venue = venue, streams = streams, symbols = symbols);
     }
 }

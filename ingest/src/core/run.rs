@@ -6,6 +6,7 @@
 //! invariant of its owner, who drains it into a spool. Events come before the timer, so that a tick is
 //! sealed only when everything that arrived before its end has been taken.
 
+use super::deriv_input::{DerivCounts, DerivEvent};
 use super::feed_input::{Group, Market};
 use super::rollover::Rollover;
 use super::sink::RawSink;
@@ -17,6 +18,8 @@ use penstock_market::{Aggregator, CoreError, RunSymbol, SealedTick, TradeIn};
 use penstock_store::raw_rows::GenerationRow;
 use penstock_store::spool::DropRange;
 use penstock_telemetry::marker;
+use penstock_types::raw::RawBody;
+use penstock_types::vocab::Venue;
 use penstock_types::{EpochId, LineageId, Seq, Symbol, UtcMicros};
 use penstock_venue_feeds::{FeedCommand, FeedEvent};
 use penstock_venues::kraken::book::Precision;
@@ -45,6 +48,15 @@ pub(crate) struct TrackedPair {
     pub book_depth: Option<u32>,
     /// Socket that carries it.
     pub group: usize,
+}
+
+/// What arrives from the venues, in one order.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A group of Kraken spot tells something.
+    Spot(usize, FeedEvent),
+    /// A derivative venue tells something.
+    Deriv(DerivEvent),
 }
 
 /// What tasks ask of the core.
@@ -100,11 +112,13 @@ pub(crate) struct CoreHealth {
     pub rows: [u64; 3],
     pub newest_tick: i64,
     pub stream_gap: Option<UtcMicros>,
+    pub derivs: DerivCounts,
+    pub deriv_rows: u64,
 }
 
 /// Ends of the queues that the core holds.
 pub(crate) struct CorePorts<S> {
-    pub events: mpsc::Receiver<(usize, FeedEvent)>,
+    pub events: mpsc::Receiver<Input>,
     pub commands: mpsc::Receiver<CoreCommand>,
     pub frames: mpsc::Sender<FrameItem>,
     pub cuts: Arc<CutSlot>,
@@ -123,13 +137,14 @@ pub(crate) struct CoreThread<S> {
     pub(super) rollover: Option<Rollover>,
     rows: [u64; 3],
     pub(super) stream_gap: Option<UtcMicros>,
+    deriv_rows: u64,
     last_turn: Instant,
 }
 
 impl<S: RawSink + 'static> CoreThread<S> {
     pub(crate) fn new(market: Market, ports: CorePorts<S>) -> Self {
         let (rows, last_turn) = ([0; 3], Instant::now());
-        Self { market, ports, rollover: None, rows, stream_gap: None, last_turn }
+        Self { market, ports, rollover: None, rows, deriv_rows: 0, stream_gap: None, last_turn }
     }
 
     /// Starts the thread; it ends after `Stop` or with a broken invariant.
@@ -189,10 +204,18 @@ impl<S: RawSink + 'static> CoreThread<S> {
         }
     }
 
-    fn take(&mut self, events: &mut Vec<(usize, FeedEvent)>) -> Result<(), CoreError> {
-        for (group, event) in events.drain(..) {
-            self.roll_at_cut(self.market.time_of(&event))?;
-            self.market.event(group, &event)?;
+    fn take(&mut self, events: &mut Vec<Input>) -> Result<(), CoreError> {
+        for input in events.drain(..) {
+            match input {
+                Input::Spot(group, event) => {
+                    self.roll_at_cut(self.market.time_of(&event))?;
+                    self.market.event(group, &event)?;
+                }
+                Input::Deriv(event) => {
+                    self.roll_at_cut(self.market.deriv_time(&event))?;
+                    self.market.deriv_event(&event)?;
+                }
+            }
         }
         Ok(())
     }
@@ -270,17 +293,9 @@ impl<S: RawSink + 'static> CoreThread<S> {
         let last_seq = self.market.core.last_seq();
         let clock = &self.market.clock;
         for row in &self.market.out.rows {
-            let stream = match row.body {
-                penstock_types::raw::RawBody::Ticker(_) => Some(0),
-                penstock_types::raw::RawBody::Trade(_) => Some(1),
-                penstock_types::raw::RawBody::L2(_) => Some(2),
-                penstock_types::raw::RawBody::L3(_)
-                | penstock_types::raw::RawBody::DerivTicker(_)
-                | penstock_types::raw::RawBody::Liquidation(_)
-                | penstock_types::raw::RawBody::Status(_) => None,
-            };
-            if let Some(stream) = stream {
-                self.rows[stream] += 1;
+            match counted(&row.body) {
+                Some(stream) => self.rows[stream] += 1,
+                None => self.deriv_rows += u64::from(is_derivative(&row.body)),
             }
             self.ports.sink.row(run_id, row);
         }
@@ -348,6 +363,8 @@ impl<S: RawSink + 'static> CoreThread<S> {
             rows: self.rows,
             newest_tick: as_of.tick().0 - 1,
             stream_gap: self.stream_gap,
+            derivs: market.derivs.counts,
+            deriv_rows: self.deriv_rows,
         };
         self.ports.health.send_replace(health);
     }
@@ -355,7 +372,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
     /// Takes what has arrived, seals up to now, makes the last cut, hands everything out.
     fn stop(
         mut self,
-        events: &mut Vec<(usize, FeedEvent)>,
+        events: &mut Vec<Input>,
         done: oneshot::Sender<Seq>,
     ) -> Result<(), CoreError> {
         while let Ok(event) = self.ports.events.try_recv() {
@@ -376,6 +393,28 @@ impl<S: RawSink + 'static> CoreThread<S> {
         // The stop itself waits for this; a service that has given up no longer needs it.
         let _ = done.send(self.market.core.last_seq());
         Ok(())
+    }
+}
+
+/// Streams of Kraken spot whose rows are counted by themselves.
+fn counted(body: &RawBody) -> Option<usize> {
+    match body {
+        RawBody::Ticker(row) => (row.venue == Venue::KrakenSpot).then_some(0),
+        RawBody::Trade(row) => (row.venue == Venue::KrakenSpot).then_some(1),
+        RawBody::L2(_) => Some(2),
+        RawBody::L3(_) | RawBody::DerivTicker(_) | RawBody::Liquidation(_) | RawBody::Status(_) => {
+            None
+        }
+    }
+}
+
+/// Market data of a derivative venue.
+fn is_derivative(body: &RawBody) -> bool {
+    match body {
+        RawBody::Ticker(row) => row.venue != Venue::KrakenSpot,
+        RawBody::Trade(row) => row.venue != Venue::KrakenSpot,
+        RawBody::DerivTicker(_) | RawBody::Liquidation(_) => true,
+        RawBody::L2(_) | RawBody::L3(_) | RawBody::Status(_) => false,
     }
 }
 

@@ -125,6 +125,15 @@ impl Vitals {
             "load_lag_secs": self.load.borrow().lag_secs,
             "gap_open": health.is_gap_open,
             "broken_frames": health.broken_frames,
+            "derivatives": {
+                "rows": health.deriv_rows,
+                "frames": health.derivs.frames,
+                "bodies": health.derivs.bodies,
+                "broken": health.derivs.broken,
+                "reconnects": health.derivs.reconnects,
+                "rotations": health.derivs.rotations,
+                "polls_failed": health.derivs.polls_failed,
+            },
         })
     }
 

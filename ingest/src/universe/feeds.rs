@@ -4,6 +4,7 @@ use super::layers::Layers;
 use super::reference::{Pairs, Volumes, follow};
 use crate::core::clock::RecordingClock;
 use crate::core::feed_input::Group;
+use crate::core::run::Input;
 use crate::exit::Exit;
 use crate::settings::Settings;
 use penstock_types::{Decimal, Symbol};
@@ -96,7 +97,7 @@ pub(crate) struct SocketOpener {
     clock: RecordingClock,
     budget: SharedConnectBudget,
     /// Where the events of all sockets go.
-    events: mpsc::Sender<(usize, FeedEvent)>,
+    events: mpsc::Sender<Input>,
     /// Forwarders; they end when the venue has closed.
     forwarders: TaskTracker,
     stop: CancellationToken,
@@ -115,7 +116,7 @@ impl SocketOpener {
         settings: &Settings,
         clock: &RecordingClock,
         budget: SharedConnectBudget,
-        events: mpsc::Sender<(usize, FeedEvent)>,
+        events: mpsc::Sender<Input>,
         stop: CancellationToken,
     ) -> Self {
         Self {
@@ -182,13 +183,9 @@ impl SocketOpener {
 }
 
 /// Gives a socket's events its group and hands them on; ends with the socket or the core.
-async fn forward(
-    group: usize,
-    mut from: mpsc::Receiver<FeedEvent>,
-    to: mpsc::Sender<(usize, FeedEvent)>,
-) {
+async fn forward(group: usize, mut from: mpsc::Receiver<FeedEvent>, to: mpsc::Sender<Input>) {
     while let Some(event) = from.recv().await {
-        if to.send((group, event)).await.is_err() {
+        if to.send(Input::Spot(group, event)).await.is_err() {
             return;
         }
     }

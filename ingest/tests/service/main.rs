@@ -4,6 +4,7 @@
 mod away;
 mod backfill;
 mod clusters;
+mod derivatives;
 mod faults;
 mod judge;
 mod publishing;

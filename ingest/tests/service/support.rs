@@ -49,6 +49,8 @@ pub(crate) struct World {
     pub(crate) ingest: PgPool,
     pub(crate) decision: PgPool,
     pub(crate) extra: BTreeMap<String, String>,
+    /// Text of the configuration file.
+    pub(crate) file: String,
 }
 
 pub(crate) async fn world(market: MarketSource, symbols: usize) -> World {
@@ -76,7 +78,8 @@ async fn world_on(bases: Bases, options: Options) -> World {
     let ingest = bases.pool(ClusterRole::Ingest, "ops_rw").await;
     let decision = bases.pool(ClusterRole::Decision, "ops_rw").await;
     let dir = TempDir::new().unwrap();
-    World { bases, venue, dir, ingest, decision, extra: BTreeMap::new() }
+    let (extra, file) = (BTreeMap::new(), String::new());
+    World { bases, venue, dir, ingest, decision, extra, file }
 }
 
 impl World {
@@ -114,7 +117,7 @@ impl World {
     pub(crate) fn settings(&self) -> Settings {
         let config = resolve(&Sources {
             process: Process::Ingest,
-            file: None,
+            file: Some(("penstock.toml".to_owned(), self.file.clone())),
             environment: self.environment(),
             secret_files: BTreeMap::new(),
         })

@@ -69,10 +69,6 @@ fn compiled_defaults_are_accepted_and_derive_what_is_unset() {
 #[case::decimal_range("run_rollover_hours = 0.01", "0.02..8760")]
 #[case::secret_in_file("kraken_api_key = \"topsecret\"", "secrets never stand in the file")]
 #[case::absent_l3("l3_enable = true", "version 0.1.0 does not contain this")]
-#[case::absent_venue(
-    "kraken_futures_ws_url = \"wss://futures.kraken.com/ws/v1\"",
-    "does not contain this"
-)]
 #[case::absent_route("route_dumpreversal = \"shadow\"", "ROUTE_DUMPREVERSAL")]
 #[case::absent_gate("ai_dec = 1", "AI_DEC = 1")]
 #[case::absent_gates("[engine]\ngates = \"enforce\"", "ENGINE_GATES")]

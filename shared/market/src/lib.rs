@@ -22,8 +22,9 @@ mod units;
 pub mod universe;
 
 pub use crate::core::{
-    BookUpdate, Books, CoreError, LostBook, MarketCore, Note, Outputs, Recording, SealedTick,
-    TickerIn, TradeIn, Withdrawal,
+    BookUpdate, Books, CoreError, DerivQuoteIn, DerivStateIn, DerivTradeIn, DerivTradeKind,
+    ForcedOrderIn, LostBook, MarketCore, Note, Outputs, Recording, SealedTick, TickerIn, TradeIn,
+    Withdrawal,
 };
 pub use aggregator::{Aggregator, CutDeltas, Gaps, STREAM_UNIVERSE, StateCut, Watermark};
 pub use config::{CoreConfig, FoldConfig};

@@ -1,7 +1,7 @@
-//! One public socket as a task.
+//! One public socket as a task, whatever the venue.
 //!
-//! Input: address, plan, commands. Output: [`FeedEvent`]s in one bounded channel, in order. The task
-//! opens the socket within the process-wide budget, keeps it subscribed through the session, stamps
+//! Input: address, session, commands. Output: [`FeedEvent`]s in one bounded channel, in order. The task
+//! opens the socket within the venue's connect budget, keeps it subscribed through the session, stamps
 //! every frame at receipt, and reconnects. When the reader is slower than the venue, the socket is not
 //! read and the venue will close it: frames are never dropped here. It ends when it is cancelled or
 //! the reader is gone.
@@ -12,19 +12,19 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use penstock_venue_net::{Clock, Socket};
 use penstock_venues::endpoint::{Endpoint, EndpointError, Transport};
-use penstock_venues::kraken::reconnect::{Chance, ConnectBudget, PUBLIC, Reconnect};
-use penstock_venues::kraken::vocabulary::SystemStatus;
+use penstock_venues::kraken::reconnect::{Chance, ConnectBudget, PUBLIC, Reconnect, ReconnectRule};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
-use crate::session::{Action, DisconnectReason, FeedCommand, FeedEvent, Plan, Session};
+use crate::protocol::Protocol;
+use crate::session::{Action, DisconnectReason, FeedCommand, FeedEvent, Notice, Plan, Session};
 
 /// Largest message and largest REST body, bytes: the instrument image of the venue reaches 1 MB.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
-/// Connects of the whole process; every connector of the venue shares one.
+/// Connects of the whole process; every connector of one venue shares one.
 pub type SharedConnectBudget = Arc<Mutex<ConnectBudget>>;
 
 /// What a connector needs.
@@ -36,11 +36,20 @@ pub struct FeedConfig {
     pub plan: Plan,
 }
 
+/// How a socket is opened again.
+#[derive(Clone, Copy, Debug)]
+pub struct SocketPolicy {
+    /// Delays of attempts.
+    pub rule: ReconnectRule,
+    /// Shortest time between two attempts of one connector, milliseconds.
+    pub spacing_ms: i64,
+}
+
 /// A running connector.
 #[derive(Debug)]
-pub struct FeedHandle {
+pub struct FeedHandle<C = FeedCommand> {
     /// Commands of the reader.
-    pub commands: mpsc::Sender<FeedCommand>,
+    pub commands: mpsc::Sender<C>,
     /// The task; ends after cancellation or when the reader is gone.
     pub task: JoinHandle<()>,
 }
@@ -54,7 +63,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time of one write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Starts a connector.
+/// Starts a connector of Kraken spot.
 ///
 /// # Errors
 /// The address is refused.
@@ -62,10 +71,26 @@ pub fn spawn_feed(
     config: FeedConfig,
     clock: Arc<dyn Clock>,
     budget: SharedConnectBudget,
-    events: mpsc::Sender<FeedEvent>,
+    events: mpsc::Sender<FeedEvent<Notice>>,
     cancel: CancellationToken,
 ) -> Result<FeedHandle, EndpointError> {
-    let endpoint = Endpoint::new(&config.url, Transport::Socket)?;
+    let policy = SocketPolicy { rule: PUBLIC, spacing_ms: 0 };
+    spawn_session(&config.url, Session::new(config.plan), policy, (clock, budget), events, cancel)
+}
+
+/// Starts a connector that speaks what `session` speaks.
+///
+/// # Errors
+/// The address is refused.
+pub fn spawn_session<P: Protocol>(
+    url: &str,
+    session: P,
+    policy: SocketPolicy,
+    (clock, budget): (Arc<dyn Clock>, SharedConnectBudget),
+    events: mpsc::Sender<FeedEvent<P::Notice>>,
+    cancel: CancellationToken,
+) -> Result<FeedHandle<P::Command>, EndpointError> {
+    let endpoint = Endpoint::new(url, Transport::Socket)?;
     let (commands, inbox) = mpsc::channel(COMMANDS_LEN_LIMIT);
     let connector = Connector {
         endpoint,
@@ -74,8 +99,10 @@ pub fn spawn_feed(
         events,
         cancel,
         inbox,
-        session: Session::new(config.plan),
-        reconnect: Reconnect::new(PUBLIC),
+        session,
+        reconnect: Reconnect::new(policy.rule),
+        spacing_ms: policy.spacing_ms,
+        last_attempt_ms: None,
         epoch: 0,
     };
     let task = tokio::spawn(async move {
@@ -88,22 +115,26 @@ pub fn spawn_feed(
 /// The task has to end: cancelled, or nobody reads.
 struct Ended;
 
-struct Connector {
+struct Connector<P: Protocol> {
     endpoint: Endpoint,
     clock: Arc<dyn Clock>,
     budget: SharedConnectBudget,
-    events: mpsc::Sender<FeedEvent>,
+    events: mpsc::Sender<FeedEvent<P::Notice>>,
     cancel: CancellationToken,
-    inbox: mpsc::Receiver<FeedCommand>,
-    session: Session,
+    inbox: mpsc::Receiver<P::Command>,
+    session: P,
     reconnect: Reconnect,
+    spacing_ms: i64,
+    last_attempt_ms: Option<i64>,
     epoch: u64,
 }
 
-impl Connector {
+impl<P: Protocol> Connector<P> {
     async fn run(mut self) -> Result<(), Ended> {
         loop {
+            self.keep_distance().await?;
             self.wait_for_budget().await?;
+            self.last_attempt_ms = Some(self.clock.now().mono_ms());
             // Biased: a stop goes before a socket that might open just now.
             let opened = tokio::select! {
                 biased;
@@ -133,8 +164,15 @@ impl Connector {
     }
 
     fn lost(&mut self) -> i64 {
-        self.reconnect.maintenance(self.session.system() == Some(SystemStatus::Maintenance));
+        self.reconnect.maintenance(self.session.is_in_maintenance());
         self.reconnect.lost(self.clock.now().mono_ms(), Chance(rand::random()))
+    }
+
+    /// Some venues count attempts per address, so that even the first one after a loss may come too soon.
+    async fn keep_distance(&self) -> Result<(), Ended> {
+        let Some(last_ms) = self.last_attempt_ms else { return Ok(()) };
+        let wait_ms = last_ms + self.spacing_ms - self.clock.now().mono_ms();
+        if wait_ms > 0 { self.pause(wait_ms).await } else { Ok(()) }
     }
 
     async fn wait_for_budget(&mut self) -> Result<(), Ended> {
@@ -160,7 +198,7 @@ impl Connector {
         }
     }
 
-    async fn emit(&self, event: FeedEvent) -> Result<(), Ended> {
+    async fn emit(&self, event: FeedEvent<P::Notice>) -> Result<(), Ended> {
         if let Err(mpsc::error::TrySendError::Full(event)) = match self.events.try_send(event) {
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(Ended),
             other => other,
@@ -247,31 +285,36 @@ impl Connector {
     /// Does what the session wants done.
     async fn act(&mut self, socket: &mut Socket) -> Result<Option<DisconnectReason>, Ended> {
         let at = self.clock.now();
-        let actions: Vec<Action> = self.session.poll(at).collect();
-        for action in actions {
-            match action {
+        for action in self.session.poll(at) {
+            let failed = match action {
                 Action::Notify(notice) => {
                     self.emit(FeedEvent::Notice { epoch: self.epoch, at, notice }).await?;
+                    None
                 }
-                Action::Send(text) => {
-                    let write = socket.send(Message::text(text));
-                    match tokio::time::timeout(WRITE_TIMEOUT, write).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => {
-                            return Ok(Some(DisconnectReason::Failed(error.to_string())));
-                        }
-                        Err(_) => {
-                            let text = "a request could not be written within 5 s".to_owned();
-                            return Ok(Some(DisconnectReason::Failed(text)));
-                        }
-                    }
-                }
+                Action::Send(text) => write(socket, Message::text(text)).await,
+                Action::Ping => write(socket, Message::Ping(Bytes::new())).await,
                 Action::Close(reason) => {
-                    let _ = socket.close(None).await; // The socket goes away either way.
-                    return Ok(Some(reason));
+                    // The socket goes away either way; a dead one must not hold us up.
+                    let _ = tokio::time::timeout(DRAIN_TIMEOUT, socket.close(None)).await;
+                    Some(reason)
                 }
+            };
+            if failed.is_some() {
+                return Ok(failed);
             }
         }
         Ok(None)
+    }
+}
+
+/// Writes a message; gives the reason to close when it cannot be written.
+async fn write(socket: &mut Socket, message: Message) -> Option<DisconnectReason> {
+    match tokio::time::timeout(WRITE_TIMEOUT, socket.send(message)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(DisconnectReason::Failed(error.to_string())),
+        Err(_) => {
+            let text = "a request could not be written within 5 s".to_owned();
+            Some(DisconnectReason::Failed(text))
+        }
     }
 }

@@ -1,20 +1,28 @@
-//! Public market data of Kraken spot: one socket per connector, one paced REST client.
+//! Public market data of the venues: one socket per connector, paced REST.
 //!
 //! * [`spawn_feed`]: a task that keeps one public socket subscribed and alive. Out come received
 //!   frames, stamped and undecoded, and what happened to the connection, in one ordered bounded
 //!   channel; in go [`FeedCommand`]s, above all "this book is wrong, get a new image".
-//! * [`PublicRest`]: public REST requests, paced, with typed outcomes.
+//! * [`PublicRest`]: public REST requests of Kraken spot, paced, with typed outcomes.
+//! * [`derivative`]: the sockets of Kraken Futures and Binance USD-M; [`spawn_session`] runs any of them.
+//! * [`poll`]: their REST, asked regularly within the venues' limits.
 //!
 //! Decoding, books and numbers belong to the reader of the channel. The protocol side of a
 //! connection (what to send when, what is late) is [`session`], a machine without input or output.
 //! No credentials exist here.
 
 mod connector;
+pub mod derivative;
+pub mod poll;
+mod protocol;
 mod public_rest;
 pub mod session;
 
-pub use connector::{FeedConfig, FeedHandle, SharedConnectBudget, spawn_feed};
+pub use connector::{
+    FeedConfig, FeedHandle, SharedConnectBudget, SocketPolicy, spawn_feed, spawn_session,
+};
 pub use penstock_venue_net::{Clock, NetError, Stamp, SystemClock};
 pub use penstock_venues::kraken::rest::RestAnswer;
+pub use protocol::Protocol;
 pub use public_rest::PublicRest;
 pub use session::{DisconnectReason, FeedCommand, FeedEvent, Notice, Plan, Topic};

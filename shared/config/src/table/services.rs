@@ -76,17 +76,17 @@ area! {
         /// Kraken REST, without `/0`.
         [I E] kraken_rest_url: Url = Some("https://api.kraken.com"), any();
         /// Kraken Futures WebSocket; `off` leaves the venue out.
-        [I] kraken_futures_ws_url: Endpoint = Some("off"), any().or_off().only("off");
+        [I] kraken_futures_ws_url: Endpoint = Some("off"), any().or_off();
         /// Kraken Futures REST; `off` leaves the venue out.
-        [I] kraken_futures_rest_url: Endpoint = Some("off"), any().or_off().only("off");
+        [I] kraken_futures_rest_url: Endpoint = Some("off"), any().or_off();
         /// Binance USD-M public WebSocket; `off` leaves the venue out.
-        [I] binance_um_ws_public_url: Endpoint = Some("off"), any().or_off().only("off");
+        [I] binance_um_ws_public_url: Endpoint = Some("off"), any().or_off();
         /// Binance USD-M market WebSocket; `off` leaves the venue out.
-        [I] binance_um_ws_market_url: Endpoint = Some("off"), any().or_off().only("off");
+        [I] binance_um_ws_market_url: Endpoint = Some("off"), any().or_off();
         /// Binance USD-M REST; `off` leaves the venue out.
-        [I] binance_um_rest_url: Endpoint = Some("off"), any().or_off().only("off");
+        [I] binance_um_rest_url: Endpoint = Some("off"), any().or_off();
         /// Age in seconds at which a Binance socket is replaced with overlap.
-        [I] binance_um_rotate_secs: u64 = Some("82800"), int(60, 86_000).later();
+        [I] binance_um_rotate_secs: u64 = Some("82800"), int(60, 86_000);
         /// Kraken API key: query, create, modify and cancel orders; a key that may withdraw is refused.
         [E] kraken_api_key: Option<SecretString> = None, any();
         /// Kraken API secret.

@@ -8,11 +8,14 @@
 
 mod backfill;
 mod connections;
+mod deriv_connections;
+mod derivatives;
 mod id_gaps;
 mod outputs;
 mod tracked;
 
 pub use connections::{LostBook, Withdrawal};
+pub use derivatives::{DerivQuoteIn, DerivStateIn, DerivTradeIn, DerivTradeKind, ForcedOrderIn};
 pub use outputs::{Note, Outputs, SealedTick};
 pub use tracked::{BookUpdate, Books, TickerIn, TradeIn};
 
@@ -22,6 +25,8 @@ use crate::config::CoreConfig;
 use crate::sample::Scales;
 use crate::sealer::{NumbersExhausted, Sealed, Sealer};
 use connections::Connections;
+use deriv_connections::DerivConnections;
+use derivatives::Derivatives;
 use penstock_types::frame::{FrameHeader, encode_frame, encode_quotes};
 use penstock_types::ids::{IdError, fenced_number};
 use penstock_types::raw::{RawBody, RawRow, StatusRow};
@@ -74,6 +79,8 @@ pub struct MarketCore {
     aggregator: Aggregator,
     sealer: Sealer,
     connections: Connections,
+    derivatives: Derivatives,
+    deriv_connections: DerivConnections,
     tracked: Vec<Tracked>,
     index: FxHashMap<Symbol, usize>,
     last_market_at: Option<UtcMicros>,
@@ -98,6 +105,8 @@ impl MarketCore {
             epoch_open: None,
             aggregator,
             sealer: Sealer::new(recording.run_id, Vec::new()),
+            derivatives: Derivatives::default(),
+            deriv_connections: DerivConnections::default(),
             tracked: Vec::new(),
             index: FxHashMap::default(),
             last_market_at: None,
@@ -238,6 +247,7 @@ impl MarketCore {
     fn end_tick(&mut self, books: &impl Books, out: &mut Outputs) -> Result<bool, CoreError> {
         let (tick, end) = (self.next_tick, self.next_tick.end());
         self.flush_tickers(out);
+        self.flush_deriv_quotes(out);
         self.sample_books(end, books, out);
         self.watch_connections(end, out);
         self.expire_backfills(end, out);
@@ -252,6 +262,7 @@ impl MarketCore {
 
     fn seal(&mut self, tick: TickId, end: UtcMicros, out: &mut Outputs) -> Result<(), CoreError> {
         let Sealed { flags, events, quotes: block } = self.sealer.seal(tick);
+        self.note_deriv_flags(flags, out);
         let header = FrameHeader {
             flags,
             tick_id: tick,
@@ -330,5 +341,7 @@ impl MarketCore {
     }
 }
 
+#[cfg(test)]
+mod deriv_tests;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use super::connections::Withdrawal;
 use crate::aggregator::StateCut;
 use crate::sealer::RunSymbol;
 use penstock_types::raw::RawRow;
+use penstock_types::vocab::Venue;
 use penstock_types::{EpochId, FencingToken, RunId, Symbol, TickId, UtcMicros};
 
 /// A sealed tick as it enters the frame spool; number and previous hash follow at delivery.
@@ -65,6 +66,28 @@ pub enum Note {
         backfilled: i64,
         /// Trades that stay missing.
         missing: i64,
+    },
+    /// Trade numbers of a derivative are missing, and stay so.
+    DerivTradesMissing {
+        /// Venue.
+        venue: Venue,
+        /// Symbol.
+        symbol: Symbol,
+        /// Last trade before them.
+        from: UtcMicros,
+        /// First trade after them.
+        to: UtcMicros,
+        /// How many.
+        missing: i64,
+    },
+    /// The flag of a derivative venue changed with the tick that was sealed.
+    DerivVenue {
+        /// Venue.
+        venue: Venue,
+        /// It is degraded now, else whole again.
+        is_degraded: bool,
+        /// Streams whose gap is open.
+        streams: Vec<String>,
     },
     /// A message was refused; the reason is fixed text.
     Refused {

@@ -65,6 +65,8 @@ pub enum DisconnectReason {
     Unrepaired(Topic),
     /// The reader asked for it.
     Asked,
+    /// Another socket has taken over what this one carried.
+    Rotated,
     /// The process stops.
     Stopped,
 }
@@ -128,7 +130,7 @@ pub enum Notice {
 
 /// What a connector tells its reader, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FeedEvent {
+pub enum FeedEvent<N = Notice> {
     /// The socket is open. `epoch` counts the connections of this connector from 1.
     Connected {
         /// Number of the connection.
@@ -159,7 +161,7 @@ pub enum FeedEvent {
         /// When.
         at: Stamp,
         /// What.
-        notice: Notice,
+        notice: N,
     },
     /// The socket is gone; everything received over it is over.
     Disconnected {
@@ -181,13 +183,29 @@ pub enum FeedEvent {
     },
 }
 
+impl<N> FeedEvent<N> {
+    /// When it happened.
+    pub const fn at(&self) -> Stamp {
+        match self {
+            Self::Connected { at, .. }
+            | Self::Frame { at, .. }
+            | Self::Alive { at, .. }
+            | Self::Notice { at, .. }
+            | Self::Disconnected { at, .. }
+            | Self::ConnectFailed { at, .. } => *at,
+        }
+    }
+}
+
 /// What the connector is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum Action<N = Notice> {
     /// Write this text.
     Send(String),
+    /// Write a ping of the protocol.
+    Ping,
     /// Tell the reader.
-    Notify(Notice),
+    Notify(N),
     /// Close the socket.
     Close(DisconnectReason),
 }

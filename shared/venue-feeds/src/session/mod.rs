@@ -32,6 +32,7 @@ use penstock_venues::kraken::sniff::sniff;
 use penstock_venues::kraken::vocabulary::SystemStatus;
 use penstock_venues::kraken::{ChannelKind, Frame, decode};
 
+use crate::protocol::Protocol;
 use penstock_venue_net::Stamp;
 use topics::{Phase, Topics};
 
@@ -457,6 +458,31 @@ impl Session {
     const fn next_req_id(&mut self) -> u64 {
         self.req_id += 1;
         self.req_id
+    }
+}
+
+impl Protocol for Session {
+    type Notice = Notice;
+    type Command = FeedCommand;
+
+    fn opened(&mut self, at: Stamp) {
+        Self::opened(self, at);
+    }
+
+    fn frame(&mut self, text: &str, at: Stamp) -> bool {
+        Self::frame(self, text, at)
+    }
+
+    fn command(&mut self, command: FeedCommand, now_ms: i64) {
+        Self::command(self, command, now_ms);
+    }
+
+    fn poll(&mut self, at: Stamp) -> Vec<Action> {
+        Self::poll(self, at).collect()
+    }
+
+    fn is_in_maintenance(&self) -> bool {
+        self.system == Some(SystemStatus::Maintenance)
     }
 }
 

@@ -292,6 +292,16 @@ pub fn decode<'a>(path: &str, body: &'a str) -> Result<Body<'a>, DecodeError> {
     })
 }
 
+/// Venue time of a body.
+pub fn server_time(body: &str) -> Option<WireTime> {
+    #[derive(serde::Deserialize)]
+    struct Stamped {
+        #[serde(rename = "serverTime")]
+        server_time: WireTime,
+    }
+    serde_json::from_str::<Stamped>(body).ok().map(|stamped| stamped.server_time)
+}
+
 impl Unknowns for Body<'_> {
     fn visit_unknowns(&self, sink: &mut dyn FnMut(Unknown<'_>)) {
         match self {

@@ -1,0 +1,16 @@
+//! Public REST of the derivative venues, asked regularly: funding, mark and open interest.
+//!
+//! [`PollPlan`] says what is due when, without input or output; [`spawn_poll`] asks and hands the bodies
+//! on undecoded, with the time of their receipt. Nothing is retried on its own: what failed is due again
+//! by the plan.
+
+mod client;
+mod open_interest;
+mod plan;
+
+pub use client::{PollConfig, PollEvent, PollVenue, spawn_poll};
+pub use open_interest::{IntervalChange, OiRule, StretchCause};
+pub use plan::{Ask, Outcome, PollPlan, PollRule};
+
+#[cfg(test)]
+mod tests;
