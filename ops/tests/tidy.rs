@@ -6,6 +6,17 @@ use std::process::Command;
 /// Longest source file in lines.
 const FILE_LINES_MAX: usize = 500;
 
+/// Longest function in lines, from its `fn` to its closing brace.
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// Functions that are one table each, and so longer: the file and the function.
+const TABLES: [(&str, &str); 2] = [
+    // Every pair of state and event, illegal ones too.
+    ("shared/clusters/src/state.rs", "step"),
+    // One statement with a value for each of its columns.
+    ("shared/store-orders/src/orders/persist.rs", "insert_order"),
+];
+
 struct Source {
     path: String,
     text: String,
@@ -81,6 +92,61 @@ fn files_have_a_header_and_fit_in_one_head() {
         }
     }
     assert_clean(&problems);
+}
+
+/// Name and indentation of the function that a line begins.
+fn function(line: &str) -> Option<(&str, usize)> {
+    let text = line.trim_start();
+    let indent = line.len() - text.len();
+    let mut words = text.split_whitespace();
+    let name = loop {
+        match words.next()? {
+            "fn" => break words.next()?,
+            "const" | "async" | "pub" => {}
+            word if word.starts_with("pub(") => {}
+            _ => return None,
+        }
+    };
+    name.split(['(', '<']).next().map(|name| (name, indent))
+}
+
+/// The functions of a source with their lines, tests left out. Formatted code closes a body with a
+/// brace under the first letter of its head; a head without a body ends with a semicolon.
+fn functions(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = text.lines().take_while(|line| *line != "mod tests {").collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let Some((name, indent)) = function(line) else { continue };
+        let at_edge = |line: &str| line.len() - line.trim_start().len() == indent;
+        let length = lines[start..].iter().position(|line| {
+            at_edge(line) && (line.trim() == "}" || line.ends_with(';') || line.ends_with('}'))
+        });
+        found.push((name, length.map_or(usize::MAX, |at| at + 1)));
+    }
+    found
+}
+
+#[test]
+fn a_function_fits_on_a_screen() {
+    let mut problems = Vec::new();
+    for source in tracked(&["*.rs"]).iter().filter(|source| !source.is_test()) {
+        for (name, lines) in functions(&source.text) {
+            if lines > FUNCTION_LINES_MAX && !TABLES.contains(&(source.path.as_str(), name)) {
+                problems.push(format!(
+                    "{}: {name} has {lines} lines, at most {FUNCTION_LINES_MAX}",
+                    source.path
+                ));
+            }
+        }
+    }
+    assert_clean(&problems);
+}
+
+#[test]
+fn the_length_of_a_function_is_measured() {
+    let text = "pub fn one() {}\nimpl A {\n    async fn two(\n    ) {\n        x();\n    }\n}\n\
+                trait B {\n    fn three(&self);\n}\n";
+    assert_eq!(functions(text), [("one", 1), ("two", 4), ("three", 1)]);
 }
 
 #[test]

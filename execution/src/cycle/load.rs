@@ -44,16 +44,8 @@ pub(super) async fn load(
         instruments = cycle_input::instruments(&mut tx, publication.run_id).await?;
         (epochs, snapshots) = cycle_input::epochs(&mut tx, publication.lineage_id).await?;
     }
-    let safety = cycle_input::safety(&mut tx).await?;
-    let positions = account_rows::positions(&mut tx).await?;
-    let live_orders = account_rows::live_orders(&mut tx).await?;
-    let reservations = account_rows::reservations(&mut tx).await?;
-    let balances = account_rows::balances(&mut tx).await?;
-    let fees = account_rows::fee_tier(&mut tx).await?;
-    let scores = account_rows::scores(&mut tx).await?;
-    let locks = account_rows::locks(&mut tx).await?;
-    let equity = account_rows::equity(&mut tx).await?;
-    let counters = account_rows::counters(&mut tx, context.settings.trades_window_secs).await?;
+    let window_secs = context.settings.trades_window_secs;
+    let rows = account_rows::account(&mut tx, window_secs).await?;
     drop(tx);
     let content_hash_ok = occasion.check_hash.then(|| {
         let ours = hex::encode(content_hash(&states));
@@ -77,17 +69,17 @@ pub(super) async fn load(
         epochs,
         snapshots,
         lineage: occasion.lineage,
-        safety,
+        safety: rows.safety,
         instruments,
-        positions,
-        live_orders,
-        reservations,
-        balances,
-        fees,
-        scores,
-        locks,
-        equity,
-        counters,
+        positions: rows.positions,
+        live_orders: rows.live_orders,
+        reservations: rows.reservations,
+        balances: rows.balances,
+        fees: rows.fees,
+        scores: rows.scores,
+        locks: rows.locks,
+        equity: rows.equity,
+        counters: rows.counters,
         stream: account.stream_status(),
         latency_us: account.latency_us(),
         foreign_holds_quote: account.foreign_holds_quote(),

@@ -228,7 +228,32 @@ fn table() {
     println!(r#"{{"machine":"{machine}","rows":[{}]}}"#, rows.join(","));
 }
 
+/// The work whose instructions `scripts/instructions` counts: the name is what it looks for.
+#[inline(never)]
+fn counted(mut work: impl FnMut()) {
+    work();
+}
+
+fn kernel(name: &str) {
+    match name {
+        "aggregator" => {
+            let (mut fold, rows) = prepared(200);
+            counted(|| rows.iter().for_each(|row| fold.apply(black_box(row))));
+        }
+        "cut" => {
+            let mut market = Seconds::new(640);
+            market.cut();
+            market.next();
+            counted(|| drop(black_box(market.cut())));
+        }
+        other => panic!("no kernel {other}"),
+    }
+}
+
 fn main() {
+    if let Ok(name) = std::env::var("PENSTOCK_KERNEL") {
+        return kernel(&name);
+    }
     let mut criterion = Criterion::default().configure_from_args();
     benches(&mut criterion);
     criterion.final_summary();

@@ -1,19 +1,20 @@
 //! The read transaction of an evaluation, account side: positions, orders, money, fees, scores, locks.
 //!
 //! Purpose: what we hold, owe, pay and did lately, read on the transaction of the cycle. Inputs: its
-//! connection. Outputs: rows. Invariants: nothing is written; counters are derived from rows.
+//! connection. Outputs: rows. Invariants: nothing is written; counters are derived from rows; everything
+//! comes with one statement, because a dozen small ones cost a dozen round trips; numbers travel as text
+//! and times as microseconds, so none passes through a float.
 
 use penstock_store::StoreError;
 use penstock_types::rows::{
-    BalanceRow, EquityRow, ExecLockRow, ExitPlanRow, FeeTierRow, LiveOrderRow, PositionRow,
-    ReservationRow, RiskCounters, StrategyScoreRow, SymbolCounters,
+    BalanceRow, EquityRow, ExecLockRow, FeeTierRow, LiveOrderRow, PositionRow, ReservationRow,
+    RiskCounters, SafetyRow, StrategyScoreRow,
 };
-use penstock_types::vocab::{
-    ExitPolicy, Horizon, OrderRole, OrderState, PlanState, PositionOrigin, PositionStatus, Regime,
-    RouteType, Side, Strategy,
-};
-use penstock_types::{FencingToken, OrderId, PositionId, Symbol, UtcMicros};
+use penstock_types::vocab::{OrderRole, OrderState, Side, Strategy};
+use penstock_types::{OrderId, Symbol};
+use serde::Deserialize;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use crate::CLUSTER;
 use crate::read_error::ReadError;
@@ -22,51 +23,126 @@ fn sql(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
     move |e| StoreError::sql(action, CLUSTER, e)
 }
 
-/// Positions that are not closed, with their exit plans.
+/// The account as a cycle reads it. The statement names its objects after these fields and those of the
+/// rows; an unknown or a missing name is an error.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountRows {
+    /// Effective safety of all symbols that have a live cause, by symbol.
+    pub safety: Vec<SafetyRow>,
+    /// Positions that are not closed, with their exit plans, by number.
+    pub positions: Vec<PositionRow>,
+    /// Orders that are neither terminal nor standby, by number.
+    pub live_orders: Vec<LiveOrderRow>,
+    /// Open reservations, by order.
+    pub reservations: Vec<ReservationRow>,
+    /// Balances, by asset.
+    pub balances: Vec<BalanceRow>,
+    /// Newest fee tier.
+    pub fees: Option<FeeTierRow>,
+    /// Results of strategy cells.
+    pub scores: Vec<StrategyScoreRow>,
+    /// Locks of symbols, by symbol.
+    pub locks: Vec<ExecLockRow>,
+    /// High-water mark, the day's opening equity and realised results.
+    pub equity: EquityRow,
+    /// Recent past that the risk rules read.
+    pub counters: RiskCounters,
+}
+
+/// Reads the account.
 ///
 /// # Errors
-/// [`ReadError`].
-pub async fn positions(conn: &mut PgConnection) -> Result<Vec<PositionRow>, ReadError> {
-    let rows = sqlx::query!(
-        r#"select p.position_id, p.symbol, p.status, p.origin, p.strategy, p.route_type, p.horizon,
-             p.regime_at_entry, p.opened_at, p.base_qty, p.cost_basis_quote, p.avg_entry_price,
-             p.protected_qty, e.policy as "policy?", e.state as "plan_state?",
-             e.sl_price as "sl_price?", e.time_stop_at as "time_stop_at?"
-         from positions p left join exit_plans e using (position_id)
-         where p.status <> 'closed' order by p.position_id"#
+/// [`StoreError::Sql`]; a word outside its vocabulary is one.
+pub async fn account(conn: &mut PgConnection, window_secs: i64) -> Result<AccountRows, StoreError> {
+    let rows = sqlx::query_scalar!(
+        r#"select json_build_object(
+             'safety', (select coalesce(json_agg(json_build_object(
+                     'symbol', symbol, 'mode', mode,
+                     'quiet_until', (extract(epoch from quiet_until) * 1000000)::bigint,
+                     'hard_block_until', (extract(epoch from hard_block_until) * 1000000)::bigint,
+                     'causes', causes) order by symbol collate "C"), '[]')
+                 from symbol_safety_effective),
+             'positions', (select coalesce(json_agg(json_build_object(
+                     'position_id', p.position_id, 'symbol', p.symbol, 'status', p.status,
+                     'origin', p.origin, 'strategy', p.strategy, 'route_type', p.route_type,
+                     'horizon', p.horizon, 'regime_at_entry', p.regime_at_entry,
+                     'opened_at', (extract(epoch from p.opened_at) * 1000000)::bigint,
+                     'base_qty', p.base_qty::text, 'cost_basis_quote', p.cost_basis_quote::text,
+                     'avg_entry_price', p.avg_entry_price::text,
+                     'protected_qty', p.protected_qty::text,
+                     'plan', case when e.sl_price is not null and e.time_stop_at is not null then
+                         json_build_object('policy', e.policy, 'state', e.state,
+                             'sl_price', e.sl_price::text,
+                             'time_stop_at', (extract(epoch from e.time_stop_at) * 1000000)::bigint)
+                         end) order by p.position_id), '[]')
+                 from positions p left join exit_plans e using (position_id)
+                 where p.status <> 'closed'),
+             'live_orders', (select coalesce(json_agg(json_build_object(
+                     'order_id', order_id, 'symbol', symbol, 'side', side, 'role', role,
+                     'state', state, 'state_reason', state_reason, 'strategy', strategy,
+                     'limit_price', limit_price::text, 'qty', qty::text, 'cum_qty', cum_qty::text,
+                     'created_at', (extract(epoch from created_at) * 1000000)::bigint) order by order_id), '[]')
+                 from execution_orders where not terminal and state <> 'created'),
+             'reservations', (select coalesce(json_agg(json_build_object(
+                     'order_id', order_id, 'symbol', symbol, 'strategy', strategy,
+                     'reserved_quote', reserved_quote::text) order by order_id), '[]')
+                 from capital_reservations where released_at is null),
+             'balances', (select coalesce(json_agg(json_build_object(
+                     'asset', asset, 'balance', balance::text,
+                     'as_of', (extract(epoch from as_of) * 1000000)::bigint) order by asset), '[]')
+                 from exchange_balances),
+             'fees', (select json_build_object('maker_bps', maker_bps::text,
+                     'taker_bps', taker_bps::text, 'source', source)
+                 from fee_tiers order by as_of desc limit 1),
+             'scores', (select coalesce(json_agg(json_build_object(
+                     'strategy', strategy, 'regime', regime, 'route_type', route_type,
+                     'n', n::text, 'mean_net_bps', mean_net_bps::text,
+                     'mean_expected_bps', mean_expected_bps::text,
+                     'ewma_net_bps', ewma_net_bps::text,
+                     'updated_at', (extract(epoch from updated_at) * 1000000)::bigint)
+                     order by strategy, regime, route_type), '[]')
+                 from strategy_scores),
+             'locks', (select coalesce(json_agg(json_build_object(
+                     'symbol', symbol, 'owner', owner, 'fencing_token', fencing_token,
+                     'expires_at', (extract(epoch from expires_at) * 1000000)::bigint) order by symbol collate "C"), '[]')
+                 from symbol_exec_locks),
+             'equity', json_build_object(
+                 'hwm_quote', (select hwm_quote::text from equity_snapshots
+                     order by ts desc limit 1),
+                 'day_open_quote', (select equity_quote::text from equity_snapshots
+                     where ts >= date_trunc('day', clock_timestamp(), 'UTC') order by ts limit 1),
+                 'realized_cum_quote', (select coalesce(sum(net_quote), 0)::numeric(26,10)::text
+                     from realized_pnl),
+                 'realized_day_quote', (select coalesce(sum(net_quote), 0)::numeric(26,10)::text
+                     from realized_pnl
+                     where ts >= date_trunc('day', clock_timestamp(), 'UTC'))),
+             'counters', json_build_object(
+                 'opened_today', (select count(*) from positions where entry_order_id is not null
+                     and opened_at >= date_trunc('day', clock_timestamp(), 'UTC')),
+                 'entries_last_60s', (select count(*) from execution_orders
+                     where role in ('entry', 'proof')
+                     and created_at > clock_timestamp() - interval '60 s'),
+                 'symbols', (select coalesce(json_agg(json_build_object(
+                         'symbol', coalesce(o.symbol, s.symbol),
+                         'opened_in_window', coalesce(o.n, 0),
+                         'last_stop_exit_at', (extract(epoch from s.at) * 1000000)::bigint)
+                         order by coalesce(o.symbol, s.symbol) collate "C"), '[]')
+                     from (select symbol, count(*) as n from positions
+                           where entry_order_id is not null
+                           and opened_at > clock_timestamp() - make_interval(secs => $1::float8)
+                           group by symbol) o
+                     full join (select symbol, max(ts) as at from realized_pnl
+                           where exit_reason = 'SL_hit'
+                           and ts > clock_timestamp() - interval '1 day' group by symbol) s
+                     on s.symbol = o.symbol))
+           ) as "account!: Json<AccountRows>""#,
+        f64::from(u32::try_from(window_secs).unwrap_or(u32::MAX)),
     )
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await
-    .map_err(sql("read the positions"))?;
-    rows.into_iter()
-        .map(|r| {
-            let plan = match (r.policy, r.plan_state, r.sl_price, r.time_stop_at) {
-                (Some(policy), Some(state), Some(sl_price), Some(at)) => Some(ExitPlanRow {
-                    policy: ExitPolicy::parse(&policy)?,
-                    state: PlanState::parse(&state)?,
-                    sl_price,
-                    time_stop_at: at.into(),
-                }),
-                _ => None,
-            };
-            Ok(PositionRow {
-                position_id: PositionId(r.position_id),
-                symbol: Symbol::new(&r.symbol)?,
-                status: PositionStatus::parse(&r.status)?,
-                origin: PositionOrigin::parse(&r.origin)?,
-                strategy: r.strategy.as_deref().map(Strategy::parse).transpose()?,
-                route_type: r.route_type.as_deref().map(RouteType::parse).transpose()?,
-                horizon: r.horizon.as_deref().map(Horizon::parse).transpose()?,
-                regime_at_entry: r.regime_at_entry.as_deref().map(Regime::parse).transpose()?,
-                opened_at: r.opened_at.into(),
-                base_qty: r.base_qty,
-                cost_basis_quote: r.cost_basis_quote,
-                avg_entry_price: r.avg_entry_price,
-                protected_qty: r.protected_qty,
-                plan,
-            })
-        })
-        .collect()
+    .map_err(sql("read the account"))?;
+    Ok(rows.0)
 }
 
 /// Orders that are neither terminal nor standby.
@@ -101,45 +177,6 @@ pub async fn live_orders(conn: &mut PgConnection) -> Result<Vec<LiveOrderRow>, R
         .collect()
 }
 
-/// Open reservations.
-///
-/// # Errors
-/// [`ReadError`].
-pub async fn reservations(conn: &mut PgConnection) -> Result<Vec<ReservationRow>, ReadError> {
-    let rows = sqlx::query!(
-        "select order_id, symbol, strategy, reserved_quote from capital_reservations
-         where released_at is null order by order_id"
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(sql("read the reservations"))?;
-    rows.into_iter()
-        .map(|r| {
-            Ok(ReservationRow {
-                order_id: OrderId(r.order_id),
-                symbol: Symbol::new(&r.symbol)?,
-                strategy: Strategy::parse(&r.strategy)?,
-                reserved_quote: r.reserved_quote,
-            })
-        })
-        .collect()
-}
-
-/// Balances.
-///
-/// # Errors
-/// [`StoreError::Sql`].
-pub async fn balances(conn: &mut PgConnection) -> Result<Vec<BalanceRow>, StoreError> {
-    let rows = sqlx::query!("select asset, balance, as_of from exchange_balances order by asset")
-        .fetch_all(conn)
-        .await
-        .map_err(sql("read the balances"))?;
-    Ok(rows
-        .into_iter()
-        .map(|r| BalanceRow { asset: r.asset, balance: r.balance, as_of: r.as_of.into() })
-        .collect())
-}
-
 /// Newest fee tier.
 ///
 /// # Errors
@@ -152,132 +189,4 @@ pub async fn fee_tier(conn: &mut PgConnection) -> Result<Option<FeeTierRow>, Sto
     .await
     .map_err(sql("read the fee tier"))?;
     Ok(row.map(|r| FeeTierRow { maker_bps: r.maker_bps, taker_bps: r.taker_bps, source: r.source }))
-}
-
-/// Results of strategy cells.
-///
-/// # Errors
-/// [`ReadError`].
-pub async fn scores(conn: &mut PgConnection) -> Result<Vec<StrategyScoreRow>, ReadError> {
-    let rows = sqlx::query!(
-        "select strategy, regime, route_type, n, mean_net_bps, mean_expected_bps, ewma_net_bps,
-             updated_at
-         from strategy_scores order by strategy, regime, route_type"
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(sql("read the strategy scores"))?;
-    rows.into_iter()
-        .map(|r| {
-            Ok(StrategyScoreRow {
-                strategy: Strategy::parse(&r.strategy)?,
-                regime: Regime::parse(&r.regime)?,
-                route_type: RouteType::parse(&r.route_type)?,
-                n: r.n,
-                mean_net_bps: r.mean_net_bps,
-                mean_expected_bps: r.mean_expected_bps,
-                ewma_net_bps: r.ewma_net_bps,
-                updated_at: r.updated_at.into(),
-            })
-        })
-        .collect()
-}
-
-/// Locks of symbols.
-///
-/// # Errors
-/// [`ReadError`].
-pub async fn locks(conn: &mut PgConnection) -> Result<Vec<ExecLockRow>, ReadError> {
-    let rows = sqlx::query!(
-        "select symbol, owner, fencing_token, expires_at from symbol_exec_locks order by symbol"
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(sql("read the symbol locks"))?;
-    rows.into_iter()
-        .map(|r| {
-            Ok(ExecLockRow {
-                symbol: Symbol::new(&r.symbol)?,
-                owner: r.owner,
-                fencing_token: FencingToken(r.fencing_token),
-                expires_at: r.expires_at.into(),
-            })
-        })
-        .collect()
-}
-
-/// High-water mark, the day's opening equity and realised results.
-///
-/// # Errors
-/// [`StoreError::Sql`].
-pub async fn equity(conn: &mut PgConnection) -> Result<EquityRow, StoreError> {
-    let row = sqlx::query!(
-        r#"select (select hwm_quote from equity_snapshots order by ts desc limit 1) as hwm_quote,
-             (select equity_quote from equity_snapshots
-              where ts >= date_trunc('day', clock_timestamp(), 'UTC') order by ts limit 1)
-                 as day_open_quote,
-             (select coalesce(sum(net_quote), 0)::numeric(26,10) from realized_pnl)
-                 as "realized_cum!",
-             (select coalesce(sum(net_quote), 0)::numeric(26,10) from realized_pnl
-              where ts >= date_trunc('day', clock_timestamp(), 'UTC')) as "realized_day!""#
-    )
-    .fetch_one(conn)
-    .await
-    .map_err(sql("read the equity"))?;
-    Ok(EquityRow {
-        hwm_quote: row.hwm_quote,
-        day_open_quote: row.day_open_quote,
-        realized_cum_quote: row.realized_cum,
-        realized_day_quote: row.realized_day,
-    })
-}
-
-/// Recent past that the risk rules read.
-///
-/// # Errors
-/// [`ReadError`].
-pub async fn counters(
-    conn: &mut PgConnection,
-    window_secs: i64,
-) -> Result<RiskCounters, ReadError> {
-    let totals = sqlx::query!(
-        r#"select (select count(*) from positions where entry_order_id is not null
-              and opened_at >= date_trunc('day', clock_timestamp(), 'UTC')) as "opened_today!",
-             (select count(*) from execution_orders where role in ('entry', 'proof')
-              and created_at > clock_timestamp() - interval '60 s') as "entries_last_60s!""#
-    )
-    .fetch_one(&mut *conn)
-    .await
-    .map_err(sql("count entries"))?;
-    let rows = sqlx::query!(
-        r#"with opened as (
-             select symbol, count(*) as n from positions where entry_order_id is not null
-                 and opened_at > clock_timestamp() - make_interval(secs => $1::float8)
-             group by symbol),
-         stopped as (
-             select symbol, max(ts) as at from realized_pnl where exit_reason = 'SL_hit'
-                 and ts > clock_timestamp() - interval '1 day' group by symbol)
-         select coalesce(o.symbol, s.symbol) as "symbol!", coalesce(o.n, 0) as "opened!",
-             s.at as "stopped_at?"
-         from opened o full join stopped s on s.symbol = o.symbol order by 1"#,
-        f64::from(u32::try_from(window_secs).unwrap_or(u32::MAX)),
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(sql("count entries per symbol"))?;
-    let symbols: Result<Vec<SymbolCounters>, ReadError> = rows
-        .into_iter()
-        .map(|r| {
-            Ok(SymbolCounters {
-                symbol: Symbol::new(&r.symbol)?,
-                last_stop_exit_at: r.stopped_at.map(UtcMicros::from),
-                opened_in_window: r.opened,
-            })
-        })
-        .collect();
-    Ok(RiskCounters {
-        opened_today: totals.opened_today,
-        entries_last_60s: totals.entries_last_60s,
-        symbols: symbols?,
-    })
 }

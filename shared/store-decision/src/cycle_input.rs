@@ -5,9 +5,8 @@
 //! written; every statement of a cycle runs on the same transaction. It judges nothing.
 
 use penstock_store::StoreError;
-use penstock_types::rows::{
-    EpochRow, FenceRow, InstrumentRow, PublicationRow, SafetyRow, SnapshotRow,
-};
+use penstock_store::numeric::Numeric;
+use penstock_types::rows::{EpochRow, FenceRow, InstrumentRow, PublicationRow, SnapshotRow};
 use penstock_types::state_row::{COLUMNS, ColumnReader, StateRow};
 use penstock_types::vocab::{EpochStatus, L3Mode, SafetyMode};
 use penstock_types::{
@@ -156,7 +155,8 @@ impl ColumnReader for Columns<'_> {
     }
 
     fn numeric(&mut self) -> Result<Option<Decimal>, ReadError> {
-        self.take()
+        let value: Option<Numeric> = self.take()?;
+        Ok(value.map(|v| v.0))
     }
 
     fn timestamp(&mut self) -> Result<Option<UtcMicros>, ReadError> {
@@ -232,32 +232,6 @@ pub async fn epochs(
     Ok((epochs, snapshots))
 }
 
-/// Effective safety of all symbols that have a live cause.
-///
-/// # Errors
-/// [`ReadError`].
-pub async fn safety(conn: &mut PgConnection) -> Result<Vec<SafetyRow>, ReadError> {
-    let rows = sqlx::query!(
-        r#"select symbol as "symbol!", mode as "mode!", quiet_until, hard_block_until,
-             causes as "causes!"
-         from symbol_safety_effective order by symbol"#
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(|e| StoreError::sql("read the safety of symbols", CLUSTER, e))?;
-    rows.into_iter()
-        .map(|r| {
-            Ok(SafetyRow {
-                symbol: Symbol::new(&r.symbol)?,
-                mode: SafetyMode::parse(&r.mode)?,
-                quiet_until: r.quiet_until.map(UtcMicros::from),
-                hard_block_until: r.hard_block_until.map(UtcMicros::from),
-                causes: r.causes,
-            })
-        })
-        .collect()
-}
-
 /// Rules of the venue for all pairs whose state is published.
 ///
 /// # Errors
@@ -267,10 +241,12 @@ pub async fn instruments(
     run_id: RunId,
 ) -> Result<Vec<InstrumentRow>, ReadError> {
     let rows = sqlx::query!(
-        "select i.symbol, i.base, i.quote, i.status, i.price_increment, i.qty_increment,
-             i.qty_min, i.cost_min
+        r#"select i.symbol, i.base, i.quote, i.status,
+             i.price_increment as "price_increment: Numeric",
+             i.qty_increment as "qty_increment: Numeric", i.qty_min as "qty_min: Numeric",
+             i.cost_min as "cost_min: Numeric"
          from instruments i join run_symbol_state s on s.symbol = i.symbol
-         where s.run_id = $1 order by i.symbol",
+         where s.run_id = $1 order by i.symbol"#,
         run_id.0,
     )
     .fetch_all(conn)
@@ -283,10 +259,10 @@ pub async fn instruments(
                 base: r.base,
                 quote: r.quote,
                 status: r.status,
-                price_increment: r.price_increment,
-                qty_increment: r.qty_increment,
-                qty_min: r.qty_min,
-                cost_min: r.cost_min,
+                price_increment: r.price_increment.0,
+                qty_increment: r.qty_increment.0,
+                qty_min: r.qty_min.0,
+                cost_min: r.cost_min.0,
             })
         })
         .collect()
@@ -312,9 +288,9 @@ pub async fn glance(
     domain: &str,
 ) -> Result<Option<(GenerationId, Vec<RegimeGlance>)>, StoreError> {
     let rows = sqlx::query!(
-        "select p.generation_id, s.symbol, s.regime, s.vol_expansion
+        r#"select p.generation_id, s.symbol, s.regime, s.vol_expansion as "vol_expansion: Numeric"
          from state_publication p join run_symbol_state s using (run_id)
-         where p.domain = $1 order by s.symbol",
+         where p.domain = $1 order by s.symbol"#,
         domain,
     )
     .fetch_all(pool)
@@ -327,7 +303,7 @@ pub async fn glance(
         .map(|r| RegimeGlance {
             symbol: r.symbol,
             regime: r.regime,
-            vol_expansion: r.vol_expansion,
+            vol_expansion: r.vol_expansion.map(|v| v.0),
         })
         .collect();
     Ok(Some((generation, glances)))

@@ -1,13 +1,13 @@
 //! Publishing an epoch: visible only together with its run, lineage and snapshot.
 
+use penstock_store::CopyGuard;
 use penstock_store::fence::{FencedService, check_fence};
 use penstock_store::twins::{JudgedEpochRow, LineageRow, RunRow, UniverseSnapshotRow};
-use penstock_store::{CopyGuard, StoreError};
 use penstock_types::FencingToken;
 use sqlx::PgPool;
 
 use crate::CLUSTER;
-use crate::publication::{PublishError, SET_LIMITS, notify};
+use crate::publication::{BEGIN_LIMITED, PublishError, notify};
 use crate::twin_epochs::{insert_epoch, insert_snapshot};
 use crate::twin_runs::{upsert_lineage, upsert_run};
 
@@ -33,11 +33,7 @@ pub struct EpochInput<'a> {
 /// reports it with the constraint's name.
 pub async fn publish_epoch(pool: &PgPool, input: EpochInput<'_>) -> Result<(), PublishError> {
     let mut guard = CopyGuard::acquire(pool, CLUSTER).await?;
-    guard.begin().await?;
-    guard
-        .run(SET_LIMITS.to_owned())
-        .await
-        .map_err(|e| StoreError::sql("set the time-outs", CLUSTER, e))?;
+    guard.begin_with(BEGIN_LIMITED).await?;
     let domain = &input.run.domain;
     check_fence(guard.conn(), FencedService::Ingest, domain, input.token).await?;
     upsert_run(guard.conn(), input.run).await?;

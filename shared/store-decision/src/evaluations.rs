@@ -52,9 +52,8 @@ pub struct CycleStart {
 /// # Errors
 /// [`StoreError::Sql`].
 pub async fn begin(pool: &PgPool, c: &CycleStart) -> Result<EvaluationId, StoreError> {
-    let mut tx = pool.begin().await.map_err(sql("begin the cycle's row"))?;
-    sqlx::query!("select set_config('synchronous_commit', 'off', true) as off")
-        .fetch_one(&mut *tx)
+    let mut tx = pool
+        .begin_with("begin; set local synchronous_commit = off")
         .await
         .map_err(sql("begin the cycle's row"))?;
     let mode = if c.sys_mode == SysMode::Exit { SysMode::Pause } else { c.sys_mode };

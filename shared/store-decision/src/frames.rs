@@ -16,7 +16,7 @@ use penstock_types::time::TICKS_PER_DAY;
 use penstock_types::{EpochId, FencingToken, RunId, TickId};
 use sqlx::{PgConnection, PgPool};
 
-use crate::publication::{PublishError, SET_LIMITS, notify};
+use crate::publication::{BEGIN_LIMITED, PublishError, notify};
 use crate::twin_runs::{upsert_lineage, upsert_run};
 use crate::{CLUSTER, TwinError};
 
@@ -113,11 +113,7 @@ impl FramePublisher {
             Some(guard) => guard,
             None => CopyGuard::acquire(&self.pool, CLUSTER).await?,
         };
-        guard.begin().await?;
-        guard
-            .run(SET_LIMITS.to_owned())
-            .await
-            .map_err(|e| StoreError::sql("set the time-outs", CLUSTER, e))?;
+        guard.begin_with(BEGIN_LIMITED).await?;
         check_fence(guard.conn(), FencedService::Ingest, &self.domain, token).await?;
         if let Some((run, lineage)) = before.run {
             upsert_run(guard.conn(), run).await?;
@@ -259,8 +255,7 @@ pub async fn newest_frame_settled(
     token: FencingToken,
 ) -> Result<Option<NewestFrame>, FenceError> {
     let sql = |e| StoreError::sql("read the newest frame", CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql)?;
-    sqlx::raw_sql(SET_LIMITS).execute(&mut *tx).await.map_err(sql)?;
+    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql)?;
     check_fence_for_update(&mut tx, FencedService::Ingest, domain, token).await?;
     let newest = newest_frame(&mut tx).await?;
     tx.commit().await.map_err(sql)?;

@@ -21,8 +21,8 @@ use crate::frames::insert_run_symbols;
 use crate::twin_runs::{upsert_lineage, upsert_run};
 use crate::{CLUSTER, TwinError};
 
-/// The three time-outs of a publishing transaction.
-pub(crate) const SET_LIMITS: &str = "set local lock_timeout = '2s'; \
+/// A publishing transaction with its three time-outs, in one message.
+pub(crate) const BEGIN_LIMITED: &str = "begin; set local lock_timeout = '2s'; \
      set local statement_timeout = '5s'; \
      set local idle_in_transaction_session_timeout = '5s'";
 
@@ -170,8 +170,7 @@ async fn publish_on(
     let started = Instant::now();
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
     let domain = input.run.domain.as_str();
-    guard.begin().await?;
-    guard.run(SET_LIMITS.to_owned()).await.map_err(sql("set the time-outs"))?;
+    guard.begin_with(BEGIN_LIMITED).await?;
     check_fence(guard.conn(), FencedService::Ingest, domain, input.token).await?;
     if run_due {
         upsert_run(guard.conn(), input.run).await?;

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::twin_epochs::{insert_epoch, insert_snapshot};
 use crate::twin_runs::{upsert_lineage, upsert_run};
-use crate::{CLUSTER, SET_LIMITS, TwinError};
+use crate::{BEGIN_LIMITED, CLUSTER, TwinError};
 
 /// Writes snapshot and epoch as `pending` for the decision cluster, after the run and the lineage that
 /// they refer to; equal rows are success.
@@ -21,8 +21,7 @@ pub async fn record_epoch(
     epoch: &JudgedEpochRow,
 ) -> Result<(), TwinError> {
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql("begin"))?;
-    sqlx::raw_sql(SET_LIMITS).execute(&mut *tx).await.map_err(sql("set the time-outs"))?;
+    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql("begin"))?;
     upsert_run(&mut tx, run).await?;
     upsert_lineage(&mut tx, lineage).await?;
     if let Some(snapshot) = snapshot {

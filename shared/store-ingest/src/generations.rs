@@ -15,7 +15,7 @@ use penstock_types::vocab::RawStream;
 use penstock_types::{GenerationId, LineageId, RunId, Seq, UtcMicros};
 use sqlx::PgPool;
 
-use crate::{CLUSTER, SET_LIMITS};
+use crate::{BEGIN_LIMITED, CLUSTER};
 
 /// Deadline of the I-transaction: a quarter of the cut interval.
 pub const I_TRANSACTION_DEADLINE: Duration = Duration::from_millis(250);
@@ -114,11 +114,7 @@ impl GenerationRecorder {
                 guard
             }
         };
-        guard.begin().await?;
-        guard
-            .run(SET_LIMITS.to_owned())
-            .await
-            .map_err(|e| StoreError::sql("set the time-outs", CLUSTER, e))?;
+        guard.begin_with(BEGIN_LIMITED).await?;
         hold_run_open(&mut guard, row.run_id).await?;
         insert_generation(&mut guard, row).await?;
         upsert_state(&mut guard, CLUSTER, encoded).await?;

@@ -3,8 +3,6 @@
 //! Inputs: pools or connections, plain values. Outputs: rows and typed errors. It decides nothing and
 //! reads no clock of its host; statements that need "now" use the cluster's.
 
-#[cfg(feature = "bench")]
-pub mod bench_publish;
 pub mod checkpoints;
 pub mod epochs;
 mod error;
@@ -32,7 +30,7 @@ use penstock_store::ClusterRole;
 /// The cluster of this crate.
 pub(crate) const CLUSTER: ClusterRole = ClusterRole::Ingest;
 
-/// The three time-outs of a writing transaction.
-pub(crate) const SET_LIMITS: &str = "set local lock_timeout = '2s'; \
+/// A writing transaction with its three time-outs, in one message.
+pub(crate) const BEGIN_LIMITED: &str = "begin; set local lock_timeout = '2s'; \
      set local statement_timeout = '5s'; \
      set local idle_in_transaction_session_timeout = '5s'";

@@ -9,7 +9,7 @@ use penstock_types::{RunId, Seq, UtcMicros};
 use sqlx::PgPool;
 
 use crate::twin_runs::{upsert_lineage, upsert_run};
-use crate::{CLUSTER, SET_LIMITS, TwinError};
+use crate::{BEGIN_LIMITED, CLUSTER, TwinError};
 
 /// Makes everything that must stand before the first record of a run: run row, lineage row, load
 /// cursor, partitions. One transaction, repeatable.
@@ -18,8 +18,7 @@ use crate::{CLUSTER, SET_LIMITS, TwinError};
 /// [`TwinError`].
 pub async fn open_run(pool: &PgPool, run: &RunRow, lineage: &LineageRow) -> Result<(), TwinError> {
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql("begin"))?;
-    sqlx::raw_sql(SET_LIMITS).execute(&mut *tx).await.map_err(sql("set the time-outs"))?;
+    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql("begin"))?;
     upsert_run(&mut tx, run).await?;
     upsert_lineage(&mut tx, lineage).await?;
     let first_offset = i64::try_from(SEGMENT_HEADER_LEN).unwrap_or(64);

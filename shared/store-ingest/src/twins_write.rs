@@ -10,7 +10,7 @@ use sqlx::PgPool;
 
 use crate::twin_epochs::{insert_epoch, insert_snapshot};
 use crate::twin_runs::{upsert_lineage, upsert_run};
-use crate::{CLUSTER, SET_LIMITS, TwinError};
+use crate::{BEGIN_LIMITED, CLUSTER, TwinError};
 
 /// Runs of the list that do not stand or are open, ascending.
 ///
@@ -81,8 +81,7 @@ pub async fn copy_run(
     end: Option<(UtcMicros, &str)>,
 ) -> Result<(), TwinError> {
     let sql = |e| StoreError::sql("copy a run", CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql)?;
-    sqlx::raw_sql(SET_LIMITS).execute(&mut *tx).await.map_err(sql)?;
+    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql)?;
     upsert_run(&mut tx, row).await?;
     sqlx::query!(
         "update observation_runs set warm_at = coalesce(warm_at, $2), ended_at = $3,
@@ -110,8 +109,7 @@ pub async fn copy_lineage(
     end: Option<(UtcMicros, &str)>,
 ) -> Result<(), TwinError> {
     let sql = |e| StoreError::sql("copy a lineage", CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql)?;
-    sqlx::raw_sql(SET_LIMITS).execute(&mut *tx).await.map_err(sql)?;
+    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql)?;
     upsert_lineage(&mut tx, row).await?;
     if let Some((at, reason)) = end {
         crate::twin_runs::end_lineage(&mut tx, row.lineage_id, at, reason).await?;
@@ -130,8 +128,7 @@ pub async fn copy_epoch(
     epoch: &JudgedEpochRow,
 ) -> Result<(), TwinError> {
     let sql = |e| StoreError::sql("copy an epoch", CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql)?;
-    sqlx::raw_sql(SET_LIMITS).execute(&mut *tx).await.map_err(sql)?;
+    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql)?;
     if let Some(snapshot) = snapshot {
         insert_snapshot(&mut tx, snapshot).await?;
     }

@@ -239,14 +239,12 @@ impl ExecStore {
         self.refuse_away()?;
         let sql = WriteError::sql(action);
         let opened = async {
-            let mut tx = match tokio::time::timeout(CONNECT_WAIT, self.pool.begin()).await {
+            const BEGIN: &str = "begin; set local synchronous_commit = on";
+            let begun = tokio::time::timeout(CONNECT_WAIT, self.pool.begin_with(BEGIN)).await;
+            let mut tx = match begun {
                 Ok(tx) => tx.map_err(sql)?,
                 Err(_) => return Err(self.no_answer("no connection within a second")),
             };
-            sqlx::raw_sql("set local synchronous_commit = on")
-                .execute(&mut *tx)
-                .await
-                .map_err(sql)?;
             check_fence(&mut tx, FencedService::Execution, &self.domain, self.token).await?;
             Ok(tx)
         };

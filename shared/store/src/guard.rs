@@ -13,6 +13,9 @@ use crate::role::ClusterRole;
 
 /// Head of a binary copy: signature, flags, length of the extension.
 pub const COPY_HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// Bytes of one message of a copy: the server takes a message apart while the next one is on its way, but
+/// only once it has all of it.
+const COPY_MESSAGE_LEN: usize = 64 * 1_024;
 /// End of a binary copy: a column count of −1.
 pub const COPY_TRAILER: [u8; 2] = [0xff, 0xff];
 
@@ -45,9 +48,18 @@ impl CopyGuard {
     /// # Errors
     /// [`StoreError::Sql`].
     pub async fn begin(&mut self) -> Result<(), StoreError> {
+        self.begin_with("begin").await
+    }
+
+    /// Starts a transaction and sets its limits in one message: `text` is `begin` and `set local`
+    /// statements behind it.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn begin_with(&mut self, text: &'static str) -> Result<(), StoreError> {
         self.clean = false;
         let cluster = self.cluster;
-        self.execute("begin").await.map_err(|e| StoreError::sql("begin", cluster, e))
+        self.execute(text).await.map_err(|e| StoreError::sql("begin", cluster, e))
     }
 
     /// Commits. Afterwards the connection is fit for the pool again.
@@ -86,8 +98,8 @@ impl CopyGuard {
         let was_clean = core::mem::replace(&mut self.clean, false);
         let mut copy = self.conn().copy_in_raw(statement).await?;
         copy.send(&COPY_HEADER[..]).await?;
-        for chunk in chunks {
-            copy.send(*chunk).await?;
+        for message in chunks.iter().flat_map(|chunk| chunk.chunks(COPY_MESSAGE_LEN)) {
+            copy.send(message).await?;
         }
         copy.send(&COPY_TRAILER[..]).await?;
         let rows = copy.finish().await?;

@@ -9,6 +9,7 @@ pub mod fence;
 pub mod guard;
 pub mod identity;
 pub mod migrate;
+pub mod numeric;
 pub mod partitions;
 pub mod pools;
 pub mod raw_rows;

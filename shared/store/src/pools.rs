@@ -52,7 +52,15 @@ pub struct PoolSettings {
     pub act_as: Option<ActAs>,
     /// Every transaction is read only.
     pub read_only: bool,
+    /// Statements are planned once per connection and not per call: those of a service run many times,
+    /// by key.
+    pub generic_plans: bool,
 }
+
+/// A connection that was idle for longer is asked whether it lives before it is used. One that has just
+/// served is not: the question costs a round trip in every transaction, and a cluster that has gone away
+/// meanwhile says so at the next statement.
+const IDLE_UNASKED: Duration = Duration::from_secs(2);
 
 impl PoolSettings {
     /// Settings of a service: 2 s for locks, 5 s for statements and for a pause in a transaction,
@@ -68,6 +76,7 @@ impl PoolSettings {
             acquire_timeout: Duration::from_secs(6),
             act_as: None,
             read_only: false,
+            generic_plans: true,
         }
     }
 
@@ -83,6 +92,7 @@ impl PoolSettings {
             acquire_timeout: Duration::from_secs(3),
             act_as: Some(ActAs::Observer),
             read_only: true,
+            generic_plans: false,
         }
     }
 }
@@ -232,6 +242,10 @@ pub fn with_settings(options: PgConnectOptions, settings: &PoolSettings) -> PgCo
                 "default_transaction_read_only",
                 if settings.read_only { "on" } else { "off" }.to_owned(),
             ),
+            (
+                "plan_cache_mode",
+                if settings.generic_plans { "force_generic_plan" } else { "auto" }.to_owned(),
+            ),
         ])
         // Parameters may carry account data.
         .disable_statement_logging()
@@ -251,6 +265,15 @@ pub fn open_lazy(
     Ok(PgPoolOptions::new()
         .max_connections(settings.connections_max)
         .acquire_timeout(settings.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move {
+                if meta.idle_for > IDLE_UNASKED {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(move |conn, _meta| {
             Box::pin(async move {
                 if let Some(role) = act_as {

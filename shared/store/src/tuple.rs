@@ -162,11 +162,16 @@ fn write_numeric(out: &mut Vec<u8>, value: Decimal) {
     // 2^96 · 1000 < 2^128.
     mantissa *= 10_u128.pow(pad);
     let fraction_groups = i16::try_from((scale + pad) / 4).expect("a scale is at most 28");
-    // Division of 128 bits is slow; two halves of four groups each need at most two of them.
-    const HALF: u128 = 10_000_000_000_000_000;
+    // Division of 128 bits is slow and seldom needed; then two halves of four groups need two of them.
+    const HALF: u64 = 10_000_000_000_000_000;
     let mut groups = [0_i16; 8];
-    let low_half = u64::try_from(mantissa % HALF).expect("below 10^16");
-    let high_half = u64::try_from(mantissa / HALF).expect("2^96 · 1000 is below 10^32");
+    let (high_half, low_half) = match u64::try_from(mantissa) {
+        Ok(narrow) => (narrow / HALF, narrow % HALF),
+        Err(_) => (
+            u64::try_from(mantissa / u128::from(HALF)).expect("2^96 · 1000 is below 10^32"),
+            u64::try_from(mantissa % u128::from(HALF)).expect("below 10^16"),
+        ),
+    };
     for (at, half) in [(0, low_half), (4, high_half)] {
         let mut half = half;
         for group in &mut groups[at..at + 4] {

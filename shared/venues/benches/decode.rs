@@ -178,7 +178,31 @@ fn frames(texts: &[String]) -> Vec<Frame<'_>> {
     texts.iter().map(|text| decode(text).expect("decoded before")).collect()
 }
 
+/// The work whose instructions `scripts/instructions` counts: the name is what it looks for.
+#[inline(never)]
+fn counted(mut work: impl FnMut()) {
+    work();
+}
+
+/// One kernel on frames made here, so that its count does not depend on recordings.
+fn kernel(name: &str) {
+    let depth = if name.ends_with("1000") { 1_000 } else { 10 };
+    let session = session(depth, &made(depth));
+    let frames: Vec<Frame<'_>> =
+        session.updates.iter().map(|text| decode(text).expect("decoded before")).collect();
+    let mut books = session.books.clone();
+    match name {
+        "decode-trade" => counted(|| decode_all(&session.trades)),
+        "decode-book" => counted(|| decode_all(&session.updates)),
+        "book-10" | "book-1000" => counted(|| apply_all(&mut books, &frames)),
+        other => panic!("no kernel {other}"),
+    }
+}
+
 fn main() {
+    if let Ok(name) = std::env::var("PENSTOCK_KERNEL") {
+        return kernel(&name);
+    }
     let shallow_lines = recorded("kraken_spot_v2/book10_trade_BTCUSD_ETHUSD_20260707.rec.gz");
     let deep_lines = recorded("kraken_spot_v2_derived/book1000_trade_7pairs_20210417.rec.gz");
     let source =
