@@ -24,7 +24,7 @@ fn sql(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
 }
 
 /// The account as a cycle reads it. The statement names its objects after these fields and those of the
-/// rows; an unknown or a missing name is an error.
+/// rows; a test reads a row of each back with every field.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountRows {
