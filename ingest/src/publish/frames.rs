@@ -2,8 +2,9 @@
 //!
 //! Input: sealed ticks and symbol numbers from the core, and what earlier processes left in the frame
 //! spool. Output: rows of `engine_tick_frames`. While the cluster is away the ticks wait here and in the
-//! spool, up to a limit; beyond it the oldest go, and the next frame says so with its gap. After a commit of unknown outcome the newest row is read behind every unfinished
-//! transaction, and only frames above it follow.
+//! spool, up to a limit; beyond it the oldest go, and the next frame says so with its gap. What follows,
+//! what is given up and what may not be dropped is the queue's decision; after a commit of unknown outcome
+//! nothing is delivered before the newest row was read behind every unfinished transaction.
 
 use super::frame_runs::FrameRuns;
 use super::publisher::RunContext;
@@ -15,7 +16,7 @@ use crate::lifecycle::clusters::Clusters;
 use crate::lifecycle::startup::fence_exit;
 use crate::spooling::frames::{FrameSpool, InheritedRun, RunRecord};
 use crate::tasks::Hub;
-use penstock_market::SealedTick;
+use penstock_market::delivery::{FrameQueue, Linked, Waiting};
 use penstock_store::fence::FenceError;
 use penstock_store::twins::RunSymbolRow;
 use penstock_store_decision::frames::{
@@ -24,9 +25,8 @@ use penstock_store_decision::frames::{
 use penstock_store_decision::publication::PublishError;
 use penstock_telemetry::marker;
 use penstock_types::TickId;
-use penstock_types::frame::{Link, decode_header, deliver};
+use penstock_types::frame::Link;
 use penstock_types::time::TICKS_PER_DAY;
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -41,9 +41,6 @@ const BACKLOG: &str = "frames";
 /// First and longest pause after a failed delivery.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// A sealed frame that waits, with the end of its tick when this process sealed it.
-type Waiting = (SealedTick, Option<Instant>);
-
 /// The delivering task.
 pub(crate) struct Frames {
     context: RunContext,
@@ -52,9 +49,9 @@ pub(crate) struct Frames {
     publisher: FramePublisher,
     clock: RecordingClock,
     spool: FrameSpool,
-    waiting: VecDeque<Waiting>,
+    /// Each with the end of its tick when this process sealed it.
+    queue: FrameQueue<Option<Instant>>,
     runs: FrameRuns,
-    link: Option<Link>,
     alerts: Alerts,
     age_max: Duration,
     is_backlog_told: bool,
@@ -80,9 +77,8 @@ impl Frames {
             publisher,
             clock: hub.clock.clone(),
             spool,
-            waiting: VecDeque::new(),
+            queue: FrameQueue::new(newest.map(link_of)),
             runs: FrameRuns::new(of),
-            link: newest.map(link_of),
             alerts: hub.alerts.clone(),
             age_max: hub.settings.spool.frame_age_max,
             is_backlog_told: false,
@@ -95,39 +91,26 @@ impl Frames {
     /// Takes over what earlier processes left, as far as it is above the newest frame and not under an
     /// older fence; the rest stands already or is given up.
     fn inherit(&mut self, left: Vec<InheritedRun>) {
-        let token = self.context.token;
+        let mut frames = Vec::new();
         for run in left {
-            let (mut last, mut given_up) = (self.last_tick(), Vec::new());
-            for frame in run.frames {
-                let newest = self.link.as_ref();
-                if newest.is_some_and(|link| frame.tick_id <= link.tick_id) {
-                    continue;
-                }
-                let is_older = newest.is_some_and(|link| frame.fencing_token < link.fencing_token);
-                if is_older || last.is_some_and(|tick| frame.tick_id <= tick) {
-                    given_up.push(frame.tick_id);
-                    continue;
-                }
-                last = Some(frame.tick_id);
-                self.waiting.push_back((frame, None));
-            }
-            if let (Some(first), Some(last)) = (given_up.first(), given_up.last()) {
-                marker!(
-                    FRAMES_DISCARDED,
-                    first_tick_id = first,
-                    last_tick_id = last,
-                    frames = given_up.len(),
-                    fencing_token = token,
-                    newest_tick_id = self.link.map(|link| link.tick_id),
-                );
-            }
+            frames.extend(run.frames.into_iter().map(|sealed| Waiting { sealed, note: None }));
             self.runs.inherit(run.of, run.symbols);
         }
+        let given_up = self.queue.inherit(frames);
+        self.tell_given_up(&given_up);
         self.forget_delivered_runs();
     }
 
-    fn last_tick(&self) -> Option<TickId> {
-        self.waiting.back().map(|(sealed, _)| sealed.tick_id)
+    fn tell_given_up(&self, ticks: &[TickId]) {
+        let (Some(first), Some(last)) = (ticks.first(), ticks.last()) else { return };
+        marker!(
+            FRAMES_DISCARDED,
+            first_tick_id = first,
+            last_tick_id = last,
+            frames = ticks.len(),
+            fencing_token = self.context.token,
+            newest_tick_id = self.queue.newest().map(|link| link.tick_id),
+        );
     }
 
     /// Runs that no waiting frame belongs to are over: what they were read from may go.
@@ -135,7 +118,7 @@ impl Frames {
         if self.runs.is_single() {
             return;
         }
-        let waiting = self.waiting.iter().map(|(sealed, _)| sealed.run_id).collect();
+        let waiting = self.queue.iter().map(|w| w.sealed.run_id).collect();
         for run_id in self.runs.forget_but(&waiting) {
             self.spool.forget(run_id);
         }
@@ -149,7 +132,7 @@ impl Frames {
         let mut items = Vec::new();
         let mut ended: Option<Instant> = None;
         loop {
-            if self.waiting.is_empty() && ended.is_none() {
+            if self.queue.is_empty() && ended.is_none() {
                 if self.items.recv_many(&mut items, FRAMES_PER_TX_MAX).await == 0 {
                     ended = Some(Instant::now());
                 }
@@ -163,12 +146,12 @@ impl Frames {
             }
             items.drain(..).for_each(|item| self.take(item));
             if let Some(since) = ended
-                && (self.waiting.is_empty() || since.elapsed() > patience)
+                && (self.queue.is_empty() || since.elapsed() > patience)
             {
                 return Ok(());
             }
             self.give_up_old();
-            if !self.waiting.is_empty() {
+            if !self.queue.is_empty() {
                 self.tell_backlog();
                 self.deliver_batch().await?;
             }
@@ -213,12 +196,10 @@ impl Frames {
                 self.runs.symbol(row);
             }
             FrameItem::Sealed(sealed, end) => {
-                if self.waiting.len() == WAITING_MAX {
-                    // The next delivered frame declares the gap.
-                    self.waiting.pop_front();
-                }
                 self.spool.frame(&sealed);
-                self.waiting.push_back((*sealed, Some(end)));
+                if let Some(tick_id) = self.queue.push(*sealed, Some(end), WAITING_MAX) {
+                    tracing::debug!(%tick_id, "too many frames wait: the oldest goes");
+                }
             }
         }
     }
@@ -227,34 +208,26 @@ impl Frames {
     fn give_up_old(&mut self) {
         let age_max_ms = i64::try_from(self.age_max.as_millis()).unwrap_or(i64::MAX);
         let limit = self.clock.now().plus_millis(-age_max_ms);
-        let is_old = |w: &Waiting| w.0.tick_id.end() < limit;
-        let (first, mut last, mut frames) =
-            (self.waiting.front().map(|w| w.0.tick_id), None, 0_u64);
-        while self.waiting.front().is_some_and(is_old) {
-            last = self.waiting.pop_front().map(|w| w.0.tick_id);
-            frames += 1;
+        let given_up = self.queue.give_up(|tick_id| tick_id.end() < limit);
+        let Some(last) = given_up.last() else { return };
+        self.tell_given_up(&given_up);
+        if !self.queue.is_in_doubt() {
+            self.spool.given_up_until(*last);
         }
-        let (Some(first), Some(last)) = (first, last) else { return };
-        marker!(
-            FRAMES_DISCARDED,
-            first_tick_id = first,
-            last_tick_id = last,
-            frames = frames,
-            fencing_token = self.context.token,
-            newest_tick_id = self.link.map(|link| link.tick_id),
-        );
-        self.spool.given_up_until(last);
         self.forget_delivered_runs();
     }
 
     async fn deliver_batch(&mut self) -> Result<(), Exit> {
-        let (rows, link) = self.rows()?;
-        let run_id = rows[0].run_id;
-        let before = self.runs.prerequisites(run_id);
         let token = self.context.token;
+        if self.queue.is_in_doubt() {
+            return self.settle(token).await;
+        }
+        let rows = self.rows()?;
+        let Some(run_id) = rows.first().map(|row| row.run_id) else { return Ok(()) };
+        let before = self.runs.prerequisites(run_id);
         match self.publisher.publish(token, before, &rows).await {
             Ok(()) => {
-                self.delivered(&rows, link);
+                self.delivered(&rows);
                 self.next_day(&rows).await;
                 Ok(())
             }
@@ -268,41 +241,45 @@ impl Frames {
             Err(error) => {
                 tracing::debug!("frames: {error}");
                 self.tell_backlog();
-                self.take_for(self.retry).await;
-                self.retry = (self.retry * 2).min(RETRY.1);
+                self.pause().await;
                 self.settle(token).await
             }
         }
     }
 
-    /// The rows of the next batch, their links set as if all before them were delivered.
-    fn rows(&self) -> Result<(Vec<FrameRow>, Option<Link>), Exit> {
-        let mut link = self.link;
-        let mut rows = Vec::new();
-        let first_run = self.waiting.front().map(|(sealed, _)| sealed.run_id);
-        let same_run = |w: &&Waiting| Some(w.0.run_id) == first_run;
-        for (sealed, end) in self.waiting.iter().take_while(same_run).take(FRAMES_PER_TX_MAX) {
-            let mut frame = sealed.frame.clone();
-            let next = deliver(&mut frame, link.as_ref())
-                .map_err(|e| Exit::Invariant(format!("frame chain: {e}")))?;
-            let header =
-                decode_header(&frame).map_err(|e| Exit::Invariant(format!("sealed frame: {e}")))?;
-            rows.push(FrameRow {
-                tick_id: sealed.tick_id,
-                frame_seq: next.frame_seq,
-                run_id: sealed.run_id,
-                fencing_token: sealed.fencing_token,
-                epoch_id: sealed.epoch_id,
-                flags: i32::from(header.flags.0),
-                n_events: i32::try_from(header.n_events).unwrap_or(i32::MAX),
-                frame,
-                frame_sha256: next.sha256,
-                quotes: sealed.quotes.clone(),
-                seal_lag_ms: self.lag_ms(sealed.tick_id, *end),
-            });
-            link = Some(next);
+    async fn pause(&mut self) {
+        self.take_for(self.retry).await;
+        self.retry = (self.retry * 2).min(RETRY.1);
+    }
+
+    /// The rows of the next batch.
+    fn rows(&mut self) -> Result<Vec<FrameRow>, Exit> {
+        let batch = self
+            .queue
+            .send(FRAMES_PER_TX_MAX)
+            .map_err(|e| Exit::Invariant(format!("frame chain: {e}")))?;
+        Ok(batch
+            .into_iter()
+            .zip(self.queue.iter())
+            .map(|(linked, waiting)| self.row(linked, waiting))
+            .collect())
+    }
+
+    fn row(&self, linked: Linked, waiting: &Waiting<Option<Instant>>) -> FrameRow {
+        let sealed = &waiting.sealed;
+        FrameRow {
+            tick_id: sealed.tick_id,
+            frame_seq: linked.link.frame_seq,
+            run_id: sealed.run_id,
+            fencing_token: sealed.fencing_token,
+            epoch_id: sealed.epoch_id,
+            flags: i32::from(linked.flags.0),
+            n_events: i32::try_from(linked.n_events).unwrap_or(i32::MAX),
+            frame: linked.frame,
+            frame_sha256: linked.link.sha256,
+            quotes: sealed.quotes.clone(),
+            seal_lag_ms: self.lag_ms(sealed.tick_id, waiting.note),
         }
-        Ok((rows, link))
     }
 
     /// From the end of the tick until now: monotonic for own ticks, by this host's wall clock and at
@@ -315,23 +292,21 @@ impl Frames {
         i32::try_from(lag_ms).unwrap_or(i32::MAX)
     }
 
-    fn delivered(&mut self, rows: &[FrameRow], link: Option<Link>) {
-        for row in rows {
-            let n_quotes = self.waiting.pop_front().map_or(0, |(sealed, _)| sealed.n_quotes);
+    fn delivered(&mut self, rows: &[FrameRow]) {
+        for (row, waiting) in rows.iter().zip(self.queue.committed()) {
             marker!(
                 FRAME_PUBLISHED,
                 tick_id = row.tick_id,
                 n_events = row.n_events,
-                n_quotes = n_quotes,
+                n_quotes = waiting.sealed.n_quotes,
                 seal_lag_ms = row.seal_lag_ms,
             );
         }
-        self.link = link;
         if let Some(row) = rows.first() {
             self.runs.delivered(row.run_id);
         }
         self.forget_delivered_runs();
-        if self.waiting.is_empty() {
+        if self.queue.is_empty() {
             self.spool.all_delivered();
         }
         self.is_backlog_told = false;
@@ -349,24 +324,26 @@ impl Frames {
     }
 
     fn tell_backlog(&mut self) {
-        let Some((oldest, end)) = self.waiting.front() else { return };
+        let Some(oldest) = self.queue.iter().next() else { return };
+        let (oldest_tick_id, end) = (oldest.sealed.tick_id, oldest.note);
         let is_young = end.is_some_and(|end| end.elapsed() < BACKLOG_TOLD);
         let is_long = end.is_none_or(|end| end.elapsed() >= BACKLOG_ALERTED);
         if is_long && self.retry > RETRY.0 {
-            let summary = format!("{} frames wait for the decision cluster", self.waiting.len());
+            let summary = format!("{} frames wait for the decision cluster", self.queue.len());
             self.alerts.begins(Reason::PublishFailed, BACKLOG, &summary);
         }
         if self.is_backlog_told || is_young {
             return;
         }
         self.is_backlog_told = true;
-        let bytes: usize = self.waiting.iter().map(|(s, _)| s.frame.len() + s.quotes.len()).sum();
-        let frames = self.waiting.len();
-        marker!(FRAME_BACKLOG, oldest_tick_id = oldest.tick_id, frames = frames, bytes = bytes,);
+        let size = |w: &Waiting<_>| w.sealed.frame.len() + w.sealed.quotes.len();
+        let bytes: usize = self.queue.iter().map(size).sum();
+        let frames = self.queue.len();
+        marker!(FRAME_BACKLOG, oldest_tick_id = oldest_tick_id, frames = frames, bytes = bytes,);
     }
 
     /// After any failure: what stands is read behind every unfinished transaction; frames at or below it
-    /// are delivered already.
+    /// are delivered already. When the look fails too, the batch stays in doubt until the next one.
     async fn settle(&mut self, token: penstock_types::FencingToken) -> Result<(), Exit> {
         let newest = match newest_frame_settled(
             &self.clusters.decision,
@@ -380,14 +357,13 @@ impl Frames {
                 marker!(INGEST_FENCED_OUT, mine = token, current = "newer");
                 return Err(fence_exit(error));
             }
-            Err(_) => return Ok(()),
+            Err(error) => {
+                tracing::debug!("settle frames: {error}");
+                self.pause().await;
+                return Ok(());
+            }
         };
-        let Some(newest) = newest else { return Ok(()) };
-        self.link = Some(link_of(&newest));
-        let is_done = |w: &Waiting| w.0.tick_id <= newest.tick_id;
-        while self.waiting.front().is_some_and(is_done) {
-            self.waiting.pop_front();
-        }
+        self.queue.settled(newest.as_ref().map(link_of));
         self.runs.doubt();
         Ok(())
     }

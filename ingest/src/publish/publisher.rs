@@ -19,7 +19,7 @@ use penstock_store_decision::publication::{
     GenerationInput, GenerationPublisher, PublishError, Published,
 };
 use penstock_store_ingest::generations::{
-    GenerationRecorder, RefreshError, SyncStatus, Watermark, mark_generation,
+    AfterFailure, GenerationRecorder, SyncStatus, Watermark, mark_generation,
 };
 use penstock_telemetry::marker;
 use penstock_types::raw::CandleRow;
@@ -272,21 +272,24 @@ impl Publisher {
                 );
                 Ok(())
             }
-            Err(error @ RefreshError::RunClosed { .. }) => Err(Exit::Fenced(error.to_string())),
-            Err(error) => {
-                if self.not_recorded(job, error.to_string()).await {
-                    return Ok(());
-                }
-                // The core and its spool are gone: this is the last generation, which has more time.
-                if let Some(pool) = self.clusters.ingest() {
-                    let mut last = GenerationRecorder::new(pool).with_deadline(LAST_RECORD_WAIT);
-                    let row = job.generation_row();
-                    if let Err(error) = last.record(&row, &watermarks, encoded).await {
-                        tracing::warn!("record the last generation: {error}");
+            Err(error) => match error.follow_up() {
+                AfterFailure::Stop => Err(Exit::Fenced(error.to_string())),
+                AfterFailure::SpoolAndPublish => {
+                    if !self.not_recorded(job, error.to_string()).await {
+                        self.record_last(job, &watermarks, encoded).await;
                     }
+                    Ok(())
                 }
-                Ok(())
-            }
+            },
+        }
+    }
+
+    /// The core and its spool are gone: this is the last generation, which has more time.
+    async fn record_last(&self, job: &CutJob, watermarks: &[Watermark], encoded: &[u8]) {
+        let Some(pool) = self.clusters.ingest() else { return };
+        let mut last = GenerationRecorder::new(pool).with_deadline(LAST_RECORD_WAIT);
+        if let Err(error) = last.record(&job.generation_row(), watermarks, encoded).await {
+            tracing::warn!("record the last generation: {error}");
         }
     }
 

@@ -10,6 +10,7 @@ pub mod canonical;
 pub mod checkpoint;
 pub mod config;
 pub mod core;
+pub mod delivery;
 pub mod epoch;
 #[cfg(test)]
 mod fixtures;

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use penstock_store::raw_rows::GenerationRow;
+use penstock_store::spool::cursor::CursorUse;
 use penstock_store::state_copy::{create_stage, upsert_state};
 use penstock_store::twins::db_time;
 use penstock_store::{CopyGuard, StoreError};
@@ -54,6 +55,26 @@ pub enum RefreshError {
     /// A statement failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What follows an I-transaction that did not record its generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// The row goes to the spool and the generation is published all the same.
+    SpoolAndPublish,
+    /// Another host has closed the run: nothing is published any more.
+    Stop,
+}
+
+impl RefreshError {
+    /// What follows; publication never waits for the ingest cluster beyond the deadline.
+    #[must_use]
+    pub const fn follow_up(&self) -> AfterFailure {
+        match self {
+            Self::Deadline { .. } | Self::Store(_) => AfterFailure::SpoolAndPublish,
+            Self::RunClosed { .. } => AfterFailure::Stop,
+        }
+    }
 }
 
 /// Records generations over one kept connection, on which the staging table exists.
@@ -128,14 +149,11 @@ impl GenerationRecorder {
 
 /// Keeps the run from being closed until this transaction ends.
 async fn hold_run_open(guard: &mut CopyGuard, run_id: RunId) -> Result<(), RefreshError> {
-    let open = sqlx::query_scalar!(
-        r#"select 1 as "one!" from raw_load_cursor
-           where run_id = $1 and not complete for key share"#,
-        run_id.0,
-    )
-    .fetch_optional(guard.conn())
-    .await
-    .map_err(|e| StoreError::sql("hold the run open", CLUSTER, e))?;
+    let open = sqlx::query(CursorUse::Record.statement())
+        .bind(run_id.0)
+        .fetch_optional(guard.conn())
+        .await
+        .map_err(|e| StoreError::sql("hold the run open", CLUSTER, e))?;
     open.map(|_| ()).ok_or(RefreshError::RunClosed { run_id })
 }
 

@@ -15,9 +15,11 @@
 //! | [`writer`] | the spool thread |
 //! | [`settings`] | limits, cadences, reports |
 //! | [`shed`] | what goes when it fills, and its gap rows |
+//! | [`cursor`] | what a run's load cursor admits |
 //! | [`frame_records`] | payloads of the frame spool |
 //! | [`loader`] | from raw segments into the run's partitions |
 
+pub mod cursor;
 pub mod format;
 pub mod frame_records;
 pub mod loader;

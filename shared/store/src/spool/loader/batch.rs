@@ -14,7 +14,8 @@ use super::{CLUSTER, LoadedBatch};
 use crate::error::{StoreError, sqlstate};
 use crate::guard::CopyGuard;
 use crate::raw_rows::{CopyTarget, copy_target};
-use crate::spool::format::{FLAG_OUTPUT, StreamCode};
+use crate::spool::cursor::{Admission, Cursor, CursorUse, Passage, admit, number_behind, passage};
+use crate::spool::format::StreamCode;
 use crate::spool::segments::{Batch, SpoolPosition};
 
 /// Why a batch was not loaded.
@@ -73,12 +74,10 @@ fn group<'b>(batch: &'b Batch, loaded_seq: u64) -> (BTreeMap<StreamCode, Group<'
     let mut groups: BTreeMap<StreamCode, Group<'b>> = BTreeMap::new();
     let mut last_seq = loaded_seq;
     for record in &batch.records {
-        let numbered = record.flags & FLAG_OUTPUT == 0;
-        if numbered && record.seq <= loaded_seq {
+        let passage = passage(record.flags, record.seq, loaded_seq);
+        last_seq = number_behind(passage, record.seq, last_seq);
+        if passage == Passage::Skip {
             continue;
-        }
-        if numbered {
-            last_seq = last_seq.max(record.seq);
         }
         // Streams of a later version stand as holes that the closing of the run explains.
         let Some(target) = copy_target(record.stream) else { continue };
@@ -89,12 +88,16 @@ fn group<'b>(batch: &'b Batch, loaded_seq: u64) -> (BTreeMap<StreamCode, Group<'
     (groups, last_seq)
 }
 
-/// Loads a batch.
-pub(super) async fn load_batch(pool: &PgPool, batch: &Batch) -> Result<LoadedBatch, BatchError> {
-    match try_load(pool, batch, Path::Fast).await {
+/// Loads a batch that was read from a position on.
+pub(super) async fn load_batch(
+    pool: &PgPool,
+    from: SpoolPosition,
+    batch: &Batch,
+) -> Result<LoadedBatch, BatchError> {
+    match try_load(pool, from, batch, Path::Fast).await {
         // A unique violation, or a row that the server refuses: the same batch again, row by row.
         Err(BatchError::Store(error)) if is_row_error(&error) => {
-            try_load(pool, batch, Path::RowWise).await
+            try_load(pool, from, batch, Path::RowWise).await
         }
         other => other,
     }
@@ -111,7 +114,12 @@ fn is_row_error(error: &StoreError) -> bool {
     error.sqlstate().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
-async fn try_load(pool: &PgPool, batch: &Batch, path: Path) -> Result<LoadedBatch, BatchError> {
+async fn try_load(
+    pool: &PgPool,
+    from: SpoolPosition,
+    batch: &Batch,
+    path: Path,
+) -> Result<LoadedBatch, BatchError> {
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
     let run_id = batch.start.run_id;
     let mut guard = CopyGuard::acquire(pool, CLUSTER).await?;
@@ -121,25 +129,20 @@ async fn try_load(pool: &PgPool, batch: &Batch, path: Path) -> Result<LoadedBatc
     let limits = "set local synchronous_commit = on; set local lock_timeout = '2s'; \
                   set local statement_timeout = '60s'";
     guard.run(limits.to_owned()).await.map_err(sql("set the time-outs"))?;
-    let cursor = sqlx::query(
-        "select last_seq, segment_no, byte_offset from raw_load_cursor
-         where run_id = $1 and not complete for no key update",
-    )
-    .bind(run_id.0)
-    .fetch_optional(guard.conn())
-    .await
-    .map_err(sql("lock the load cursor"))?;
-    let Some(cursor) = cursor else {
-        guard.rollback().await?;
-        return Err(BatchError::Closed);
-    };
-    let at = position(run_id, &cursor).map_err(sql("read the load cursor"))?;
-    if at > batch.start {
-        guard.rollback().await?;
-        return Err(BatchError::Reposition(at));
+    let cursor = open_cursor(&mut guard, run_id, CursorUse::Load).await?;
+    match admit(cursor.as_ref(), from) {
+        Admission::Load => {}
+        Admission::Reposition(at) => {
+            guard.rollback().await?;
+            return Err(BatchError::Reposition(at));
+        }
+        Admission::Closed => {
+            guard.rollback().await?;
+            return Err(BatchError::Closed);
+        }
     }
-    let loaded_seq: i64 = cursor.try_get(0).map_err(sql("read the load cursor"))?;
-    let (groups, last_seq) = group(batch, loaded_seq.unsigned_abs());
+    let loaded_seq = cursor.map_or(0, |cursor| cursor.last_seq);
+    let (groups, last_seq) = group(batch, loaded_seq);
     let mut total = Slow::default();
     for group in groups.values() {
         let one = match path {
@@ -171,6 +174,24 @@ async fn try_load(pool: &PgPool, batch: &Batch, path: Path) -> Result<LoadedBatc
     move_cursor(&mut guard, &loaded, batch.end).await?;
     guard.commit("load raw rows").await?;
     Ok(loaded)
+}
+
+/// Reads and locks the cursor of a run; `None` when it is closed.
+pub(super) async fn open_cursor(
+    guard: &mut CopyGuard,
+    run_id: RunId,
+    of: CursorUse,
+) -> Result<Option<Cursor>, StoreError> {
+    let sql = |e| StoreError::sql("lock the load cursor", CLUSTER, e);
+    let row = sqlx::query(of.statement())
+        .bind(run_id.0)
+        .fetch_optional(guard.conn())
+        .await
+        .map_err(sql)?;
+    let Some(row) = row else { return Ok(None) };
+    let at = position(run_id, &row).map_err(sql)?;
+    let last_seq: i64 = row.try_get("last_seq").map_err(sql)?;
+    Ok(Some(Cursor { at, last_seq: last_seq.unsigned_abs() }))
 }
 
 async fn move_cursor(

@@ -9,8 +9,10 @@ use penstock_types::{RunId, Seq, UtcMicros};
 use sqlx::{PgPool, Row};
 
 use super::CLUSTER;
+use super::batch::open_cursor;
 use crate::error::StoreError;
 use crate::guard::CopyGuard;
+use crate::spool::cursor::CursorUse;
 use crate::twins::db_time;
 
 /// A run that is closed.
@@ -36,14 +38,8 @@ pub(super) async fn close_run(pool: &PgPool, run_id: RunId) -> Result<ClosedRun,
         .run("set local lock_timeout = '5s'; set local statement_timeout = '300s'".to_owned())
         .await
         .map_err(sql)?;
-    let last_seq: Option<i64> = sqlx::query_scalar(
-        "select last_seq from raw_load_cursor where run_id = $1 and not complete for update",
-    )
-    .bind(run_id.0)
-    .fetch_optional(guard.conn())
-    .await
-    .map_err(sql)?;
-    let Some(last_seq) = last_seq else {
+    let cursor = open_cursor(&mut guard, run_id, CursorUse::Close).await?;
+    let Some(cursor) = cursor else {
         guard.rollback().await?;
         return Ok(ClosedRun {
             run_id,
@@ -53,6 +49,7 @@ pub(super) async fn close_run(pool: &PgPool, run_id: RunId) -> Result<ClosedRun,
             was_closed: true,
         });
     };
+    let last_seq = i64::try_from(cursor.last_seq).unwrap_or(i64::MAX);
     let holes = holes(&mut guard, run_id).await.map_err(sql)?;
     let mut gaps: i32 = 0;
     for hole in holes.iter().filter(|hole| !hole.explained) {

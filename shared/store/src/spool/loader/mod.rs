@@ -17,6 +17,7 @@ use sqlx::PgPool;
 
 use self::batch::{BatchError, load_batch};
 pub use self::close::ClosedRun;
+use super::cursor::{ClosedRunAction, on_closed};
 use super::segments::{Batch, Segments, SpoolPosition, SpoolReadError};
 use crate::error::StoreError;
 use crate::role::ClusterRole;
@@ -178,7 +179,7 @@ impl Loader {
             .map_err(std::io::Error::other)??;
         let Some(batch) = batch else {
             if let Some((batch, mark)) = self.segments.bypass_batch(at, self.settings.rows_max) {
-                return self.load(&batch, Some(mark)).await;
+                return self.load(at, &batch, Some(mark)).await;
             }
             let is_old = self.own_run != Some(run_id);
             if is_old && self.segments.all_closed(run_id) {
@@ -187,13 +188,18 @@ impl Loader {
             }
             return Ok(LoadStep::Idle);
         };
-        self.load(&batch, None).await
+        self.load(at, &batch, None).await
     }
 
-    /// Loads a batch; `mark` is that of records that passed the device.
-    async fn load(&mut self, batch: &Batch, mark: Option<u64>) -> Result<LoadStep, LoadError> {
+    /// Loads a batch that was read from a position on; `mark` is that of records that passed the device.
+    async fn load(
+        &mut self,
+        from: SpoolPosition,
+        batch: &Batch,
+        mark: Option<u64>,
+    ) -> Result<LoadStep, LoadError> {
         let run_id = batch.start.run_id;
-        match load_batch(&self.pool, batch).await {
+        match load_batch(&self.pool, from, batch).await {
             Ok(mut loaded) => {
                 self.at = Some(batch.end);
                 if let Some(mark) = mark {
@@ -260,11 +266,13 @@ impl Loader {
 
     fn run_is_closed(&mut self, run_id: RunId) -> Result<LoadStep, LoadError> {
         self.at = None;
-        if self.own_run == Some(run_id) {
-            return Err(LoadError::OwnRunClosed { run_id });
+        match on_closed(self.own_run == Some(run_id)) {
+            ClosedRunAction::Stop => Err(LoadError::OwnRunClosed { run_id }),
+            ClosedRunAction::SetAside => {
+                let segments = self.segments.set_aside(run_id)?;
+                Ok(LoadStep::SetAside { run_id, segments })
+            }
         }
-        let segments = self.segments.set_aside(run_id)?;
-        Ok(LoadStep::SetAside { run_id, segments })
     }
 
     /// Closes a run whose records are all loaded: gap rows for numbers without a row, `raw_complete`
