@@ -4,7 +4,9 @@
 
 mod rig;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use penstock_execution::cycle::stored::{read_input, repeats};
 use penstock_execution::cycle::{Evaluated, Evaluator};
@@ -12,16 +14,32 @@ use penstock_execution::mode::run_watchdog;
 use penstock_execution::quotes::run_reader;
 use penstock_execution::wake::Wakes;
 use penstock_store::ClusterRole;
+use penstock_store::fence::{FENCE_TTL_MS, Fence, FenceRequest, FencedService};
 use penstock_store::testing::TestPair;
+use penstock_trading::CycleInput;
+use penstock_trading::cycle::ReRead;
+use penstock_trading::decide::assess;
+use penstock_trading::decide::outcome::SyncProblem;
 use penstock_trading::fixtures::symbol;
+use penstock_trading::gates::{GateLimits, GenerationBlock, generation_gate};
+use penstock_types::Uuid;
 use penstock_types::vocab::{SysMode, Trigger, Verdict};
 use rig::{Ledgerless, Market, N, PICTURE, market, session, settings, until};
+use sqlx::PgPool;
+
+/// A second read as it is stored.
+#[derive(serde::Deserialize)]
+struct Again {
+    read: ReRead,
+    choke: serde_json::Value,
+}
 
 struct Rig {
     pair: TestPair,
     market: Market,
     session: penstock_execution::attach::Session,
     account: Arc<Ledgerless>,
+    beat: tokio::time::Interval,
     _state_dir: tempfile::TempDir,
 }
 
@@ -32,11 +50,65 @@ impl Rig {
         let market = market(&pair).await;
         let session = session(&pair, settings(&pair, state_dir.path(), enable)).await;
         let account = Arc::new(Ledgerless::default());
-        Self { pair, market, session, account, _state_dir: state_dir }
+        // Each frame has a tick of its own: the beat is longer than a tick and never catches up.
+        let period = Duration::from_millis(260);
+        let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { pair, market, session, account, beat, _state_dir: state_dir }
     }
 
     fn evaluator(&self) -> Evaluator<Ledgerless> {
         Evaluator::new(self.session.context.clone(), Arc::clone(&self.account))
+    }
+
+    /// Publishes frames and generations from `n` on until an entry is submitted; the number behind it.
+    async fn until_executed(&mut self, evaluator: &mut Evaluator<Ledgerless>, n: i64) -> i64 {
+        for n in n..n + 40 {
+            self.publish(n).await;
+            let done = evaluator.evaluate(Trigger::Generation).await;
+            if matches!(done, Evaluated::Done { verdict: Verdict::Executed, .. }) {
+                return n + 1;
+            }
+        }
+        let mode = self.session.context.mode.view();
+        panic!("nothing was submitted: {:?} {mode:?}", self.verdicts().await);
+    }
+
+    /// Publishes a frame and generation `n` under a lease that is alive.
+    async fn publish(&mut self, n: i64) {
+        self.beat.tick().await;
+        set_ingest_lease(&self.market.pool, 15).await;
+        let tick = self.market.frame(PICTURE).await.unwrap();
+        self.market.generation(n, PICTURE).await.unwrap();
+        let board = self.session.context.quotes.clone();
+        until("the frame", || board.table().tick_id == tick).await;
+        self.session.context.mode.judge();
+    }
+
+    /// Lets something happen between the read of the next cycle and its second read.
+    fn between_reads(&self, happens: impl Future<Output = ()> + Send + 'static) {
+        let runtime = tokio::runtime::Handle::current();
+        let run = move || tokio::task::block_in_place(|| runtime.block_on(happens));
+        *self.account.after_read.lock().unwrap() = Some(Box::new(run));
+    }
+
+    /// The newest cycle's input, its verdict, and what was read again before its submits.
+    async fn newest_cycle(&self) -> (CycleInput, String, Vec<Again>) {
+        let pool = self.pair.pool(ClusterRole::Decision, "observer_ro").await.unwrap();
+        let (input, second, verdict): (Vec<u8>, Option<Vec<u8>>, String) = sqlx::query_as(
+            "select i.input, i.input2, c.verdict from cycle_inputs i
+                 join evaluation_cycles c using (evaluation_id)
+                 order by i.evaluation_id desc limit 1",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        let json = second.map(|bytes| zstd::bulk::decompress(&bytes, 1 << 20).unwrap());
+        let value: serde_json::Value =
+            json.map_or_else(Default::default, |json| serde_json::from_slice(&json).unwrap());
+        let again = value["second_reads"].as_array().into_iter().flatten();
+        let again = again.map(|read| serde_json::from_value(read.clone()).unwrap()).collect();
+        (read_input(&input).unwrap().0, verdict, again)
     }
 
     async fn verdicts(&self) -> Vec<(i64, Option<String>, Option<String>)> {
@@ -85,27 +157,9 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
         "{done:?}"
     );
     let mode = context.mode.clone();
-    let mut n = 3;
-    let mut executed = None;
-    // Each frame has a tick of its own: the beat is longer than a tick and never catches up.
-    let period = std::time::Duration::from_millis(260);
-    let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
-    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for _ in 0..40 {
-        beat.tick().await;
-        rig.market.frame(PICTURE).await.unwrap();
-        rig.market.generation(n, PICTURE).await.unwrap();
-        n += 1;
-        mode.judge();
-        let done = evaluator.evaluate(Trigger::Generation).await;
-        if matches!(done, Evaluated::Done { verdict: Verdict::Executed, .. }) {
-            executed = Some(done);
-            break;
-        }
-    }
+    let n = rig.until_executed(&mut evaluator, 3).await;
 
     // then: one entry on the hot symbol, with the ids of the data behind it
-    assert!(executed.is_some(), "{:?} {:?}", rig.verdicts().await, mode.view());
     assert_eq!(mode.current(), SysMode::Normal);
     let requests = rig.account.requests.lock().unwrap().clone();
     assert_eq!(requests.len(), 1);
@@ -139,6 +193,112 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
     assert!(rows.last().unwrap().5, "the second read of the submit is kept");
     context.end.cancel();
     reader.await.unwrap();
+}
+
+/// F12: the state of an ingest whose lease has ended, or that was fenced out, lets no entry through, neither
+/// when that was so before the read nor when it happened between the read and the submit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f12_entry_on_a_fenced_out_state() {
+    // given: a session that submits
+    let mut rig = Rig::new(true).await;
+    let mut evaluator = rig.evaluator();
+    rig.market.epoch(1).await.unwrap();
+    let context = rig.session.context.clone();
+    let reader = tokio::spawn(run_reader(
+        context.pool.clone(),
+        context.quotes.clone(),
+        context.mode.clone(),
+        Arc::new(Wakes::default()),
+        context.settings.stale,
+        context.end.clone(),
+    ));
+    let n = rig.until_executed(&mut evaluator, 1).await;
+    let submitted = |rig: &Rig| rig.account.requests.lock().unwrap().len();
+    let so_far = submitted(&rig);
+    let pool = rig.market.pool.clone();
+
+    // when the lease ends between read and submit
+    let ending = pool.clone();
+    rig.between_reads(async move { set_ingest_lease(&ending, -1).await });
+    rig.publish(n).await;
+    evaluator.evaluate(Trigger::Generation).await;
+    let (input, verdict, again) = rig.newest_cycle().await;
+    assert_eq!(again.len(), 1, "{:?}", rig.verdicts().await);
+    // then the gate says so, and a cycle that reads it has no plan to begin with
+    assert_eq!(gate_of(&input, &again, &context), Err(GenerationBlock::IngestLeaseExpired));
+    assert_ne!(verdict, "executed");
+    evaluator.evaluate(Trigger::Generation).await;
+    let (_, verdict, again) = rig.newest_cycle().await;
+    assert_eq!((verdict.as_str(), again.len()), ("data_blocked", 0));
+    assert_eq!(submitted(&rig), so_far);
+
+    // when another ingest takes the fence between read and submit and has published nothing yet
+    let n = rig.until_executed(&mut evaluator, n + 1).await;
+    let so_far = submitted(&rig);
+    let state_dir = tempfile::tempdir().unwrap();
+    let (taking, dir) = (pool.clone(), state_dir.path().to_owned());
+    rig.between_reads(async move {
+        set_ingest_lease(&taking, -1).await;
+        drop(ingest_fence(&taking, &dir).await);
+        set_ingest_lease(&taking, 15).await;
+    });
+    rig.publish(n).await;
+    evaluator.evaluate(Trigger::Generation).await;
+    let (input, verdict, again) = rig.newest_cycle().await;
+    assert_eq!(again.len(), 1, "{:?}", rig.verdicts().await);
+    // then its lease is alive and the pointer is the cycle's own: only the token tells
+    assert_eq!(gate_of(&input, &again, &context), Err(GenerationBlock::FenceChanged));
+    assert_eq!(again[0].choke, serde_json::json!({ "skip": "STATE_GENERATION_MISMATCH" }));
+    assert_eq!(again[0].read.publication, input.publication);
+    assert_ne!(verdict, "executed");
+    evaluator.evaluate(Trigger::Generation).await;
+    let (input, verdict, again) = rig.newest_cycle().await;
+    let assessment = assess(&input, &context.settings.decide);
+    assert_eq!(assessment.sync, Some(SyncProblem::FenceChanged));
+    assert_eq!((verdict.as_str(), again.len()), ("data_blocked", 0));
+    assert_eq!(submitted(&rig), so_far, "no entry on a fenced-out state");
+    context.end.cancel();
+    reader.await.unwrap();
+}
+
+/// Takes the fence of ingest as a holder of another host would.
+async fn ingest_fence(pool: &PgPool, state_dir: &Path) -> Fence {
+    let request = FenceRequest {
+        service: FencedService::Ingest,
+        domain: "test".to_owned(),
+        holder_id: Uuid::from_u128(8),
+        host: "other".to_owned(),
+        pid: 43,
+        ttl_ms: FENCE_TTL_MS,
+        state_dir: state_dir.to_owned(),
+        timeout: Duration::from_secs(10),
+    };
+    Fence::acquire(pool, request, |_| {}).await.unwrap()
+}
+
+/// Lets the lease of ingest end so many seconds from now.
+async fn set_ingest_lease(pool: &PgPool, secs: i32) {
+    sqlx::query(
+        "update service_fences set lease_expires_at = clock_timestamp() + make_interval(secs => $1)
+         where service = 'ingest' and domain = 'test'",
+    )
+    .bind(f64::from(secs))
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+/// What the product's gate says of a stored cycle and its second read.
+fn gate_of(
+    input: &CycleInput,
+    again: &[Again],
+    context: &penstock_execution::context::Context,
+) -> Result<(), GenerationBlock> {
+    let limits = GateLimits {
+        generation_max_lag: context.settings.decide.generation_max_lag,
+        state_age_limit_ms: 30_000,
+    };
+    generation_gate(input.publication.as_ref().unwrap(), &again[0].read, &limits)
 }
 
 #[tokio::test]

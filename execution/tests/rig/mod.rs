@@ -21,9 +21,11 @@ pub(crate) use market::{Listed, Market, Picture};
 pub(crate) const N: usize = 8;
 
 /// Remembers requests; answers them as sent.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Ledgerless {
     pub(crate) requests: Mutex<Vec<EntryRequest>>,
+    /// Happens once, between the read of a cycle and its decision.
+    pub(crate) after_read: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Account for Ledgerless {
@@ -32,6 +34,10 @@ impl Account for Ledgerless {
     }
 
     fn latency_us(&self) -> i64 {
+        let happens = self.after_read.lock().unwrap().take();
+        if let Some(happens) = happens {
+            happens();
+        }
         250_000
     }
 

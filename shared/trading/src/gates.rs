@@ -72,8 +72,11 @@ pub fn generation_gate(
         return Err(GenerationBlock::Regressed);
     }
     let fence = again.ingest_fence.as_ref();
-    let one_token = token_of(then.get()) == token_of(now.get())
-        && fence.is_some_and(|f| f.fencing_token == token_of(then.get()));
+    let token = cycle.fencing_token;
+    let one_token = token_of(then.get()) == token
+        && token_of(now.get()) == token
+        && visible.fencing_token == token
+        && fence.is_some_and(|f| f.fencing_token == token);
     if !one_token {
         return Err(GenerationBlock::FenceChanged);
     }

@@ -225,6 +225,14 @@ fn r3_close_meets_entry() {
     );
     assert_eq!(closing::next(&view), ClosingAction::Done);
     assert_eq!(venue.base, Decimal::ZERO);
+    // and a fill of that bid which is reported only now is base again, and gets a stop of its own
+    let mut entry = Ours::new(OrderState::Canceled, d(2));
+    (entry.cum, venue.base) = (d(1), d(1));
+    entry.fill(d(1));
+    assert_eq!(entry.state, OrderState::Filled);
+    let late = protect(StopView::NONE, 1, 99);
+    assert_eq!(next(&late), ProtectAction::Place { qty: d(1), trigger: d(99) });
+    assert!(venue.sell(d(1)).is_ok());
 }
 
 #[test]
@@ -342,19 +350,54 @@ fn r11_unproven_stop_bars_the_next() {
 
 #[test]
 fn r12_cut_off_still_protecting() {
-    // given two processes that each send a stop over the same base
-    let mut venue = Venue { base: d(2), sells: Vec::new() };
-    let first = venue.sell(d(2));
-    let second = venue.sell(d(2));
-    // then the balance at the venue caps the sum of sells: the worst case is a refused order
-    assert!(first.is_ok());
-    assert_eq!(second, Err("EOrder:Insufficient funds"));
-    assert!(venue.held() <= venue.base);
-    let mut refused = Ours::new(OrderState::PendingSubmit, d(2));
-    refused.on(OrderEvent::Refused, Decimal::ZERO);
-    assert_eq!(refused.state, OrderState::Rejected);
-    // and once the first has executed, nothing is left to sell twice
-    venue.execute(first.unwrap());
-    assert_eq!(venue.base, Decimal::ZERO);
-    assert!(venue.sell(d(1)).is_err());
+    // given a fill, a predecessor that sends its stop without its cluster, and a successor with the fence:
+    // whichever stop comes first, and whether or not the successor has closed the predecessor's row by then
+    for (theirs_first, superseded) in [(true, false), (true, true), (false, false), (false, true)] {
+        let mut venue = Venue { base: d(2), sells: Vec::new() };
+        let bare = protect(StopView::NONE, 2, 99);
+        let ProtectAction::Place { qty, .. } = next(&bare) else { panic!("the base is bare") };
+        assert_eq!(qty, d(2), "both want to cover all of it");
+        let first = venue.sell(qty).unwrap();
+        // the balance at the venue caps the sum of sells: the worst case is a refused order
+        assert_eq!(venue.sell(qty), Err("EOrder:Insufficient funds"));
+        let mut mine = Ours::new(OrderState::PendingSubmit, qty);
+        if theirs_first {
+            mine.on(OrderEvent::Refused, Decimal::ZERO);
+            assert_eq!(mine.state, OrderState::Rejected);
+            // until the report comes, the next try waits its turn and is refused like the first
+            let refused = ProtectInput { failures: 1, since_failure_ms: 249, ..bare };
+            assert_eq!(next(&refused), ProtectAction::Wait);
+            let again = ProtectInput { since_failure_ms: 250, ..refused };
+            assert_eq!(next(&again), ProtectAction::Place { qty, trigger: d(99) });
+            assert!(venue.sell(qty).is_err());
+            adopt(superseded, qty);
+        } else {
+            mine.on(OrderEvent::Acked, Decimal::ZERO);
+            mine.on(OrderEvent::LiveReport, Decimal::ZERO);
+            assert_eq!(mine.state, OrderState::AckedOpen);
+        }
+        // then one stop covers the base, nothing is placed or amended, and nothing is sold twice
+        assert_eq!(venue.held(), venue.base);
+        assert_eq!(next(&protect(stop_of(OrderView::Live, 2, 0, 99), 2, 99)), ProtectAction::Wait);
+        venue.execute(first);
+        assert_eq!(venue.base, Decimal::ZERO);
+        assert!(venue.sell(d(1)).is_err());
+        assert_eq!(next(&protect(StopView::NONE, 0, 99)), ProtectAction::BelowMinimum);
+    }
+}
+
+/// The predecessor's stop becomes known: from its row in stock, or from one that was closed already.
+fn adopt(superseded: bool, qty: Decimal) {
+    let mut theirs = Ours::new(OrderState::Created, qty);
+    if superseded {
+        theirs.on(OrderEvent::StandbyClosed, Decimal::ZERO);
+        let facts = theirs.facts(Decimal::ZERO, true);
+        let alive = step(theirs.state, OrderEvent::LiveReport, facts).unwrap();
+        assert!(!alive.effects.contains(&Effect::CancelAtOnce), "it is all that protects");
+        theirs.state = alive.to;
+    } else {
+        theirs.on(OrderEvent::PreauthSent, Decimal::ZERO);
+        theirs.on(OrderEvent::LiveReport, Decimal::ZERO);
+    }
+    assert_eq!(theirs.state, OrderState::AckedOpen);
 }

@@ -343,6 +343,7 @@ impl World {
         let generation = self.recorded + 1;
         if self.is_closed {
             self.failed(generation, &RefreshError::RunClosed { run_id: RUN });
+            assert!(self.is_recorder_stopped, "the process of a closed run publishes nothing more");
             return;
         }
         let wm_seq = self.wm_seq();
