@@ -1,12 +1,4 @@
-//! Requests of public sockets: no text panics, and what is understood names symbols.
-
+//! Fuzzer of the target `sim_public`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use penstock_sim::public::{Channel, Request, parse};
-
-fuzz_target!(|text: &str| {
-    if let Request::Subscribe(asked) | Request::Unsubscribe(asked) = parse(text).request {
-        assert_eq!(asked.symbols.is_empty(), asked.channel == Channel::Instrument);
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| penstock_fuzz::run("sim_public", bytes));

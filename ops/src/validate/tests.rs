@@ -230,3 +230,16 @@ fn rows_that_disagree_fail() {
     blind.ingest = None;
     assert_eq!(code(&log("executed"), &blind).0, 1);
 }
+
+proptest::proptest! {
+    /// A log is written by somebody else: any line is read or passed over.
+    #[test]
+    fn any_line_of_a_log_is_read_or_passed_over(text in "\\PC{0,200}", ts in "\\PC{0,40}", n in proptest::prelude::any::<i64>()) {
+        let _passed_over = Line::parse(&text);
+        let framed = json!({"ts": ts, "service": text, "marker": text, "n": n}).to_string();
+        if let Some(line) = Line::parse(&framed) {
+            proptest::prop_assert_eq!(line.number("n"), Some(n));
+            proptest::prop_assert_eq!(line.text("marker"), text);
+        }
+    }
+}

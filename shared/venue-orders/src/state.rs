@@ -264,7 +264,7 @@ impl VenueState {
                 true
             }
             ErrorAction::WaitUntil(unix_s) => {
-                let wait_ms = unix_s.saturating_mul(1_000) - at.wall.millis();
+                let wait_ms = unix_s.saturating_mul(1_000).saturating_sub(at.wall.millis());
                 // A time far ahead would be a mistake of one side; it is not waited for blindly.
                 let wait_ms = wait_ms.clamp(0, LOCKOUT_MS);
                 self.not_before_ms.insert(Scope::Rest, now_ms + wait_ms);
@@ -360,6 +360,8 @@ mod tests {
         state.learn(judge("EService:Throttled:1771243205"), None, at(0));
         let got = state.admit_rest(1, RestUse::Reserved, at(0));
         assert!(matches!(got, Err(NotSent::Paused { wait_ms: 5_000, .. })), "{got:?}");
+        state.learn(judge(&format!("EService:Throttled:{}", i64::MIN)), None, at(0));
+        assert!(state.admit_rest(1, RestUse::Reserved, at(0)).is_ok(), "a time long ago");
         state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
         let got = state.admit_order("X/Y", EngineCall::Add, EngineUse::Protective, 1);
         assert!(matches!(got, Err(NotSent::Paused { wait_ms: 899_999, .. })), "{got:?}");

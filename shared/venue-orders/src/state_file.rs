@@ -130,6 +130,13 @@ impl SharedVenueState {
     }
 }
 
+/// Latest time that a file may name: the end of the year 9999.
+const WALL_MS_MAX: i64 = 253_402_300_799_999;
+/// The same for pauses: one that ends with a counter stands at half of what a number holds.
+const NOT_BEFORE_MS_MAX: i64 = i64::MAX / 2 + WALL_MS_MAX;
+/// Greatest nonce, nanoseconds: behind it no restart finds a higher one.
+const NONCE_MAX: u64 = i64::MAX as u64;
+
 fn read(path: &Path, host: &str) -> Result<Kept, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let kept: Kept = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -138,6 +145,11 @@ fn read(path: &Path, host: &str) -> Result<Kept, String> {
     }
     if kept.host != host {
         return Err(format!("written by host {:?}, this is {host:?}", kept.host));
+    }
+    let is_time = (0..=WALL_MS_MAX).contains(&kept.wall_ms)
+        && kept.not_before.iter().all(|(_, until)| (0..=NOT_BEFORE_MS_MAX).contains(until));
+    if !is_time || kept.nonce > NONCE_MAX {
+        return Err("a time or the nonce is outside its range".to_owned());
     }
     if !kept.rest.is_finite() || kept.pairs.values().any(|value| !value.is_finite()) {
         return Err("a counter is not a number".to_owned());
@@ -204,7 +216,35 @@ mod tests {
             fs::write(&path, &text[..end]).unwrap();
             assert!(is_cold(&open(&path, "a")), "cut at {end}");
         }
+        for (field, values) in [
+            ("wall_ms", ["-9223372036854775808", "-1", "253402300800000"]),
+            ("nonce", ["18446744073709551615", "9223372036854775808", "-1"]),
+            ("rest", ["1e999", "null", "\"1\""]),
+        ] {
+            for value in values {
+                let mut kept: serde_json::Map<String, serde_json::Value> =
+                    serde_json::from_str(&text).unwrap();
+                kept.remove(field).expect("a field of the file");
+                let rest = serde_json::to_string(&kept).unwrap();
+                let spoiled = format!("{{\"{field}\":{value},{}", &rest[1..]);
+                fs::write(&path, spoiled).unwrap();
+                assert!(is_cold(&open(&path, "a")), "{field} {value}");
+            }
+        }
+        for until in ["-9223372036854775808", "9223372036854775807"] {
+            let spoiled =
+                text.replace("\"not_before\":[", &format!("\"not_before\":[[\"rest\",{until}]"));
+            assert_ne!(spoiled, text);
+            fs::write(&path, spoiled).unwrap();
+            assert!(is_cold(&open(&path, "a")), "not before {until}");
+        }
         fs::write(&path, &text).unwrap();
+        let state = open(&path, "a");
+        assert!(!is_cold(&state));
+        // A pair that waits for its counter is kept and read again like everything else.
+        let full = penstock_venues::kraken::error_table::judge("EOrder:Rate limit exceeded");
+        state.lock().learn(full, Some("BTC/USD"), state.now());
+        state.save().unwrap();
         assert!(!is_cold(&open(&path, "a")));
     }
 

@@ -1,0 +1,42 @@
+//! One function per fuzz target: any bytes are a value or an error, never a panic, and what is accepted keeps
+//! what it promises.
+//!
+//! Input: arbitrary bytes. Output: none; a broken promise panics. The fuzzers under `fuzz_targets/` call these
+//! functions, and so does the test that replays the committed corpora, which needs no fuzzer and no nightly
+//! compiler.
+
+mod own;
+mod sim;
+mod venues;
+
+use own::{
+    checkpoint, cl_ord_id, config_file, copy_tuple, frame_record, spool_segment, tick_frame,
+};
+use sim::{sim_private, sim_public, sim_recording};
+use venues::{
+    binance, kraken_frame, kraken_futures, kraken_level3, kraken_rest, recording, text_values,
+};
+
+/// A target.
+pub(crate) type Target = fn(&[u8]);
+
+/// Every target by its name: that of its fuzzer and of the directory of its corpus.
+pub(crate) const TARGETS: &[(&str, Target)] = &[
+    ("binance", binance),
+    ("checkpoint", checkpoint),
+    ("cl_ord_id", cl_ord_id),
+    ("config_file", config_file),
+    ("copy_tuple", copy_tuple),
+    ("frame_record", frame_record),
+    ("kraken_frame", kraken_frame),
+    ("kraken_futures", kraken_futures),
+    ("kraken_level3", kraken_level3),
+    ("kraken_rest", kraken_rest),
+    ("recording", recording),
+    ("sim_private", sim_private),
+    ("sim_public", sim_public),
+    ("sim_recording", sim_recording),
+    ("spool_segment", spool_segment),
+    ("text_values", text_values),
+    ("tick_frame", tick_frame),
+];

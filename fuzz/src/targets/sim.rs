@@ -1,0 +1,50 @@
+//! What the simulated venue reads from anybody.
+
+use penstock_sim::exchange::{Exchange, ExchangeConfig};
+use penstock_sim::instruments::Catalog;
+use penstock_sim::private::read_order_request;
+use penstock_sim::public::{Channel, Request, parse};
+use penstock_sim::recording::Recording;
+use penstock_sim::rest_private::Credentials;
+use rust_decimal::Decimal;
+use std::sync::LazyLock;
+
+static EXCHANGE: LazyLock<Exchange> = LazyLock::new(|| {
+    let catalog = Catalog::generated(5).expect("five pairs exist");
+    Exchange::new(ExchangeConfig {
+        instruments: catalog.instruments(),
+        seed: 1,
+        cash_usd: Decimal::from(10_000),
+        volume_30d_usd: Decimal::ZERO,
+        recorded: false,
+        start_us: 0,
+    })
+    .expect("BTC/USD is listed")
+});
+
+/// A request of the simulated venue's private socket and the body of a private call: an answer or a refusal,
+/// and the same one twice.
+pub(super) fn sim_private(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let first = read_order_request(&EXCHANGE, text);
+        assert_eq!(read_order_request(&EXCHANGE, text), first);
+    }
+    let credentials = Credentials::new("key".to_owned(), "c2VjcmV0".to_owned());
+    let path = "/0/private/AddOrder";
+    assert!(credentials.check(path, Some("key"), Some("AAAA"), bytes).is_err());
+}
+
+/// A request of the simulated venue's public socket: what is understood names symbols.
+pub(super) fn sim_public(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Request::Subscribe(asked) | Request::Unsubscribe(asked) = parse(text).request {
+        assert_eq!(asked.symbols.is_empty(), asked.channel == Channel::Instrument);
+    }
+}
+
+/// A recording for the simulated venue: a replay never goes back in time.
+pub(super) fn sim_recording(bytes: &[u8]) {
+    if let Ok(recording) = Recording::parse(bytes) {
+        assert!(recording.frames.windows(2).all(|pair| pair[0].due_us <= pair[1].due_us));
+    }
+}
