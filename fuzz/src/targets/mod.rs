@@ -12,7 +12,7 @@ mod venues;
 use own::{
     checkpoint, cl_ord_id, config_file, copy_tuple, frame_record, spool_segment, tick_frame,
 };
-use sim::{sim_private, sim_public, sim_recording};
+use sim::{sim_feeds, sim_private, sim_public, sim_recording};
 use venues::{
     binance, kraken_frame, kraken_futures, kraken_level3, kraken_rest, recording, text_values,
 };
@@ -33,6 +33,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("kraken_level3", kraken_level3),
     ("kraken_rest", kraken_rest),
     ("recording", recording),
+    ("sim_feeds", sim_feeds),
     ("sim_private", sim_private),
     ("sim_public", sim_public),
     ("sim_recording", sim_recording),

@@ -6,6 +6,7 @@ use penstock_sim::private::read_order_request;
 use penstock_sim::public::{Channel, Request, parse};
 use penstock_sim::recording::Recording;
 use penstock_sim::rest_private::Credentials;
+use penstock_sim::{binance, level3};
 use rust_decimal::Decimal;
 use std::sync::LazyLock;
 
@@ -47,4 +48,17 @@ pub(super) fn sim_recording(bytes: &[u8]) {
     if let Ok(recording) = Recording::parse(bytes) {
         assert!(recording.frames.windows(2).all(|pair| pair[0].due_us <= pair[1].due_us));
     }
+}
+
+/// Requests of the level 3 socket and names of Binance streams: what is understood says so.
+pub(super) fn sim_feeds(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(symbols) = level3::symbols_asked(text) {
+        assert!(symbols > 0);
+    }
+    if let Some(name) = binance::stream_name(text) {
+        // The symbol before it may fold its case in more than one way.
+        assert_eq!(name.split('@').nth(1), text.split('@').nth(1));
+    }
+    let _streams = binance::streams_of_path(text);
 }
