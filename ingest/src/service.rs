@@ -243,17 +243,7 @@ impl Assembly {
         let mut tasks = Tasks::start(&hub, ends, layers, (reference, core.opener));
         let (fence, mut lost) = tasks::keep(self.started.fence, &hub, &stops.fence);
         notify(&[sd_notify::NotifyState::Ready]);
-        let outcome = tokio::select! {
-            // Biased: an asked-for stop wins over a failure that it may have caused.
-            biased;
-            () = stop.cancelled() => Ok(()),
-            Some(exit) = lost.recv() => Err(exit),
-            Some(ended) = tasks.publishing.join_next() => Err(stop::early_end(ended)),
-            ended = &mut loads.own => Err(stop::early_load_end(ended)),
-            () = stop::run_is_over(self.settings.run_duration_max.clone()) => {
-                Err(stop::duration_reached(&self.settings, hub.context.run().run_id))
-            }
-        };
+        let outcome = stop::ended(&stop, &mut lost, &mut tasks, &mut loads, &hub).await;
         let (core_thread, spool) = (core.thread, (spool_thread, dirs));
         stop::Stopping { outcome, stops, hub, sockets, core_thread, tasks, fence, loads, spool }
             .run()

@@ -13,8 +13,9 @@ use penstock_store::spool::RecoveredDir;
 use penstock_telemetry::marker;
 use penstock_types::RunId;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long the venue may take to close its sockets; what it has sent until then is taken.
@@ -133,8 +134,29 @@ impl Stopping {
     }
 }
 
+/// Waits until the service has to end, and says why.
+pub(crate) async fn ended(
+    stop: &CancellationToken,
+    lost: &mut mpsc::Receiver<Exit>,
+    tasks: &mut Tasks,
+    loads: &mut Loads,
+    hub: &Hub,
+) -> Result<(), Exit> {
+    tokio::select! {
+        // Biased: an asked-for stop wins over a failure that it may have caused.
+        biased;
+        () = stop.cancelled() => Ok(()),
+        Some(exit) = lost.recv() => Err(exit),
+        Some(ended) = tasks.publishing.join_next() => Err(early_end(ended)),
+        ended = &mut loads.own => Err(early_load_end(ended)),
+        () = run_is_over(hub.settings.run_duration_max.clone()) => {
+            Err(duration_reached(&hub.settings, hub.context.run().run_id))
+        }
+    }
+}
+
 /// A task that was to run until the stop has ended.
-pub(crate) fn early_end(ended: Result<Result<(), Exit>, JoinError>) -> Exit {
+fn early_end(ended: Result<Result<(), Exit>, JoinError>) -> Exit {
     match ended {
         Ok(Err(exit)) => exit,
         Ok(Ok(())) => Exit::Invariant("a publishing task ended before the stop".to_owned()),
@@ -143,7 +165,7 @@ pub(crate) fn early_end(ended: Result<Result<(), Exit>, JoinError>) -> Exit {
 }
 
 /// The loader has ended before the stop.
-pub(crate) fn early_load_end(ended: Result<Result<bool, Exit>, JoinError>) -> Exit {
+fn early_load_end(ended: Result<Result<bool, Exit>, JoinError>) -> Exit {
     match ended {
         Ok(Err(exit)) => exit,
         Ok(Ok(_)) => Exit::Invariant("the loader ended before the stop".to_owned()),
@@ -152,7 +174,7 @@ pub(crate) fn early_load_end(ended: Result<Result<bool, Exit>, JoinError>) -> Ex
 }
 
 /// Waits for the end of the longest run; for ever without a limit.
-pub(crate) async fn run_is_over(limit: Option<(Duration, String)>) {
+async fn run_is_over(limit: Option<(Duration, String)>) {
     match limit {
         Some((limit, _)) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,
@@ -160,7 +182,7 @@ pub(crate) async fn run_is_over(limit: Option<(Duration, String)>) {
 }
 
 /// The exit of a run that reached its limit.
-pub(crate) fn duration_reached(settings: &Settings, run_id: RunId) -> Exit {
+fn duration_reached(settings: &Settings, run_id: RunId) -> Exit {
     let hours = settings.run_duration_max.as_ref().map_or_else(String::new, |(_, h)| h.clone());
     marker!(INGEST_MAX_RUN_DURATION_REACHED, run_id = run_id, hours = hours);
     Exit::RunDuration { hours }

@@ -82,7 +82,7 @@ fn shifted(mantissa: u128, digits: i64) -> Result<u128, NumericError> {
     if digits >= 0 {
         return mantissa.checked_mul(power).ok_or(NumericError("more than 96 bits"));
     }
-    if mantissa % power != 0 {
+    if !mantissa.is_multiple_of(power) {
         return Err(NumericError("digits behind its scale"));
     }
     Ok(mantissa / power)
