@@ -77,12 +77,12 @@ pub(crate) struct DerivSocket {
     /// Numbers of its open connections, by link.
     conns: BTreeMap<u64, i16>,
     is_whole: bool,
-    was_connected: bool,
+    was_lost: bool,
 }
 
 impl DerivSocket {
     pub(crate) const fn new(venue: Venue, stream: String) -> Self {
-        Self { venue, stream, conns: BTreeMap::new(), is_whole: false, was_connected: false }
+        Self { venue, stream, conns: BTreeMap::new(), is_whole: false, was_lost: false }
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct DerivCounts {
     pub bodies: u64,
     /// Frames and bodies that could not be used.
     pub broken: u64,
-    /// Connections after the first of each socket, rotations apart.
+    /// Connections after a loss.
     pub reconnects: u64,
     /// Sockets that took over in time.
     pub rotations: u64,
@@ -195,11 +195,8 @@ impl Market {
     fn deriv_connected(&mut self, socket: usize, link: u64, at: UtcMicros) {
         let conn_id = self.next_conn();
         let held = &mut self.derivs.sockets[socket];
-        // A connection of another link is about to be taken over.
-        let is_again = held.was_connected && held.is_whole == held.conns.is_empty();
-        held.was_connected = true;
         held.conns.insert(link, conn_id);
-        self.derivs.counts.reconnects += u64::from(is_again);
+        self.derivs.counts.reconnects += u64::from(core::mem::take(&mut held.was_lost));
         let (venue, stream) = (held.venue, held.stream.clone());
         self.core.deriv_opened(venue, conn_id, &stream, at, &mut self.out);
     }
@@ -215,7 +212,7 @@ impl Market {
         let held = &mut self.derivs.sockets[socket];
         held.conns.remove(&link);
         let is_taken_over = *reason == DisconnectReason::Rotated;
-        held.is_whole &= is_taken_over;
+        (held.is_whole, held.was_lost) = (held.is_whole && is_taken_over, !is_taken_over);
         self.derivs.counts.rotations += u64::from(is_taken_over);
         let reason = format!("{reason:?}");
         self.core.deriv_closed(conn_id, &reason, is_taken_over, at, &mut self.out);

@@ -3,12 +3,16 @@
 //! The judge is the venue's send log: an id that was sent between the first and the last recorded one is
 //! recorded, once.
 
-use crate::support::{PATIENCE, World, count, reaches, world_of};
+use crate::support::{PATIENCE, World, count, reaches, reaches_text, world_of};
+use penstock_sim::admin::FaultRequest;
 use penstock_sim::server::MarketSource;
-use penstock_types::frame::decode_frame;
+use penstock_types::frame::{FrameFlags, decode_frame};
 use sqlx::Row;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+
+/// Flag of the first frame after a blindness.
+const RESYNC: u16 = FrameFlags::RESYNC.0;
 
 const TOKENS: &str = r#"
 [[engine.token]]
@@ -149,6 +153,93 @@ async fn what_derivative_venues_send_becomes_rows_and_every_kind_of_event_once()
         and t.trade_id = l.trade_id and t.kind = 'l' and t.seq = l.seq - 1 where l.venue = 1";
     let alone = "select count(*) from liquidation_samples where venue = 1";
     assert_eq!(count(ingest, pairs).await, count(ingest, alone).await);
+}
+
+/// Ids that the venue sent, that are not recorded and that no gap of the symbol counts.
+async fn unexplained(world: &World, venue: i16, channel: &str, symbol: &str) -> i64 {
+    let (sent, recorded) = ids(world, channel, symbol).await;
+    let set: BTreeSet<i64> = recorded.iter().copied().collect();
+    assert_eq!(set.len(), recorded.len(), "{symbol}: each once");
+    let (first, last) = (*set.first().unwrap(), *set.last().unwrap());
+    let lost = sent.range(first..=last).filter(|id| !set.contains(id)).count();
+    // A cut also swallows what the venue never sent to anybody: the gap counts every number.
+    let all = usize::try_from(last - first + 1).unwrap() - set.len();
+    assert!(lost <= all);
+    let counted: i64 = sqlx::query_scalar(
+        "select coalesce(sum((detail->>'missing')::bigint), 0)::bigint from ingest_stream_events
+         where kind = 'recovered' and stream = 'trade' and venue = $1 and symbol = $2",
+    )
+    .bind(venue)
+    .bind(symbol)
+    .fetch_one(&world.ingest)
+    .await
+    .unwrap();
+    i64::try_from(all).unwrap() - counted
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn losses_of_derivative_venues_are_gaps_and_flags_until_the_first_values_are_back() {
+    let world = bound_world().await;
+    let service = world.service();
+    let fault = |text: &str| {
+        let fault: FaultRequest = serde_json::from_str(text).unwrap();
+        world.venue.venue.faults.add(&fault, world.venue.venue.now_us());
+    };
+    let whole = "select count(*) from engine_tick_frames where (flags & 24) = 0";
+    world.decision_reaches(whole, 10).await;
+    for text in [
+        r#"{"kind":"frames","channel":"futures/trade","symbol":"PF_XBTUSD","action":"drop","count":2}"#,
+        r#"{"kind":"frames","channel":"binance/aggTrade","symbol":"BTCUSDT","action":"drop","count":1}"#,
+        r#"{"kind":"frames","channel":"binance/aggTrade","symbol":"ETHUSDT","action":"duplicate","count":3}"#,
+    ] {
+        fault(text);
+    }
+    let jumps = "select count(*) from (select distinct venue from ingest_stream_events
+        where venue in (1, 2) and kind = 'recovered' and stream = 'trade') v";
+    reaches(&world.ingest, jumps, 2).await;
+    let cut = count(&world.decision, "select max(tick_id) from engine_tick_frames").await;
+    for endpoint in ["futures_ws", "binance_market"] {
+        fault(&format!(r#"{{"kind":"cut","endpoint":"{endpoint}"}}"#));
+    }
+    let back = "select count(*) from ingest_stream_events g join ingest_stream_events r
+        on r.run_id = g.run_id and r.venue = g.venue and r.conn_id = g.conn_id
+        and r.kind = 'recovered' and r.stream = g.stream and r.gap_from = g.gap_from
+        where g.kind = 'gap' and g.venue in (1, 2) and g.stream in ('futures-0', 'market-0')";
+    reaches(&world.ingest, back, 2).await;
+    for flag in [8, 16] {
+        let degraded = format!(
+            "select count(*) from engine_tick_frames where tick_id > {cut} and (flags & {flag}) <> 0"
+        );
+        reaches_text(&world.decision, &degraded, 1).await;
+    }
+    let clean = format!(
+        "select count(*) from engine_tick_frames f where f.tick_id > (
+         select max(tick_id) from engine_tick_frames where tick_id > {cut} and (flags & 24) <> 0)"
+    );
+    reaches_text(&world.decision, &clean, 4).await;
+    let resync = format!(
+        "select count(*) from engine_tick_frames where tick_id > {cut} and (flags & {RESYNC}) <> 0"
+    );
+    reaches_text(&world.decision, &resync, 1).await;
+    let traded = "select count(*) from trade_samples where venue in (1, 2)";
+    let more = count(&world.ingest, traded).await + 20;
+    reaches(&world.ingest, traded, more).await;
+    service.stopped().await.unwrap();
+    reaches(&world.ingest, "select count(*) from raw_load_cursor where complete", 1).await;
+    for (venue, channel, symbol) in [
+        (1, "futures/trade", "PF_XBTUSD"),
+        (1, "futures/trade", "PF_ETHUSD"),
+        (2, "binance/aggTrade", "BTCUSDT"),
+        (2, "binance/aggTrade", "ETHUSDT"),
+    ] {
+        assert_eq!(unexplained(&world, venue, channel, symbol).await, 0, "{symbol}");
+    }
+    let polled = "select count(*) from deriv_ticker_samples d join ingest_stream_events c
+        on c.run_id = d.run_id and c.venue = d.venue and c.kind = 'connect' and c.stream = 'futures-0'
+        where d.conn_id = 0 and d.ts_local between c.ts and c.ts + interval '2 seconds'";
+    assert!(count(&world.ingest, polled).await >= 2, "asked at once after each connect");
+    let holes = "select count(*) from raw_seq_holes where not explained";
+    assert_eq!(count(&world.ingest, holes).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
