@@ -62,9 +62,13 @@ pub(super) fn futures(
             Ok(())
         }
         Frame::Trade(row) => futures_trade(instruments, &row, to),
-        // Prints from before the subscription are none of the stream's.
-        Frame::TradeSnapshot(_)
-        | Frame::Event { .. }
+        Frame::TradeSnapshot(row) => {
+            // Prints from before the subscription are none of the stream's, but may fill its gap.
+            let trades = row.trades.iter().filter_map(|t| print(instruments, t, 0).ok().flatten());
+            to.core.deriv_snapshot(trades.collect());
+            Ok(())
+        }
+        Frame::Event { .. }
         | Frame::Heartbeat(_)
         | Frame::TickerLite(_)
         | Frame::Book(_)
@@ -113,8 +117,20 @@ fn futures_trade(
     row: &TradeRow<'_>,
     to: &mut Target<'_>,
 ) -> Result<(), String> {
+    if let Some(trade) = print(instruments, row, to.conn_id)? {
+        to.core.deriv_trade(to.at, trade, to.out);
+    }
+    Ok(())
+}
+
+/// A print of a bound product.
+fn print(
+    instruments: &Instruments,
+    row: &TradeRow<'_>,
+    conn_id: i16,
+) -> Result<Option<DerivTradeIn>, String> {
     let venue = Venue::KrakenFutures;
-    let Some(bound) = instruments.find(venue, &row.product_id) else { return Ok(()) };
+    let Some(bound) = instruments.find(venue, &row.product_id) else { return Ok(None) };
     let taker = row.side.known().ok_or_else(|| format!("trade {}: side", row.seq.0))?;
     let kind = match row.kind.known() {
         Some(TradeKind::Fill) => DerivTradeKind::Fill,
@@ -123,19 +139,17 @@ fn futures_trade(
             DerivTradeKind::Other
         }
     };
-    let trade = DerivTradeIn {
+    Ok(Some(DerivTradeIn {
         venue,
         symbol: bound.symbol.clone(),
-        conn_id: to.conn_id,
+        conn_id,
         trade_id: row.seq.0,
         side: side(taker),
         kind,
         price: needed(row.price, "price")?,
         qty: needed(row.qty, "quantity")?,
         ts_exchange: millis(row.time_ms.0),
-    };
-    to.core.deriv_trade(to.at, trade, to.out);
-    Ok(())
+    }))
 }
 
 /// Takes a frame of Binance USD-M.
@@ -301,6 +315,35 @@ pub(super) fn futures_body(
             open_interest: number(row.open_interest),
         };
         to.core.deriv_state(to.at, state, to.out);
+    }
+    Ok(())
+}
+
+/// Takes trades that were asked for after a gap; the core takes each missing number once.
+pub(super) fn binance_trades(
+    instruments: &Instruments,
+    (symbol, text): (&str, &str),
+    to: &mut Target<'_>,
+) -> Result<(), String> {
+    let venue = Venue::BinanceUm;
+    let Some(bound) = instruments.find(venue, symbol) else { return Ok(()) };
+    let body = binance::rest::decode("/fapi/v1/aggTrades", text).map_err(|e| e.to_string())?;
+    let binance::rest::Body::AggTrades(rows) = body else {
+        return Err(format!("no trades: {text:.200}"));
+    };
+    for row in &rows {
+        let trade = DerivTradeIn {
+            venue,
+            symbol: bound.symbol.clone(),
+            conn_id: CONN_BACKFILL,
+            trade_id: i64::try_from(row.agg_id).map_err(|e| format!("aggregate id: {e}"))?,
+            side: if row.buyer_is_maker { Side::Sell } else { Side::Buy },
+            kind: DerivTradeKind::Fill,
+            price: needed(row.price, "price")?,
+            qty: needed(row.qty, "quantity")?,
+            ts_exchange: millis(row.time_ms),
+        };
+        to.core.deriv_backfill(to.at, &trade, to.out);
     }
     Ok(())
 }

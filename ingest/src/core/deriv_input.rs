@@ -11,10 +11,11 @@ use penstock_telemetry::marker;
 use penstock_types::vocab::Venue;
 use penstock_types::{Symbol, UtcMicros};
 use penstock_venue_feeds::derivative::{DerivNotice, DerivTopic, LinkEvent};
-use penstock_venue_feeds::poll::{PollEvent, StretchCause};
+use penstock_venue_feeds::poll::{PollEvent, StretchCause, TradesAsk};
 use penstock_venue_feeds::{DisconnectReason, FeedEvent};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
+use tokio::sync::mpsc;
 
 /// Broken frames that are told one by one; later ones are only counted.
 const BROKEN_TOLD_MAX: u64 = 100;
@@ -110,6 +111,8 @@ pub(crate) struct DerivInput {
     pub sockets: Vec<DerivSocket>,
     /// Venues with bound instruments; those without sockets are left out and stay blind.
     pub venues: Vec<Venue>,
+    /// Where trades of Binance that are missing are asked for.
+    pub trades: Option<mpsc::Sender<TradesAsk>>,
     pub counts: DerivCounts,
 }
 
@@ -134,7 +137,10 @@ impl Market {
     pub(crate) fn deriv_time(&self, event: &DerivEvent) -> UtcMicros {
         match event {
             DerivEvent::Socket { event, .. } => self.time_of(&event.event),
-            DerivEvent::Poll { event: PollEvent::Body { at, .. }, .. } => self.clock.at(*at),
+            DerivEvent::Poll {
+                event: PollEvent::Body { at, .. } | PollEvent::Trades { at, .. },
+                ..
+            } => self.clock.at(*at),
             DerivEvent::Poll { .. } => self.clock.now(),
         }
     }
@@ -311,10 +317,41 @@ impl Market {
                     self.core.rate_limited(venue, STREAM_REST, &error, at, &mut self.out);
                 }
             }
+            PollEvent::Trades { symbol, text, .. } => {
+                let conn_id = penstock_types::raw::CONN_BACKFILL;
+                let (core, out) = (&mut self.core, &mut self.out);
+                let mut target = Target { core, out, at, conn_id };
+                let page = (symbol.as_str(), text.as_str());
+                let read =
+                    deriv_frames::binance_trades(&self.derivs.instruments, page, &mut target);
+                self.deriv_read(venue, read);
+            }
+            PollEvent::TradesEnded(TradesAsk { symbol, first_id, .. }) => {
+                if let Some(bound) = self.derivs.instruments.find(venue, symbol) {
+                    let (symbol, out) = (&bound.symbol, &mut self.out);
+                    self.core.deriv_backfill_ended(venue, symbol, *first_id, at, out);
+                }
+            }
             PollEvent::Failed { path, error } => {
                 self.derivs.counts.polls_failed += 1;
                 tracing::warn!(venue = venue.as_str(), path, "poll: {error}");
             }
+        }
+    }
+
+    /// Asks for missing trades; what finds no place stays missing, and the gap is closed at once.
+    pub(super) fn ask_for_deriv_trades(
+        &mut self,
+        venue: Venue,
+        symbol: &Symbol,
+        (first_id, last_id): (i64, i64),
+    ) {
+        let ask = TradesAsk { symbol: symbol.as_str().to_owned(), first_id, last_id };
+        let is_asked = self.derivs.trades.as_ref().is_some_and(|to| to.try_send(ask).is_ok());
+        if !is_asked {
+            let at = self.clock.now();
+            let at = self.lift(at);
+            self.core.deriv_backfill_ended(venue, symbol, first_id, at, &mut self.out);
         }
     }
 

@@ -41,13 +41,17 @@ impl<S: RawSink + 'static> CoreThread<S> {
                 backfilled = backfilled,
                 missing = missing,
             ),
-            Note::DerivTradesMissing { venue, symbol, from, to, missing } => marker!(
-                at Level::Warn, TRADES_BACKFILLED,
+            Note::DerivTradesMissing { venue, symbol, first_id, last_id } => {
+                self.market.ask_for_deriv_trades(venue, &symbol, (first_id, last_id));
+            }
+            Note::DerivTradesBackfilled { venue, symbol, blind, backfilled, missing } => marker!(
+                at if missing > 0 { Level::Warn } else { Level::Info },
+                TRADES_BACKFILLED,
                 venue = venue.as_str(),
                 symbol = symbol.as_str(),
-                gap_from = from.rfc3339(),
-                gap_to = to.rfc3339(),
-                backfilled = 0,
+                gap_from = blind.0.rfc3339(),
+                gap_to = blind.1.rfc3339(),
+                backfilled = backfilled,
                 missing = missing,
             ),
             Note::DerivVenue { venue, is_degraded, streams } => {

@@ -12,7 +12,9 @@ use penstock_types::vocab::Venue;
 use penstock_venue_feeds::derivative::{
     BinanceSession, FuturesSession, LinkEvent, LinksConfig, SYMBOLS_PER_SOCKET_MAX, spawn_links,
 };
-use penstock_venue_feeds::poll::{OiRule, PollConfig, PollEvent, PollRule, PollVenue, spawn_poll};
+use penstock_venue_feeds::poll::{
+    OiRule, PollConfig, PollEvent, PollInbox, PollRule, PollVenue, TradesAsk, spawn_poll,
+};
 use penstock_venue_feeds::{FeedEvent, SharedConnectBudget, SocketPolicy};
 use penstock_venues::binance::stream::Route;
 use penstock_venues::kraken::reconnect::{ConnectBudget, PUBLIC, ReconnectRule};
@@ -27,6 +29,8 @@ use tokio_util::task::TaskTracker;
 const SOCKET_EVENTS_MAX: usize = 1_024;
 /// Bodies of one poll that may wait.
 const POLL_EVENTS_MAX: usize = 64;
+/// Gaps of trades that may wait; a further one stays missing.
+const TRADES_ASKED_MAX: usize = 64;
 /// Products of one Futures socket: a lost socket costs that many.
 const FUTURES_PER_SOCKET: usize = 100;
 /// Connects to Binance per window; the venue admits 300 per 5 min and address.
@@ -159,7 +163,8 @@ fn open_futures(
         symbols: Vec::new(),
         rule,
     };
-    poll(with, Venue::KrakenFutures, config, connects_seen)
+    // Nothing is asked for by number: its REST side numbers trades otherwise than its stream.
+    poll(with, Venue::KrakenFutures, config, connects_seen).map(|_| ())
 }
 
 fn open_binance(
@@ -199,7 +204,8 @@ fn open_binance(
     let rule = PollRule { funding_s: derivatives.funding_s, open_interest: Some(open_interest) };
     let config =
         PollConfig { venue: PollVenue::BinanceUm, base_url: urls.rest.clone(), symbols: all, rule };
-    poll(with, Venue::BinanceUm, config, connects_seen)
+    input.trades = Some(poll(with, Venue::BinanceUm, config, connects_seen)?);
+    Ok(())
 }
 
 /// Makes a socket known and lets its events flow; a new connection makes the venue's polls due.
@@ -231,9 +237,11 @@ fn poll(
     venue: Venue,
     config: PollConfig,
     connects: watch::Receiver<u64>,
-) -> Result<(), Exit> {
+) -> Result<mpsc::Sender<TradesAsk>, Exit> {
     let (to, mut from) = mpsc::channel::<PollEvent>(POLL_EVENTS_MAX);
-    spawn_poll(config, with.clock.shared(), connects, to, with.stop.clone()).map_err(refused)?;
+    let (trades, trades_in) = mpsc::channel(TRADES_ASKED_MAX);
+    let inbox = PollInbox { connects, trades: trades_in };
+    spawn_poll(config, with.clock.shared(), inbox, to, with.stop.clone()).map_err(refused)?;
     let to = with.events.clone();
     with.forwarders.spawn(async move {
         while let Some(event) = from.recv().await {
@@ -242,5 +250,5 @@ fn poll(
             }
         }
     });
-    Ok(())
+    Ok(trades)
 }

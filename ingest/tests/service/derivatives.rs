@@ -224,6 +224,10 @@ async fn losses_of_derivative_venues_are_gaps_and_flags_until_the_first_values_a
     let traded = "select count(*) from trade_samples where venue in (1, 2)";
     let more = count(&world.ingest, traded).await + 20;
     reaches(&world.ingest, traded, more).await;
+    let closed = "select (count(*) filter (where kind = 'gap')
+        = count(*) filter (where kind = 'recovered'))::int::bigint from ingest_stream_events
+        where venue in (1, 2) and stream = 'trade'";
+    reaches(&world.ingest, closed, 1).await;
     service.stopped().await.unwrap();
     reaches(&world.ingest, "select count(*) from raw_load_cursor where complete", 1).await;
     for (venue, channel, symbol) in [
@@ -234,6 +238,16 @@ async fn losses_of_derivative_venues_are_gaps_and_flags_until_the_first_values_a
     ] {
         assert_eq!(unexplained(&world, venue, channel, symbol).await, 0, "{symbol}");
     }
+    let missing = "select coalesce(sum((detail->>'missing')::bigint), 0)::bigint
+        from ingest_stream_events where kind = 'recovered' and stream = 'trade' and venue = 2";
+    assert_eq!(count(&world.ingest, missing).await, 0, "Binance is asked by number");
+    let fetched = "select count(*) from trade_samples where conn_id = 0 and venue = 2";
+    let told = "select coalesce(sum((detail->>'backfilled')::bigint), 0)::bigint
+        from ingest_stream_events where kind = 'recovered' and stream = 'trade' and venue = 2";
+    let fetched = count(&world.ingest, fetched).await;
+    assert!(fetched > 0);
+    assert_eq!(count(&world.ingest, told).await, fetched);
+    println!("{fetched} aggregate trades came back");
     let polled = "select count(*) from deriv_ticker_samples d join ingest_stream_events c
         on c.run_id = d.run_id and c.venue = d.venue and c.kind = 'connect' and c.stream = 'futures-0'
         where d.conn_id = 0 and d.ts_local between c.ts and c.ts + interval '2 seconds'";

@@ -10,7 +10,9 @@ use penstock_sim::server::{Handle, MarketSource, Options, start};
 use penstock_venue_feeds::derivative::{
     BinanceSession, DerivNotice, FuturesSession, LinkEvent, LinksConfig, spawn_links,
 };
-use penstock_venue_feeds::poll::{OiRule, PollConfig, PollEvent, PollRule, PollVenue, spawn_poll};
+use penstock_venue_feeds::poll::{
+    OiRule, PollConfig, PollEvent, PollInbox, PollRule, PollVenue, TradesAsk, spawn_poll,
+};
 use penstock_venue_feeds::{
     DisconnectReason, FeedEvent, SharedConnectBudget, SocketPolicy, SystemClock,
 };
@@ -177,7 +179,9 @@ async fn polls_bring_bodies_of_both_venues_and_stop_when_the_venue_says_so() {
     let (to, mut events) = mpsc::channel(64);
     let cancel = CancellationToken::new();
     let clock = Arc::new(SystemClock::new());
-    spawn_poll(config, clock, connects_seen, to, cancel.clone()).unwrap();
+    let (trades, trades_in) = mpsc::channel(8);
+    let inbox = PollInbox { connects: connects_seen, trades: trades_in };
+    spawn_poll(config, clock, inbox, to, cancel.clone()).unwrap();
     let mut bodies: BTreeMap<&str, usize> = BTreeMap::new();
     let mut symbols = BTreeSet::new();
     while bodies.get("/fapi/v1/openInterest").copied().unwrap_or(0) < 4
@@ -199,6 +203,26 @@ async fn polls_bring_bodies_of_both_venues_and_stop_when_the_venue_says_so() {
         }
     }
     assert_eq!(symbols, BTreeSet::from(["BTCUSDT".to_owned(), "ETHUSDT".to_owned()]));
+    let ask = TradesAsk { symbol: "BTCUSDT".to_owned(), first_id: 2, last_id: 4 };
+    trades.send(ask.clone()).await.unwrap();
+    let mut ids = Vec::new();
+    loop {
+        match next(&mut events).await {
+            PollEvent::Trades { symbol, text, .. } => {
+                assert_eq!(symbol, "BTCUSDT");
+                let body = binance::rest::decode("/fapi/v1/aggTrades", &text).unwrap();
+                let binance::rest::Body::AggTrades(rows) = body else { panic!("{text}") };
+                ids.extend(rows.iter().map(|row| row.agg_id));
+            }
+            PollEvent::TradesEnded(ended) => {
+                assert_eq!(ended, ask);
+                break;
+            }
+            PollEvent::Body { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ids, [2, 3, 4]);
     fault(
         &handle,
         r#"{"kind":"http","method":"binance/openInterest","count":1,"status":429,"body":""}"#,

@@ -55,19 +55,23 @@ impl Rig {
         self.core.advance(at_ms(ms), &NoBooks, &mut self.out).unwrap();
     }
 
-    fn trade(&mut self, ms: i64, trade_id: i64, kind: DerivTradeKind) {
-        self.to(ms);
-        let trade = DerivTradeIn {
+    fn trade_in(&self, ms: i64, trade_id: i64) -> DerivTradeIn {
+        DerivTradeIn {
             venue: self.venue,
             symbol: symbol(PERP),
             conn_id: 7,
             trade_id,
             side: Side::Sell,
-            kind,
+            kind: DerivTradeKind::Fill,
             price: dec("100"),
             qty: dec("2"),
             ts_exchange: at_ms(ms),
-        };
+        }
+    }
+
+    fn trade(&mut self, ms: i64, trade_id: i64, kind: DerivTradeKind) {
+        self.to(ms);
+        let trade = DerivTradeIn { kind, ..self.trade_in(ms, trade_id) };
         self.core.deriv_trade(at_ms(ms), trade, &mut self.out);
     }
 
@@ -145,14 +149,62 @@ fn a_trade_is_taken_once_and_a_jump_of_ids_is_a_gap_with_its_number() {
         rig.trade(ms, id, DerivTradeKind::Fill);
     }
     assert_eq!(rig.trade_ids(), [5, 6, 10, 11]);
-    let missing = r#"{"backfilled":0,"missing":3}"#.to_owned();
+    let asked = rig.out.notes.iter().find_map(|note| match note {
+        Note::DerivTradesMissing { first_id, last_id, .. } => Some((*first_id, *last_id)),
+        _ => None,
+    });
+    assert_eq!(asked, Some((7, 9)));
+    let fetched = |id: i64| DerivTradeIn { trade_id: id, conn_id: 0, ..rig.trade_in(70, id) };
+    let [seven, eight, ten] = [7, 8, 10].map(fetched);
+    assert!(rig.core.deriv_backfill(at_ms(70), &seven, &mut rig.out));
+    assert!(!rig.core.deriv_backfill(at_ms(70), &seven, &mut rig.out), "once");
+    assert!(rig.core.deriv_backfill(at_ms(70), &eight, &mut rig.out));
+    assert!(!rig.core.deriv_backfill(at_ms(70), &ten, &mut rig.out), "it is there");
+    let (venue, of) = (rig.venue, symbol(PERP));
+    rig.core.deriv_backfill_ended(venue, &of, 7, at_ms(80), &mut rig.out);
+    assert!(!rig.core.deriv_backfill(at_ms(90), &fetched_late(&eight), &mut rig.out), "closed");
+    let recovered = r#"{"backfilled":2,"missing":1}"#.to_owned();
     assert_eq!(
         rig.statuses(),
-        [(StatusKind::Gap, "{}".to_owned()), (StatusKind::Recovered, missing)]
+        [(StatusKind::Gap, "{}".to_owned()), (StatusKind::Recovered, recovered)]
     );
     rig.to(250);
     assert_eq!(rig.flags(), [false], "a symbol's missing trades are no blindness of the venue");
-    assert_eq!(rig.events().len(), 4);
+    assert_eq!(rig.events().len(), 4, "what was fetched gives no event");
+}
+
+fn fetched_late(trade: &DerivTradeIn) -> DerivTradeIn {
+    DerivTradeIn { trade_id: 9, ..trade.clone() }
+}
+
+#[test]
+fn a_subscription_of_futures_brings_what_its_gap_lacks_and_the_rest_stays_missing() {
+    let mut rig = Rig::new(Venue::KrakenFutures);
+    rig.trade(10, 5, DerivTradeKind::Fill);
+    let sent = |id: i64, kind: DerivTradeKind| DerivTradeIn { kind, ..rig.trade_in(20, id) };
+    let liquidation = sent(9, DerivTradeKind::Liquidation);
+    let snapshot = vec![liquidation, sent(8, DerivTradeKind::Fill), sent(5, DerivTradeKind::Fill)];
+    rig.core.deriv_snapshot(snapshot);
+    rig.trade(30, 10, DerivTradeKind::Fill);
+    assert_eq!(rig.trade_ids(), [5, 9, 8, 10]);
+    let recovered = r#"{"backfilled":2,"missing":2}"#.to_owned();
+    assert_eq!(rig.statuses()[1], (StatusKind::Recovered, recovered));
+    let forced = rig.out.rows.iter().any(|row| matches!(row.body, RawBody::Liquidation(_)));
+    assert!(!forced, "a liquidation that came afterwards is a trade row alone");
+    rig.to(250);
+    assert_eq!(rig.events().len(), 2);
+}
+
+#[test]
+fn a_gap_that_nobody_ends_is_closed_five_minutes_after_the_return() {
+    let mut rig = Rig::new(Venue::BinanceUm);
+    rig.trade(10, 5, DerivTradeKind::Fill);
+    rig.trade(20, 7, DerivTradeKind::Fill);
+    rig.to(300_000);
+    assert_eq!(rig.statuses().len(), 1);
+    rig.to(300_500);
+    let recovered = r#"{"backfilled":0,"missing":1}"#.to_owned();
+    assert_eq!(rig.statuses()[1], (StatusKind::Recovered, recovered));
 }
 
 #[test]
@@ -289,7 +341,7 @@ proptest! {
         let taken = rig.trade_ids();
         prop_assert!(taken.windows(2).all(|pair| pair[0] < pair[1]));
         let missing: i64 = rig.out.notes.iter().map(|note| match note {
-            Note::DerivTradesMissing { missing, .. } => *missing,
+            Note::DerivTradesBackfilled { missing, .. } => *missing,
             _ => 0,
         }).sum();
         let span = taken[taken.len() - 1] - taken[0] + 1;

@@ -6,6 +6,7 @@
 //! equals one of the last 64 of its symbol is the same one. What carries an order number is dropped when
 //! that does not rise, so that two overlapping connections give one stream.
 
+use super::id_gaps::IdGaps;
 use super::{MarketCore, Note, Outputs};
 use penstock_types::decimal::{round_to, scale};
 use penstock_types::raw::{
@@ -27,6 +28,18 @@ pub enum DerivTradeKind {
     Liquidation,
     /// Outside of the book, or given to another account.
     Other,
+}
+
+impl DerivTradeKind {
+    /// Letter of the column.
+    #[must_use]
+    pub const fn as_char(self) -> char {
+        match self {
+            Self::Fill => 'f',
+            Self::Liquidation => 'l',
+            Self::Other => 'o',
+        }
+    }
 }
 
 /// A decoded trade of a derivative.
@@ -128,8 +141,12 @@ pub struct ForcedOrderIn {
 type ForcedKey = (UtcMicros, Side, Decimal, Decimal);
 
 #[derive(Debug, Default)]
-struct Instrument {
+pub(super) struct Instrument {
     trade_mark: Option<(i64, UtcMicros)>,
+    /// Numbers that jumps left.
+    pub(super) gaps: IdGaps,
+    /// Trades that the venue sent with the subscription, for the gap that the next one may show.
+    pub(super) snapshot: Vec<DerivTradeIn>,
     quote: Option<(UtcMicros, TickerRow)>,
     quote_order: Option<i64>,
     state_order: Option<i64>,
@@ -138,10 +155,10 @@ struct Instrument {
 
 /// What the core keeps of all instruments.
 #[derive(Debug, Default)]
-pub(super) struct Derivatives(BTreeMap<(Venue, Symbol), Instrument>);
+pub(super) struct Derivatives(pub(super) BTreeMap<(Venue, Symbol), Instrument>);
 
 impl Derivatives {
-    fn of(&mut self, venue: Venue, symbol: &Symbol) -> &mut Instrument {
+    pub(super) fn of(&mut self, venue: Venue, symbol: &Symbol) -> &mut Instrument {
         self.0.entry((venue, symbol.clone())).or_default()
     }
 }
@@ -166,23 +183,26 @@ impl MarketCore {
             out.notes.push(Note::Refused { symbol, reason: "trade without price, quantity or id" });
             return;
         }
-        let mark = &mut self.derivatives.of(venue, &symbol).trade_mark;
-        match mark.replace((trade_id, at)) {
-            Some(before) if trade_id <= before.0 => {
-                *mark = Some(before);
-                return;
+        let held = self.derivatives.of(venue, &symbol);
+        match held.trade_mark {
+            Some((mark, _)) if trade_id <= mark => {
+                // A number of an open gap that the stream itself delivers late is no duplicate.
+                if !held.gaps.late(trade_id) {
+                    return;
+                }
             }
-            Some((before, seen)) if trade_id > before + 1 => {
-                let ids = (before + 1, trade_id - 1);
-                self.deriv_trades_missing(venue, &symbol, ids, (seen, at), out);
+            Some((mark, seen)) if trade_id > mark + 1 => {
+                held.trade_mark = Some((trade_id, at));
+                self.deriv_trades_missing(
+                    (venue, &symbol),
+                    (mark + 1, trade_id - 1),
+                    (seen, at),
+                    out,
+                );
             }
-            Some(_) | None => {}
+            Some(_) | None => held.trade_mark = Some((trade_id, at)),
         }
-        let kind = match trade.kind {
-            DerivTradeKind::Fill => 'f',
-            DerivTradeKind::Liquidation => 'l',
-            DerivTradeKind::Other => 'o',
-        };
+        let kind = trade.kind.as_char();
         let (of_trade, ord_type) = (symbol.clone(), None);
         let row = TradeRow {
             venue,
@@ -203,29 +223,6 @@ impl MarketCore {
                 LiquidationRow { venue, symbol, side, price, qty, trade_id, ts_exchange, conn_id };
             self.number(at, RawBody::Liquidation(row), out);
         }
-    }
-
-    /// Records a jump of trade numbers; nothing is fetched, so all of them stay missing.
-    fn deriv_trades_missing(
-        &mut self,
-        venue: Venue,
-        symbol: &Symbol,
-        ids: (i64, i64),
-        (from, to): (UtcMicros, UtcMicros),
-        out: &mut Outputs,
-    ) {
-        let missing = ids.1 - ids.0 + 1;
-        let mut gap = self.status(StatusKind::Gap, "trade");
-        (gap.venue, gap.symbol) = (Some(venue), Some(symbol.clone()));
-        gap.gap_from = Some(from);
-        let mut recovered = gap.clone();
-        recovered.kind = StatusKind::Recovered;
-        recovered.gap_to = Some(to.max(from));
-        recovered.detail = format!("{{\"backfilled\":0,\"missing\":{missing}}}");
-        self.number(to, RawBody::Status(gap), out);
-        self.number(to, RawBody::Status(recovered), out);
-        let symbol = symbol.clone();
-        out.notes.push(Note::DerivTradesMissing { venue, symbol, from, to, missing });
     }
 
     /// Takes best prices; the last of a tick are recorded at its end.

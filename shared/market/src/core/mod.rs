@@ -8,6 +8,7 @@
 
 mod backfill;
 mod connections;
+mod deriv_backfill;
 mod deriv_connections;
 mod derivatives;
 mod id_gaps;
@@ -251,6 +252,7 @@ impl MarketCore {
         self.sample_books(end, books, out);
         self.watch_connections(end, out);
         self.expire_backfills(end, out);
+        self.expire_deriv_backfills(end, out);
         self.seal(tick, end, out)?;
         self.next_tick = tick.next();
         let is_cut_due = end.millis() % self.config.refresh_interval_ms == 0;

@@ -67,17 +67,28 @@ pub enum Note {
         /// Trades that stay missing.
         missing: i64,
     },
-    /// Trade numbers of a derivative are missing, and stay so.
+    /// Trade numbers of a derivative are missing and can be asked for.
     DerivTradesMissing {
         /// Venue.
         venue: Venue,
         /// Symbol.
         symbol: Symbol,
-        /// Last trade before them.
-        from: UtcMicros,
-        /// First trade after them.
-        to: UtcMicros,
-        /// How many.
+        /// First missing number.
+        first_id: i64,
+        /// Last missing number.
+        last_id: i64,
+    },
+    /// A gap of trade numbers of a derivative is closed.
+    DerivTradesBackfilled {
+        /// Venue.
+        venue: Venue,
+        /// Symbol.
+        symbol: Symbol,
+        /// Last trade before it and first one after it.
+        blind: (UtcMicros, UtcMicros),
+        /// Trades that came back.
+        backfilled: i64,
+        /// Trades that stay missing.
         missing: i64,
     },
     /// The flag of a derivative venue changed with the tick that was sealed.

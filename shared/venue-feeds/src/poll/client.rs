@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::open_interest::IntervalChange;
 use super::plan::{Ask, Outcome, PollPlan, PollRule};
+use super::trades::{Pages, TradesAsk};
 use crate::connector::MESSAGE_BYTES_MAX;
 
 /// Time of one request.
@@ -60,6 +61,17 @@ pub enum PollEvent {
     },
     /// The interval of the open interest changed.
     Interval(IntervalChange),
+    /// A page of trades that were asked for by number.
+    Trades {
+        /// When it was received.
+        at: Stamp,
+        /// Their symbol.
+        symbol: String,
+        /// Its text.
+        text: String,
+    },
+    /// Nothing more comes for a range that was asked for.
+    TradesEnded(TradesAsk),
     /// A request gave no body that could be used.
     Failed {
         /// Path of the request.
@@ -69,6 +81,15 @@ pub enum PollEvent {
     },
 }
 
+/// What a poll listens to.
+#[derive(Debug)]
+pub struct PollInbox {
+    /// Connects of the stream: each makes everything due.
+    pub connects: watch::Receiver<u64>,
+    /// Trades that are missing; only Binance can be asked.
+    pub trades: mpsc::Receiver<TradesAsk>,
+}
+
 /// Starts a poll.
 ///
 /// # Errors
@@ -76,7 +97,7 @@ pub enum PollEvent {
 pub fn spawn_poll(
     config: PollConfig,
     clock: Arc<dyn Clock>,
-    reconnects: watch::Receiver<u64>,
+    inbox: PollInbox,
     events: mpsc::Sender<PollEvent>,
     cancel: CancellationToken,
 ) -> Result<JoinHandle<()>, NetError> {
@@ -85,7 +106,7 @@ pub fn spawn_poll(
     let client = http_client(REQUEST_TIMEOUT)?;
     let is_bound: Vec<bool> = config.symbols.iter().map(|(_, is_bound)| *is_bound).collect();
     let plan = PollPlan::new(config.rule, &is_bound, clock.now().mono_ms());
-    let poll = Poll { config, base, client, plan, clock, reconnects, events, cancel };
+    let poll = Poll { config, base, client, plan, clock, inbox, events, cancel };
     Ok(tokio::spawn(async move {
         // The reader went away or the process stops; both are the owner's own doing.
         let _ = poll.run().await;
@@ -95,11 +116,17 @@ pub fn spawn_poll(
 /// The reader is gone.
 struct Ended;
 
-struct Answer {
-    ask: Ask,
-    at: Stamp,
-    path: &'static str,
-    result: Result<(String, Option<u64>), (Outcome, String)>,
+enum Answer {
+    Asked {
+        ask: Ask,
+        at: Stamp,
+        path: &'static str,
+        result: Result<(String, Option<u64>), (Outcome, String)>,
+    },
+    Trades {
+        ask: TradesAsk,
+        refused: Option<Outcome>,
+    },
 }
 
 struct Poll {
@@ -108,7 +135,7 @@ struct Poll {
     client: reqwest::Client,
     plan: PollPlan,
     clock: Arc<dyn Clock>,
-    reconnects: watch::Receiver<u64>,
+    inbox: PollInbox,
     events: mpsc::Sender<PollEvent>,
     cancel: CancellationToken,
 }
@@ -123,7 +150,8 @@ impl Poll {
         }
         loop {
             tokio::select! {
-                // Biased: a stop first; then answers, which may stop the plan; the tick last.
+                // Biased: a stop first; then answers, which may stop the plan; gaps are rare and wait
+                // for nothing; the tick last.
                 biased;
                 () = self.cancel.cancelled() => return Ok(()),
                 Some(ended) = under_way.join_next() => {
@@ -131,9 +159,10 @@ impl Poll {
                         self.ended(answer).await?;
                     }
                 }
-                Ok(()) = self.reconnects.changed() => {
+                Ok(()) = self.inbox.connects.changed() => {
                     self.plan.reconnected(self.clock.now().mono_ms());
                 }
+                Some(ask) = self.inbox.trades.recv() => self.ask_trades(ask, &mut under_way),
                 _ = tick.tick() => {
                     while under_way.len() < UNDER_WAY_MAX
                         && let Some(ask) = self.plan.next(self.clock.now().mono_ms())
@@ -166,12 +195,36 @@ impl Poll {
         let clock = Arc::clone(&self.clock);
         under_way.spawn(async move {
             let result = fetch(request).await;
-            Answer { ask, at: clock.now(), path, result }
+            Answer::Asked { ask, at: clock.now(), path, result }
+        });
+    }
+
+    fn ask_trades(&self, ask: TradesAsk, under_way: &mut JoinSet<Answer>) {
+        let pages = Pages {
+            client: self.client.clone(),
+            base: self.base.clone(),
+            clock: Arc::clone(&self.clock),
+            events: self.events.clone(),
+        };
+        under_way.spawn(async move {
+            let refused = pages.run(&ask).await;
+            Answer::Trades { ask, refused }
         });
     }
 
     async fn ended(&mut self, answer: Answer) -> Result<(), Ended> {
-        let Answer { ask, at, path, result } = answer;
+        let (ask, at, path, result) = match answer {
+            Answer::Asked { ask, at, path, result } => (ask, at, path, result),
+            Answer::Trades { ask, refused } => {
+                let now_ms = self.clock.now().mono_ms();
+                let change = refused.and_then(|o| self.plan.ended(Ask::Funding, o, now_ms));
+                self.emit(PollEvent::TradesEnded(ask)).await?;
+                return match change {
+                    Some(change) => self.emit(PollEvent::Interval(change)).await,
+                    None => Ok(()),
+                };
+            }
+        };
         let (outcome, event) = match result {
             Ok((text, used_weight)) => {
                 (Outcome::Answered { used_weight }, PollEvent::Body { at, path, text })
@@ -197,7 +250,7 @@ impl Poll {
 }
 
 /// Sends a request; gives the body with the used weight, or the outcome and why.
-async fn fetch(
+pub(super) async fn fetch(
     request: reqwest::RequestBuilder,
 ) -> Result<(String, Option<u64>), (Outcome, String)> {
     let failed = |error: String| (Outcome::Failed, error);

@@ -7,10 +7,12 @@
 mod client;
 mod open_interest;
 mod plan;
+mod trades;
 
-pub use client::{PollConfig, PollEvent, PollVenue, spawn_poll};
+pub use client::{PollConfig, PollEvent, PollInbox, PollVenue, spawn_poll};
 pub use open_interest::{IntervalChange, OiRule, StretchCause};
 pub use plan::{Ask, Outcome, PollPlan, PollRule};
+pub use trades::TradesAsk;
 
 #[cfg(test)]
 mod tests;

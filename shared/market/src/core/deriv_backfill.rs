@@ -1,0 +1,127 @@
+//! Gaps of trade numbers of derivatives: the gap as a row, what comes back, how it ended.
+//!
+//! A jump writes a `gap` row. What the venue sent with its subscription fills it at once; the rest is asked
+//! for where the venue can be asked by number. Both are recorded under connection 0, which aggregator and
+//! sealer skip, and a liquidation among them is a trade row alone: a burst that never took place reaches no
+//! engine. The `recovered` row follows when nothing more comes, at the latest 300 s after the return.
+
+use super::derivatives::DerivTradeIn;
+use super::id_gaps::ClosedGap;
+use super::{MarketCore, Note, Outputs};
+use penstock_types::decimal::{round_to, scale};
+use penstock_types::raw::{CONN_BACKFILL, RawBody, TradeRow};
+use penstock_types::vocab::{StatusKind, Venue};
+use penstock_types::{Decimal, Symbol, UtcMicros};
+
+/// Longest time from the return to the `recovered` row.
+const BACKFILL_MS_MAX: i64 = 300_000;
+/// Stream of the rows.
+const STREAM: &str = "trade";
+
+impl MarketCore {
+    /// Keeps the trades that the venue sent with a subscription; those of one symbol.
+    pub fn deriv_snapshot(&mut self, trades: Vec<DerivTradeIn>) {
+        let Some((venue, symbol)) = trades.first().map(|t| (t.venue, t.symbol.clone())) else {
+            return;
+        };
+        self.derivatives.of(venue, &symbol).snapshot = trades;
+    }
+
+    /// A jump of trade numbers.
+    pub(super) fn deriv_trades_missing(
+        &mut self,
+        (venue, symbol): (Venue, &Symbol),
+        ids: (i64, i64),
+        blind: (UtcMicros, UtcMicros),
+        out: &mut Outputs,
+    ) {
+        let mut gap = self.status(StatusKind::Gap, STREAM);
+        (gap.venue, gap.symbol) = (Some(venue), Some(symbol.clone()));
+        gap.gap_from = Some(blind.0);
+        self.number(blind.1, RawBody::Status(gap), out);
+        let held = self.derivatives.of(venue, symbol);
+        let (is_open, first_id) = (held.gaps.open(ids, blind), ids.0);
+        for trade in core::mem::take(&mut held.snapshot) {
+            self.deriv_backfill(blind.1, &trade, out);
+        }
+        if is_open && venue == Venue::BinanceUm {
+            let (symbol, last_id) = (symbol.clone(), ids.1);
+            out.notes.push(Note::DerivTradesMissing { venue, symbol, first_id, last_id });
+        } else {
+            self.deriv_backfill_ended(venue, symbol, first_id, blind.1, out);
+        }
+    }
+
+    /// Takes a trade that came afterwards; false when its number is not missing.
+    pub fn deriv_backfill(
+        &mut self,
+        at: UtcMicros,
+        trade: &DerivTradeIn,
+        out: &mut Outputs,
+    ) -> bool {
+        let (price, qty) = (round_to(trade.price, scale::PX), round_to(trade.qty, scale::QTY));
+        let is_sound = price > Decimal::ZERO && qty > Decimal::ZERO;
+        let held = self.derivatives.of(trade.venue, &trade.symbol);
+        if !is_sound || !held.gaps.backfill(trade.trade_id) {
+            return false;
+        }
+        let row = TradeRow {
+            venue: trade.venue,
+            symbol: trade.symbol.clone(),
+            trade_id: trade.trade_id,
+            side: trade.side,
+            kind: trade.kind.as_char(),
+            ord_type: None,
+            price,
+            qty,
+            ts_exchange: trade.ts_exchange,
+            conn_id: CONN_BACKFILL,
+        };
+        self.number(at, RawBody::Trade(row), out);
+        true
+    }
+
+    /// Nothing more comes for the gap that began with a number.
+    pub fn deriv_backfill_ended(
+        &mut self,
+        venue: Venue,
+        symbol: &Symbol,
+        first_id: i64,
+        at: UtcMicros,
+        out: &mut Outputs,
+    ) {
+        if let Some(closed) = self.derivatives.of(venue, symbol).gaps.close(first_id) {
+            self.deriv_recovered((venue, symbol.clone()), closed, at, out);
+        }
+    }
+
+    /// Closes the gaps that have waited too long.
+    pub(super) fn expire_deriv_backfills(&mut self, end: UtcMicros, out: &mut Outputs) {
+        let limit = end.plus_millis(-BACKFILL_MS_MAX);
+        let mut ended = Vec::new();
+        for (key, held) in &mut self.derivatives.0 {
+            let closed = held.gaps.close_returned_before(limit);
+            ended.extend(closed.into_iter().map(|closed| (key.clone(), closed)));
+        }
+        for (key, closed) in ended {
+            self.deriv_recovered(key, closed, end, out);
+        }
+    }
+
+    fn deriv_recovered(
+        &mut self,
+        (venue, symbol): (Venue, Symbol),
+        closed: ClosedGap,
+        at: UtcMicros,
+        out: &mut Outputs,
+    ) {
+        let ClosedGap { blind: (from, to), backfilled, missing } = closed;
+        let mut row = self.status(StatusKind::Recovered, STREAM);
+        (row.venue, row.symbol) = (Some(venue), Some(symbol.clone()));
+        (row.gap_from, row.gap_to) = (Some(from), Some(to.max(from)));
+        row.detail = format!("{{\"backfilled\":{backfilled},\"missing\":{missing}}}");
+        self.number(at, RawBody::Status(row), out);
+        let blind = (from, to);
+        out.notes.push(Note::DerivTradesBackfilled { venue, symbol, blind, backfilled, missing });
+    }
+}
