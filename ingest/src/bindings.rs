@@ -1,4 +1,4 @@
-//! The tokens' instruments as the market core needs them, from the configuration.
+//! The tokens' instruments as the market core needs them, from the configuration or a run row.
 
 use penstock_config::bindings::Bindings;
 use penstock_market::canonical::{InstrumentBinding, InstrumentKey, Roles};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// [`Exit::Refused`] naming the token when a symbol is none; ranges and words were checked when the
 /// configuration was read.
-pub(crate) fn instruments(bindings: &Bindings) -> Result<Vec<InstrumentBinding>, Exit> {
+pub fn instruments(bindings: &Bindings) -> Result<Vec<InstrumentBinding>, Exit> {
     let mut out = Vec::new();
     for token in bindings.tokens() {
         let refused = |what: String| {

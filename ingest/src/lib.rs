@@ -4,7 +4,7 @@
 //! Outputs: raw rows through the spool, generations, frames, epochs. Invariants: nothing is published
 //! without the fence; the core's thread never waits for a cluster; execution is not known here.
 
-mod bindings;
+pub mod bindings;
 mod core;
 pub mod exit;
 mod lifecycle;

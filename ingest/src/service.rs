@@ -29,6 +29,7 @@ use crate::universe::backfill::{BackfillRequest, REQUESTS_MAX};
 use crate::universe::derivatives::{self, Opening};
 use crate::universe::feeds::{Reference, SocketOpener};
 use crate::universe::layers::{BuildInput, Layers};
+use penstock_market::checkpoint::Checkpoint;
 use penstock_market::{Aggregator, CoreError, MarketCore, Outputs, Recording};
 use penstock_store::spool::SpoolWriter;
 use penstock_telemetry::marker;
@@ -254,9 +255,11 @@ impl Assembly {
     async fn first_checkpoint(
         &mut self,
         tracked: &[TrackedPair],
-    ) -> Option<(Box<Aggregator>, UtcMicros)> {
+    ) -> Option<(Box<Checkpoint>, UtcMicros)> {
         self.fold.retain_symbols(|s| tracked.iter().any(|t| t.symbol == *s));
-        let (fold, at) = (Box::new(self.fold.clone()), self.clock.now());
+        let l2_sample_interval_ms = self.settings.core.l2_sample_interval_ms;
+        let fold = Checkpoint { fold: self.fold.clone(), sealer: None, l2_sample_interval_ms };
+        let (fold, at) = (Box::new(fold), self.clock.now());
         match self.started.clusters.ingest() {
             Some(ingest) => {
                 checkpoints::write(&ingest, fold, at).await;
@@ -359,7 +362,7 @@ impl Assembly {
         )
         .with_bindings(self.settings.instruments.clone());
         let mut market = Market::new(core, self.clock.clone(), groups);
-        let at = self.clock.now();
+        let at = market.lift(self.clock.now());
         let mut out = Outputs::default();
         if let Some(from) = recovered_until {
             market.core.restart_gap(from, at, &mut out);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    bench, check_recording, config, demo, down, exit, flatten, psql, retention, status, up,
-    validate,
+    bench, check_recording, config, demo, down, exit, export, flatten, psql, replay, retention,
+    status, up, validate, verify,
 };
 
 /// The operator's tool of Penstock.
@@ -37,6 +37,12 @@ pub enum Command {
     Flatten(flatten::Args),
     /// Proofs over the services' logs and both clusters
     Validate(validate::Args),
+    /// Derive again what was recorded, and compare
+    Verify(verify::Args),
+    /// Derive a run's last state from its raw rows, and write it if asked
+    Replay(replay::Args),
+    /// Write a recorded run as Parquet or CSV
+    Export(export::Args),
     /// Close and drop raw partitions and days that have had their time
     Retention(retention::Args),
     /// Open a shell on a managed cluster
@@ -67,6 +73,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Status(args) => status::run(args, cli.config).await,
         Command::Flatten(args) => flatten::run(args, cli.config).await,
         Command::Validate(args) => validate::run(args, cli.config).await,
+        Command::Verify(args) => verify::run(args, cli.config).await,
+        Command::Replay(args) => replay::run(args, cli.config).await,
+        Command::Export(args) => export::run(args, cli.config).await,
         Command::Retention(args) => retention::run(args, cli.config).await,
         Command::Psql(args) => psql::run(&args, cli.config),
         Command::Config(args) => config::run(&args, cli.config),

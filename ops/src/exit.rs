@@ -75,7 +75,7 @@ pub const SERVICES: [Row; 7] = [
 ];
 
 /// Statuses of `penstock` itself and of a single pass of execution, by command.
-pub const TOOL: [(&str, i32, &str); 25] = [
+pub const TOOL: [(&str, i32, &str); 30] = [
     ("every command", CLEAN, "done"),
     (
         "every command",
@@ -103,6 +103,11 @@ pub const TOOL: [(&str, i32, &str); 25] = [
     ("run-execution-live --once", 6, "no order: the mode forbade entries"),
     ("psql", UNAVAILABLE, "the cluster does not run, or there is no psql"),
     ("check-recording", DIFFERENT, "an error, a bad checksum or a gap"),
+    ("verify", DIFFERENT, "something differs; the first difference is named"),
+    ("verify", USAGE, "there is no such run or generation"),
+    ("replay", DIFFERENT, "the raw rows do not give the recorded state; nothing was written"),
+    ("replay", USAGE, "there is no such run, or another one owns the state"),
+    ("export", USAGE, "there is no such run"),
     ("validate", 1, "a check failed"),
     ("validate", 3, "data blocked"),
     ("validate", 4, "attach blocked"),

@@ -1,11 +1,11 @@
-//! Purpose: show that something takes time. Inputs: a text, a log file. Outputs: a spinner on a
-//! terminal, a line when it is piped. Invariants: nothing is drawn for what takes less than two
+//! Purpose: show that something takes time. Inputs: a text, a count, a log file. Outputs: a spinner or a
+//! bar on a terminal, a line when it is piped. Invariants: nothing is drawn for what takes less than two
 //! seconds; a dropped progress leaves a clean line.
 
 use std::io::IsTerminal;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
@@ -50,6 +50,51 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.task.abort();
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A bar over something that is counted; it stands from two seconds on.
+#[derive(Debug)]
+pub struct Bar {
+    bar: ProgressBar,
+    text: &'static str,
+    since: Instant,
+    is_shown: bool,
+}
+
+impl Bar {
+    /// A bar that nobody sees yet.
+    #[must_use]
+    pub fn new(text: &'static str) -> Self {
+        Self { bar: ProgressBar::hidden(), text, since: Instant::now(), is_shown: false }
+    }
+
+    /// `done` of `total` are done.
+    pub fn at(&mut self, done: i64, total: i64) {
+        let count = |n: i64| u64::try_from(n).unwrap_or(0);
+        if !self.is_shown && self.since.elapsed() >= QUIET_FOR {
+            self.is_shown = true;
+            self.show();
+        }
+        self.bar.set_length(count(total));
+        self.bar.set_position(count(done));
+    }
+
+    fn show(&self) {
+        if !std::io::stderr().is_terminal() {
+            eprintln!("{} …", self.text);
+            return;
+        }
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} ({eta})");
+        self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.set_message(self.text);
+        self.bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }

@@ -10,7 +10,8 @@ mod sim;
 mod venues;
 
 use own::{
-    checkpoint, cl_ord_id, config_file, copy_tuple, frame_record, spool_segment, tick_frame,
+    checkpoint, cl_ord_id, config_file, copy_text, copy_tuple, frame_record, spool_segment,
+    tick_frame,
 };
 use sim::{sim_feeds, sim_private, sim_public, sim_recording};
 use venues::{
@@ -26,6 +27,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("checkpoint", checkpoint),
     ("cl_ord_id", cl_ord_id),
     ("config_file", config_file),
+    ("copy_text", copy_text),
     ("copy_tuple", copy_tuple),
     ("frame_record", frame_record),
     ("kraken_frame", kraken_frame),

@@ -2,6 +2,7 @@
 
 use penstock_config::{Process, Sources, resolve};
 use penstock_market::checkpoint::{CHECKPOINT_FORMAT, decode as decode_checkpoint, encode};
+use penstock_store::copy_out::fields;
 use penstock_store::raw_rows::venue_and_time;
 use penstock_store::spool::format::{
     SegmentHeader, decode_record, parse_segment_name, segment_name,
@@ -15,13 +16,26 @@ use penstock_types::cl_ord_id::{OrderIdSalt, Origin, recognise};
 use penstock_types::frame::{decode_frame, decode_quotes, deliver, encode_quotes, verify_link};
 use sha2::{Digest, Sha256};
 
-/// A checkpoint with the hash of its bytes: a fold that is written and read again is the same bytes.
+/// A checkpoint of any version with the hash of its bytes: one that is written and read again is the same
+/// bytes.
 pub(super) fn checkpoint(bytes: &[u8]) {
     let hash = Sha256::digest(bytes);
-    let Ok(aggregator) = decode_checkpoint(CHECKPOINT_FORMAT, bytes, &hash) else { return };
-    let (once, hash) = encode(&aggregator).expect("what was read can be written");
-    let again = decode_checkpoint(CHECKPOINT_FORMAT, &once, &hash).expect("what was written reads");
-    assert_eq!(encode(&again).expect("it can be written again").0, once);
+    for format in 1..=CHECKPOINT_FORMAT {
+        let Ok(read) = decode_checkpoint(format, bytes, &hash) else { continue };
+        let (once, hash) = encode(&read).expect("what was read can be written");
+        let again =
+            decode_checkpoint(CHECKPOINT_FORMAT, &once, &hash).expect("what was written reads");
+        assert_eq!(encode(&again).expect("it can be written again").0, once);
+    }
+}
+
+/// A row of a copy in text format: fields or an error, and never more text than bytes.
+pub(super) fn copy_text(bytes: &[u8]) {
+    let want = bytes.iter().filter(|byte| **byte == b'\t').count() + 1;
+    if let Ok(found) = fields(bytes, want) {
+        assert_eq!(found.len(), want);
+        assert!(found.iter().flatten().map(String::len).sum::<usize>() <= bytes.len());
+    }
 }
 
 /// A client order id: ours or foreign, and what is ours reads back as it was written.

@@ -150,9 +150,12 @@ impl Market {
         Ok(())
     }
 
-    /// Never backwards, and never into a tick that is sealed.
+    /// Never backwards, and always within the tick that is sealed next: a row belongs to the tick that its
+    /// time names, also when what arrived before it still waits.
     pub(crate) fn lift(&mut self, at: UtcMicros) -> UtcMicros {
-        self.newest_at = self.newest_at.max(at).max(self.core.next_tick().start());
+        let next = self.core.next_tick();
+        let last = UtcMicros(next.end().0 - 1);
+        self.newest_at = self.newest_at.max(at).max(next.start()).min(last);
         self.newest_at
     }
 

@@ -9,7 +9,8 @@ use super::run::{CoreThread, FrameItem, send_frame_item};
 use super::sink::RawSink;
 use crate::publish::publisher::RunContext;
 use crate::spooling::frames::RunRecord;
-use penstock_market::{Aggregator, CoreError};
+use penstock_market::CoreError;
+use penstock_market::checkpoint::Checkpoint;
 use penstock_types::UtcMicros;
 use tokio::sync::oneshot;
 
@@ -21,7 +22,7 @@ pub(crate) struct Rollover {
     /// Where publishers look a run up.
     pub context: RunContext,
     /// Takes the state with which the run begins.
-    pub begun: oneshot::Sender<(Box<Aggregator>, UtcMicros)>,
+    pub begun: oneshot::Sender<(Box<Checkpoint>, UtcMicros)>,
 }
 
 impl<S: RawSink + 'static> CoreThread<S> {

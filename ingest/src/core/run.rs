@@ -14,7 +14,8 @@ use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::publish::cuts::{CutJob, CutSlot};
 use crate::spooling::frames::RunRecord;
 use crate::universe::backfill::BackfillRequest;
-use penstock_market::{Aggregator, CoreError, RunSymbol, SealedTick, TradeIn};
+use penstock_market::checkpoint::Checkpoint;
+use penstock_market::{CoreError, RunSymbol, SealedTick, TradeIn};
 use penstock_store::raw_rows::GenerationRow;
 use penstock_store::spool::DropRange;
 use penstock_telemetry::marker;
@@ -83,7 +84,7 @@ pub(crate) enum CoreCommand {
     /// Continue under another lineage.
     Lineage(LineageId),
     /// A copy of the fold, with the last number folded in.
-    Checkpoint(oneshot::Sender<(Box<Aggregator>, UtcMicros)>),
+    Checkpoint(oneshot::Sender<(Box<Checkpoint>, UtcMicros)>),
     /// Take what has arrived, make a last cut and a last frame, end.
     Stop(oneshot::Sender<Seq>),
 }
@@ -245,7 +246,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
             }
             CoreCommand::Lineage(lineage_id) => self.market.core.set_lineage(lineage_id),
             CoreCommand::Checkpoint(answer) => {
-                let copy = Box::new(self.market.core.aggregator().clone());
+                let copy = Box::new(self.market.core.checkpoint());
                 // Who asked may have given up; a checkpoint is made again later.
                 let _ = answer.send((copy, at));
             }

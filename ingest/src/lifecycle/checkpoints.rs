@@ -6,7 +6,8 @@
 use crate::core::run::CoreCommand;
 use crate::lifecycle::clusters::Clusters;
 use crate::settings::Settings;
-use penstock_market::{Aggregator, checkpoint};
+use penstock_market::Aggregator;
+use penstock_market::checkpoint::{self, Checkpoint as State};
 use penstock_store_ingest::checkpoints::{Checkpoint, newest_checkpoint, write_checkpoint};
 use penstock_store_ingest::runs::last_row_times;
 use penstock_telemetry::marker;
@@ -49,6 +50,7 @@ pub(crate) async fn initial_fold(
         .map_err(|e| e.to_string())
         .and_then(|payload| {
             checkpoint::decode(found.format_version, &payload, &found.payload_hash)
+                .map(|read| read.fold)
                 .map_err(|e| e.to_string())
         });
     match decoded {
@@ -84,14 +86,14 @@ pub(crate) async fn recorded_until(settings: &Settings, clusters: &Clusters) -> 
 }
 
 /// Writes one checkpoint.
-pub(crate) async fn write(pool: &PgPool, fold: Box<Aggregator>, as_of: UtcMicros) {
+pub(crate) async fn write(pool: &PgPool, state: Box<State>, as_of: UtcMicros) {
     let encoded = tokio::task::spawn_blocking(move || {
-        let (payload, hash) = checkpoint::encode(&fold).map_err(|e| e.to_string())?;
+        let (payload, hash) = checkpoint::encode(&state).map_err(|e| e.to_string())?;
         let payload_zstd =
             zstd::encode_all(payload.as_slice(), ZSTD_LEVEL).map_err(|e| e.to_string())?;
         Ok::<_, String>(Checkpoint {
-            run_id: fold.run_id(),
-            wm_seq: fold.last_seq(),
+            run_id: state.fold.run_id(),
+            wm_seq: state.fold.last_seq(),
             as_of,
             format_version: checkpoint::CHECKPOINT_FORMAT,
             payload_zstd,

@@ -10,7 +10,7 @@ use crate::lifecycle::checkpoints;
 use crate::lifecycle::clusters::{Clusters, IngestOpener};
 use crate::lifecycle::startup::open_run;
 use crate::spooling::frames::RunRecord;
-use penstock_market::Aggregator;
+use penstock_market::checkpoint::Checkpoint;
 use penstock_store::StoreError;
 use penstock_store::twins::{LineageRow, RunRow};
 use penstock_store_decision::twins_read::{lineage_twin, run_twin};
@@ -30,7 +30,7 @@ pub(crate) struct Arrival {
     pub run: RunRow,
     pub lineage: LineageRow,
     /// The run's first checkpoint, when it could not be written at the start.
-    pub first_fold: Option<(Box<Aggregator>, UtcMicros)>,
+    pub first_fold: Option<(Box<Checkpoint>, UtcMicros)>,
     /// Runs with records in the raw spool.
     pub spooled: BTreeSet<RunId>,
     /// Runs that the frame spool knows.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::Problem;
@@ -27,7 +27,7 @@ const CLASSES: [&str; 8] = ["GMA", "HMA", "HEC", "MEA", "IAT", "LCLA", "MSPC", "
 const PROFILES: [&str; 2] = ["DERIV", "SPOT_ONLY"];
 
 /// One instrument of a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instrument {
     /// Venue.
     pub venue: String,
@@ -44,7 +44,7 @@ pub struct Instrument {
 }
 
 /// A base asset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     /// 1 to 65,535.
     pub id: i64,
@@ -71,6 +71,14 @@ impl Bindings {
     #[must_use]
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
+    }
+
+    /// Those of a run row: what its tokens were bound to, without class and profile.
+    ///
+    /// # Errors
+    /// JSON that no run row carries.
+    pub fn of_run(bindings: serde_json::Value) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(bindings).map(|tokens| Self { tokens })
     }
 
     /// As JSON.

@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod epoch;
 #[cfg(test)]
 mod fixtures;
+pub mod frame_replay;
 pub mod regime;
 pub mod replay;
 pub mod sample;

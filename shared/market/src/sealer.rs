@@ -16,7 +16,10 @@ use penstock_types::{Decimal, RunId, Seq, Symbol, TickId, UtcMicros};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
+mod state;
 mod venue;
+pub(crate) use state::Sampled;
+pub use state::SealerState;
 use venue::VenueHealth;
 
 /// In the order of their numbers.
@@ -52,6 +55,10 @@ struct Quoted {
     has_l2: bool,
     is_lost: bool,
     conn_id: i16,
+    /// A book sample came since the last tick.
+    is_sampled: bool,
+    /// End of the tick of the newest one.
+    sampled_end: UtcMicros,
     newest: QuoteEntry,
     published: QuoteEntry,
 }
@@ -140,6 +147,8 @@ impl Sealer {
             has_l2: has_book,
             is_lost: false,
             conn_id: 0,
+            is_sampled: false,
+            sampled_end: UtcMicros(0),
             newest: none,
             published: none,
         });
@@ -180,7 +189,7 @@ impl Sealer {
         };
         let quoted = &mut self.quoted[i];
         (quoted.has_l2, quoted.is_lost) = (true, !row.checksum_ok);
-        quoted.conn_id = row.conn_id;
+        (quoted.conn_id, quoted.is_sampled) = (row.conn_id, true);
         let ts = row.ts_exchange.map_or(0, |t| t.0);
         let sides = [row.bid, row.ask, row.bid_qty, row.ask_qty];
         quoted.newest = entry(&quoted.run_symbol, sides, ts, seq);
@@ -282,6 +291,11 @@ impl Sealer {
         self.events.counts()
     }
 
+    /// Numbers that stand, ascending.
+    pub(crate) fn run_symbols(&self) -> impl Iterator<Item = &RunSymbol> {
+        self.quoted.iter().map(|quoted| &quoted.run_symbol)
+    }
+
     /// Seals a tick.
     pub fn seal(&mut self, tick_id: TickId) -> Sealed {
         let mut flags = FrameFlags::default();
@@ -302,6 +316,9 @@ impl Sealer {
         let mut entries = Vec::new();
         let (quiet, cause) = (&self.quiet, self.conn_cause);
         for quoted in &mut self.quoted {
+            if core::mem::take(&mut quoted.is_sampled) {
+                quoted.sampled_end = tick_id.end();
+            }
             let is_quiet = is_degraded || quiet.contains(&quoted.conn_id);
             let now = if is_quiet || quoted.is_lost || !quoted.is_tracked {
                 lost(&quoted.newest, quoted.newest.seq.max(cause))

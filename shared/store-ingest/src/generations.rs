@@ -139,12 +139,35 @@ impl GenerationRecorder {
         hold_run_open(&mut guard, row.run_id).await?;
         insert_generation(&mut guard, row).await?;
         upsert_state(&mut guard, CLUSTER, encoded).await?;
-        delete_other_rows(&mut guard, row).await?;
-        upsert_watermarks(&mut guard, row, watermarks).await?;
+        delete_other_rows(&mut guard, row.run_id, row.generation_id).await?;
+        upsert_watermarks(&mut guard, row.run_id, row.generation_id, watermarks).await?;
         guard.commit("record a generation").await?;
         self.guard = Some(guard);
         Ok(())
     }
+}
+
+/// Writes the state of a closed run's last generation again, as its own transaction wrote it: rows,
+/// watermarks, and nothing of another generation. The caller has seen that the run is the newest of its
+/// domain and closed, so that no service writes beside it.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn rewrite_state(
+    pool: &PgPool,
+    run_id: RunId,
+    generation_id: GenerationId,
+    watermarks: &[Watermark],
+    encoded: &[u8],
+) -> Result<u64, StoreError> {
+    let mut guard = CopyGuard::acquire(pool, CLUSTER).await?;
+    create_stage(&mut guard, CLUSTER).await?;
+    guard.begin_with(BEGIN_LIMITED).await?;
+    let rows = upsert_state(&mut guard, CLUSTER, encoded).await?;
+    delete_other_rows(&mut guard, run_id, generation_id).await?;
+    upsert_watermarks(&mut guard, run_id, generation_id, watermarks).await?;
+    guard.commit("write the state again").await?;
+    Ok(rows)
 }
 
 /// Keeps the run from being closed until this transaction ends.
@@ -185,15 +208,19 @@ async fn insert_generation(guard: &mut CopyGuard, row: &GenerationRow) -> Result
     .map_err(|e| StoreError::sql("write the generation", CLUSTER, e))
 }
 
-async fn delete_other_rows(guard: &mut CopyGuard, row: &GenerationRow) -> Result<(), StoreError> {
+async fn delete_other_rows(
+    guard: &mut CopyGuard,
+    run_id: RunId,
+    generation_id: GenerationId,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "delete from run_symbol_state
          where (run_id = $1 and generation_id <> $2)
             or run_id in (select b.run_id from observation_runs a
                           join observation_runs b on b.domain = a.domain
                           where a.run_id = $1 and b.run_id <> $1)",
-        row.run_id.0,
-        row.generation_id.0,
+        run_id.0,
+        generation_id.0,
     )
     .execute(guard.conn())
     .await
@@ -203,7 +230,8 @@ async fn delete_other_rows(guard: &mut CopyGuard, row: &GenerationRow) -> Result
 
 async fn upsert_watermarks(
     guard: &mut CopyGuard,
-    row: &GenerationRow,
+    run_id: RunId,
+    generation_id: GenerationId,
     watermarks: &[Watermark],
 ) -> Result<(), StoreError> {
     let streams: Vec<String> = watermarks.iter().map(|w| w.stream.as_str().to_owned()).collect();
@@ -218,8 +246,8 @@ async fn upsert_watermarks(
              last_seq = excluded.last_seq,
              last_ts_local = excluded.last_ts_local,
              generation_id = excluded.generation_id",
-        row.run_id.0,
-        row.generation_id.0,
+        run_id.0,
+        generation_id.0,
         &streams,
         &seqs,
         &times as &[Option<chrono::DateTime<chrono::Utc>>],

@@ -18,6 +18,7 @@ mod twin_epochs;
 #[path = "../../store/both/runs.rs"]
 mod twin_runs;
 pub mod twins_write;
+pub mod verify_read;
 
 pub use error::TwinError;
 pub use twin_epochs::{insert_epoch, insert_snapshot, upsert_instruments};

@@ -7,6 +7,7 @@ use crate::replay::{RecordedCut, Verdict, replay};
 use penstock_types::Decimal;
 use penstock_types::vocab::Side;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 const A: &str = "AAA/USD";
 
@@ -208,16 +209,34 @@ fn a_checkpoint_folds_on_as_the_original() {
     }
     let mut original = fold(&rows);
     cut_at(&mut original, 1, 90_000);
-    let (payload, hash) = checkpoint::encode(&original).unwrap();
-    let mut copy = checkpoint::decode(checkpoint::CHECKPOINT_FORMAT, &payload, &hash).unwrap();
+    let (payload, hash) = checkpoint::encode(&kept(&original)).unwrap();
+    let mut copy = checkpoint::decode(checkpoint::CHECKPOINT_FORMAT, &payload, &hash).unwrap().fold;
     let mut more = Rows { list: rows.list.clone() };
     more.book(90_500, A, "98", "99");
     let row = more.list.last().unwrap();
     original.apply(row);
     copy.apply(row);
     assert_eq!(cut_at(&mut original, 2, 91_000), cut_at(&mut copy, 2, 91_000));
-    assert!(checkpoint::decode(2, &payload, &hash).is_err());
-    assert!(checkpoint::decode(1, &payload[1..], &hash).is_err());
+    assert!(checkpoint::decode(3, &payload, &hash).is_err());
+    assert!(checkpoint::decode(2, &payload[1..], &hash).is_err());
+}
+
+#[test]
+fn a_checkpoint_of_the_first_version_is_a_fold_alone() {
+    let mut rows = Rows::default();
+    rows.universe(0, A, StatusKind::Connect);
+    rows.book(10, A, "99.5", "100.5");
+    let original = fold(&rows);
+    let payload = serde_json::to_vec(&original).unwrap();
+    let hash = Sha256::digest(&payload);
+    let read = checkpoint::decode(1, &payload, &hash).unwrap();
+    assert_eq!((read.sealer, read.l2_sample_interval_ms), (None, 0));
+    assert_eq!(read.fold.last_seq(), original.last_seq());
+}
+
+/// A fold as a checkpoint.
+fn kept(fold: &Aggregator) -> checkpoint::Checkpoint {
+    checkpoint::Checkpoint { fold: fold.clone(), sealer: None, l2_sample_interval_ms: 1_000 }
 }
 
 /// The row as its table gives it back: every number with all digits of its column.
@@ -327,7 +346,8 @@ proptest! {
                 });
             }
             if i == keep {
-                kept = Some((checkpoint::encode(&live).unwrap(), rows.list.len(), cuts.len()));
+                let whole = checkpoint::encode(&self::kept(&live)).unwrap();
+                kept = Some((whole, rows.list.len(), cuts.len()));
             }
         }
         let equal = |start: &mut Aggregator, from: usize, first_cut: usize| {
@@ -341,7 +361,7 @@ proptest! {
         };
         prop_assert!(equal(&mut Aggregator::new(RunId(1), FoldConfig::default()), 0, 0));
         if let Some(((payload, hash), from, first_cut)) = kept {
-            let mut start = checkpoint::decode(1, &payload, &hash).unwrap();
+            let mut start = checkpoint::decode(2, &payload, &hash).unwrap().fold;
             prop_assert!(equal(&mut start, from, first_cut));
         }
     }

@@ -2,6 +2,7 @@
 
 use penstock_types::Symbol;
 use penstock_types::vocab::Venue;
+use serde::{Deserialize, Serialize};
 
 /// What an instrument supplies to its token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct Roles {
 }
 
 /// Who an event belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InstrumentKey {
     /// Token, 1 to 65,535.
     pub token_id: u16,

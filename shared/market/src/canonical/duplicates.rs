@@ -13,6 +13,16 @@ pub(super) struct SeenNumbers {
 }
 
 impl SeenNumbers {
+    /// What is kept, in the order of arrival.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.order.iter().copied().collect()
+    }
+
+    /// Keeps these again.
+    pub(super) fn of(numbers: Vec<u64>) -> Self {
+        Self { set: numbers.iter().copied().collect(), order: numbers.into() }
+    }
+
     /// Takes a number once. One that is older than everything kept may have been seen long ago, or is
     /// from before the start; either way it is not taken.
     pub(super) fn accept(&mut self, number: u64) -> bool {

@@ -9,10 +9,12 @@ mod binding;
 mod duplicates;
 mod normalise;
 mod queue;
+mod state;
 
 pub use binding::{InstrumentBinding, InstrumentKey, Roles};
 pub use normalise::{MAX_NOTIONAL_NTL, Reject, Source};
 pub use queue::{EventCounts, EventQueue};
+pub use state::QueueState;
 
 #[cfg(test)]
 mod tests;

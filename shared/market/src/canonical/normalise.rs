@@ -7,6 +7,7 @@ use penstock_types::raw::{
 };
 use penstock_types::vocab::{Side, Venue};
 use penstock_types::{Decimal, UtcMicros};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::binding::InstrumentBinding;
@@ -21,7 +22,7 @@ const FUNDING_SECS: i64 = 28_800;
 pub const MAX_NOTIONAL_NTL: i128 = 10_000_000_000_000;
 
 /// Source type; the numbers are part of the order of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Source {
     /// A public trade.

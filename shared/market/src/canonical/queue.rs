@@ -23,15 +23,15 @@ pub struct EventCounts {
 }
 
 #[derive(Debug, Clone, Default)]
-struct TokenQueue {
-    local_seq: u64,
-    waiting: Vec<FrameEvent>,
+pub(super) struct TokenQueue {
+    pub(super) local_seq: u64,
+    pub(super) waiting: Vec<FrameEvent>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct SourceState {
-    seen: SeenNumbers,
-    newest_ts: i64,
+pub(super) struct SourceState {
+    pub(super) seen: SeenNumbers,
+    pub(super) newest_ts: i64,
 }
 
 /// The queues of all tokens. One instance lives as long as the process: neither a tick nor a new run
@@ -39,9 +39,9 @@ struct SourceState {
 #[derive(Debug, Clone, Default)]
 pub struct EventQueue {
     bound: FxHashMap<(Venue, Symbol), Vec<InstrumentBinding>>,
-    tokens: BTreeMap<u16, TokenQueue>,
-    sources: FxHashMap<(InstrumentKey, Source), SourceState>,
-    timed_tickers: FxHashMap<Symbol, bool>,
+    pub(super) tokens: BTreeMap<u16, TokenQueue>,
+    pub(super) sources: FxHashMap<(InstrumentKey, Source), SourceState>,
+    pub(super) timed_tickers: FxHashMap<Symbol, bool>,
     counts: EventCounts,
 }
 

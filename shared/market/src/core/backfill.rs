@@ -96,8 +96,10 @@ impl MarketCore {
 
     pub(super) fn expire_backfills(&mut self, end: UtcMicros, out: &mut Outputs) {
         let limit = end.plus_millis(-BACKFILL_MS_MAX);
+        // Within the tick that it ends: a row belongs to the tick that its time names.
+        let at = UtcMicros(end.0 - 1);
         for i in 0..self.tracked.len() {
-            self.close_gaps(i, limit, end, out);
+            self.close_gaps(i, limit, at, out);
         }
     }
 

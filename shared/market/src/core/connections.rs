@@ -232,8 +232,10 @@ impl MarketCore {
         let conns = &self.connections.conns;
         let silent = |c: &Conn| c.quiet.is_none() && end.millis_since(c.last_at) > limit_ms;
         let due: Vec<i16> = conns.iter().filter(|(_, c)| silent(c)).map(|(id, _)| *id).collect();
+        // Within the tick that it ends: a row belongs to the tick that its time names.
+        let at = UtcMicros(end.0 - 1);
         for conn_id in due {
-            self.withdraw(conn_id, Withdrawal::Silent, end, out);
+            self.withdraw(conn_id, Withdrawal::Silent, at, out);
         }
     }
 

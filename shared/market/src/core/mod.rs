@@ -22,7 +22,9 @@ pub use tracked::{BookUpdate, Books, TickerIn, TradeIn};
 
 use crate::aggregator::{Aggregator, STREAM_UNIVERSE};
 use crate::canonical::{EventCounts, InstrumentBinding};
+use crate::checkpoint::Checkpoint;
 use crate::config::CoreConfig;
+use crate::frame_replay::Registration;
 use crate::sample::Scales;
 use crate::sealer::{NumbersExhausted, Sealed, Sealer};
 use connections::Connections;
@@ -153,7 +155,7 @@ impl MarketCore {
         }
     }
 
-    /// Begins to track a symbol; `has_book` when an L2 book of it is maintained.
+    /// Begins to track a symbol, or takes other digits over; `has_book` when an L2 book of it is maintained.
     ///
     /// # Errors
     /// [`CoreError::Numbers`] when the run has no symbol number left.
@@ -170,13 +172,23 @@ impl MarketCore {
             out.run_symbols.push(run_symbol);
         }
         if let Some(&i) = self.index.get(symbol) {
-            self.tracked[i].has_book = has_book;
-            return Ok(());
+            let had_book = core::mem::replace(&mut self.tracked[i].has_book, has_book);
+            if !is_new && had_book == has_book {
+                return Ok(());
+            }
+        } else {
+            self.index.insert(symbol.clone(), self.tracked.len());
+            self.tracked.push(Tracked::new(symbol.clone(), has_book));
         }
-        self.index.insert(symbol.clone(), self.tracked.len());
-        self.tracked.push(Tracked::new(symbol.clone(), has_book));
         let mut row = self.status(StatusKind::Connect, STREAM_UNIVERSE);
         row.symbol = Some(symbol.clone());
+        // Number and scale of the symbol's quotes follow from this row, so frames derive from rows alone.
+        row.detail = serde_json::json!(Registration {
+            book: has_book,
+            price_decimals: scales.price,
+            qty_decimals: scales.qty,
+        })
+        .to_string();
         self.number(at, RawBody::Status(row), out);
         Ok(())
     }
@@ -231,17 +243,27 @@ impl MarketCore {
     }
 
     /// Goes over to another run behind a cut: numbers begin anew, windows, marks and quotes go on.
-    /// Returns the state with which the run begins.
+    /// Returns the state with which the run begins, its first checkpoint.
     ///
     /// # Panics
     /// When rows of the run before have not been handed out.
-    pub fn begin_run(&mut self, run_id: RunId, out: &mut Outputs) -> Aggregator {
+    pub fn begin_run(&mut self, run_id: RunId, out: &mut Outputs) -> Checkpoint {
         assert!(out.rows.is_empty(), "rows of the run before are handed out first");
         self.recording.run_id = run_id;
         self.seq = 0;
         self.aggregator.begin_run(run_id, false);
         out.run_symbols.extend(self.sealer.begin_run(run_id));
-        self.aggregator.clone()
+        Checkpoint { sealer: Some(self.sealer.state()), ..self.checkpoint() }
+    }
+
+    /// The fold as a checkpoint within a run.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            fold: self.aggregator.clone(),
+            sealer: None,
+            l2_sample_interval_ms: self.config.l2_sample_interval_ms,
+        }
     }
 
     /// Seals the next tick; true when a cut followed.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use penstock_types::UtcMicros;
 use penstock_types::vocab::Venue;
+use serde::{Deserialize, Serialize};
 
 use crate::canonical::{InstrumentBinding, InstrumentKey, Source};
 
@@ -22,7 +23,32 @@ pub(super) struct VenueHealth {
     is_resync_due: bool,
 }
 
+/// What of it a run begins with; what bound instruments must show follows from the bindings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct VenueState {
+    blind: BTreeSet<Option<i16>>,
+    awaited: BTreeSet<(InstrumentKey, Source)>,
+    wait_until: UtcMicros,
+    is_resync_due: bool,
+}
+
 impl VenueHealth {
+    /// The state.
+    pub(super) fn state(&self) -> VenueState {
+        VenueState {
+            blind: self.blind.clone(),
+            awaited: self.awaited.clone(),
+            wait_until: self.wait_until,
+            is_resync_due: self.is_resync_due,
+        }
+    }
+
+    /// Goes on from a state.
+    pub(super) fn resume(&mut self, state: VenueState) {
+        (self.blind, self.awaited) = (state.blind, state.awaited);
+        (self.wait_until, self.is_resync_due) = (state.wait_until, state.is_resync_due);
+    }
+
     /// A venue that is whole.
     pub(super) fn new<'a>(
         venue: Venue,

@@ -1,0 +1,106 @@
+//! `penstock verify run|generation|frames`: derive again what was recorded and compare.
+//!
+//! Inputs: both clusters, read-only, and a run. Outputs: a table or JSON, an exit status: 0 nothing
+//! differs, 15 something does and the first difference is named, 2 there is no such run. Invariants:
+//! nothing is written; what cannot be proven is called `Incomplete`, never `Equal`.
+
+mod compare;
+mod frames;
+mod generation;
+mod report;
+mod run;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+use penstock_clusters::ClusterKind;
+use penstock_config::Process;
+use penstock_types::RunId;
+use sqlx::PgPool;
+
+use crate::stack::StackOptions;
+use crate::{databases, exit};
+
+pub use report::Output;
+
+/// Arguments of `penstock verify`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What to derive
+    #[command(subcommand)]
+    pub what: What,
+}
+
+/// What is derived.
+#[derive(Debug, Clone, Subcommand)]
+pub enum What {
+    /// Every number of a run has a row, or a gap row that says why not
+    Run(run::Args),
+    /// The recorded rows give the published state, bit for bit
+    Generation(generation::Args),
+    /// The recorded rows give the published frames: flags, events, quotes
+    Frames(frames::Args),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever has no status of its own.
+pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
+    let Some(clusters) = Clusters::load(config_file)? else { return Ok(exit::CONFIG) };
+    match args.what {
+        What::Run(args) => run::run(&args, &clusters).await,
+        What::Generation(args) => generation::run(&args, &clusters).await,
+        What::Frames(args) => frames::run(&args, &clusters).await,
+    }
+}
+
+/// Where the clusters are.
+pub(crate) struct Clusters {
+    options: StackOptions,
+}
+
+impl Clusters {
+    /// Reads the configuration; nothing when it is refused, which was printed then.
+    ///
+    /// # Errors
+    /// When PostgreSQL or a directory is missing.
+    pub(crate) fn load(config_file: Option<PathBuf>) -> anyhow::Result<Option<Self>> {
+        let config = match penstock_config::load(Process::Tool, config_file.as_deref()) {
+            Ok(config) => config,
+            Err(error) => {
+                eprintln!("{error}");
+                return Ok(None);
+            }
+        };
+        let options = StackOptions::from_config(&config, config_file.as_deref())?;
+        Ok(Some(Self { options }))
+    }
+
+    /// A pool for a role of a cluster.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub(crate) async fn pool(&self, kind: ClusterKind, role: &str) -> anyhow::Result<PgPool> {
+        let url = self.options.url(kind, role)?;
+        let opened = databases::pool(&url, kind).await;
+        opened.with_context(|| format!("the {kind} cluster does not answer; next: `penstock up`"))
+    }
+
+    /// A pool that can only look.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub(crate) async fn reader(&self, kind: ClusterKind) -> anyhow::Result<PgPool> {
+        self.pool(kind, "observer_ro").await
+    }
+}
+
+/// Says that a run is not there; the status for it.
+pub(crate) fn no_such_run(run_id: RunId) -> i32 {
+    eprintln!(
+        "--run {run_id}: the ingest cluster has no such run; next: `penstock psql ingest -- -c 'select run_id, started_at, ended_at from observation_runs order by 1'`"
+    );
+    exit::USAGE
+}
