@@ -402,6 +402,8 @@ impl World {
                         }
                     }
                 }
+                let at = (self.cursor.0, self.cursor.1);
+                assert!(end >= at, "the cursor went back: what lies between may be trimmed");
                 self.cursor = (end.0, end.1, last_seq);
                 if let (Who::Loader(i), true) = (session.of, session.has_client) {
                     self.at[i] = Some(end);
