@@ -394,6 +394,22 @@ pub(super) fn binance_body(
             to.core.deriv_state(to.at, state, to.out);
             Ok(())
         }
+        Body::FundingInfo(rows) => {
+            for row in &rows {
+                let Some(bound) = instruments.find(venue, &row.symbol) else { continue };
+                let (venue_h, own_h) = (i64::from(row.interval_hours), bound.funding_secs / 3_600);
+                if venue_h != i64::from(own_h) {
+                    // The binding decides, because replays and both services read the same one.
+                    tracing::warn!(
+                        symbol = bound.symbol.as_str(),
+                        venue_h,
+                        own_h,
+                        "funding_interval_h of the binding is not the venue's; next: correct it",
+                    );
+                }
+            }
+            Ok(())
+        }
         Body::Error(error) => Err(format!("refused: {error:?}")),
         // No other path is asked for.
         _ => Ok(()),

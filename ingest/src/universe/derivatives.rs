@@ -36,6 +36,8 @@ const FUTURES_PER_SOCKET: usize = 100;
 /// Connects to Binance per window; the venue admits 300 per 5 min and address.
 const BINANCE_CONNECTS_MAX: usize = 200;
 const BINANCE_CONNECTS_WINDOW_MS: i64 = 300_000;
+/// Seconds between two looks at the lengths of funding periods.
+const PERIODS_S: i64 = 3_600;
 /// Weight per minute that Binance admits.
 const BINANCE_WEIGHT_MAX: u64 = 2_400;
 /// Binance: one second to one minute, and a second between any two attempts.
@@ -156,7 +158,7 @@ fn open_futures(
         spawn_links(config, make, shared, to, with.stop.clone()).map_err(refused)?;
         adopt(with, input, (Venue::KrakenFutures, format!("futures-{nth}")), from, &connects);
     }
-    let rule = PollRule { funding_s: derivatives.funding_s, open_interest: None };
+    let rule = PollRule { funding_s: derivatives.funding_s, open_interest: None, periods_s: None };
     let config = PollConfig {
         venue: PollVenue::KrakenFutures,
         base_url: urls.rest.clone(),
@@ -201,7 +203,11 @@ fn open_binance(
         requests_per_s: derivatives.oi_per_s,
         weight_max: BINANCE_WEIGHT_MAX,
     };
-    let rule = PollRule { funding_s: derivatives.funding_s, open_interest: Some(open_interest) };
+    let rule = PollRule {
+        funding_s: derivatives.funding_s,
+        open_interest: Some(open_interest),
+        periods_s: Some(PERIODS_S),
+    };
     let config =
         PollConfig { venue: PollVenue::BinanceUm, base_url: urls.rest.clone(), symbols: all, rule };
     input.trades = Some(poll(with, Venue::BinanceUm, config, connects_seen)?);

@@ -28,6 +28,16 @@ pub struct Addresses {
     pub ws_public: String,
     /// Private socket.
     pub ws_private: String,
+    /// Socket of Kraken Futures.
+    pub futures_ws: String,
+    /// REST of Kraken Futures.
+    pub futures_rest: String,
+    /// Socket of what Binance USD-M pushes.
+    pub binance_ws_public: String,
+    /// Socket of what Binance USD-M aggregates.
+    pub binance_ws_market: String,
+    /// REST of Binance USD-M.
+    pub binance_rest: String,
     /// Admin interface.
     pub admin: String,
     /// Key of the account.

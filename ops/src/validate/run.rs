@@ -5,7 +5,7 @@ use crate::stack::{EXECUTION, INGEST, StackOptions};
 use crate::validate::Lines;
 use crate::{databases, exit};
 use penstock_clusters::ClusterKind;
-use penstock_config::{Config, Process};
+use penstock_config::{Config, Endpoint, Process};
 use penstock_types::UtcMicros;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -114,9 +114,20 @@ async fn sources(args: &Args, config: &Config, options: &StackOptions) -> anyhow
     Ok(sources)
 }
 
-/// Public socket that ingest uses and execution must not. REST is exempt: both need it.
+/// Public sockets that ingest uses and execution must not. REST is exempt: both need it.
 fn market_endpoints(config: &Config) -> Vec<String> {
-    vec![config.areas.venues.kraken_ws_public_url.to_string()]
+    let venues = &config.areas.venues;
+    let mut all = vec![venues.kraken_ws_public_url.to_string()];
+    for endpoint in [
+        &venues.kraken_futures_ws_url,
+        &venues.binance_um_ws_public_url,
+        &venues.binance_um_ws_market_url,
+    ] {
+        if let Endpoint::At(url) = endpoint {
+            all.push(url.to_string());
+        }
+    }
+    all
 }
 
 fn host() -> String {

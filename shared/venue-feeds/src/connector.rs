@@ -58,6 +58,9 @@ pub struct FeedHandle<C = FeedCommand> {
 const COMMANDS_LEN_LIMIT: usize = 1_024;
 /// Distance of the session's polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Status of a venue that does not serve the region of this address; trying again soon changes nothing.
+const HTTP_REGION: u16 = 451;
+const REGION_WAIT_MS: i64 = 3_600_000;
 /// Time for the venue's goodbye at a stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time of one write.
@@ -153,7 +156,9 @@ impl<P: Protocol> Connector<P> {
                     self.lost()
                 }
                 Err(error) => {
-                    let retry_in_ms = self.lost();
+                    let regular_ms = self.lost();
+                    let is_region = error.status() == Some(HTTP_REGION);
+                    let retry_in_ms = if is_region { REGION_WAIT_MS } else { regular_ms };
                     let (at, error) = (self.clock.now(), error.to_string());
                     self.emit(FeedEvent::ConnectFailed { at, error, retry_in_ms }).await?;
                     retry_in_ms

@@ -168,7 +168,8 @@ async fn a_cut_socket_comes_back_whole_and_numbers_tell_what_was_lost() {
 async fn polls_bring_bodies_of_both_venues_and_stop_when_the_venue_says_so() {
     let handle = venue().await;
     let open_interest = OiRule { interval_s: 1, requests_per_s: 10, weight_max: 2_400 };
-    let rule = PollRule { funding_s: 60, open_interest: Some(open_interest) };
+    let rule =
+        PollRule { funding_s: 60, open_interest: Some(open_interest), periods_s: Some(3_600) };
     let config = PollConfig {
         venue: PollVenue::BinanceUm,
         base_url: handle.addresses.binance_rest.clone(),
@@ -196,6 +197,7 @@ async fn polls_bring_bodies_of_both_venues_and_stop_when_the_venue_says_so() {
                         symbols.insert(row.symbol.to_string());
                     }
                     binance::rest::Body::PremiumIndex(rows) => assert!(rows.len() >= 2),
+                    binance::rest::Body::FundingInfo(_) => {}
                     other => panic!("{path}: {other:?}"),
                 }
             }

@@ -47,6 +47,22 @@ pub enum NetError {
     Client(String),
 }
 
+impl NetError {
+    /// HTTP status with which the other side refused to open a websocket.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Connect { source, .. } => match &**source {
+                tokio_tungstenite::tungstenite::Error::Http(answer) => {
+                    Some(answer.status().as_u16())
+                }
+                _ => None,
+            },
+            Self::Endpoint(_) | Self::Timeout { .. } | Self::Client(_) => None,
+        }
+    }
+}
+
 /// TLS settings of the process.
 fn tls() -> Arc<ClientConfig> {
     static TLS: OnceLock<Arc<ClientConfig>> = OnceLock::new();

@@ -176,11 +176,14 @@ impl Poll {
 
     fn ask(&self, ask: Ask, under_way: &mut JoinSet<Answer>) {
         let (path, suffix) = match (self.config.venue, ask) {
-            (PollVenue::KrakenFutures, Ask::Funding | Ask::OpenInterest(_)) => {
+            (PollVenue::KrakenFutures, Ask::Funding | Ask::Periods | Ask::OpenInterest(_)) => {
                 ("/derivatives/api/v3/tickers", "/tickers")
             }
             (PollVenue::BinanceUm, Ask::Funding) => {
                 ("/fapi/v1/premiumIndex", "/fapi/v1/premiumIndex")
+            }
+            (PollVenue::BinanceUm, Ask::Periods) => {
+                ("/fapi/v1/fundingInfo", "/fapi/v1/fundingInfo")
             }
             (PollVenue::BinanceUm, Ask::OpenInterest(_)) => {
                 ("/fapi/v1/openInterest", "/fapi/v1/openInterest")

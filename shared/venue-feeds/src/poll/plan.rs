@@ -25,6 +25,8 @@ pub struct PollRule {
     pub funding_s: i64,
     /// Open interest, where each symbol is asked for by itself.
     pub open_interest: Option<OiRule>,
+    /// Seconds between two requests for the lengths of funding periods, where the venue tells them.
+    pub periods_s: Option<i64>,
 }
 
 /// A request that is due.
@@ -32,6 +34,8 @@ pub struct PollRule {
 pub enum Ask {
     /// Mark, index and funding of all symbols.
     Funding,
+    /// Lengths of funding periods.
+    Periods,
     /// Open interest of the symbol at this position.
     OpenInterest(usize),
 }
@@ -60,6 +64,7 @@ pub enum Outcome {
 pub struct PollPlan {
     rule: PollRule,
     funding_due_ms: i64,
+    periods_due_ms: i64,
     failures: u32,
     open_interest: Option<OiSchedule>,
     stopped_until_ms: Option<i64>,
@@ -69,7 +74,14 @@ impl PollPlan {
     /// A plan in which funding is due at once; `is_bound` per symbol of the open interest.
     pub fn new(rule: PollRule, is_bound: &[bool], now_ms: i64) -> Self {
         let open_interest = rule.open_interest.map(|oi| OiSchedule::new(oi, is_bound, now_ms));
-        Self { rule, funding_due_ms: now_ms, failures: 0, open_interest, stopped_until_ms: None }
+        Self {
+            rule,
+            funding_due_ms: now_ms,
+            periods_due_ms: now_ms,
+            failures: 0,
+            open_interest,
+            stopped_until_ms: None,
+        }
     }
 
     /// A stretched interval at the start.
@@ -85,6 +97,12 @@ impl PollPlan {
         if now_ms >= self.funding_due_ms {
             self.funding_due_ms = now_ms + self.rule.funding_s * 1_000;
             return Some(Ask::Funding);
+        }
+        if let Some(periods_s) = self.rule.periods_s
+            && now_ms >= self.periods_due_ms
+        {
+            self.periods_due_ms = now_ms + periods_s * 1_000;
+            return Some(Ask::Periods);
         }
         self.open_interest.as_mut()?.next(now_ms).map(Ask::OpenInterest)
     }
@@ -104,11 +122,13 @@ impl PollPlan {
                 if ask == Ask::Funding {
                     self.failures = 0;
                 }
-                let open_interest = self.open_interest.as_mut()?;
                 let is_over = self.stopped_until_ms.is_some_and(|until| now_ms >= until);
-                let change = used_weight.and_then(|used| open_interest.weight(used, now_ms));
                 if is_over {
                     self.stopped_until_ms = None;
+                }
+                let open_interest = self.open_interest.as_mut()?;
+                let change = used_weight.and_then(|used| open_interest.weight(used, now_ms));
+                if is_over {
                     return change.or_else(|| Some(open_interest.change(StretchCause::Restored)));
                 }
                 change

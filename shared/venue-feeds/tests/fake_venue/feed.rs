@@ -10,6 +10,7 @@ use penstock_venue_feeds::{
 };
 use penstock_venues::kraken::ChannelKind;
 use penstock_venues::kraken::reconnect::ConnectBudget;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
@@ -221,4 +222,19 @@ async fn the_reader_may_ask_for_a_new_connection() {
     let lost = rig.event(|e| matches!(e, FeedEvent::Disconnected { .. })).await;
     assert!(matches!(lost, FeedEvent::Disconnected { reason: DisconnectReason::Asked, .. }));
     let _next = rig.accept().await;
+}
+
+#[tokio::test]
+async fn a_region_that_is_not_served_is_not_asked_again_soon() {
+    let mut rig = Rig::start(64).await;
+    let (mut stream, _) =
+        tokio::time::timeout(DEADLINE, rig.listener.accept()).await.unwrap().unwrap();
+    let mut request = [0; 4_096];
+    assert!(stream.read(&mut request).await.unwrap() > 0);
+    let refusal = b"HTTP/1.1 451 Unavailable For Legal Reasons\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(refusal).await.unwrap();
+    let failed = rig.event(|event| matches!(event, FeedEvent::ConnectFailed { .. })).await;
+    let FeedEvent::ConnectFailed { retry_in_ms, error, .. } = failed else { unreachable!() };
+    assert_eq!(retry_in_ms, 3_600_000, "{error}");
+    rig.cancel.cancel();
 }
