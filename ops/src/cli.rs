@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    bench, check_recording, config, demo, down, exit, export, flatten, psql, replay, retention,
-    status, up, validate, verify,
+    bench, check_recording, config, demo, down, exit, export, flatten, psql, record, replay,
+    retention, status, up, validate, verify,
 };
 
 /// The operator's tool of Penstock.
@@ -51,6 +51,8 @@ pub enum Command {
     Config(config::Args),
     /// Measure this machine against the targets
     Bench(bench::Args),
+    /// Write the real frames of a venue into a recording
+    Record(record::Args),
     /// Decode a recording and report what was found in it
     CheckRecording {
         /// The recording, compressed or not
@@ -80,6 +82,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Psql(args) => psql::run(&args, cli.config),
         Command::Config(args) => config::run(&args, cli.config),
         Command::Bench(args) => bench::run(args, cli.config).await,
+        Command::Record(args) => record::run(args, cli.config).await,
         Command::CheckRecording { file, output } => {
             let output = match output {
                 config::Output::Human => check_recording::Output::Human,

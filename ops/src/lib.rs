@@ -14,6 +14,7 @@ pub mod flatten;
 pub mod invariants;
 pub mod progress;
 pub mod psql;
+pub mod record;
 pub mod replay;
 pub mod retention;
 pub mod stack;

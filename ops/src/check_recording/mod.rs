@@ -21,7 +21,7 @@ pub const EXIT_DIFFERENT: u8 = 15;
 
 /// Unzipped bytes that are read at most; a larger recording is split by its maker. Also the guard
 /// against a small file that unzips without end.
-const UNZIPPED_BYTES_MAX: usize = 1 << 30;
+pub const UNZIPPED_BYTES_MAX: usize = 1 << 30;
 
 /// Form of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

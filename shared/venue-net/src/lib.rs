@@ -7,4 +7,6 @@ mod clock;
 mod net;
 
 pub use clock::{Clock, Stamp, SystemClock};
+pub use tokio_tungstenite::tungstenite::Message;
+
 pub use net::{CONNECT_TIMEOUT, NetError, Socket, connect, http_client};

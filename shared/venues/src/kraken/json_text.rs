@@ -19,10 +19,10 @@ pub fn float_text(value: Decimal) -> String {
 }
 
 /// Writer of one JSON object.
-pub(super) struct Object(String);
+pub(crate) struct Object(String);
 
 impl Object {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(String::from("{"))
     }
 
@@ -35,18 +35,18 @@ impl Object {
         self.0.push_str("\":");
     }
 
-    pub(super) fn str(&mut self, key: &'static str, value: &str) {
+    pub(crate) fn str(&mut self, key: &'static str, value: &str) {
         self.key(key);
         push_string(&mut self.0, value);
     }
 
-    pub(super) fn opt_str(&mut self, key: &'static str, value: Option<&str>) {
+    pub(crate) fn opt_str(&mut self, key: &'static str, value: Option<&str>) {
         if let Some(value) = value {
             self.str(key, value);
         }
     }
 
-    pub(super) fn strs(&mut self, key: &'static str, values: &[&str]) {
+    pub(crate) fn strs(&mut self, key: &'static str, values: &[&str]) {
         self.key(key);
         self.0.push('[');
         for (index, value) in values.iter().enumerate() {
@@ -58,28 +58,28 @@ impl Object {
         self.0.push(']');
     }
 
-    pub(super) fn bool(&mut self, key: &'static str, value: bool) {
+    pub(crate) fn bool(&mut self, key: &'static str, value: bool) {
         self.key(key);
         self.0.push_str(if value { "true" } else { "false" });
     }
 
-    pub(super) fn int(&mut self, key: &'static str, value: i64) {
+    pub(crate) fn int(&mut self, key: &'static str, value: i64) {
         self.key(key);
         self.0.push_str(&value.to_string());
     }
 
-    pub(super) fn number(&mut self, key: &'static str, value: Decimal) {
+    pub(crate) fn number(&mut self, key: &'static str, value: Decimal) {
         self.key(key);
         self.0.push_str(&float_text(value));
     }
 
-    pub(super) fn opt_number(&mut self, key: &'static str, value: Option<Decimal>) {
+    pub(crate) fn opt_number(&mut self, key: &'static str, value: Option<Decimal>) {
         if let Some(value) = value {
             self.number(key, value);
         }
     }
 
-    pub(super) fn opt_time(
+    pub(crate) fn opt_time(
         &mut self,
         key: &'static str,
         value: Option<UtcMicros>,
@@ -89,12 +89,12 @@ impl Object {
         self.str(key, &time.to_rfc3339_opts(digits, true));
     }
 
-    pub(super) fn object(&mut self, key: &'static str, value: Self) {
+    pub(crate) fn object(&mut self, key: &'static str, value: Self) {
         self.key(key);
         self.0.push_str(&value.close());
     }
 
-    pub(super) fn close(mut self) -> String {
+    pub(crate) fn close(mut self) -> String {
         self.0.push('}');
         self.0
     }

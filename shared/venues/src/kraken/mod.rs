@@ -11,7 +11,7 @@ pub mod book_sync;
 pub mod error_table;
 mod frame;
 pub mod instrument;
-mod json_text;
+pub(crate) mod json_text;
 pub mod level3;
 pub mod level3_book;
 pub mod level3_flow;

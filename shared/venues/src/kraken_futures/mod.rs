@@ -7,6 +7,7 @@
 
 pub mod book;
 mod frame;
+pub mod request;
 pub mod rest;
 pub mod rows;
 

@@ -1,7 +1,7 @@
 //! The container: lines of three columns.
 //!
 //! Input: the bytes of a recording, and whether its compressed file was cut. Output: one item per
-//! line, a frame or a fault that names line and byte. Invariant: every line gives exactly one item,
+//! line, a frame or a fault that names line and byte. [`push_line`] is the other way round. Invariant: every line gives exactly one item,
 //! the cut one included, so that counts add up to the number of lines. It does not look into frames.
 
 use thiserror::Error;
@@ -83,6 +83,40 @@ pub enum LineFault {
 pub struct Cut {
     /// In words, with the byte of the compressed file.
     pub reason: String,
+}
+
+/// A frame that a line cannot hold byte for byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the frame contains a line break at its byte {byte}; a line cannot hold it")]
+pub struct LineBreak {
+    /// Offset within the frame.
+    pub byte: usize,
+}
+
+/// Appends the line of a frame.
+///
+/// # Errors
+/// The frame contains a line break; nothing is appended.
+pub fn push_line(
+    out: &mut Vec<u8>,
+    received_us: Option<i64>,
+    direction: Direction,
+    frame: &str,
+) -> Result<(), LineBreak> {
+    if let Some(byte) = frame.bytes().position(|byte| byte == b'\n' || byte == b'\r') {
+        return Err(LineBreak { byte });
+    }
+    match received_us {
+        Some(time) => out.extend_from_slice(time.to_string().as_bytes()),
+        None => out.push(b'-'),
+    }
+    out.extend_from_slice(match direction {
+        Direction::Received => b"\tr\t",
+        Direction::Sent => b"\ts\t",
+    });
+    out.extend_from_slice(frame.as_bytes());
+    out.push(b'\n');
+    Ok(())
 }
 
 /// The lines of a recording.
@@ -198,6 +232,13 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_with_a_line_break_is_refused() {
+        let mut bytes = Vec::new();
+        let refused = push_line(&mut bytes, None, Direction::Received, "{\n}");
+        assert_eq!((refused, bytes.len()), (Err(LineBreak { byte: 1 }), 0));
+    }
+
+    #[test]
     fn faults_name_line_and_byte() {
         for (bytes, byte) in [
             (&b"x\tr\t{}\n"[..], 0),
@@ -228,6 +269,23 @@ mod tests {
     }
 
     proptest! {
+        /// What is written is read: time, direction and frame, byte for byte.
+        #[test]
+        fn a_written_line_is_read_again(
+            frames in proptest::collection::vec((proptest::option::of(any::<i64>()), any::<bool>(), "[^\r\n]*"), 0..20),
+        ) {
+            let mut bytes = Vec::new();
+            for (time, sent, frame) in &frames {
+                let direction = if *sent { Direction::Sent } else { Direction::Received };
+                push_line(&mut bytes, *time, direction, frame).unwrap();
+            }
+            let read: Vec<_> = lines(&bytes, None)
+                .map(|line| line.map(|l| (l.received_us, l.direction == Direction::Sent, l.frame.to_owned())))
+                .collect();
+            let want: Vec<_> = frames.into_iter().map(Ok).collect();
+            prop_assert_eq!(read, want);
+        }
+
         #[test]
         fn any_bytes_give_one_item_per_line(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let ends = bytes.iter().filter(|b| **b == b'\n').count();

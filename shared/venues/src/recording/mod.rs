@@ -13,6 +13,6 @@ mod rest_row;
 pub use check::{
     CheckError, FINDINGS_MAX, Finding, FindingKind, PROBLEMS_MAX, Problem, Report, check,
 };
-pub use container::{Cut, Direction, Line, LineError, LineFault, lines};
+pub use container::{Cut, Direction, Line, LineBreak, LineError, LineFault, lines, push_line};
 pub use protocol::{Protocol, recognise};
 pub use rest_row::{RestRow, path_of, protocol_of, query_value, rest_row};
