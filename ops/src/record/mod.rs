@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit;
-pub use plan::{Channel, PlanError, Venue};
+pub use plan::{Addresses, Channel, PlanError, Venue};
 use plan::{Connection, Wanted, connections};
 use session::{Captured, SessionError};
 use writer::{Writer, WriterError};
@@ -49,9 +49,12 @@ pub struct Args {
     /// End after this many received frames
     #[arg(long)]
     pub frames: Option<u64>,
-    /// Address of the socket (default: the configured one)
+    /// Address of the socket (default: the configured one); of Binance its `/public` route
     #[arg(long)]
     pub url: Option<String>,
+    /// Address of Binance's `/market` route (default: the configured one, or that beside --url)
+    #[arg(long)]
+    pub market_url: Option<String>,
 }
 
 /// What was written.
@@ -94,12 +97,12 @@ const REFUSALS_MAX: usize = 20;
 /// # Errors
 /// None beyond those it prints.
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
-    let Some(url) = args.url.clone().map(Ok).or_else(|| configured(args.venue, config_file)) else {
+    let Some(found) = addresses(&args, config_file) else {
         eprintln!("no address of {} is configured; next: --url wss://…", args.venue.name());
         return Ok(exit::USAGE);
     };
-    let url = match url {
-        Ok(url) => url,
+    let addresses = match found {
+        Ok(addresses) => addresses,
         Err(error) => {
             eprintln!("{error}");
             return Ok(exit::CONFIG);
@@ -112,7 +115,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
             stop.cancel();
         }
     });
-    let recorded = record(&args, &url, cancel).await;
+    let recorded = record(&args, &addresses, cancel).await;
     listener.abort();
     match recorded {
         Ok(summary) => {
@@ -138,11 +141,15 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     }
 }
 
-/// The configured address; `None` where the configuration leaves the venue out.
-fn configured(
-    venue: Venue,
+/// The addresses of the command line, else the configured ones; `None` where the configuration leaves
+/// the venue out.
+fn addresses(
+    args: &Args,
     config_file: Option<PathBuf>,
-) -> Option<Result<String, penstock_config::ConfigError>> {
+) -> Option<Result<Addresses, penstock_config::ConfigError>> {
+    if let Some(url) = &args.url {
+        return Some(Ok(Addresses::of(url, args.market_url.as_deref())));
+    }
     let config = match penstock_config::load(Process::Tool, config_file.as_deref()) {
         Ok(config) => config,
         Err(error) => return Some(Err(error)),
@@ -152,14 +159,13 @@ fn configured(
         Endpoint::Off => None,
         Endpoint::At(url) => Some(url.to_string()),
     };
-    match venue {
+    let market = args.market_url.clone().or_else(|| at(&venues.binance_um_ws_market_url));
+    let url = match args.venue {
         Venue::KrakenSpot => Some(venues.kraken_ws_public_url.to_string()),
         Venue::KrakenFutures => at(&venues.kraken_futures_ws_url),
-        // Its two addresses differ in their last part, which the plan adds.
-        Venue::BinanceUm => at(&venues.binance_um_ws_public_url)
-            .map(|url| url.trim_end_matches('/').trim_end_matches("/public").to_owned()),
-    }
-    .map(Ok)
+        Venue::BinanceUm => at(&venues.binance_um_ws_public_url),
+    };
+    url.map(|url| Ok(Addresses::of(&url, market.as_deref())))
 }
 
 /// Records until the end that the arguments name, or until it is cancelled.
@@ -168,11 +174,11 @@ fn configured(
 /// [`RecordError`]; the file holds what came before.
 pub async fn record(
     args: &Args,
-    url: &str,
+    addresses: &Addresses,
     cancel: CancellationToken,
 ) -> Result<Summary, RecordError> {
     let wanted = Wanted { symbols: &args.symbols, channels: &args.channels, depth: args.depth };
-    let plan = connections(args.venue, url, &wanted)?;
+    let plan = connections(args.venue, addresses, &wanted)?;
     let mut writer = Writer::create(&args.file)?;
     let (frames, inbox) = mpsc::channel(QUEUE_LEN_LIMIT);
     let clock = Arc::new(SystemClock::new());

@@ -50,6 +50,29 @@ pub enum Channel {
     Liquidation,
 }
 
+/// Where the sockets of a venue are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// The socket; of Binance its `/public` route.
+    pub socket: String,
+    /// Binance's `/market` route.
+    pub market: String,
+}
+
+impl Addresses {
+    /// Addresses; a market route that is not named lies beside the public one.
+    #[must_use]
+    pub fn of(socket: &str, market: Option<&str>) -> Self {
+        let socket = socket.trim_end_matches('/');
+        let beside = || {
+            let base = socket.strip_suffix(Route::Public.path()).unwrap_or(socket);
+            format!("{base}{}", Route::Market.path())
+        };
+        let market = market.map_or_else(beside, |url| url.trim_end_matches('/').to_owned());
+        Self { socket: socket.to_owned(), market }
+    }
+}
+
 /// Why nothing is opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -124,7 +147,7 @@ const SYMBOL_LEN_MAX: usize = 64;
 /// The sockets that are needed.
 pub(super) fn connections(
     venue: Venue,
-    url: &str,
+    addresses: &Addresses,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Connection>, PlanError> {
     for symbol in wanted.symbols {
@@ -143,9 +166,9 @@ pub(super) fn connections(
     channels.dedup();
     let wanted = Wanted { channels: &channels, ..*wanted };
     match venue {
-        Venue::KrakenSpot => kraken_spot(url, &wanted),
-        Venue::KrakenFutures => futures(url, &wanted),
-        Venue::BinanceUm => binance_um(url, &wanted),
+        Venue::KrakenSpot => kraken_spot(&addresses.socket, &wanted),
+        Venue::KrakenFutures => futures(&addresses.socket, &wanted),
+        Venue::BinanceUm => binance_um(addresses, &wanted),
     }
 }
 
@@ -202,7 +225,7 @@ fn futures(url: &str, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanError>
     Ok(vec![Connection { url: url.to_owned(), requests, ping }])
 }
 
-fn binance_um(url: &str, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanError> {
+fn binance_um(addresses: &Addresses, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanError> {
     let mut streams: Vec<(Route, String)> = Vec::new();
     for channel in wanted.channels {
         let (kind, suffix) = match channel {
@@ -220,12 +243,12 @@ fn binance_um(url: &str, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanErr
         streams.extend(names.map(|name| (kind.route(), name)));
     }
     let mut connections = Vec::new();
-    for route in [Route::Public, Route::Market] {
+    for (route, url) in [(Route::Public, &addresses.socket), (Route::Market, &addresses.market)] {
         let of_route: Vec<&str> =
             streams.iter().filter(|(of, _)| *of == route).map(|(_, name)| name.as_str()).collect();
         for names in of_route.chunks(binance::STREAMS_PER_CONNECTION_MAX) {
             connections.push(Connection {
-                url: format!("{}{}/stream", url.trim_end_matches('/'), route.path()),
+                url: format!("{url}/stream"),
                 requests: vec![binance::subscribe(names, 1)],
                 ping: Ping::Venue,
             });

@@ -9,6 +9,10 @@ fn wanted<'a>(symbols: &'a [String], channels: &'a [Channel]) -> Wanted<'a> {
     Wanted { symbols, channels, depth: 10 }
 }
 
+fn at(url: &str) -> Addresses {
+    Addresses::of(url, None)
+}
+
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
@@ -18,7 +22,7 @@ fn each_venue_is_asked_in_its_own_words() {
     let symbols = names(&["BTC/USD"]);
     let plan = connections(
         Venue::KrakenSpot,
-        "ws://h/v2",
+        &at("ws://h/v2"),
         &wanted(&symbols, &[Channel::Trade, Channel::Book, Channel::Book]),
     )
     .unwrap();
@@ -31,14 +35,18 @@ fn each_venue_is_asked_in_its_own_words() {
         ]
     );
     let symbols = names(&["PF_XBTUSD"]);
-    let plan =
-        connections(Venue::KrakenFutures, "ws://h/ws/v1", &wanted(&symbols, &[Channel::Ticker]))
-            .unwrap();
+    let plan = connections(
+        Venue::KrakenFutures,
+        &at("ws://h/ws/v1"),
+        &wanted(&symbols, &[Channel::Ticker]),
+    )
+    .unwrap();
     assert_eq!(plan[0].requests.len(), 2);
     assert!(matches!(plan[0].ping, Ping::Protocol { interval_ms: 20_000 }));
     let symbols = names(&["BTCUSDT", "ETHUSDT"]);
     let channels = [Channel::Book, Channel::Trade, Channel::Mark];
-    let plan = connections(Venue::BinanceUm, "ws://h/", &wanted(&symbols, &channels)).unwrap();
+    let plan =
+        connections(Venue::BinanceUm, &at("ws://h/public/"), &wanted(&symbols, &channels)).unwrap();
     let asked: Vec<(&str, &str)> =
         plan.iter().map(|c| (c.url.as_str(), c.requests[0].as_str())).collect();
     assert_eq!(
@@ -60,13 +68,15 @@ fn each_venue_is_asked_in_its_own_words() {
 fn what_a_venue_does_not_offer_is_refused_before_anything_is_opened() {
     let symbols = names(&["BTC/USD"]);
     let mark = [Channel::Mark];
-    let refused = connections(Venue::KrakenSpot, "ws://h", &wanted(&symbols, &mark)).unwrap_err();
+    let refused =
+        connections(Venue::KrakenSpot, &at("ws://h"), &wanted(&symbols, &mark)).unwrap_err();
     assert!(refused.to_string().contains("book, trade, ticker, instrument"), "{refused}");
     let deep = Wanted { depth: 11, ..wanted(&symbols, &[Channel::Book]) };
-    let refused = connections(Venue::KrakenSpot, "ws://h", &deep).unwrap_err();
+    let refused = connections(Venue::KrakenSpot, &at("ws://h"), &deep).unwrap_err();
     assert_eq!(refused, PlanError::Depth { depth: 11 });
     let symbols = names(&["BTC\"USD"]);
-    let refused = connections(Venue::BinanceUm, "ws://h", &wanted(&symbols, &[Channel::Book]));
+    let refused =
+        connections(Venue::BinanceUm, &at("ws://h/public"), &wanted(&symbols, &[Channel::Book]));
     assert!(matches!(refused, Err(PlanError::Symbol { .. })));
 }
 
@@ -102,6 +112,7 @@ fn args(file: PathBuf, symbols: Vec<String>, frames: u64) -> Args {
         seconds: 60,
         frames: Some(frames),
         url: None,
+        market_url: None,
     }
 }
 
@@ -115,7 +126,7 @@ async fn what_the_venue_sent_is_what_the_recording_holds() {
     let symbols = names(&["BTC/USD", "ETH/USD"]);
     let args = args(path.clone(), symbols, 400);
     let summary =
-        record(&args, &venue.addresses.ws_public, CancellationToken::new()).await.unwrap();
+        record(&args, &at(&venue.addresses.ws_public), CancellationToken::new()).await.unwrap();
     assert!(summary.received >= 400, "{summary:?}");
     assert_eq!((summary.sent, summary.refusals.len()), (4, 0), "{summary:?}");
 
@@ -130,7 +141,7 @@ async fn what_the_venue_sent_is_what_the_recording_holds() {
     assert_eq!((&report["gaps"], &report["duplicates"]), (&0.into(), &0.into()));
 
     // A second recording never overwrites the first.
-    let again = record(&args, &venue.addresses.ws_public, CancellationToken::new()).await;
+    let again = record(&args, &at(&venue.addresses.ws_public), CancellationToken::new()).await;
     assert!(matches!(again, Err(RecordError::Writer(WriterError::Create { .. }))));
     venue.stop().await;
 }
@@ -140,7 +151,7 @@ async fn a_refused_symbol_is_told_and_a_venue_that_is_not_there_is_an_error() {
     let options = Options { market: MarketSource::Pulses, symbols: 2, ..Options::default() };
     let venue = start(options).await.unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let url = venue.addresses.ws_public.clone();
+    let url = at(&venue.addresses.ws_public);
     let mut args = args(directory.path().join("one.rec"), names(&["BTC/USD", "XBT/USD"]), 60);
     args.channels = vec![Channel::Book];
     let summary = record(&args, &url, CancellationToken::new()).await.unwrap();
@@ -149,4 +160,87 @@ async fn a_refused_symbol_is_told_and_a_venue_that_is_not_there_is_an_error() {
     args.file = directory.path().join("two.rec");
     let lost = record(&args, &url, CancellationToken::new()).await.unwrap_err();
     assert!(matches!(lost, RecordError::Session { lines: 0, .. }), "{lost}");
+}
+
+/// Both derivative venues of the simulator: what is recorded is whole and follows its own numbers.
+#[tokio::test(flavor = "multi_thread")]
+async fn recordings_of_the_derivative_venues_are_whole() {
+    let options =
+        Options { market: MarketSource::Calm, symbols: 2, speed: 5.0, ..Options::default() };
+    let venue = start(options).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let a = &venue.addresses;
+    let futures = Addresses::of(&a.futures_ws, None);
+    let binance = Addresses::of(&a.binance_ws_public, Some(&a.binance_ws_market));
+    for (of, addresses, symbol, channels, protocol) in [
+        (
+            Venue::KrakenFutures,
+            futures,
+            "PF_XBTUSD",
+            vec![Channel::Book, Channel::Trade, Channel::Ticker],
+            "kraken_futures",
+        ),
+        (
+            Venue::BinanceUm,
+            binance,
+            "BTCUSDT",
+            vec![Channel::Book, Channel::Trade, Channel::Ticker, Channel::Mark],
+            "binance_um",
+        ),
+    ] {
+        let path = directory.path().join(format!("{}.rec.gz", of.name()));
+        let args = Args { venue: of, channels, ..args(path.clone(), names(&[symbol]), 200) };
+        let summary = record(&args, &addresses, CancellationToken::new()).await.unwrap();
+        assert!(summary.refusals.is_empty() && summary.received >= 200, "{of:?}: {summary:?}");
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = check_recording::run(&path, Output::Json, &mut out, &mut err).unwrap();
+        let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
+        assert_eq!((code, err.as_str()), (EXIT_WHOLE, ""), "{out}");
+        let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(report["protocol"], protocol);
+        assert_eq!(report["frames"], summary.received + summary.sent);
+        assert_eq!(report["decoded"], report["frames"], "{out}");
+        assert_eq!(report["duplicates"], 0, "{out}");
+        assert_eq!(report["symbols"], serde_json::json!([symbol]), "{out}");
+    }
+    venue.stop().await;
+}
+
+/// The order-by-order socket of the simulated venue, over session and check: every checksum agrees.
+/// Its token stays out of the text, as it must of any recording.
+#[tokio::test(flavor = "multi_thread")]
+async fn order_by_order_frames_of_the_simulated_venue_keep_their_checksums() {
+    use penstock_venues::kraken::request::{Subscription, redacted, subscribe};
+    use penstock_venues::recording::{check, push_line};
+    let options =
+        Options { market: MarketSource::Calm, symbols: 2, speed: 5.0, ..Options::default() };
+    let venue = start(options).await.unwrap();
+    let token = venue.venue.issue_token();
+    let asked = Subscription::Level3 { symbols: &["BTC/USD", "ETH/USD"], depth: 10, token: &token };
+    let (frames, mut inbox) = mpsc::channel(QUEUE_LEN_LIMIT);
+    let cancel = CancellationToken::new();
+    let session = tokio::spawn(session::run(
+        venue.addresses.l3.clone(),
+        vec![subscribe(&asked, 1)],
+        Ping::Venue,
+        Arc::new(SystemClock::new()),
+        frames,
+        cancel.clone(),
+    ));
+    let mut text = Vec::new();
+    let mut received = 0;
+    while let Some(frame) = inbox.recv().await {
+        push_line(&mut text, Some(frame.at_us), frame.direction, &redacted(&frame.text)).unwrap();
+        received += u64::from(frame.is_received());
+        if received == 300 {
+            cancel.cancel();
+        }
+    }
+    session.await.unwrap().unwrap();
+    let report = check(&text, None).unwrap();
+    assert_eq!((report.errors, report.unknown, report.checksums_bad), (0, 0, 0), "{report:?}");
+    assert!(report.checksums_ok > 200, "{report:?}");
+    assert_eq!(report.symbols, ["BTC/USD", "ETH/USD"]);
+    assert!(!String::from_utf8(text).unwrap().contains(&token));
+    venue.stop().await;
 }
