@@ -25,6 +25,13 @@ impl World {
         }
     }
 
+    /// The cluster is there again. The test looks at it through connections of its own, because those of
+    /// before are broken; the desk has to find that out by itself.
+    async fn revive(&mut self) {
+        self.own().revive().await;
+        self.pool = self.home.pool("exec_rw").await;
+    }
+
     async fn end_own(self) {
         self.pool.close().await;
         if let Home::Own(own) = self.home {
@@ -87,7 +94,7 @@ async fn resting_entries_are_cancelled_at_the_venue_although_their_rows_cannot_b
     let refused = world.enter(&session, true).await;
     assert!(matches!(refused, EntryOutcome::Refused { .. }), "{refused:?}");
     // and when it is back the rows tell the same
-    world.own().revive().await;
+    world.revive().await;
     world.until_word("entry", ENTRY, "canceled").await;
     world.until_word("plan", PLAN, "armed").await;
     assert_eq!(world.word(PREAUTH).await, "0", "nothing was sent without a write");
@@ -109,7 +116,7 @@ async fn a_fill_during_the_outage_gets_its_standby_stop_and_is_booked_after_it()
     world.until_open("stop", SimSide::Sell, &[Qty(40_000)]).await;
     world.until_open("cancel", SimSide::Buy, &[]).await;
     // and when the cluster is back the fill is booked once, the stop is the plan's
-    world.own().revive().await;
+    world.revive().await;
     world.until_word("plan", PLAN, "armed").await;
     world.until_word("entry", ENTRY, "canceled").await;
     assert_eq!(world.word(BASE).await, "0.0004");
@@ -138,7 +145,7 @@ async fn a_further_fill_during_the_outage_makes_the_live_stop_larger() {
     world.sell_into_bid(30_000);
     // then the same stop covers it
     world.until_open("stop", SimSide::Sell, &[Qty(70_000)]).await;
-    world.own().revive().await;
+    world.revive().await;
     world.until_word("base", BASE, "0.0007").await;
     world.until_word("stop", STOP_QTY, "0.0007").await;
     world.until_word("plan", PLAN, "armed").await;
@@ -158,7 +165,7 @@ async fn a_stop_that_triggers_during_the_outage_closes_the_position_after_it() {
     world.own().kill().await;
     world.fall_through_stop();
     world.until_open("stop", SimSide::Sell, &[]).await;
-    world.own().revive().await;
+    world.revive().await;
     // then the sale is booked, and nothing was sold twice
     world.until_word("position", POSITION, "closed").await;
     world.agrees().await;
@@ -177,7 +184,7 @@ async fn a_process_killed_in_the_outage_is_followed_by_one_that_knows_the_stop()
     world.until_open("stop", SimSide::Sell, &[Qty(40_000)]).await;
     // when the process dies before the cluster is back
     session.kill().await;
-    world.own().revive().await;
+    world.revive().await;
     let next = world.session().await;
     // then its successor matches the stop with its standby row
     world.until_word("plan", PLAN, "armed").await;
@@ -204,7 +211,7 @@ async fn after_the_limit_nothing_is_sent_until_the_cluster_is_back() {
     until("the alarm", || mode.view().reasons.contains(&CauseCode::ProtectionMissing)).await;
     // then nothing was sent, and the stop follows as soon as rows can be written
     assert_eq!(world.open_at_venue(SimSide::Sell), []);
-    world.own().revive().await;
+    world.revive().await;
     world.until_word("plan", PLAN, "armed").await;
     assert_eq!(world.word(PREAUTH).await, "0");
     world.agrees().await;
