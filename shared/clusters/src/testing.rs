@@ -452,8 +452,9 @@ mod tests {
         make(directory.path(), &pair).await.expect("made");
         let mut user = std::process::Command::new("sleep").arg("600").spawn().expect("runs");
         std::fs::write(users.join(user.id().to_string()), "").expect("written");
-        // A user that has ended already: its entry goes, and says that the keeper has looked.
-        let gone = users.join("2000000000");
+        // A user that has ended already: its entry goes, and says that the keeper has looked. The keeper
+        // looks in the order of names and stops at the first that lives, so this one has to come first.
+        let gone = users.join("0999999999");
         std::fs::write(&gone, "").expect("written");
 
         start_keeper(directory.path(), "0.05").expect("started");
