@@ -103,8 +103,10 @@ impl MarketCore {
             let closed = held.gaps.close_returned_before(limit);
             ended.extend(closed.into_iter().map(|closed| (key.clone(), closed)));
         }
+        // Within the tick that it ends: a row belongs to the tick that its time names.
+        let at = UtcMicros(end.0 - 1);
         for (key, closed) in ended {
-            self.deriv_recovered(key, closed, end, out);
+            self.deriv_recovered(key, closed, at, out);
         }
     }
 
