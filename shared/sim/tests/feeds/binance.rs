@@ -199,7 +199,8 @@ async fn both(handle: &Handle, path: &str, query: &str) -> Option<(Value, Value)
     let rows = recorded_rows("binance_usdm/rest_responses.jsonl.gz")?;
     let of_path = |row: &Value| row["path"] == path && !row["body"].is_null();
     let matching = rows.into_iter().filter(of_path);
-    let recorded = matching.map(|row| row["body"].clone()).next().expect("recorded");
+    // Not every path of the venue was recorded.
+    let recorded = matching.map(|row| row["body"].clone()).next()?;
     let url = format!("{}{path}?{query}", handle.addresses.binance_rest);
     let (status, _, body) = get(&url).await;
     assert_eq!(status, 200, "{url}: {body}");
@@ -209,13 +210,15 @@ async fn both(handle: &Handle, path: &str, query: &str) -> Option<(Value, Value)
 #[tokio::test]
 async fn rest_bodies_have_the_fields_of_recorded_ones() {
     let handle = calm(2, 5.0).await;
+    let mut compared = 0;
     for (path, query) in [
         ("/fapi/v1/openInterest", "symbol=BTCUSDT"),
         ("/fapi/v1/premiumIndex", "symbol=BTCUSDT"),
         ("/fapi/v1/depth", "symbol=BTCUSDT&limit=50"),
         ("/fapi/v1/ticker/bookTicker", "symbol=BTCUSDT"),
     ] {
-        let Some((body, recorded)) = both(&handle, path, query).await else { return };
+        let Some((body, recorded)) = both(&handle, path, query).await else { continue };
+        compared += 1;
         let recorded = match recorded {
             Value::Array(rows) if !body.is_array() => rows.into_iter().next().expect("a row"),
             other => other,
@@ -227,6 +230,7 @@ async fn rest_bodies_have_the_fields_of_recorded_ones() {
     let Some(info) = recorded_frames("binance_usdm/rest_exchangeInfo_20210417.rec.gz") else {
         return;
     };
+    assert!(compared > 0, "recordings are there and none has a path of these");
     let url = format!("{}/fapi/v1/exchangeInfo", handle.addresses.binance_rest);
     let (_, _, body) = get(&url).await;
     let perpetual = &info[0]["body"]["symbols"][0];

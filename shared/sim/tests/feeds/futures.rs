@@ -19,7 +19,7 @@ async fn subscribe(client: &mut Client, feed: &str, products: &[&str]) {
 }
 
 fn is_feed(frame: &Value, feed: &str) -> bool {
-    frame["feed"] == feed
+    frame["feed"] == feed && frame.get("event").is_none()
 }
 
 #[tokio::test]
