@@ -405,6 +405,16 @@ impl Market {
             Notice::UnexpectedAnswer { method, error } => {
                 tracing::warn!(method, ?error, "answer to nothing that was asked");
             }
+            Notice::Incomplete { acked, pending } => {
+                let conn_id = self.groups[group].conn_id;
+                let (acked, pending) = (*acked, *pending);
+                marker!(
+                    L3_SUBSCRIBE_INCOMPLETE,
+                    conn_id = conn_id,
+                    acked = acked,
+                    pending = pending
+                );
+            }
             Notice::Latency { network_us, clock_offset_us } => {
                 tracing::debug!(network_us, clock_offset_us, "ping");
             }

@@ -18,8 +18,9 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::Protocol;
+use crate::protocol::{Opening, Protocol};
 use crate::session::{Action, DisconnectReason, FeedCommand, FeedEvent, Notice, Plan, Session};
+use crate::token::TokenAsks;
 
 /// Largest message and largest REST body, bytes: the instrument image of the venue reaches 1 MB.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
@@ -93,14 +94,35 @@ pub fn spawn_session<P: Protocol>(
     events: mpsc::Sender<FeedEvent<P::Notice>>,
     cancel: CancellationToken,
 ) -> Result<FeedHandle<P::Command>, EndpointError> {
+    let shared = Shared { clock, budget, tokens: None };
+    spawn(url, session, policy, shared, events, cancel)
+}
+
+/// What connectors of one process share.
+pub(crate) struct Shared<C> {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) budget: SharedConnectBudget,
+    /// Where tokens are asked for; none on sockets that need none.
+    pub(crate) tokens: Option<TokenAsks<C>>,
+}
+
+/// Starts a connector with everything that it may share.
+pub(crate) fn spawn<P: Protocol>(
+    url: &str,
+    session: P,
+    policy: SocketPolicy,
+    shared: Shared<P::Command>,
+    events: mpsc::Sender<FeedEvent<P::Notice>>,
+    cancel: CancellationToken,
+) -> Result<FeedHandle<P::Command>, EndpointError> {
     let endpoint = Endpoint::new(url, Transport::Socket)?;
     let (commands, inbox) = mpsc::channel(COMMANDS_LEN_LIMIT);
     let connector = Connector {
         endpoint,
-        clock,
-        budget,
+        shared,
         events,
         cancel,
+        own: commands.downgrade(),
         inbox,
         session,
         reconnect: Reconnect::new(policy.rule),
@@ -120,10 +142,11 @@ struct Ended;
 
 struct Connector<P: Protocol> {
     endpoint: Endpoint,
-    clock: Arc<dyn Clock>,
-    budget: SharedConnectBudget,
+    shared: Shared<P::Command>,
     events: mpsc::Sender<FeedEvent<P::Notice>>,
     cancel: CancellationToken,
+    /// Its own queue, for whoever brings a token; it does not keep the queue open.
+    own: mpsc::WeakSender<P::Command>,
     inbox: mpsc::Receiver<P::Command>,
     session: P,
     reconnect: Reconnect,
@@ -135,9 +158,10 @@ struct Connector<P: Protocol> {
 impl<P: Protocol> Connector<P> {
     async fn run(mut self) -> Result<(), Ended> {
         loop {
+            self.prepare().await?;
             self.keep_distance().await?;
             self.wait_for_budget().await?;
-            self.last_attempt_ms = Some(self.clock.now().mono_ms());
+            self.last_attempt_ms = Some(self.shared.clock.now().mono_ms());
             // Biased: a stop goes before a socket that might open just now.
             let opened = tokio::select! {
                 biased;
@@ -147,8 +171,9 @@ impl<P: Protocol> Connector<P> {
             let delay_ms = match opened {
                 Ok(socket) => {
                     let reason = self.connection(socket).await?;
+                    self.session.closed(self.shared.clock.now().mono_ms());
                     let stopped = reason == DisconnectReason::Stopped;
-                    let (epoch, at) = (self.epoch, self.clock.now());
+                    let (epoch, at) = (self.epoch, self.shared.clock.now());
                     self.emit(FeedEvent::Disconnected { epoch, at, reason }).await?;
                     if stopped {
                         return Err(Ended);
@@ -159,7 +184,7 @@ impl<P: Protocol> Connector<P> {
                     let regular_ms = self.lost();
                     let is_region = error.status() == Some(HTTP_REGION);
                     let retry_in_ms = if is_region { REGION_WAIT_MS } else { regular_ms };
-                    let (at, error) = (self.clock.now(), error.to_string());
+                    let (at, error) = (self.shared.clock.now(), error.to_string());
                     self.emit(FeedEvent::ConnectFailed { at, error, retry_in_ms }).await?;
                     retry_in_ms
                 }
@@ -170,21 +195,49 @@ impl<P: Protocol> Connector<P> {
 
     fn lost(&mut self) -> i64 {
         self.reconnect.maintenance(self.session.is_in_maintenance());
-        self.reconnect.lost(self.clock.now().mono_ms(), Chance(rand::random()))
+        self.reconnect.lost(self.shared.clock.now().mono_ms(), Chance(rand::random()))
+    }
+
+    /// Waits for what the session needs before its socket is worth opening.
+    async fn prepare(&mut self) -> Result<(), Ended> {
+        loop {
+            match self.session.opening(self.shared.clock.now().mono_ms()) {
+                Opening::Now => return Ok(()),
+                Opening::AfterToken => self.ask_for_token(),
+                Opening::AfterCommand => {}
+            }
+            tokio::select! {
+                // Biased: a stop first; a reader that is gone will send no command any more.
+                biased;
+                () = self.cancel.cancelled() => return Err(Ended),
+                () = self.events.closed() => return Err(Ended),
+                Some(command) = self.inbox.recv() => {
+                    self.session.command(command, self.shared.clock.now().mono_ms());
+                }
+            }
+        }
+    }
+
+    fn ask_for_token(&self) {
+        if let (Some(tokens), Some(own)) = (&self.shared.tokens, self.own.upgrade()) {
+            // The queue holds more than there are connections, and each asks once until it is answered;
+            // a task that has ended ends with the process.
+            let _ = tokens.try_send(own);
+        }
     }
 
     /// Some venues count attempts per address, so that even the first one after a loss may come too soon.
     async fn keep_distance(&self) -> Result<(), Ended> {
         let Some(last_ms) = self.last_attempt_ms else { return Ok(()) };
-        let wait_ms = last_ms + self.spacing_ms - self.clock.now().mono_ms();
+        let wait_ms = last_ms + self.spacing_ms - self.shared.clock.now().mono_ms();
         if wait_ms > 0 { self.pause(wait_ms).await } else { Ok(()) }
     }
 
     async fn wait_for_budget(&mut self) -> Result<(), Ended> {
         loop {
             let taken = {
-                let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-                budget.take(self.clock.now().mono_ms())
+                let mut budget = self.shared.budget.lock().unwrap_or_else(PoisonError::into_inner);
+                budget.take(self.shared.clock.now().mono_ms())
             };
             match taken {
                 Ok(()) => return Ok(()),
@@ -220,7 +273,7 @@ impl<P: Protocol> Connector<P> {
 
     /// One connection from open to lost.
     async fn connection(&mut self, mut socket: Socket) -> Result<DisconnectReason, Ended> {
-        let at = self.clock.now();
+        let at = self.shared.clock.now();
         self.epoch += 1;
         self.session.opened(at);
         self.reconnect.connected(at.mono_ms());
@@ -243,14 +296,14 @@ impl<P: Protocol> Connector<P> {
                     continue;
                 }
                 Some(command) = self.inbox.recv() => {
-                    self.session.command(command, self.clock.now().mono_ms());
+                    self.session.command(command, self.shared.clock.now().mono_ms());
                     continue;
                 }
                 received = socket.next() => received,
             };
             match received {
                 Some(Ok(Message::Text(text))) => {
-                    let at = self.clock.now();
+                    let at = self.shared.clock.now();
                     let epoch = self.epoch;
                     if self.session.frame(&text, at) {
                         self.emit(FeedEvent::Frame { epoch, at, text }).await?;
@@ -274,7 +327,7 @@ impl<P: Protocol> Connector<P> {
         let _ = tokio::time::timeout_at(deadline, socket.close(None)).await; // It goes away either way.
         while let Ok(Some(Ok(message))) = tokio::time::timeout_at(deadline, socket.next()).await {
             let Message::Text(text) = message else { continue };
-            let (epoch, at) = (self.epoch, self.clock.now());
+            let (epoch, at) = (self.epoch, self.shared.clock.now());
             if self.session.frame(&text, at) {
                 let event = FeedEvent::Frame { epoch, at, text };
                 if !matches!(
@@ -289,7 +342,7 @@ impl<P: Protocol> Connector<P> {
 
     /// Does what the session wants done.
     async fn act(&mut self, socket: &mut Socket) -> Result<Option<DisconnectReason>, Ended> {
-        let at = self.clock.now();
+        let at = self.shared.clock.now();
         for action in self.session.poll(at) {
             let failed = match action {
                 Action::Notify(notice) => {
@@ -298,6 +351,10 @@ impl<P: Protocol> Connector<P> {
                 }
                 Action::Send(text) => write(socket, Message::text(text)).await,
                 Action::Ping => write(socket, Message::Ping(Bytes::new())).await,
+                Action::FetchToken => {
+                    self.ask_for_token();
+                    None
+                }
                 Action::Close(reason) => {
                     // The socket goes away either way; a dead one must not hold us up.
                     let _ = tokio::time::timeout(DRAIN_TIMEOUT, socket.close(None)).await;

@@ -7,6 +7,17 @@ use penstock_venue_net::Stamp;
 
 use crate::session::Action;
 
+/// What has to happen before a socket is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing.
+    Now,
+    /// A token has to be fetched; it comes as a command.
+    AfterToken,
+    /// A command has to come.
+    AfterCommand,
+}
+
 /// The protocol side of one socket; it lives through all of its connections.
 pub trait Protocol: Send + Sync + 'static {
     /// What it tells its reader besides data.
@@ -22,6 +33,12 @@ pub trait Protocol: Send + Sync + 'static {
     fn command(&mut self, command: Self::Command, now_ms: i64);
     /// What is due; called every 50 ms.
     fn poll(&mut self, at: Stamp) -> Vec<Action<Self::Notice>>;
+    /// Asked before a socket is opened, and again after each command that came meanwhile.
+    fn opening(&mut self, _now_ms: i64) -> Opening {
+        Opening::Now
+    }
+    /// The socket is gone.
+    fn closed(&mut self, _now_ms: i64) {}
     /// The venue said that it is in maintenance.
     fn is_in_maintenance(&self) -> bool {
         false

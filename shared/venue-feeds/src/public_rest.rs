@@ -68,7 +68,7 @@ impl PublicRest {
     }
 }
 
-fn lost(error: &reqwest::Error) -> UnknownReason {
+pub(crate) fn lost(error: &reqwest::Error) -> UnknownReason {
     if error.is_timeout() {
         let waited_ms = u64::try_from(REQUEST_TIMEOUT.as_millis()).unwrap_or(u64::MAX);
         UnknownReason::Timeout { waited_ms }
@@ -77,7 +77,7 @@ fn lost(error: &reqwest::Error) -> UnknownReason {
     }
 }
 
-async fn body(mut response: reqwest::Response) -> RestAnswer {
+pub(crate) async fn body(mut response: reqwest::Response) -> RestAnswer {
     let status = response.status().as_u16();
     let mut bytes = Vec::new();
     loop {

@@ -16,6 +16,9 @@ pub enum VenueError {
     /// Nonce not above the last one.
     #[error("EAPI:Invalid nonce")]
     InvalidNonce,
+    /// A key without the right to do this.
+    #[error("EGeneral:Permission denied")]
+    PermissionDenied,
     /// REST counter above its ceiling.
     #[error("EAPI:Rate limit exceeded")]
     RestRateLimit,

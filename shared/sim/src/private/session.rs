@@ -234,7 +234,7 @@ impl Session {
             Ok(token) => token,
             Err(error) => return refused(error),
         };
-        if !self.venue.tokens.accept(&token, self.venue.steady_us()) {
+        if !self.venue.tokens.accept_to_trade(&token, self.venue.steady_us()) {
             return refused(VenueError::InvalidSession);
         }
         let replaced = |text: &str| vec![Err(VenueError::Injected(text.to_owned()))];

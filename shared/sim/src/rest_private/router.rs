@@ -20,6 +20,8 @@ use axum::routing::post;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The method that gives tokens, the only one for a key without trading rights.
+const TOKEN: &str = "GetWebSocketsToken";
 /// Longest body of a private call.
 const BODY_BYTES_LIMIT: usize = 1 << 20;
 
@@ -97,11 +99,16 @@ fn carry_out(
 ) -> (Result<String, VenueError>, Fields, Vec<String>) {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let path = format!("/0/private/{method}");
-    let checked = venue.credentials.check(&path, text("API-Key"), text("API-Sign"), body);
-    let fields = match checked {
+    let key = text("API-Key");
+    let is_data = key == Some(venue.data_credentials.key.as_str());
+    let credentials = if is_data { &venue.data_credentials } else { &venue.credentials };
+    let fields = match credentials.check(&path, key, text("API-Sign"), body) {
         Ok(fields) => fields,
         Err(error) => return (Err(error), Fields::default(), Vec::new()),
     };
+    if is_data && method != TOKEN {
+        return (Err(VenueError::PermissionDenied), fields, Vec::new());
+    }
     // Order calls are free here, so a full counter does not stop them either.
     let points = points(method);
     if points > 0
@@ -113,7 +120,15 @@ fn carry_out(
     if let Some((text, false)) = injected {
         return (Err(VenueError::Injected(text)), fields, Vec::new());
     }
-    let (result, given) = match run(venue, method, &fields) {
+    let outcome = match method {
+        TOKEN => {
+            let token = if is_data { venue.issue_data_token() } else { venue.issue_token() };
+            let object = Object::new().text("token", &token).integer("expires", EXPIRES_S);
+            Ok((object.end(), Vec::new()))
+        }
+        _ => run(venue, method, &fields),
+    };
+    let (result, given) = match outcome {
         Ok((result, given)) => (Ok(result), given),
         Err(error) => (Err(error), Vec::new()),
     };
@@ -146,11 +161,6 @@ fn run(venue: &Venue, method: &str, fields: &Fields) -> orders::OrderAnswer {
             _ => {}
         }
         match method {
-            "GetWebSocketsToken" => {
-                let token = venue.issue_token();
-                let object = Object::new().text("token", &token).integer("expires", EXPIRES_S);
-                Ok((object.end(), Vec::new()))
-            }
             "GetApiKeyInfo" => read(Ok(funds::key_info(venue.credentials.last_nonce()))),
             "Balance" => read(Ok(funds::balance(exchange))),
             "BalanceEx" => read(Ok(funds::balance_ex(exchange))),

@@ -144,6 +144,10 @@ pub struct Addresses {
     pub api_key: String,
     /// Secret, base64.
     pub api_secret: String,
+    /// Another key of the account, without trading rights: it gives tokens of the level 3 socket.
+    pub data_key: String,
+    /// Its secret, base64.
+    pub data_secret: String,
 }
 
 pub(super) fn check(options: &Options) -> Result<(), StartError> {

@@ -76,7 +76,7 @@ pub async fn start(options: Options) -> Result<Handle, StartError> {
         venue.sends.to_file(path).map_err(failed)?;
     }
     let listeners = Listeners::open().await?;
-    let addresses = listeners.addresses(&venue.credentials)?;
+    let addresses = listeners.addresses(&venue)?;
     let sides = Sides::of(&venue, source, &options, clock);
     let cancel = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -215,7 +215,7 @@ impl Listeners {
         })
     }
 
-    fn addresses(&self, credentials: &Credentials) -> io::Result<Addresses> {
+    fn addresses(&self, venue: &Venue) -> io::Result<Addresses> {
         let url = |scheme: &str, listener: &TcpListener, path: &str| {
             listener.local_addr().map(|address| format!("{scheme}://{address}{path}"))
         };
@@ -230,8 +230,10 @@ impl Listeners {
             binance_ws_market: url("ws", &self.binance_ws_market, "/market")?,
             binance_rest: url("http", &self.binance_rest, "")?,
             admin: url("http", &self.admin, "")?,
-            api_key: credentials.key.clone(),
-            api_secret: credentials.secret.clone(),
+            api_key: venue.credentials.key.clone(),
+            api_secret: venue.credentials.secret.clone(),
+            data_key: venue.data_credentials.key.clone(),
+            data_secret: venue.data_credentials.secret.clone(),
         })
     }
 }

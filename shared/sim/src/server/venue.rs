@@ -62,6 +62,8 @@ pub struct Venue {
     pub requests: RequestLog,
     /// Key and secret of the account.
     pub credentials: Credentials,
+    /// Another key of the account, which gives tokens and may do nothing else.
+    pub data_credentials: Credentials,
     /// Tokens of the private socket.
     pub(crate) tokens: Tokens,
     rest_counter: Mutex<RestCounter>,
@@ -87,6 +89,7 @@ impl Venue {
             sends: Sends::default(),
             requests: RequestLog::default(),
             credentials,
+            data_credentials: Credentials::random(),
             tokens: Tokens::default(),
             rest_counter: Mutex::default(),
             contracts: OnceLock::new(),
@@ -125,7 +128,13 @@ impl Venue {
     /// A token of the account, as REST gives it.
     #[must_use]
     pub fn issue_token(&self) -> String {
-        self.tokens.issue(self.steady_us())
+        self.tokens.issue(true, self.steady_us())
+    }
+
+    /// A token of the key that may not trade.
+    #[must_use]
+    pub fn issue_data_token(&self) -> String {
+        self.tokens.issue(false, self.steady_us())
     }
 
     /// Runs an operation on the exchange with the venue's time, and hands its events on before

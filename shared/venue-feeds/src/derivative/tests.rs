@@ -59,6 +59,7 @@ impl<P: Protocol<Notice = DerivNotice>> Rig<P> {
                     Action::Ping => self.pings.push(self.now_ms),
                     Action::Notify(notice) => self.notices.push(notice),
                     Action::Close(reason) => self.closed = Some((self.now_ms, reason)),
+                    Action::FetchToken => panic!("derivative sockets need no token"),
                 }
             }
         }

@@ -7,6 +7,8 @@ use penstock_venues::kraken::vocabulary::EventTrigger;
 
 use penstock_venue_net::Stamp;
 
+use crate::token::SessionToken;
+
 /// What to subscribe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -20,6 +22,8 @@ pub struct Plan {
     pub book_depth: Option<u32>,
     /// Candles of this many minutes.
     pub ohlc_interval: Option<u32>,
+    /// Order-by-order books of this depth; on a socket of their own.
+    pub level3_depth: Option<u32>,
     /// Assets and pairs.
     pub instrument: bool,
 }
@@ -47,6 +51,8 @@ pub enum FeedCommand {
     SetSymbols(Vec<String>),
     /// Close the socket and open it anew.
     Reconnect,
+    /// The token that the connection asked for.
+    Token(SessionToken),
 }
 
 /// Why a connection ended.
@@ -106,6 +112,13 @@ pub enum Notice {
         topic: Topic,
         /// For how long, milliseconds.
         for_ms: i64,
+    },
+    /// Not every order-by-order book was accepted in time; told once per connection.
+    Incomplete {
+        /// Subscriptions that the venue has accepted.
+        acked: usize,
+        /// Subscriptions that it has still to accept.
+        pending: usize,
     },
     /// The socket is silent for longer than a heartbeat explains.
     SocketLate {
@@ -208,4 +221,6 @@ pub enum Action<N = Notice> {
     Notify(N),
     /// Close the socket.
     Close(DisconnectReason),
+    /// Fetch a token and bring it as a command.
+    FetchToken,
 }

@@ -13,28 +13,31 @@
 //!
 //! Invariants: at most one request per 200 ms and 100 symbols per request leave; every wanted symbol is
 //! in one of these phases and every phase but Live and Refused has a deadline; data is passed on from
-//! the moment of the request, whatever the phase. It decodes no numbers and keeps no book.
+//! the moment of the request, whatever the phase. Order-by-order books are asked for with a token that
+//! is younger than ten minutes and within the account's budget. It decodes no numbers and keeps no book.
 
+mod access;
+mod answers;
 mod messages;
 mod topics;
 
+pub use access::SharedSubscribeBudget;
 pub use messages::{Action, DisconnectReason, FeedCommand, FeedEvent, Notice, Plan, Topic};
 
 use std::collections::{BTreeMap, VecDeque};
 
 use penstock_types::UtcMicros;
 use penstock_venues::kraken::book_sync::{ResyncPlan, SNAPSHOT_WAIT_MS, UNSUBSCRIBE_WAIT_MS};
-use penstock_venues::kraken::error_table::{self, ErrorClass};
 use penstock_venues::kraken::liveness::{SocketState, socket_state};
-use penstock_venues::kraken::request;
-use penstock_venues::kraken::response::Response;
+use penstock_venues::kraken::request::{self, Subscription};
 use penstock_venues::kraken::sniff::sniff;
 use penstock_venues::kraken::vocabulary::SystemStatus;
 use penstock_venues::kraken::{ChannelKind, Frame, decode};
 
-use crate::protocol::Protocol;
+use crate::protocol::{Opening, Protocol};
+use access::Access;
 use penstock_venue_net::Stamp;
-use topics::{Phase, Topics};
+use topics::{Phase, Topics, is_book};
 
 /// Symbols per request.
 const BATCH_SYMBOLS_MAX: usize = 100;
@@ -44,6 +47,9 @@ const REQUEST_INTERVAL_MS: i64 = 200;
 const ACK_WAIT_MS: i64 = 10_000;
 /// Distance of pings, milliseconds.
 const PING_INTERVAL_MS: i64 = 30_000;
+/// The same of order-by-order books while nothing is subscribed: the venue sends no heartbeats then, and
+/// what it answers is all that tells such a socket from a dead one.
+const IDLE_PING_INTERVAL_MS: i64 = 4_000;
 /// Distance of the checks of all subscriptions, milliseconds.
 const CHECK_INTERVAL_MS: i64 = 500;
 
@@ -52,9 +58,11 @@ const CHECK_INTERVAL_MS: i64 = 500;
 pub struct Session {
     plan: Plan,
     topics: Topics,
+    /// Token and budget; only of order-by-order books.
+    access: Option<Access>,
     actions: VecDeque<Action>,
     /// Unsubscribes that wait for the pace.
-    outbox: VecDeque<String>,
+    outbox: VecDeque<Vec<Topic>>,
     req_id: u64,
     requests: BTreeMap<u64, Vec<Topic>>,
     last_frame_ms: i64,
@@ -64,16 +72,32 @@ pub struct Session {
     ping: Option<(u64, UtcMicros)>,
     late: bool,
     closing: bool,
+    /// [`Notice::Incomplete`] was told on this connection.
+    is_incomplete: bool,
     system: Option<SystemStatus>,
 }
 
 impl Session {
-    /// A session that will subscribe `plan`.
+    /// A session of order-by-order books; `connection` is its number within the account whose budget
+    /// it shares.
+    pub fn level3(
+        symbols: Vec<String>,
+        depth: u32,
+        connection: usize,
+        budget: SharedSubscribeBudget,
+    ) -> Self {
+        let access = Access::new(connection, budget);
+        let plan = Plan { symbols, level3_depth: Some(depth), ..Plan::default() };
+        Self { access: Some(access), ..Self::new(plan) }
+    }
+
+    /// A session that will subscribe `plan`, which has no order-by-order books.
     pub fn new(plan: Plan) -> Self {
         let topics = Topics::new(&plan);
         Self {
             plan,
             topics,
+            access: None,
             actions: VecDeque::new(),
             outbox: VecDeque::new(),
             req_id: 0,
@@ -85,6 +109,7 @@ impl Session {
             ping: None,
             late: false,
             closing: false,
+            is_incomplete: false,
             system: None,
         }
     }
@@ -103,6 +128,7 @@ impl Session {
         self.ping = None;
         self.late = false;
         self.closing = false;
+        self.is_incomplete = false;
         self.last_frame_ms = now_ms;
         self.last_ping_ms = now_ms;
         self.last_check_ms = now_ms;
@@ -148,6 +174,9 @@ impl Session {
             Frame::Book(m) => {
                 (ChannelKind::Book, m.is_snapshot(), m.rows.iter().map(|r| &*r.symbol).collect())
             }
+            Frame::Level3(m) => {
+                (ChannelKind::Level3, m.is_snapshot(), m.rows.iter().map(|r| &*r.symbol).collect())
+            }
             Frame::Trade(m) => {
                 (ChannelKind::Trade, m.is_snapshot(), m.rows.iter().map(|r| &*r.symbol).collect())
             }
@@ -191,108 +220,13 @@ impl Session {
         }
     }
 
-    fn answered(&mut self, response: &Response<'_>, at: Stamp) {
-        match response.method.as_str() {
-            "pong" => self.pong(response, at),
-            "subscribe" => self.subscribe_answer(response, at.mono_ms()),
-            "unsubscribe" => self.unsubscribe_answer(response, at.mono_ms()),
-            _ => self.unexpected(response),
-        }
-    }
-
-    fn pong(&mut self, response: &Response<'_>, at: Stamp) {
-        let Some((req_id, sent)) = self.ping else { return };
-        let (Some(time_in), Some(time_out)) = (response.time_in, response.time_out) else { return };
-        if response.req_id != Some(req_id) {
-            return;
-        }
-        self.ping = None;
-        let venue_us = (time_out.micros() - time_in.micros()).max(0);
-        let network_us = (at.wall.0 - sent.0 - venue_us).max(0);
-        let venue_middle = i64::midpoint(time_in.micros(), time_out.micros());
-        let clock_offset_us = venue_middle - i64::midpoint(sent.0, at.wall.0);
-        let notice = Notice::Latency { network_us, clock_offset_us };
-        self.actions.push_back(Action::Notify(notice));
-    }
-
-    fn unexpected(&mut self, response: &Response<'_>) {
-        let notice = Notice::UnexpectedAnswer {
-            method: response.method.to_string(),
-            error: response.error.as_ref().map(|text| text.to_string()),
-        };
-        self.actions.push_back(Action::Notify(notice));
-    }
-
-    /// The topics that an answer is about: by its result, else by its request.
-    fn topics_of(&self, response: &Response<'_>) -> Vec<Topic> {
-        if let Ok(Some(result)) = response.subscription()
-            && let Some(channel) = ChannelKind::from_wire(&result.channel)
-        {
-            let symbol = result.symbol.map(|s| s.to_string()).unwrap_or_default();
-            return vec![Topic { channel, symbol }];
-        }
-        let asked = response.req_id.and_then(|id| self.requests.get(&id));
-        let asked = asked.map(Vec::as_slice).unwrap_or_default();
-        // A refusal names its symbol in its text; one that names none is about the whole request.
-        if let Some(text) = &response.error {
-            let named = |topic: &&Topic| {
-                !topic.symbol.is_empty()
-                    && text.split_ascii_whitespace().any(|word| word == topic.symbol)
-            };
-            if let Some(topic) = asked.iter().find(named) {
-                return vec![topic.clone()];
-            }
-        }
-        asked.to_vec()
-    }
-
-    fn subscribe_answer(&mut self, response: &Response<'_>, now_ms: i64) {
-        let topics = self.topics_of(response);
-        if topics.is_empty() {
-            self.unexpected(response);
-        }
-        for topic in topics {
-            let Some(state) = self.topics.get_mut(topic.channel, &topic.symbol) else { continue };
-            if !matches!(state.phase, Phase::Sent { .. }) {
-                continue;
-            }
-            if response.accepted() {
-                state.phase = if state.is_complete(topic.channel) {
-                    Phase::Live
-                } else {
-                    Phase::Acked { at_ms: now_ms }
-                };
-                self.actions.push_back(Action::Notify(Notice::Acked(topic)));
-                continue;
-            }
-            let text = response.error.as_ref().map_or("", |text| text.as_str());
-            let last = error_table::judge(text).class == ErrorClass::Config;
-            let notice = Notice::Refused { topic: topic.clone(), text: text.to_owned(), last };
-            self.actions.push_back(Action::Notify(notice));
-            if last {
-                state.phase = Phase::Refused;
-            } else {
-                // Nothing is subscribed, so nothing has to be unsubscribed first.
-                self.replan(&topic, false, true, now_ms);
-            }
-        }
-    }
-
-    fn unsubscribe_answer(&mut self, response: &Response<'_>, now_ms: i64) {
-        for topic in self.topics_of(response) {
-            if let Some(state) = self.topics.get_mut(topic.channel, &topic.symbol)
-                && matches!(state.phase, Phase::Leaving { sent_ms: Some(_), .. })
-            {
-                state.phase = Phase::Wanted { due_ms: now_ms };
-            }
-        }
-    }
-
     /// Takes a command of the reader.
     pub fn command(&mut self, command: FeedCommand, now_ms: i64) {
         match command {
             FeedCommand::Resync { symbol, mismatch } => {
-                let topic = Topic { channel: ChannelKind::Book, symbol };
+                let is_level3 = self.access.is_some();
+                let channel = if is_level3 { ChannelKind::Level3 } else { ChannelKind::Book };
+                let topic = Topic { channel, symbol };
                 let Some(state) = self.topics.get_mut(topic.channel, &topic.symbol) else { return };
                 // One that is on its way already is not asked for twice.
                 if matches!(state.phase, Phase::Acked { .. } | Phase::Live) {
@@ -303,10 +237,16 @@ impl Session {
                 self.plan.symbols = symbols;
                 let leaving = self.topics.adopt(&self.plan, now_ms);
                 for topics in leaving.chunk_by(|a, b| a.channel == b.channel) {
-                    topics.chunks(BATCH_SYMBOLS_MAX).for_each(|batch| self.unsubscribe(batch));
+                    let batches = topics.chunks(BATCH_SYMBOLS_MAX).map(<[Topic]>::to_vec);
+                    self.outbox.extend(batches);
                 }
             }
             FeedCommand::Reconnect => self.close(DisconnectReason::Asked),
+            FeedCommand::Token(token) => {
+                if let Some(access) = &mut self.access {
+                    access.hold(token, now_ms);
+                }
+            }
         }
     }
 
@@ -332,7 +272,7 @@ impl Session {
                 let for_ms = until_ms - now_ms;
                 let notice = Notice::Quarantined { topic: topic.clone(), for_ms };
                 self.actions.push_back(Action::Notify(notice));
-                self.unsubscribe(core::slice::from_ref(topic));
+                self.outbox.push_back(vec![topic.clone()]);
             }
         }
     }
@@ -380,6 +320,7 @@ impl Session {
                 Phase::Sent { .. } => {
                     self.actions.push_back(Action::Notify(Notice::AckLate(topic.clone())));
                     self.replan(&topic, false, false, now_ms);
+                    self.tell_incomplete();
                 }
                 Phase::Acked { .. } => {
                     self.actions.push_back(Action::Notify(Notice::ImageLate(topic.clone())));
@@ -392,17 +333,29 @@ impl Session {
             }
         }
         for (topic, silent_ms) in self.topics.newly_silent(now_ms) {
-            let is_book = topic.channel == ChannelKind::Book;
             let notice = Notice::Silent { topic: topic.clone(), silent_ms };
             self.actions.push_back(Action::Notify(notice));
-            if is_book {
+            if is_book(topic.channel) {
                 self.replan(&topic, false, false, now_ms);
             }
         }
     }
 
+    /// Tells once per connection that not every order-by-order book was accepted.
+    fn tell_incomplete(&mut self) {
+        if self.access.is_none() || self.is_incomplete {
+            return;
+        }
+        self.is_incomplete = true;
+        let (acked, pending) = self.topics.accepted();
+        self.actions.push_back(Action::Notify(Notice::Incomplete { acked, pending }));
+    }
+
     fn ping(&mut self, at: Stamp) {
-        if at.mono_ms() - self.last_ping_ms < PING_INTERVAL_MS {
+        let since_ms = at.mono_ms() - self.last_ping_ms;
+        // Only these may have to wait with an open socket before they may ask for anything.
+        let may_wait = self.access.is_some() && since_ms >= IDLE_PING_INTERVAL_MS;
+        if since_ms < PING_INTERVAL_MS && !(may_wait && self.topics.accepted().0 == 0) {
             return;
         }
         self.last_ping_ms = at.mono_ms();
@@ -418,41 +371,62 @@ impl Session {
         if self.outbox.is_empty()
             && let Some(topic) = self.topics.due_to_leave(now_ms)
         {
-            self.unsubscribe(&[topic]);
+            self.outbox.push_back(vec![topic]);
         }
-        if let Some(text) = self.outbox.pop_front() {
-            self.last_request_ms = now_ms;
-            self.actions.push_back(Action::Send(text));
-            return;
+        if let Some(topics) = self.outbox.front() {
+            let channel = topics.first().map_or(ChannelKind::Status, |topic| topic.channel);
+            let symbols: Vec<&str> = topics.iter().map(|topic| topic.symbol.as_str()).collect();
+            // Without a token it waits like a subscription.
+            if let Some(asked) = self.subscription(channel, &symbols) {
+                let req_id = self.req_id + 1;
+                let text = request::unsubscribe(&asked, req_id);
+                let topics = self.outbox.pop_front().unwrap_or_default();
+                self.send(text, req_id, topics, now_ms);
+                return;
+            }
         }
-        let Some((channel, symbols)) = self.topics.due_batch(now_ms, BATCH_SYMBOLS_MAX) else {
-            return;
-        };
-        self.last_request_ms = now_ms;
-        let req_id = self.next_req_id();
+        let symbols_max = self.admitted(now_ms);
+        let Some((channel, symbols)) = self.topics.due_batch(now_ms, symbols_max) else { return };
         let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
-        let Some(subscription) = topics::subscription(&self.plan, channel, &names) else { return };
-        let text = request::subscribe(&subscription, req_id);
-        self.actions.push_back(Action::Send(text));
+        let Some(asked) = self.subscription(channel, &names) else { return };
+        let req_id = self.req_id + 1;
+        let text = request::subscribe(&asked, req_id);
         let topics = symbols.into_iter().map(|symbol| Topic { channel, symbol }).collect();
+        self.send(text, req_id, topics, now_ms);
+    }
+
+    /// How many subscriptions may be asked for now; asks for a token when one is missing.
+    fn admitted(&mut self, now_ms: i64) -> usize {
+        let Some(access) = &mut self.access else { return BATCH_SYMBOLS_MAX };
+        let due = self.topics.due_len(now_ms).min(BATCH_SYMBOLS_MAX);
+        let is_usable = access.is_usable(now_ms);
+        if (due > 0 || !self.outbox.is_empty()) && !is_usable && access.ask() {
+            self.actions.push_back(Action::FetchToken);
+        }
+        let depth = self.plan.level3_depth.unwrap_or_default();
+        if is_usable { access.admit(depth, due, now_ms) } else { 0 }
+    }
+
+    fn subscription<'a>(
+        &'a self,
+        channel: ChannelKind,
+        symbols: &'a [&'a str],
+    ) -> Option<Subscription<'a>> {
+        let token = self.access.as_ref().and_then(Access::token);
+        topics::subscription(&self.plan, channel, symbols, token)
+    }
+
+    /// Sends a request and remembers what it is about.
+    fn send(&mut self, text: String, req_id: u64, topics: Vec<Topic>, now_ms: i64) {
+        self.req_id = req_id;
+        self.last_request_ms = now_ms;
+        self.actions.push_back(Action::Send(text));
         self.requests.insert(req_id, topics);
         // Answers later than this are late anyway; the map stays small.
         const REQUESTS_MAX: usize = 1_024;
         while self.requests.len() > REQUESTS_MAX {
             self.requests.pop_first();
         }
-    }
-
-    /// Queues an unsubscribe of topics of one channel; it leaves before any new subscription.
-    fn unsubscribe(&mut self, topics: &[Topic]) {
-        let Some(channel) = topics.first().map(|topic| topic.channel) else { return };
-        let req_id = self.next_req_id();
-        let symbols: Vec<&str> = topics.iter().map(|topic| topic.symbol.as_str()).collect();
-        let Some(subscription) = topics::subscription(&self.plan, channel, &symbols) else {
-            return;
-        };
-        self.outbox.push_back(request::unsubscribe(&subscription, req_id));
-        self.requests.insert(req_id, topics.to_vec());
     }
 
     const fn next_req_id(&mut self) -> u64 {
@@ -484,7 +458,30 @@ impl Protocol for Session {
     fn is_in_maintenance(&self) -> bool {
         self.system == Some(SystemStatus::Maintenance)
     }
+
+    fn opening(&mut self, now_ms: i64) -> Opening {
+        let Some(access) = &mut self.access else { return Opening::Now };
+        // Nothing to ask for: the socket would only be one more that the venue closes.
+        if self.plan.symbols.is_empty() {
+            return Opening::AfterCommand;
+        }
+        if access.is_usable(now_ms) {
+            Opening::Now
+        } else if access.ask() {
+            Opening::AfterToken
+        } else {
+            Opening::AfterCommand
+        }
+    }
+
+    fn closed(&mut self, now_ms: i64) {
+        if let Some(access) = &mut self.access {
+            access.closed(now_ms);
+        }
+    }
 }
 
+#[cfg(test)]
+mod level3_tests;
 #[cfg(test)]
 mod tests;

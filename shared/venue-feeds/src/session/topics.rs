@@ -10,6 +10,8 @@ use penstock_venues::kraken::book_sync::ResyncPolicy;
 use penstock_venues::kraken::liveness::SilenceLimit;
 use penstock_venues::kraken::request::Subscription;
 
+use crate::token::SessionToken;
+
 use super::{ACK_WAIT_MS, Plan, SNAPSHOT_WAIT_MS, Topic, UNSUBSCRIBE_WAIT_MS};
 
 /// Where a subscription stands.
@@ -69,10 +71,9 @@ impl TopicState {
         }
     }
 
-    /// Whether nothing more has to come before it is live; only books start with an image that must
-    /// not be missing.
+    /// Whether nothing more has to come before it is live.
     pub(super) fn is_complete(&self, channel: ChannelKind) -> bool {
-        channel != ChannelKind::Book || self.image_seen
+        !is_book(channel) || self.image_seen
     }
 
     fn is_overdue(&self, now_ms: i64) -> bool {
@@ -87,6 +88,12 @@ impl TopicState {
             | Phase::Leaving { sent_ms: None, .. } => false,
         }
     }
+}
+
+/// Only books start with an image that must not be missing, and are asked for anew when they fall
+/// silent.
+pub(super) const fn is_book(channel: ChannelKind) -> bool {
+    matches!(channel, ChannelKind::Book | ChannelKind::Level3)
 }
 
 /// All subscriptions, by channel and symbol.
@@ -187,6 +194,32 @@ impl Topics {
         Some(topic)
     }
 
+    /// Number of subscriptions that are due.
+    pub(super) fn due_len(&self, now_ms: i64) -> usize {
+        let due = |state: &&TopicState| matches!(state.phase, Phase::Wanted { due_ms } if now_ms >= due_ms);
+        self.states().filter(due).count()
+    }
+
+    /// Numbers of subscriptions that the venue has accepted, and of those that it has still to accept.
+    pub(super) fn accepted(&self) -> (usize, usize) {
+        let mut counts = (0, 0);
+        for state in self.states() {
+            match state.phase {
+                Phase::Acked { .. } | Phase::Live => counts.0 += 1,
+                Phase::Refused => {}
+                Phase::Wanted { .. }
+                | Phase::Sent { .. }
+                | Phase::Leaving { .. }
+                | Phase::Quarantined { .. } => counts.1 += 1,
+            }
+        }
+        counts
+    }
+
+    fn states(&self) -> impl Iterator<Item = &TopicState> {
+        self.0.values().flat_map(BTreeMap::values)
+    }
+
     /// The next batch of one channel that is due; marks it as sent.
     pub(super) fn due_batch(
         &mut self,
@@ -241,14 +274,19 @@ fn channels(plan: &Plan) -> Vec<(ChannelKind, bool)> {
     if plan.ohlc_interval.is_some() {
         channels.push((ChannelKind::Ohlc, true));
     }
+    if plan.level3_depth.is_some() {
+        channels.push((ChannelKind::Level3, true));
+    }
     channels
 }
 
-/// The request's subscription; `None` for a channel that the plan does not have.
+/// The request's subscription; `None` for a channel that the plan does not have, and for order-by-order
+/// books without a token.
 pub(super) fn subscription<'a>(
     plan: &Plan,
     channel: ChannelKind,
     symbols: &'a [&'a str],
+    token: Option<&'a SessionToken>,
 ) -> Option<Subscription<'a>> {
     Some(match channel {
         ChannelKind::Instrument => Subscription::Instrument,
@@ -256,10 +294,12 @@ pub(super) fn subscription<'a>(
         ChannelKind::Trade => Subscription::Trade { symbols, snapshot: false },
         ChannelKind::Book => Subscription::Book { symbols, depth: plan.book_depth? },
         ChannelKind::Ohlc => Subscription::Ohlc { symbols, interval: plan.ohlc_interval? },
+        ChannelKind::Level3 => {
+            Subscription::Level3 { symbols, depth: plan.level3_depth?, token: token?.expose() }
+        }
         ChannelKind::Status
         | ChannelKind::Heartbeat
         | ChannelKind::Executions
-        | ChannelKind::Balances
-        | ChannelKind::Level3 => return None,
+        | ChannelKind::Balances => return None,
     })
 }

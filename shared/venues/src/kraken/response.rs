@@ -19,6 +19,8 @@ pub struct Response<'a> {
     pub result: Option<&'a RawValue>,
     /// Error text.
     pub error: Option<Text<'a>>,
+    /// The symbol that a refusal is about.
+    pub symbol: Option<Text<'a>>,
     /// Number of the request.
     pub req_id: Option<u64>,
     /// When the gateway got the request.
