@@ -251,11 +251,17 @@ fn core_config(config: &Config) -> CoreConfig {
     let (feeds, state) = (&config.areas.feeds, &config.areas.state);
     let window = u16::try_from(config.areas.epochs.epoch_window_secs).unwrap_or(300);
     CoreConfig {
-        fold: FoldConfig { epoch_window_secs: window, ..FoldConfig::default() },
+        fold: FoldConfig {
+            epoch_window_secs: window,
+            l3_sample_interval_ms: signed(feeds.l3_sample_interval_ms),
+            ..FoldConfig::default()
+        },
         refresh_interval_ms: signed(state.state_refresh_interval_ms),
         l2_sample_interval_ms: signed(feeds.l2_sample_interval_ms),
         quote_silence_ms: signed(feeds.quote_silence_ms),
         gap_secs: signed(feeds.ingest_gap_secs),
+        l3_resync_max: feeds.l3_resync_max,
+        l3_hard_block_secs: signed(feeds.l3_hard_block_secs),
     }
 }
 
@@ -284,6 +290,8 @@ fn universe_rules(config: &Config) -> Result<UniverseRules, Exit> {
         pool_limit: universe.execution_universe_limit as usize,
         l2_limit: universe.universe_l2_limit_override.map(|n| n as usize),
         execution_limit: universe.universe_exec_limit_override.map(|n| n as usize),
+        // Level 3 is off until its sockets are opened.
+        l3_limit: None,
     })
 }
 

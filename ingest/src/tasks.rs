@@ -17,6 +17,7 @@ use crate::lifecycle::summaries;
 use crate::publish::cuts::CutSlot;
 use crate::publish::epochs::{Epochs, EpochsStatus};
 use crate::publish::frames::Frames;
+use crate::publish::level3_blocks::Level3Blocks;
 use crate::publish::publisher::{Publisher, RunContext};
 use crate::publish::twins::Twins;
 use crate::settings::Settings;
@@ -130,6 +131,7 @@ impl Tasks {
         publishing.spawn(epochs.run());
         let mut quiet = watchers(hub, &vitals);
         quiet.spawn(instruments.run());
+        quiet.spawn(Level3Blocks { hub: hub.clone() }.run());
         quiet.spawn(backfill.run());
         quiet.spawn(summaries::run(hub.clone()));
         quiet.spawn(Rollovers { hub: hub.clone() }.run());

@@ -3,7 +3,10 @@
 //! Input: book rows of frames and what happens to connections. Output: a verdict for the core. A book is
 //! sampled only while it is live; after a mismatch it gives nothing until the next good image.
 
-use penstock_market::{BookSample, Books, LostBook, Scales, sample_book};
+use super::level3_books::Level3Set;
+use penstock_market::{
+    BookSample, Books, Level3Sample, LostBook, Scales, TakerQuotes, sample_book,
+};
 use penstock_types::{Symbol, UtcMicros};
 use penstock_venues::kraken::book::{Book, Precision, Verdict};
 use penstock_venues::kraken::book_sync::{BookAction, BookEvent, BookState, step};
@@ -43,6 +46,8 @@ pub(crate) struct BookSet {
     books: FxHashMap<Symbol, Maintained>,
     checksums_ok: u64,
     checksums_bad: u64,
+    /// Order-by-order books, beside the others and without effect on them.
+    pub level3: Level3Set,
 }
 
 impl BookSet {
@@ -83,6 +88,7 @@ impl BookSet {
 
     /// A socket was lost.
     pub(crate) fn closed(&mut self, conn_id: i16) {
+        self.level3.closed(conn_id);
         for held in self.books.values_mut().filter(|b| b.conn_id == conn_id) {
             held.state = step(held.state, BookEvent::Closed).0;
             held.book.clear();
@@ -160,9 +166,10 @@ impl BookSet {
         symbols.all(|s| self.books.get(s).is_none_or(|b| b.state == BookState::Live))
     }
 
-    /// Good and bad checksums since the start, images included.
+    /// Good and bad checksums since the start, images and order-by-order books included.
     pub(crate) const fn checksums(&self) -> (u64, u64) {
-        (self.checksums_ok, self.checksums_bad)
+        let (ok, bad) = self.level3.checksums();
+        (self.checksums_ok + ok, self.checksums_bad + bad)
     }
 }
 
@@ -174,6 +181,15 @@ impl Books for BookSet {
         let asks = book.asks().map(|l| (l.price, l.qty));
         let depth = i16::try_from(book.depth()).unwrap_or(i16::MAX);
         sample_book(bids, asks, held.scales, held.ts_exchange, depth)
+    }
+
+    fn sample_level3(
+        &mut self,
+        symbol: &Symbol,
+        takers: TakerQuotes,
+        at: UtcMicros,
+    ) -> Option<Level3Sample> {
+        self.level3.sample(symbol, takers, at)
     }
 }
 

@@ -148,7 +148,7 @@ impl Market {
     /// Takes one event. Ticks that ended before it are sealed first.
     pub(crate) fn deriv_event(&mut self, event: &DerivEvent) -> Result<(), CoreError> {
         let at = self.deriv_time(event);
-        self.core.advance(at, &self.books, &mut self.out)?;
+        self.core.advance(at, &mut self.books, &mut self.out)?;
         let at = self.lift(at);
         match event {
             DerivEvent::Socket { socket, event } => self.socket_event(*socket, event, at),

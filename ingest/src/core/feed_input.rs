@@ -23,9 +23,20 @@ use tokio::sync::mpsc;
 /// Undecodable frames that are told one by one; later ones are only counted.
 const BROKEN_TOLD_MAX: u64 = 100;
 
+/// What a socket of Kraken spot carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupKind {
+    /// Ticker, trades and L2 books: quotes stand on it.
+    Public,
+    /// Order-by-order books: nothing but their own rows stands on it.
+    Level3,
+}
+
 /// One socket and the symbols that it carries.
 #[derive(Debug)]
 pub(crate) struct Group {
+    /// What it carries.
+    pub kind: GroupKind,
     /// Name in rows and gaps.
     pub stream: String,
     /// Symbols.
@@ -59,7 +70,7 @@ pub(crate) struct Market {
     pub counts: FeedCounts,
     pub clock: RecordingClock,
     pub derivs: DerivInput,
-    symbols: FxHashMap<String, Symbol>,
+    pub(super) symbols: FxHashMap<String, Symbol>,
     last_conn: i16,
     connected: Vec<bool>,
     newest_at: UtcMicros,
@@ -101,8 +112,7 @@ impl Market {
         at: UtcMicros,
     ) -> Result<(), penstock_market::CoreError> {
         for (symbol, precision) in changes {
-            let holder = self.groups.iter().position(|g| g.symbols.contains(symbol));
-            let Some(group) = holder else { continue };
+            let Some(group) = self.group_of(GroupKind::Public, symbol) else { continue };
             let depth = self.books.depth(symbol);
             if depth.is_some() {
                 self.core.book_lost(symbol, LostBook::Resync, at, &mut self.out);
@@ -113,6 +123,7 @@ impl Market {
                 self.books.maintain(symbol, depth, *precision);
                 self.resync(group, symbol, false);
             }
+            self.change_level3_precision(symbol, *precision, at);
             tracing::info!(
                 symbol = symbol.as_str(),
                 price = precision.price,
@@ -121,6 +132,11 @@ impl Market {
             );
         }
         Ok(())
+    }
+
+    /// The group of a kind that carries a symbol.
+    pub(super) fn group_of(&self, kind: GroupKind, symbol: &Symbol) -> Option<usize> {
+        self.groups.iter().position(|g| g.kind == kind && g.symbols.contains(symbol))
     }
 
     /// Tracks pairs, or takes their new precision over.
@@ -171,7 +187,7 @@ impl Market {
         event: &FeedEvent,
     ) -> Result<(), penstock_market::CoreError> {
         let at = self.time_of(event);
-        self.core.advance(at, &self.books, &mut self.out)?;
+        self.core.advance(at, &mut self.books, &mut self.out)?;
         let at = self.lift(at);
         match event {
             FeedEvent::Connected { .. } => self.connected(group, at),
@@ -202,7 +218,10 @@ impl Market {
         (held.conn_id, held.is_whole) = (Some(conn_id), false);
         held.refused.clear();
         self.core.conn_opened(conn_id, &held.stream, at, &mut self.out);
-        self.books.opened(conn_id, held.symbols.iter());
+        match held.kind {
+            GroupKind::Public => self.books.opened(conn_id, held.symbols.iter()),
+            GroupKind::Level3 => self.books.level3.opened(conn_id, held.symbols.iter()),
+        }
     }
 
     fn disconnected(&mut self, group: usize, at: UtcMicros, reason: &str) {
@@ -241,12 +260,17 @@ impl Market {
                     self.ticker(conn_id, at, row, is_snapshot);
                 }
             }
+            Ok(Frame::Level3(message)) => {
+                let is_snapshot = message.is_snapshot();
+                for row in &message.rows {
+                    self.level3(group, conn_id, at, row, is_snapshot);
+                }
+            }
             Ok(
                 Frame::Heartbeat
                 | Frame::Status(_)
                 | Frame::Instrument(_)
                 | Frame::Ohlc(_)
-                | Frame::Level3(_)
                 | Frame::Executions(_)
                 | Frame::Balances(_)
                 | Frame::Response(_)
@@ -310,7 +334,10 @@ impl Market {
             qty,
             ts_exchange: row.timestamp.utc(),
         };
-        self.core.trade(at, trade, &mut self.out);
+        let symbol = trade.symbol.clone();
+        if self.core.trade(at, trade, &mut self.out) {
+            self.books.level3.print(&symbol, row.price, row.qty, at);
+        }
     }
 
     fn book(
@@ -357,7 +384,7 @@ impl Market {
         self.resync(group, symbol, mismatch);
     }
 
-    fn resync(&self, group: usize, symbol: &Symbol, mismatch: bool) {
+    pub(super) fn resync(&self, group: usize, symbol: &Symbol, mismatch: bool) {
         let command = FeedCommand::Resync { symbol: symbol.as_str().to_owned(), mismatch };
         if self.groups[group].commands.try_send(command).is_err() {
             // The connector also notices a book that stays without an image, and repairs it itself.
@@ -365,16 +392,20 @@ impl Market {
         }
     }
 
-    fn check_whole(&mut self, group: usize, at: UtcMicros) {
+    pub(super) fn check_whole(&mut self, group: usize, at: UtcMicros) {
         let held = &self.groups[group];
-        let wanted = held.symbols.iter().filter(|s| !held.refused.contains(*s));
-        if held.is_whole || !self.books.are_live(wanted) {
+        let mut wanted = held.symbols.iter().filter(|s| !held.refused.contains(*s));
+        let are_live = match held.kind {
+            GroupKind::Public => self.books.are_live(&mut wanted),
+            GroupKind::Level3 => self.books.level3.are_live(&mut wanted),
+        };
+        if held.is_whole || !are_live {
             return;
         }
         let stream = held.stream.clone();
         self.groups[group].is_whole = true;
         self.core.stream_whole(&stream, at, &mut self.out);
-        if self.groups.iter().all(|g| g.is_whole) {
+        if self.groups.iter().all(|g| g.is_whole || g.kind == GroupKind::Level3) {
             self.core.stream_whole("restart", at, &mut self.out);
         }
     }
@@ -396,7 +427,7 @@ impl Market {
                     channel = topic.channel.wire(),
                     "refused: {text}"
                 );
-                if *last && topic.channel == ChannelKind::Book {
+                if *last && matches!(topic.channel, ChannelKind::Book | ChannelKind::Level3) {
                     self.groups[group].refused.extend(symbol);
                     self.check_whole(group, at);
                 }
@@ -429,12 +460,11 @@ impl Market {
 
     /// The connector subscribes a book anew by itself: what stands is no longer the venue's.
     fn resynced(&mut self, topic: &Topic, at: UtcMicros) {
-        if topic.channel != ChannelKind::Book {
-            return;
+        let Some(symbol) = self.symbols.get(&topic.symbol).cloned() else { return };
+        if topic.channel == ChannelKind::Level3 {
+            return self.level3_resynced(&symbol, at);
         }
-        if let Some(symbol) = self.symbols.get(&topic.symbol).cloned()
-            && self.books.are_live(std::iter::once(&symbol))
-        {
+        if topic.channel == ChannelKind::Book && self.books.are_live(std::iter::once(&symbol)) {
             self.books.withdraw(&symbol);
             self.core.book_lost(&symbol, LostBook::Resync, at, &mut self.out);
         }
@@ -445,7 +475,7 @@ impl Market {
         let symbols = self.core.stalled(at, &mut self.out);
         for symbol in symbols {
             self.books.withdraw(&symbol);
-            if let Some(group) = self.groups.iter().position(|g| g.symbols.contains(&symbol)) {
+            if let Some(group) = self.group_of(GroupKind::Public, &symbol) {
                 self.resync(group, &symbol, false);
             }
         }

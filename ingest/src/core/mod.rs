@@ -5,6 +5,8 @@ pub(crate) mod clock;
 mod deriv_frames;
 pub(crate) mod deriv_input;
 pub(crate) mod feed_input;
+pub(crate) mod level3_books;
+pub(crate) mod level3_input;
 mod notes;
 pub(crate) mod rollover;
 pub(crate) mod run;

@@ -57,6 +57,22 @@ impl<S: RawSink + 'static> CoreThread<S> {
             Note::DerivVenue { venue, is_degraded, streams } => {
                 tell_deriv_venue(&self.market, venue, is_degraded, &streams);
             }
+            Note::Level3Resync { symbol, count } => {
+                marker!(L3_RESYNC, symbol = symbol.as_str(), count = count);
+            }
+            Note::Level3Systemic { lost, tracked } => {
+                tracing::warn!(lost, tracked, "order-by-order books were lost all at once");
+            }
+            Note::Level3Blocked(block) => marker!(
+                L3_RESYNC_LIMIT_REACHED,
+                run_id = self.market.core.recording().run_id,
+                symbol = block.symbol.as_str(),
+                l3_resync_count = block.resyncs,
+                hard_block_until = block.until.rfc3339(),
+            ),
+            Note::Level3Unblocked { symbol } => {
+                tracing::info!(symbol = symbol.as_str(), "its block for level 3 resyncs is over");
+            }
             Note::Refused { symbol, reason } => {
                 tracing::warn!(symbol = symbol.as_str(), "refused: {reason}");
             }

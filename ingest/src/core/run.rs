@@ -7,7 +7,8 @@
 //! sealed only when everything that arrived before its end has been taken.
 
 use super::deriv_input::{DerivCounts, DerivEvent};
-use super::feed_input::{Group, Market};
+use super::feed_input::{Group, GroupKind, Market};
+use super::level3_input::Level3Pair;
 use super::rollover::Rollover;
 use super::sink::RawSink;
 use crate::lifecycle::alerts::{Alerts, Reason};
@@ -15,9 +16,9 @@ use crate::publish::cuts::{CutJob, CutSlot};
 use crate::spooling::frames::RunRecord;
 use crate::universe::backfill::BackfillRequest;
 use penstock_market::checkpoint::Checkpoint;
-use penstock_market::{CoreError, RunSymbol, SealedTick, TradeIn};
+use penstock_market::{CoreError, Level3Health, RunSymbol, SealedTick, TradeIn};
 use penstock_store::raw_rows::GenerationRow;
-use penstock_store::spool::DropRange;
+use penstock_store::spool::{DropRange, StreamCode};
 use penstock_telemetry::marker;
 use penstock_types::raw::RawBody;
 use penstock_types::vocab::Venue;
@@ -67,6 +68,12 @@ pub(crate) enum CoreCommand {
     Track(Vec<TrackedPair>),
     /// Track these no longer.
     Untrack(Vec<Symbol>),
+    /// Maintain order-by-order books of these pairs too, or with another depth or precision.
+    #[expect(dead_code, reason = "sent by what opens the level 3 sockets, which is not there yet")]
+    TrackLevel3(Vec<Level3Pair>),
+    /// End the order-by-order books of these.
+    #[expect(dead_code, reason = "sent by what opens the level 3 sockets, which is not there yet")]
+    UntrackLevel3(Vec<Symbol>),
     /// Another socket, before the first pair that it carries.
     AddGroup(Box<Group>),
     /// Go over to another run at the next cut.
@@ -110,7 +117,12 @@ pub(crate) struct CoreHealth {
     pub is_gap_open: bool,
     pub is_whole: bool,
     pub last_message_age_ms: i64,
-    pub rows: [u64; 3],
+    /// Rows of ticker, trades, L2 and L3.
+    pub rows: [u64; 4],
+    /// How order-by-order books are.
+    pub level3: Level3Health,
+    /// Newest row of L3 that was shed.
+    pub l3_shed_at: Option<UtcMicros>,
     pub newest_tick: i64,
     pub stream_gap: Option<UtcMicros>,
     pub derivs: DerivCounts,
@@ -136,7 +148,8 @@ pub(crate) struct CoreThread<S> {
     pub(super) ports: CorePorts<S>,
     /// A run that waits for the next cut.
     pub(super) rollover: Option<Rollover>,
-    rows: [u64; 3],
+    rows: [u64; 4],
+    l3_shed_at: Option<UtcMicros>,
     pub(super) stream_gap: Option<UtcMicros>,
     deriv_rows: u64,
     last_turn: Instant,
@@ -144,8 +157,16 @@ pub(crate) struct CoreThread<S> {
 
 impl<S: RawSink + 'static> CoreThread<S> {
     pub(crate) fn new(market: Market, ports: CorePorts<S>) -> Self {
-        let (rows, last_turn) = ([0; 3], Instant::now());
-        Self { market, ports, rollover: None, rows, deriv_rows: 0, stream_gap: None, last_turn }
+        Self {
+            market,
+            ports,
+            rollover: None,
+            rows: [0; 4],
+            l3_shed_at: None,
+            deriv_rows: 0,
+            stream_gap: None,
+            last_turn: Instant::now(),
+        }
     }
 
     /// Starts the thread; it ends after `Stop` or with a broken invariant.
@@ -227,6 +248,14 @@ impl<S: RawSink + 'static> CoreThread<S> {
         match command {
             CoreCommand::Track(pairs) => self.track(&pairs, at)?,
             CoreCommand::Untrack(symbols) => self.untrack(&symbols, at),
+            CoreCommand::TrackLevel3(pairs) => {
+                self.market.track_level3(&pairs, at);
+                self.subscribe();
+            }
+            CoreCommand::UntrackLevel3(symbols) => {
+                self.market.untrack_level3(&symbols, at);
+                self.subscribe();
+            }
             CoreCommand::Rollover(next) => self.rollover = Some(*next),
             CoreCommand::AddGroup(group) => self.market.add_group(*group),
             CoreCommand::Precision(changes) => self.market.change_precisions(&changes, at)?,
@@ -262,6 +291,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
     }
 
     fn untrack(&mut self, symbols: &[Symbol], at: UtcMicros) {
+        self.market.untrack_level3(symbols, at);
         for symbol in symbols {
             let market = &mut self.market;
             market.core.untrack(symbol, at, &mut market.out);
@@ -332,6 +362,9 @@ impl<S: RawSink + 'static> CoreThread<S> {
             let at = self.market.lift(at);
             let (stream, blind) = (range.stream.as_str(), (range.from, range.to));
             let (first_seq, last_seq) = (range.first_seq, range.last_seq);
+            if range.stream == StreamCode::L3 {
+                self.l3_shed_at = self.l3_shed_at.max(Some(range.to));
+            }
             let Market { core, out, .. } = &mut self.market;
             core.rows_shed(stream, blind, (first_seq, last_seq), at, out);
             marker!(
@@ -359,7 +392,13 @@ impl<S: RawSink + 'static> CoreThread<S> {
             reconnects: market.counts.reconnects,
             broken_frames: market.counts.broken,
             is_gap_open: market.core.is_gap_open(),
-            is_whole: market.groups.iter().all(|g| g.is_whole || g.symbols.is_empty()),
+            is_whole: market
+                .groups
+                .iter()
+                .filter(|g| g.kind == GroupKind::Public)
+                .all(|g| g.is_whole || g.symbols.is_empty()),
+            level3: market.core.level3_health(),
+            l3_shed_at: self.l3_shed_at,
             last_message_age_ms,
             rows: self.rows,
             newest_tick: as_of.tick().0 - 1,
@@ -403,9 +442,8 @@ fn counted(body: &RawBody) -> Option<usize> {
         RawBody::Ticker(row) => (row.venue == Venue::KrakenSpot).then_some(0),
         RawBody::Trade(row) => (row.venue == Venue::KrakenSpot).then_some(1),
         RawBody::L2(_) => Some(2),
-        RawBody::L3(_) | RawBody::DerivTicker(_) | RawBody::Liquidation(_) | RawBody::Status(_) => {
-            None
-        }
+        RawBody::L3(_) => Some(3),
+        RawBody::DerivTicker(_) | RawBody::Liquidation(_) | RawBody::Status(_) => None,
     }
 }
 

@@ -77,7 +77,7 @@ impl Vitals {
         );
     }
 
-    fn tell_heartbeat(&self, rows_before: [u64; 3]) -> [u64; 3] {
+    fn tell_heartbeat(&self, rows_before: [u64; 4]) -> [u64; 4] {
         let rows = self.health.borrow().rows;
         let per_s = |i: usize| (rows[i] - rows_before[i]) / HEALTH_EVERY.as_secs();
         let generation_id = self.published.borrow().as_ref().map(|p| p.job.cut.generation_id);
@@ -86,7 +86,7 @@ impl Vitals {
             run_id = self.context.run().run_id,
             uptime_secs = self.started.elapsed().as_secs(),
             rows_per_s = serde_json::json!({
-                "ticker": per_s(0), "trade": per_s(1), "l2": per_s(2), "l3": 0,
+                "ticker": per_s(0), "trade": per_s(1), "l2": per_s(2), "l3": per_s(3),
             }),
             generation_id = generation_id,
         );
@@ -142,7 +142,7 @@ impl Vitals {
         let mut health =
             tokio::time::interval_at(tokio::time::Instant::now() + HEALTH_EVERY, HEALTH_EVERY);
         let mut writer = tokio::time::interval(WRITER_METRICS_EVERY);
-        let mut rows = [0; 3];
+        let mut rows = [0; 4];
         loop {
             tokio::select! {
                 // Biased: a stop first; the rarer marker before the frequent one.

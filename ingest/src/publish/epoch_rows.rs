@@ -21,6 +21,8 @@ impl Epochs {
         let texts = |symbols: &[Symbol]| symbols.iter().map(|s| s.as_str().to_owned()).collect();
         let mut tracked = universe.tracked.clone();
         tracked.sort();
+        let mut level3 = universe.l3.clone();
+        level3.sort();
         UniverseSnapshotRow {
             snapshot_id: SnapshotId(epoch_id.0),
             run_id,
@@ -29,7 +31,7 @@ impl Epochs {
             published_at: at,
             execution_symbols: texts(&universe.execution),
             pinned_symbols: texts(&universe.pinned),
-            l3_symbols: Vec::new(),
+            l3_symbols: texts(&level3),
             tracked_symbols: texts(&tracked),
             excluded: serde_json::json!(universe.excluded),
             universe_hash: universe.hash(),

@@ -16,7 +16,7 @@ use crate::tasks::Hub;
 use crate::universe::feeds::{Reference, SocketOpener};
 use crate::universe::layers::{BuildInput, Layers};
 use crate::universe::reference::Pairs;
-use penstock_market::epoch::{self, EpochInput as Judged};
+use penstock_market::epoch::{self, EpochInput as Judged, Level3Input};
 use penstock_store::fence::FenceError;
 use penstock_store::twins::{JudgedEpochRow, UniverseSnapshotRow};
 use penstock_store_decision::epochs::{EpochInput, publish_epoch};
@@ -167,6 +167,7 @@ impl Epochs {
             min_ticker_per_symbol: self.hub.settings.min_ticker_per_symbol,
             min_universe: self.hub.settings.min_universe,
             is_durable: self.durability.held_since(window_start),
+            level3: self.level3(window_start),
         });
         tell_judgement(epoch_id, &judgement);
         if !self.status.borrow().is_warm {
@@ -184,6 +185,19 @@ impl Epochs {
             self.write_warm().await;
         }
         Ok(())
+    }
+
+    /// What is judged of order-by-order books; nothing while they are off.
+    fn level3(&self, window_start: UtcMicros) -> Option<Level3Input<'_>> {
+        self.hub.settings.universe.l3_limit?;
+        let health = self.hub.health.borrow();
+        let newest_loss = health.level3.systemic_at.max(health.l3_shed_at);
+        Some(Level3Input {
+            symbols: &self.layers.universe.l3,
+            is_first: self.status.borrow().newest.is_none(),
+            is_lost: newest_loss >= Some(window_start)
+                || !self.durability.kept_level3_since(window_start),
+        })
     }
 
     /// The first published cut at or after a time.
@@ -336,7 +350,7 @@ impl Epochs {
                 epoch_id = row.epoch_id,
                 execution_count = snapshot.execution_symbols.len(),
                 pinned_count = snapshot.pinned_symbols.len(),
-                l3_count = 0,
+                l3_count = snapshot.l3_symbols.len(),
                 universe_hash = snapshot.universe_hash,
             );
         }

@@ -6,5 +6,6 @@ mod epoch_rows;
 pub(crate) mod epochs;
 mod frame_runs;
 pub(crate) mod frames;
+pub(crate) mod level3_blocks;
 pub(crate) mod publisher;
 pub(crate) mod twins;

@@ -3,7 +3,7 @@
 use super::layers::Layers;
 use super::reference::{Pairs, Volumes, follow};
 use crate::core::clock::RecordingClock;
-use crate::core::feed_input::Group;
+use crate::core::feed_input::{Group, GroupKind};
 use crate::core::run::Input;
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -161,7 +161,8 @@ impl SocketOpener {
             let handle = spawn_feed(config, clock, budget, events, self.stop.clone())
                 .map_err(|e| Exit::Refused(format!("venue address: {e}")))?;
             let group = Group {
-                stream: format!("spot-{number}"),
+                kind: GroupKind::Public,
+                stream: GroupKind::Public.stream(number),
                 symbols: BTreeSet::new(),
                 commands: handle.commands,
                 conn_id: None,

@@ -8,8 +8,9 @@ use crate::sealer::SealerState;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Version of the payload that is written. Version 1 was the fold alone and is still read.
-pub const CHECKPOINT_FORMAT: i32 = 2;
+/// Version of the payload that is written. Version 1 was the fold alone, version 2 knew nothing of
+/// order-by-order books; both are still read, and a fold of theirs goes on without such books.
+pub const CHECKPOINT_FORMAT: i32 = 3;
 const FOLD_ALONE: i32 = 1;
 
 /// What a checkpoint keeps.
@@ -56,7 +57,7 @@ pub fn encode(checkpoint: &Checkpoint) -> Result<(Vec<u8>, [u8; 32]), Checkpoint
 /// # Errors
 /// [`CheckpointError`] for another version, a wrong hash or foreign bytes.
 pub fn decode(format: i32, payload: &[u8], hash: &[u8]) -> Result<Checkpoint, CheckpointError> {
-    if format != CHECKPOINT_FORMAT && format != FOLD_ALONE {
+    if !(FOLD_ALONE..=CHECKPOINT_FORMAT).contains(&format) {
         return Err(CheckpointError::Format { got: format });
     }
     if Sha256::digest(payload).as_slice() != hash {

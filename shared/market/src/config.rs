@@ -15,11 +15,25 @@ pub struct FoldConfig {
     pub l2_samples_min: i64,
     /// Limits of the regimes.
     pub regime: RegimeThresholds,
+    /// Time between two samples of an order-by-order book in milliseconds; the quality of its columns
+    /// compares with it what came.
+    #[serde(default = "l3_sample_interval_ms")]
+    pub l3_sample_interval_ms: i64,
+}
+
+/// What a checkpoint was written with that does not tell it: the default of `L3_SAMPLE_INTERVAL_MS`.
+const fn l3_sample_interval_ms() -> i64 {
+    5_000
 }
 
 impl Default for FoldConfig {
     fn default() -> Self {
-        Self { epoch_window_secs: 300, l2_samples_min: 50, regime: RegimeThresholds::default() }
+        Self {
+            epoch_window_secs: 300,
+            l2_samples_min: 50,
+            regime: RegimeThresholds::default(),
+            l3_sample_interval_ms: l3_sample_interval_ms(),
+        }
     }
 }
 
@@ -37,6 +51,10 @@ pub struct CoreConfig {
     pub quote_silence_ms: i64,
     /// Gap of ticker and trades of the whole domain that breaks the lineage, in seconds.
     pub gap_secs: i64,
+    /// Resyncs of a symbol's order-by-order book within ten minutes at which it is blocked.
+    pub l3_resync_max: u32,
+    /// Seconds for which it is blocked then.
+    pub l3_hard_block_secs: i64,
 }
 
 impl Default for CoreConfig {
@@ -47,6 +65,8 @@ impl Default for CoreConfig {
             l2_sample_interval_ms: 1_000,
             quote_silence_ms: 1_500,
             gap_secs: 120,
+            l3_resync_max: 5,
+            l3_hard_block_secs: 1_800,
         }
     }
 }

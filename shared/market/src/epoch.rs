@@ -17,10 +17,25 @@ const THRESHOLD_SECS: i64 = 300;
 const L2_SAMPLES_MIN: i64 = 20;
 /// Oldest ticker of a pinned symbol, and of one that counts as fresh, in seconds.
 const TICKER_AGE_SECS_MAX: i64 = 60;
+/// L3 samples that a symbol needs in 300 s.
+const L3_SAMPLES_MIN: i64 = 5;
 const TICKER_SHARE_MIN: f64 = 0.90;
 const TRADE_SHARE_MIN: f64 = 0.50;
 const L2_SHARE_MIN: f64 = 0.90;
 const FRESH_SHARE_MIN: f64 = 0.50;
+const L3_SHARE_MIN: f64 = 0.70;
+const L3_PARTIAL_SHARE_MIN: f64 = 0.10;
+
+/// What is judged of order-by-order books.
+#[derive(Debug, Clone, Copy)]
+pub struct Level3Input<'a> {
+    /// Symbols that have one.
+    pub symbols: &'a [Symbol],
+    /// The process has judged no epoch before.
+    pub is_first: bool,
+    /// Within the window their rows were shed, or more than half of them were lost at once.
+    pub is_lost: bool,
+}
 
 /// What is judged.
 #[derive(Debug)]
@@ -43,8 +58,10 @@ pub struct EpochInput<'a> {
     pub min_ticker_per_symbol: i64,
     /// Least size of the entry set.
     pub min_universe: usize,
-    /// Spool in use and in time, nothing shed or refused, through the whole window.
+    /// Spool in use and in time, nothing but L3 rows shed or refused, through the whole window.
     pub is_durable: bool,
+    /// Order-by-order books; none while they are off.
+    pub level3: Option<Level3Input<'a>>,
 }
 
 /// The judgement.
@@ -120,6 +137,14 @@ pub fn judge(input: &EpochInput<'_>) -> EpochJudgement {
     let fresh = share(&|r| ticker_age_secs(r, as_of) <= TICKER_AGE_SECS_MAX);
     let is_priced = |r: &StateRow| ticker_age_secs(r, as_of) <= TICKER_AGE_SECS_MAX && r.book_ok;
     let pinned_ok = input.pinned.iter().all(|s| find(input.cut, s).is_some_and(is_priced));
+    let l3_min = scaled_threshold(L3_SAMPLES_MIN, window_secs);
+    let l3 = input.level3.map(|level3| {
+        let with_l3 = entry.iter().copied().filter(|s| level3.symbols.contains(s));
+        let with_l3: Vec<&Symbol> = with_l3.collect();
+        let holds = |r: &StateRow| i64::from(r.l3_count_w) >= l3_min;
+        let share = share_of(&with_l3, |s| find(input.cut, s).is_some_and(holds));
+        (share, l3_mode(share, &level3))
+    });
     let longest = input.gaps.longest_secs(input.window_start, as_of);
     let excluded =
         |set: &BTreeSet<Symbol>| input.execution.iter().filter(|s| set.contains(*s)).count();
@@ -134,13 +159,13 @@ pub fn judge(input: &EpochInput<'_>) -> EpochJudgement {
         frac_ticker: ratio(ticker),
         frac_trade: ratio(trade),
         frac_l2: ratio(l2),
-        frac_l3: None,
-        l3_mode: L3Mode::Off,
+        frac_l3: l3.map(|(share, _)| ratio(share)),
+        l3_mode: l3.map_or(L3Mode::Off, |(_, mode)| mode),
         criteria_universe_ok: entry.len() >= input.min_universe,
         criteria_ticker_ok: ticker >= TICKER_SHARE_MIN,
         criteria_trade_ok: trade >= TRADE_SHARE_MIN,
         criteria_l2_ok: l2 >= L2_SHARE_MIN,
-        criteria_l3_ok: true,
+        criteria_l3_ok: l3.is_none_or(|(_, mode)| mode == L3Mode::Ok),
         criteria_pinned_ok: pinned_ok,
         criteria_continuity_ok: !input.gaps.is_open() && longest <= input.gap_secs,
         criteria_durability_ok: input.is_durable,
@@ -148,6 +173,22 @@ pub fn judge(input: &EpochInput<'_>) -> EpochJudgement {
     };
     judgement.status = status(&mut judgement, fresh);
     judgement
+}
+
+/// Coverage by the share of the symbols with enough samples. At the first epoch books have only begun; what
+/// was shed or lost all at once is no coverage, however many rows are left.
+fn l3_mode(share: f64, level3: &Level3Input<'_>) -> L3Mode {
+    if level3.is_lost {
+        return L3Mode::Absent;
+    }
+    if share >= L3_SHARE_MIN {
+        return L3Mode::Ok;
+    }
+    match (level3.is_first, share >= L3_PARTIAL_SHARE_MIN) {
+        (_, true) => L3Mode::Partial,
+        (true, false) => L3Mode::Cold,
+        (false, false) => L3Mode::Absent,
+    }
 }
 
 fn status(judgement: &mut EpochJudgement, fresh_share: f64) -> EpochStatus {

@@ -1,6 +1,6 @@
 //! Rows for tests: the shortest way to a numbered row of each kind.
 
-use penstock_types::raw::{L2Row, RawBody, RawRow, StatusRow, TickerRow, TradeRow};
+use penstock_types::raw::{L2Row, L3Row, RawBody, RawRow, StatusRow, TickerRow, TradeRow};
 use penstock_types::vocab::{Side, StatusKind, Venue};
 use penstock_types::{Decimal, LineageId, Seq, Symbol, UtcMicros, Uuid};
 
@@ -102,6 +102,32 @@ pub(crate) fn l2(name: &str, bid: &str, ask: &str) -> L2Row {
         checksum_ok: true,
         book_depth: 25,
         conn_id: 2,
+    }
+}
+
+/// A queue of 30 before a new bid and of 42 before a new ask; nothing went in the last minute.
+pub(crate) fn l3(name: &str) -> L3Row {
+    L3Row {
+        symbol: symbol(name),
+        ts_exchange: None,
+        bid: dec("10"),
+        ask: dec("10.5"),
+        orders_at_bid: 2,
+        orders_at_ask: 1,
+        queue_bid_quote: dec("30"),
+        queue_ask_quote: dec("42"),
+        avg_age_bid_ms: Some(1_500),
+        avg_age_ask_ms: Some(1_000),
+        adds: 0,
+        cancels: 0,
+        fills: 0,
+        modifies: 0,
+        refill_ratio: None,
+        cancel_ratio: None,
+        est_fill_bid_ms: None,
+        est_fill_ask_ms: None,
+        checksum_ok: true,
+        conn_id: 9,
     }
 }
 

@@ -201,7 +201,7 @@ impl FrameReplay {
     }
 
     fn note_status(&mut self, row: &StatusRow) {
-        if row.venue != Some(Venue::KrakenSpot) {
+        if row.venue != Some(Venue::KrakenSpot) || row.is_level3() {
             return;
         }
         match row.kind {

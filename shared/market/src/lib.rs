@@ -25,8 +25,8 @@ pub mod universe;
 
 pub use crate::core::{
     BookUpdate, Books, CoreError, DerivQuoteIn, DerivStateIn, DerivTradeIn, DerivTradeKind,
-    ForcedOrderIn, LostBook, MarketCore, Note, Outputs, Recording, SealedTick, TickerIn, TradeIn,
-    Withdrawal,
+    ForcedOrderIn, Level3Block, Level3Health, Level3Sample, LostBook, MarketCore, Note, Outputs,
+    Recording, SealedTick, TakerQuotes, TickerIn, TradeIn, Withdrawal,
 };
 pub use aggregator::{Aggregator, CutDeltas, Gaps, STREAM_UNIVERSE, StateCut, Watermark};
 pub use config::{CoreConfig, FoldConfig};

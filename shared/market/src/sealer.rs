@@ -171,6 +171,8 @@ impl Sealer {
             RawBody::Ticker(body) if body.venue == Venue::KrakenSpot => {
                 self.on_ticker(row.seq, body)
             }
+            // Order-by-order books quote nothing: their losses withdraw nothing.
+            RawBody::Status(body) if body.is_level3() => {}
             RawBody::Status(body) => {
                 self.on_venue_status(row.ts_local, body);
                 self.on_status(row.seq, body);

@@ -30,6 +30,8 @@ pub struct UniverseRules {
     pub l2_limit: Option<usize>,
     /// Cap of the execution set.
     pub execution_limit: Option<usize>,
+    /// Cap of the level 3 layer; none when level 3 is off, 0 when it is on and nothing may be subscribed.
+    pub l3_limit: Option<usize>,
 }
 
 impl UniverseRules {
@@ -39,7 +41,7 @@ impl UniverseRules {
         let text = serde_json::json!({
             "quotes": self.quotes, "stablecoins": self.stablecoins, "fx": self.fx, "deny": self.deny,
             "pool_limit": self.pool_limit, "l2_limit": self.l2_limit,
-            "execution_limit": self.execution_limit,
+            "execution_limit": self.execution_limit, "l3_limit": self.l3_limit,
         });
         hex_sha256(text.to_string().as_bytes())
     }
@@ -80,6 +82,8 @@ pub struct Universe {
     pub tracked: Vec<Symbol>,
     /// Symbols with a book, best first.
     pub l2: Vec<Symbol>,
+    /// Symbols with an order-by-order book, best first; a subset of those with a book.
+    pub l3: Vec<Symbol>,
     /// Symbols that entries may use, ascending.
     pub execution: Vec<Symbol>,
     /// Pinned symbols, ascending.
@@ -88,6 +92,8 @@ pub struct Universe {
     pub excluded: BTreeMap<&'static str, Vec<Symbol>>,
     /// Epochs of membership per tracked symbol.
     pub membership: BTreeMap<Symbol, u32>,
+    /// The same for the level 3 layer.
+    pub l3_membership: BTreeMap<Symbol, u32>,
 }
 
 impl Universe {
@@ -121,7 +127,7 @@ pub fn build(
     }
     let scores = scores(&candidates, figures);
     let limit = if rules.pool_limit == 0 { usize::MAX } else { rules.pool_limit };
-    let pool = choose(&scores, limit, before);
+    let pool = choose(&scores, limit, &before.membership);
     let beyond = candidates.iter().filter(|s| !pool.contains(s));
     excluded.entry("pool_limit").or_default().extend(beyond.cloned());
     let mut tracked = pool;
@@ -131,6 +137,7 @@ pub fn build(
         tracked.iter().take(rules.l2_limit.unwrap_or(usize::MAX)).cloned().collect();
     let without_book: Vec<_> = pinned.iter().filter(|s| !l2.contains(s)).cloned().collect();
     l2.extend(without_book);
+    let l3 = level3(rules, &scores, &l2, pinned, before);
     let mut execution = Vec::new();
     for symbol in &l2 {
         let has_tickers = figures.get(symbol).is_some_and(|f| f.has_tickers);
@@ -150,16 +157,42 @@ pub fn build(
     }
     execution.sort();
     excluded.retain(|_, symbols| !symbols.is_empty());
-    let epochs = |s: &Symbol| before.membership.get(s).map_or(0, |n| n.saturating_add(1));
-    let membership = tracked.iter().map(|s| (s.clone(), epochs(s))).collect();
+    let membership = aged(&tracked, &before.membership);
+    let l3_membership = aged(&l3, &before.l3_membership);
     Universe {
         tracked,
         l2,
+        l3,
         execution,
         pinned: pinned.iter().cloned().collect(),
         excluded,
         membership,
+        l3_membership,
     }
+}
+
+/// Epochs of membership of each of the symbols, one more than before.
+fn aged(symbols: &[Symbol], before: &BTreeMap<Symbol, u32>) -> BTreeMap<Symbol, u32> {
+    let epochs = |s: &Symbol| before.get(s).map_or(0, |n| n.saturating_add(1));
+    symbols.iter().map(|s| (s.clone(), epochs(s))).collect()
+}
+
+/// The best of the symbols with a book, and every pinned one, unless nothing may be subscribed at all.
+fn level3(
+    rules: &UniverseRules,
+    scores: &[(Symbol, f64)],
+    l2: &[Symbol],
+    pinned: &BTreeSet<Symbol>,
+    before: &Universe,
+) -> Vec<Symbol> {
+    let Some(limit) = rules.l3_limit.filter(|limit| *limit > 0) else { return Vec::new() };
+    let with_book: BTreeSet<&Symbol> = l2.iter().collect();
+    let scored = scores.iter().filter(|(s, _)| with_book.contains(s));
+    let scored: Vec<(Symbol, f64)> = scored.cloned().collect();
+    let mut l3 = choose(&scored, limit, &before.l3_membership);
+    let missing: Vec<_> = pinned.iter().filter(|s| !l3.contains(s)).cloned().collect();
+    l3.extend(missing);
+    l3
 }
 
 fn exclusion(rules: &UniverseRules, pair: &Pair) -> Option<&'static str> {
@@ -218,9 +251,9 @@ fn ranks(candidates: &[Symbol], value: impl Fn(&Symbol) -> Option<f64>) -> BTree
 }
 
 /// The best, except that a standing member gives way only to a clearly better one after two epochs.
-fn choose(scores: &[(Symbol, f64)], limit: usize, before: &Universe) -> Vec<Symbol> {
-    let is_member = |s: &Symbol| before.membership.contains_key(s);
-    let held = |s: &Symbol| before.membership.get(s).is_some_and(|n| *n < MEMBER_EPOCHS_MIN);
+fn choose(scores: &[(Symbol, f64)], limit: usize, members: &BTreeMap<Symbol, u32>) -> Vec<Symbol> {
+    let is_member = |s: &Symbol| members.contains_key(s);
+    let held = |s: &Symbol| members.get(s).is_some_and(|n| *n < MEMBER_EPOCHS_MIN);
     let bound = |(s, score): &(Symbol, f64)| match (is_member(s), held(s)) {
         (true, true) => f64::INFINITY,
         (true, false) => score * REPLACE_FACTOR,

@@ -18,6 +18,7 @@ pub mod frames_read;
 pub mod heartbeat;
 pub mod installation;
 pub mod instruments;
+pub mod level3;
 pub mod modes;
 pub mod overview;
 pub mod proof;

@@ -2,7 +2,7 @@
 //!
 //! Input: a run that is loaded. Output: one row per symbol. One statement over the run's own partitions,
 //! so its cost is that of the run; it is written once, when the run has ended. Shares of minutes say how
-//! much of the window had samples; ranks are within the run, the best 1, a missing value 0.
+//! much of the window had samples (of level 3 it is null for a pair without any); ranks are within the run, the best 1, a missing value 0.
 
 use penstock_store::StoreError;
 use penstock_types::RunId;
@@ -39,6 +39,10 @@ pub async fn write_pair_summary(pool: &PgPool, run_id: RunId) -> Result<u64, Sto
                 count(distinct date_trunc('minute', l.ts_local)) as minutes
             from l2_snap_metrics l, bounds b
             where l.run_id = $1 and l.ts_local >= b.window_start group by l.symbol
+        ), queues as (
+            select q.symbol, count(distinct date_trunc('minute', q.ts_local)) as minutes
+            from l3_queue_metrics q, bounds b
+            where q.run_id = $1 and q.ts_local >= b.window_start group by q.symbol
         ), faults as (
             select e.symbol, count(*) as faults from ingest_stream_events e, bounds b
             where e.run_id = $1 and e.kind in ('checksum_fail', 'resync') and e.ts >= b.window_start
@@ -56,10 +60,15 @@ pub async fn write_pair_summary(pool: &PgPool, run_id: RunId) -> Result<u64, Sto
                 least(1, coalesce(l.minutes, 0)
                     / greatest(1, ceil(extract(epoch from b.window_end - b.window_start) / 60)))
                     as l2_uptime,
+                -- least() skips nulls: without a sample the share is unknown, not whole.
+                case when q.minutes > 0 then least(1, q.minutes
+                    / greatest(1, ceil(extract(epoch from b.window_end - b.window_start) / 60)))
+                    end as l3_uptime,
                 1 - least(1, coalesce(f.faults, 0) / 5.0) as health
             from symbols s cross join bounds b
             left join prints p on p.symbol = s.symbol
             left join samples l on l.symbol = s.symbol
+            left join queues q on q.symbol = s.symbol
             left join faults f on f.symbol = s.symbol
             left join moves m on m.symbol = s.symbol
         ), ranked as (
@@ -78,7 +87,7 @@ pub async fn write_pair_summary(pool: &PgPool, run_id: RunId) -> Result<u64, Sto
             rv_24h_bps, l2_uptime, l3_uptime, suitability_score, computed_at)
         select $1, r.symbol, r.window_start, r.window_end, r.trade_count, r.quote_volume,
             r.avg_spread_bps, r.spreads[1], r.spreads[2], r.avg_depth_quote,
-            least(r.rv_24h_bps, 99999999), r.l2_uptime, null,
+            least(r.rv_24h_bps, 99999999), r.l2_uptime, r.l3_uptime,
             0.4 * r.liquidity + 0.2 * r.tightness + 0.2 * r.activity + 0.2 * r.health,
             clock_timestamp()
         from ranked r
@@ -88,6 +97,7 @@ pub async fn write_pair_summary(pool: &PgPool, run_id: RunId) -> Result<u64, Sto
             avg_spread_bps = excluded.avg_spread_bps, p50_spread_bps = excluded.p50_spread_bps,
             p95_spread_bps = excluded.p95_spread_bps, avg_depth_quote = excluded.avg_depth_quote,
             rv_24h_bps = excluded.rv_24h_bps, l2_uptime = excluded.l2_uptime,
+            l3_uptime = excluded.l3_uptime,
             suitability_score = excluded.suitability_score, computed_at = excluded.computed_at"#,
         run_id.0,
     )

@@ -12,6 +12,10 @@ use vocab::{RawStream, Side, StatusKind, Venue};
 /// Connection number of rows that were fetched by REST after a gap.
 pub const CONN_BACKFILL: i16 = 0;
 
+/// Stream of the status rows of order-by-order books; those of a socket have its number behind it, as in
+/// `level3-0`.
+pub const STREAM_LEVEL3: &str = "level3";
+
 /// One numbered row of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RawRow {
@@ -272,6 +276,21 @@ pub struct StatusRow {
     pub last_seq: Option<Seq>,
     /// Canonical JSON object with what else is known.
     pub detail: String,
+}
+
+impl StatusRow {
+    /// The row is about order-by-order books only: it says nothing about quotes, L2 books and trades.
+    #[must_use]
+    pub fn is_level3(&self) -> bool {
+        is_level3_stream(&self.stream)
+    }
+}
+
+/// Whether a stream carries order-by-order books.
+#[must_use]
+pub fn is_level3_stream(stream: &str) -> bool {
+    let rest = stream.strip_prefix(STREAM_LEVEL3);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// `candles_1m`: a closed minute of trades; an output without a number of its own.

@@ -3,7 +3,8 @@
 //! A `gap` row opens, a `recovered` row of the same venue, stream, connection and symbol closes. Kept is
 //! what the judgement of an epoch asks: whether one is open, and how long each of the last hour was. A
 //! gap of trade numbers is noticed by the first trade after it: for the judgement it ends there, and the
-//! `recovered` row, which waits for what is fetched, changes nothing.
+//! `recovered` row, which waits for what is fetched, changes nothing. Gaps of order-by-order books are not
+//! among them: their absence ends what needs them and nothing else.
 
 use penstock_types::raw::StatusRow;
 use penstock_types::{Symbol, UtcMicros, vocab};
@@ -36,7 +37,7 @@ pub struct Gaps {
 
 impl Gaps {
     pub(crate) fn apply(&mut self, at: UtcMicros, row: &StatusRow) {
-        if !matches!(row.venue, None | Some(Venue::KrakenSpot)) {
+        if !matches!(row.venue, None | Some(Venue::KrakenSpot)) || row.is_level3() {
             return;
         }
         let key = Open {

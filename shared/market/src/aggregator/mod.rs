@@ -8,6 +8,7 @@
 
 mod gaps;
 mod minutes;
+mod queue;
 mod row;
 mod symbol;
 mod window;
@@ -15,9 +16,12 @@ mod window;
 pub use gaps::Gaps;
 
 use crate::config::FoldConfig;
+use crate::core::TakerQuotes;
+use crate::units::decimal_of;
+use penstock_types::decimal::scale;
 use penstock_types::raw::{CONN_BACKFILL, CandleRow, RawBody, RawRow, StatusRow};
 use penstock_types::state_row::{ContentHasher, StateRow, first_difference};
-use penstock_types::{GenerationId, LineageId, RunId, Seq, Symbol, UtcMicros, vocab};
+use penstock_types::{Decimal, GenerationId, LineageId, RunId, Seq, Symbol, UtcMicros, vocab};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use symbol::SymbolState;
@@ -139,6 +143,7 @@ impl Aggregator {
         self.watermarks.iter_mut().for_each(|w| w.1 = EMPTY);
         for symbol in &mut self.symbols {
             (symbol.ticker.rows, symbol.trade.rows, symbol.l2.rows) = (0, 0, 0);
+            symbol.queue.count.rows = 0;
             if is_warm_start {
                 symbol.forget_present();
             }
@@ -183,11 +188,18 @@ impl Aggregator {
                     symbol.on_l2(row.ts_local, body);
                 }
             }
+            // Its age is not the age of a message: quotes do not stand on it.
+            RawBody::L3(body) => {
+                self.deltas.l3 += 1;
+                if let Some(symbol) = self.symbol(&body.symbol) {
+                    symbol.on_l3(row.ts_local, body);
+                }
+            }
+            RawBody::Status(body) if body.is_level3() => self.on_level3_status(row.ts_local, body),
             RawBody::Status(body) => self.on_status(row.ts_local, body),
             // Derivatives never influence a generation, so its hash needs no row of theirs.
             RawBody::Ticker(_)
             | RawBody::Trade(_)
-            | RawBody::L3(_)
             | RawBody::DerivTicker(_)
             | RawBody::Liquidation(_) => {}
         }
@@ -241,6 +253,33 @@ impl Aggregator {
             | StatusKind::Silent
             | StatusKind::Heard => {}
         }
+    }
+
+    /// Rows about order-by-order books only: no L2 book, spread or candle hears of them.
+    fn on_level3_status(&mut self, at: UtcMicros, row: &StatusRow) {
+        let Some(symbol) = row.symbol.as_ref().and_then(|s| self.symbol(s)) else { return };
+        match row.kind {
+            StatusKind::ChecksumFail | StatusKind::Resync => symbol.on_level3_lost(at),
+            StatusKind::Disconnect => symbol.queue.end(),
+            StatusKind::Connect
+            | StatusKind::Gap
+            | StatusKind::Recovered
+            | StatusKind::SubscribeReject
+            | StatusKind::RawDrop
+            | StatusKind::RateLimited
+            | StatusKind::Silent
+            | StatusKind::Heard => {}
+        }
+    }
+
+    /// What takers did in a symbol within the minute that ends at a time. Moves nothing, so that a look
+    /// leaves no trace in the fold.
+    #[must_use]
+    pub fn taker_quotes(&self, symbol: &Symbol, at: UtcMicros) -> TakerQuotes {
+        let found = self.index.get(symbol).map(|&i| self.symbols[i].seconds.takers_at(at.0));
+        let (buy, sell) = found.unwrap_or((0, 0));
+        let amount = |units| decimal_of(units, scale::AMT).unwrap_or(Decimal::ZERO);
+        TakerQuotes { buy_1m: amount(buy), sell_1m: amount(sell) }
     }
 
     fn add_symbol(&mut self, symbol: &Symbol, at: UtcMicros) {

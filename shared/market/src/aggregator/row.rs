@@ -3,6 +3,7 @@
 //! Features are floats in a fixed order of operations with the logarithm of `libm`; each is rounded
 //! half-even to its column once, here, and is a decimal from there on.
 
+use super::queue::Expected;
 use super::symbol::SymbolState;
 use super::window::COVERED_SECS_MIN;
 use crate::config::FoldConfig;
@@ -56,6 +57,15 @@ pub(super) fn build(
     (row.drift_1m_bps, row.drift_5m_bps) = (bps(moves.drift_1m), bps(moves.drift_5m));
     row.drift_15m_bps = bps(moves.drift_15m);
     (row.trend_strength, row.vol_expansion) = (ratio(moves.trend), ratio(moves.expansion));
+    let (window_secs, covered_secs) = state.seconds.epoch_secs();
+    let expected = Expected {
+        as_of,
+        covered_secs,
+        window_secs,
+        interval_ms: config.l3_sample_interval_ms,
+        resyncs: state.seconds.epoch().l3_resyncs,
+    };
+    state.queue.fill(state.seconds.second(), &expected, &mut row);
     complete(state, &mut row, as_of, config);
     row
 }

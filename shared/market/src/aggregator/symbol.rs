@@ -4,12 +4,13 @@
 //! to the symbol's newest time, so that a row is always folded into the present.
 
 use super::minutes::Minutes;
+use super::queue::Queue;
 use super::window::{Bucket, Seconds};
 use crate::regime::RegimeState;
 use crate::sample::spread_bps;
 use crate::units::units;
 use penstock_types::decimal::{round_to, scale, to_feature};
-use penstock_types::raw::{L2Row, TickerRow, TradeRow};
+use penstock_types::raw::{L2Row, L3Row, TickerRow, TradeRow};
 use penstock_types::state_row::StateRow;
 use penstock_types::{Decimal, Symbol, UtcMicros, vocab::Side};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,8 @@ pub(crate) struct SymbolState {
     pub seconds: Seconds,
     pub minutes: Minutes,
     pub regime: RegimeState,
+    #[serde(default)]
+    pub queue: Queue,
     pub published: Option<StateRow>,
 }
 
@@ -88,6 +91,7 @@ impl SymbolState {
             seconds: Seconds::new(at.0, epoch_window_secs),
             minutes: Minutes::new(at.0),
             regime: RegimeState::default(),
+            queue: Queue::default(),
             published: None,
         }
     }
@@ -201,6 +205,18 @@ impl SymbolState {
         }
     }
 
+    /// A sample of the order-by-order book; nothing but its own columns follows from it.
+    pub(crate) fn on_l3(&mut self, at: UtcMicros, row: &L3Row) {
+        self.advance(at.0);
+        self.queue.take(at, self.seconds.second(), row);
+    }
+
+    /// The order-by-order book is no longer the venue's: checksum, resync.
+    pub(crate) fn on_level3_lost(&mut self, at: UtcMicros) {
+        self.advance(at.0);
+        self.seconds.add(&Bucket { l3_resyncs: 1, ..Bucket::default() });
+    }
+
     /// Time of the newest ticker, trade or L2 message.
     pub(crate) fn newest_message(&self) -> Option<UtcMicros> {
         self.ticker.last_at.max(self.trade.last_at).max(self.l2.last_at)
@@ -208,6 +224,7 @@ impl SymbolState {
 
     /// After a hole: what stood before it says nothing about the present.
     pub(crate) fn forget_present(&mut self) {
+        self.queue.forget_present();
         self.book_ok = false;
         self.log_mid_due = true;
         self.seconds.set_spread(self.now_us, None);

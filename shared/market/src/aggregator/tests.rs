@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::checkpoint;
-use crate::fixtures::{Rows, at_ms, dec, lineage, status, symbol};
+use crate::fixtures::{Rows, at_ms, dec, l3, lineage, status, symbol};
 use crate::replay::{RecordedCut, Verdict, replay};
 use penstock_types::Decimal;
 use penstock_types::vocab::Side;
@@ -217,8 +217,30 @@ fn a_checkpoint_folds_on_as_the_original() {
     original.apply(row);
     copy.apply(row);
     assert_eq!(cut_at(&mut original, 2, 91_000), cut_at(&mut copy, 2, 91_000));
-    assert!(checkpoint::decode(3, &payload, &hash).is_err());
-    assert!(checkpoint::decode(2, &payload[1..], &hash).is_err());
+    assert!(checkpoint::decode(4, &payload, &hash).is_err());
+    assert!(checkpoint::decode(3, &payload[1..], &hash).is_err());
+}
+
+/// A fold of before order-by-order books: what it lacks is empty, and it goes on.
+#[test]
+fn a_checkpoint_of_the_second_version_has_no_order_by_order_books() {
+    let mut rows = Rows::default();
+    rows.universe(0, A, StatusKind::Connect);
+    rows.book(10, A, "99.5", "100.5");
+    let original = fold(&rows);
+    let (payload, _) = checkpoint::encode(&kept(&original)).unwrap();
+    let mut old: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    let fold = &mut old["fold"];
+    let interval = fold["config"].as_object_mut().unwrap().remove("l3_sample_interval_ms");
+    assert!(interval.is_some());
+    let state = fold["symbols"][0].as_object_mut().unwrap();
+    assert!(state.remove("queue").is_some());
+    for bucket in state["seconds"]["buckets"].as_array_mut().unwrap() {
+        assert!(bucket.as_object_mut().unwrap().remove("l3_resyncs").is_some());
+    }
+    let payload = serde_json::to_vec(&old).unwrap();
+    let read = checkpoint::decode(2, &payload, &Sha256::digest(&payload)).unwrap();
+    assert_eq!(cut_at(&mut read.fold.clone(), 1, 1_000), cut_at(&mut original.clone(), 1, 1_000));
 }
 
 #[test]
@@ -264,8 +286,15 @@ fn as_read_back(row: &RawRow) -> RawRow {
                 d.iter_mut().for_each(|d| d.rescale(12));
             }
         }
-        RawBody::Status(_) | RawBody::L3(_) | RawBody::DerivTicker(_) | RawBody::Liquidation(_) => {
+        RawBody::L3(l3) => {
+            for d in [&mut l3.queue_bid_quote, &mut l3.queue_ask_quote] {
+                d.rescale(10);
+            }
+            for d in [&mut l3.refill_ratio, &mut l3.cancel_ratio] {
+                d.iter_mut().for_each(|d| d.rescale(6));
+            }
         }
+        RawBody::Status(_) | RawBody::DerivTicker(_) | RawBody::Liquidation(_) => {}
     }
     row
 }
@@ -276,6 +305,8 @@ enum Step {
     Trade(u8, u16, bool),
     Ticker(u8, u16),
     Status(u8, u8),
+    Queue(u8, u32),
+    QueueStatus(u8, u8),
     Cut,
 }
 
@@ -285,6 +316,8 @@ fn any_step() -> impl Strategy<Value = (u16, Step)> {
         3 => (0..3_u8, any::<u16>(), any::<bool>()).prop_map(|(s, p, b)| Step::Trade(s, p, b)),
         2 => (0..3_u8, any::<u16>()).prop_map(|(s, p)| Step::Ticker(s, p)),
         1 => (0..3_u8, any::<u8>()).prop_map(|(s, k)| Step::Status(s, k)),
+        2 => (0..3_u8, any::<u32>()).prop_map(|(s, n)| Step::Queue(s, n)),
+        1 => (0..3_u8, any::<u8>()).prop_map(|(s, k)| Step::QueueStatus(s, k)),
         2 => Just(Step::Cut),
     ];
     (0..4_000_u16, step)
@@ -309,6 +342,23 @@ fn push_step(rows: &mut Rows, ms: i64, step: &Step) {
             row.symbol = (k % 3 != 0).then(|| symbol(name(s)));
             row.gap_from = Some(at_ms(ms - 100));
             row.conn_id = Some(2);
+            rows.push(ms, RawBody::Status(row));
+        }
+        Step::Queue(s, n) => {
+            let mut row = l3(name(s));
+            let ratio = Decimal::new(i64::from(n % 10_000_001), 6);
+            row.refill_ratio = (n % 3 > 0).then_some(ratio);
+            row.cancel_ratio = (n % 5 > 0).then_some(ratio / Decimal::TEN);
+            row.cancel_ratio.iter_mut().for_each(|d| *d = d.round_dp(6));
+            row.est_fill_bid_ms = (n % 2 > 0).then_some((n % 86_400_001).cast_signed());
+            row.queue_bid_quote = Decimal::new(i64::from(n) + 1, 3);
+            rows.push(ms, RawBody::L3(row));
+        }
+        Step::QueueStatus(s, k) => {
+            let kind = StatusKind::ALL[usize::from(k) % StatusKind::ALL.len()];
+            let mut row = status(kind, if k % 2 == 0 { "level3" } else { "level3-0" });
+            row.symbol = (k % 3 != 0).then(|| symbol(name(s)));
+            row.conn_id = Some(9);
             rows.push(ms, RawBody::Status(row));
         }
         Step::Cut => {}
@@ -361,7 +411,7 @@ proptest! {
         };
         prop_assert!(equal(&mut Aggregator::new(RunId(1), FoldConfig::default()), 0, 0));
         if let Some(((payload, hash), from, first_cut)) = kept {
-            let mut start = checkpoint::decode(2, &payload, &hash).unwrap().fold;
+            let mut start = checkpoint::decode(3, &payload, &hash).unwrap().fold;
             prop_assert!(equal(&mut start, from, first_cut));
         }
     }

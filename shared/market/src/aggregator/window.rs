@@ -28,6 +28,9 @@ pub(crate) struct Bucket {
     pub l2: u32,
     /// Checksum failures.
     pub checksum_fails: u32,
+    /// Losses of the order-by-order book.
+    #[serde(default)]
+    pub l3_resyncs: u32,
     /// Quote bought by takers, units of 1e-10.
     #[serde(with = "text::wide")]
     pub buy_quote: i128,
@@ -53,6 +56,7 @@ impl Bucket {
         self.tickers += other.tickers;
         self.l2 += other.l2;
         self.checksum_fails += other.checksum_fails;
+        self.l3_resyncs += other.l3_resyncs;
         self.buy_quote += other.buy_quote;
         self.sell_quote += other.sell_quote;
         self.base += other.base;
@@ -66,6 +70,7 @@ impl Bucket {
         self.tickers -= other.tickers;
         self.l2 -= other.l2;
         self.checksum_fails -= other.checksum_fails;
+        self.l3_resyncs -= other.l3_resyncs;
         self.buy_quote -= other.buy_quote;
         self.sell_quote -= other.sell_quote;
         self.base -= other.base;
@@ -207,6 +212,26 @@ impl Seconds {
     /// Sums of the last 60 seconds.
     pub(crate) const fn minute(&self) -> &Bucket {
         &self.minute
+    }
+
+    /// What takers bought and sold, units of 1e-10, in the minute that ends with the second of `at_us`,
+    /// which may lie ahead of the current one. Moves nothing.
+    pub(crate) fn takers_at(&self, at_us: i64) -> (i128, i128) {
+        let ahead = at_us.div_euclid(MICROS) - self.second;
+        let left = (self.second - 59)..=(self.second - 60 + ahead.clamp(0, 60));
+        let gone = left.map(|second| &self.buckets[slot(second, SECONDS)]);
+        let sums = (self.minute.buy_quote, self.minute.sell_quote);
+        gone.fold(sums, |sums, bucket| (sums.0 - bucket.buy_quote, sums.1 - bucket.sell_quote))
+    }
+
+    /// The current second.
+    pub(crate) const fn second(&self) -> i64 {
+        self.second
+    }
+
+    /// Seconds of the epoch window, and how many of them are covered.
+    pub(crate) fn epoch_secs(&self) -> (i64, i64) {
+        (self.epoch_window, self.covered_secs().min(self.epoch_window))
     }
 
     /// Sums of the last 300 seconds.

@@ -6,7 +6,7 @@
 //! the core. Each withdrawal and each return is a row.
 
 use super::{MarketCore, Note, Outputs};
-use penstock_types::raw::RawBody;
+use penstock_types::raw::{RawBody, is_level3_stream};
 use penstock_types::vocab::StatusKind;
 use penstock_types::{Seq, Symbol, UtcMicros};
 use std::collections::BTreeMap;
@@ -57,6 +57,9 @@ pub enum LostBook {
     Resync,
 }
 
+/// Longest silence of a socket of order-by-order books before they give no sample, in milliseconds: half of
+/// that after which its connector gives it up.
+const LEVEL3_SILENCE_MS: i64 = 5_000;
 /// Seconds over which the best delay is taken.
 const DELAY_SECS: usize = 300;
 
@@ -95,6 +98,13 @@ struct Conn {
     delays: Delays,
 }
 
+impl Conn {
+    /// Quotes stand on it; on the others only order-by-order books do.
+    fn has_quotes(&self) -> bool {
+        !is_level3_stream(&self.stream)
+    }
+}
+
 /// All connections of the venue by their number, and the gaps that lost ones left.
 #[derive(Debug)]
 pub(super) struct Connections {
@@ -106,6 +116,11 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) const fn new(silence_ms: i64) -> Self {
         Self { silence_ms, conns: BTreeMap::new(), gaps: Vec::new() }
+    }
+
+    /// A connection that is open and not heard.
+    pub(super) fn is_quiet(&self, conn_id: i16) -> bool {
+        self.conns.get(&conn_id).is_some_and(|conn| conn.quiet.is_some())
     }
 }
 
@@ -133,6 +148,7 @@ impl MarketCore {
         (gap.conn_id, gap.gap_from) = (Some(conn_id), Some(conn.last_at));
         self.number(at, RawBody::Status(gap), out);
         self.connections.gaps.push((Some(conn_id), conn.stream, conn.last_at));
+        self.level3.closed(conn_id);
         for i in 0..self.tracked.len() {
             if self.tracked[i].book_conn() == Some(conn_id) {
                 self.note_lost_book(i, Withdrawal::Disconnect, out);
@@ -162,10 +178,10 @@ impl MarketCore {
         }
     }
 
-    /// A gap is open.
+    /// A gap is open; one of order-by-order books alone is none.
     #[must_use]
     pub fn is_gap_open(&self) -> bool {
-        !self.connections.gaps.is_empty()
+        self.connections.gaps.iter().any(|gap| !is_level3_stream(&gap.1))
     }
 
     /// Any frame of the connection arrived.
@@ -183,12 +199,14 @@ impl MarketCore {
         if let Some(conn) = self.connections.conns.get_mut(&conn_id)
             && let Some(reason) = conn.quiet.take()
         {
-            let stream = conn.stream.clone();
+            let (stream, has_quotes) = (conn.stream.clone(), conn.has_quotes());
             let mut row = self.status(StatusKind::Heard, &stream);
             row.conn_id = Some(conn_id);
             row.detail = serde_json::json!({ "reason": reason.as_str() }).to_string();
             self.number(at, RawBody::Status(row), out);
-            out.notes.push(Note::QuotesReturned { conn_id });
+            if has_quotes {
+                out.notes.push(Note::QuotesReturned { conn_id });
+            }
         }
     }
 
@@ -197,12 +215,14 @@ impl MarketCore {
             && conn.quiet.is_none()
         {
             conn.quiet = Some(reason);
-            let stream = conn.stream.clone();
+            let (stream, has_quotes) = (conn.stream.clone(), conn.has_quotes());
             let mut row = self.status(StatusKind::Silent, &stream);
             row.conn_id = Some(conn_id);
             row.detail = serde_json::json!({ "reason": reason.as_str() }).to_string();
             self.number(at, RawBody::Status(row), out);
-            out.notes.push(Note::QuoteWithdrawn { symbol: None, conn_id, reason });
+            if has_quotes {
+                out.notes.push(Note::QuoteWithdrawn { symbol: None, conn_id, reason });
+            }
         }
     }
 
@@ -230,7 +250,8 @@ impl MarketCore {
     pub(super) fn watch_connections(&mut self, end: UtcMicros, out: &mut Outputs) {
         let limit_ms = self.connections.silence_ms;
         let conns = &self.connections.conns;
-        let silent = |c: &Conn| c.quiet.is_none() && end.millis_since(c.last_at) > limit_ms;
+        let limit = |c: &Conn| if c.has_quotes() { limit_ms } else { LEVEL3_SILENCE_MS };
+        let silent = |c: &Conn| c.quiet.is_none() && end.millis_since(c.last_at) > limit(c);
         let due: Vec<i16> = conns.iter().filter(|(_, c)| silent(c)).map(|(id, _)| *id).collect();
         // Within the tick that it ends: a row belongs to the tick that its time names.
         let at = UtcMicros(end.0 - 1);

@@ -52,7 +52,7 @@ impl Rig {
     }
 
     fn to(&mut self, ms: i64) {
-        self.core.advance(at_ms(ms), &NoBooks, &mut self.out).unwrap();
+        self.core.advance(at_ms(ms), &mut NoBooks, &mut self.out).unwrap();
     }
 
     fn trade_in(&self, ms: i64, trade_id: i64) -> DerivTradeIn {

@@ -12,11 +12,15 @@ mod deriv_backfill;
 mod deriv_connections;
 mod derivatives;
 mod id_gaps;
+mod level3;
+mod level3_guard;
 mod outputs;
 mod tracked;
 
 pub use connections::{LostBook, Withdrawal};
 pub use derivatives::{DerivQuoteIn, DerivStateIn, DerivTradeIn, DerivTradeKind, ForcedOrderIn};
+pub use level3::{Level3Health, Level3Sample, TakerQuotes};
+pub use level3_guard::Level3Block;
 pub use outputs::{Note, Outputs, SealedTick};
 pub use tracked::{BookUpdate, Books, TickerIn, TradeIn};
 
@@ -30,6 +34,7 @@ use crate::sealer::{NumbersExhausted, Sealed, Sealer};
 use connections::Connections;
 use deriv_connections::DerivConnections;
 use derivatives::Derivatives;
+use level3::Level3;
 use penstock_types::frame::{FrameHeader, encode_frame, encode_quotes};
 use penstock_types::ids::{IdError, fenced_number};
 use penstock_types::raw::{RawBody, RawRow, StatusRow};
@@ -84,6 +89,7 @@ pub struct MarketCore {
     connections: Connections,
     derivatives: Derivatives,
     deriv_connections: DerivConnections,
+    level3: Level3,
     tracked: Vec<Tracked>,
     index: FxHashMap<Symbol, usize>,
     last_market_at: Option<UtcMicros>,
@@ -100,6 +106,11 @@ impl MarketCore {
     ) -> Self {
         Self {
             connections: Connections::new(config.quote_silence_ms),
+            level3: Level3::new(
+                config.fold.l3_sample_interval_ms,
+                config.l3_resync_max,
+                config.l3_hard_block_secs,
+            ),
             config,
             recording,
             seq: 0,
@@ -215,7 +226,7 @@ impl MarketCore {
     pub fn advance(
         &mut self,
         now: UtcMicros,
-        books: &impl Books,
+        books: &mut impl Books,
         out: &mut Outputs,
     ) -> Result<(), CoreError> {
         while self.next_tick.end() <= now {
@@ -231,7 +242,7 @@ impl MarketCore {
     pub fn advance_to_cut(
         &mut self,
         now: UtcMicros,
-        books: &impl Books,
+        books: &mut impl Books,
         out: &mut Outputs,
     ) -> Result<bool, CoreError> {
         while self.next_tick.end() <= now {
@@ -267,11 +278,13 @@ impl MarketCore {
     }
 
     /// Seals the next tick; true when a cut followed.
-    fn end_tick(&mut self, books: &impl Books, out: &mut Outputs) -> Result<bool, CoreError> {
+    fn end_tick(&mut self, books: &mut impl Books, out: &mut Outputs) -> Result<bool, CoreError> {
         let (tick, end) = (self.next_tick, self.next_tick.end());
         self.flush_tickers(out);
         self.flush_deriv_quotes(out);
         self.sample_books(end, books, out);
+        self.sample_level3(end, books, out);
+        self.judge_level3(end, out);
         self.watch_connections(end, out);
         self.expire_backfills(end, out);
         self.expire_deriv_backfills(end, out);

@@ -1,6 +1,7 @@
 //! What the core hands out. The shell empties it after every call and carries the effects out.
 
 use super::connections::Withdrawal;
+use super::level3_guard::Level3Block;
 use crate::aggregator::StateCut;
 use crate::sealer::RunSymbol;
 use penstock_types::raw::RawRow;
@@ -99,6 +100,27 @@ pub enum Note {
         is_degraded: bool,
         /// Streams whose gap is open.
         streams: Vec<String>,
+    },
+    /// An order-by-order book was lost and is asked for anew.
+    Level3Resync {
+        /// Symbol.
+        symbol: Symbol,
+        /// Counted resyncs of it within ten minutes.
+        count: u32,
+    },
+    /// More than half of the order-by-order books were lost at once.
+    Level3Systemic {
+        /// Books that are lost.
+        lost: usize,
+        /// Books that are followed.
+        tracked: usize,
+    },
+    /// A symbol is blocked because its order-by-order book was lost too often.
+    Level3Blocked(Level3Block),
+    /// The time of such a block is over.
+    Level3Unblocked {
+        /// Symbol.
+        symbol: Symbol,
     },
     /// A message was refused; the reason is fixed text.
     Refused {

@@ -59,7 +59,7 @@ impl Rig {
     }
 
     fn to(&mut self, ms: i64) {
-        self.core.advance(at_ms(ms), &self.books, &mut self.out).unwrap();
+        self.core.advance(at_ms(ms), &mut self.books, &mut self.out).unwrap();
     }
 
     fn book(&mut self, ms: i64, best: [i64; 4], sent_ms: Option<i64>) {

@@ -4,6 +4,7 @@
 
 use super::connections::Withdrawal;
 use super::id_gaps::IdGaps;
+use super::level3::{Level3Sample, TakerQuotes};
 use super::{MarketCore, Note, Outputs};
 use crate::sample::BookSample;
 use penstock_types::decimal::{round_to, scale};
@@ -15,6 +16,17 @@ use penstock_types::{Decimal, Symbol, UtcMicros};
 pub trait Books {
     /// Figures of the symbol's book now; `None` when it is not live.
     fn sample(&self, symbol: &Symbol) -> Option<BookSample>;
+
+    /// Figures of the symbol's order-by-order book at `at`, and its counts begin anew; `None` when it is
+    /// not live or has an empty side, or when there are no such books.
+    fn sample_level3(
+        &mut self,
+        _symbol: &Symbol,
+        _takers: TakerQuotes,
+        _at: UtcMicros,
+    ) -> Option<Level3Sample> {
+        None
+    }
 }
 
 /// A decoded ticker message.
@@ -153,23 +165,24 @@ impl MarketCore {
         }
     }
 
-    /// Takes a trade: an id at or below the symbol's mark is a duplicate, a jump is a gap.
-    pub fn trade(&mut self, at: UtcMicros, trade: TradeIn, out: &mut Outputs) {
+    /// Takes a trade: an id at or below the symbol's mark is a duplicate, a jump is a gap. True when it
+    /// was recorded.
+    pub fn trade(&mut self, at: UtcMicros, trade: TradeIn, out: &mut Outputs) -> bool {
         self.market_message(at, out);
         let Some(&i) = self.index.get(&trade.symbol) else {
-            return;
+            return false;
         };
         let symbol = self.tracked[i].symbol.clone();
         let (price, qty) = (round_to(trade.price, scale::PX), round_to(trade.qty, scale::QTY));
         if price <= Decimal::ZERO || qty <= Decimal::ZERO || trade.trade_id < 0 {
             out.notes.push(Note::Refused { symbol, reason: "trade without price, quantity or id" });
-            return;
+            return false;
         }
         match self.tracked[i].trade_mark {
             Some((mark, _)) if trade.trade_id <= mark => {
                 // A number of an open gap that the stream itself delivers late is no duplicate.
                 if !self.tracked[i].gaps.late(trade.trade_id) {
-                    return;
+                    return false;
                 }
             }
             Some((mark, seen)) if trade.trade_id > mark + 1 => {
@@ -191,6 +204,7 @@ impl MarketCore {
             conn_id: trade.conn_id,
         };
         self.number(at, RawBody::Trade(row), out);
+        true
     }
 
     /// Takes a book message that was applied and verified.

@@ -3,10 +3,10 @@
 use super::*;
 use crate::aggregator::Aggregator;
 use crate::config::FoldConfig;
-use crate::fixtures::{Rows, at_ms, lineage, status, symbol};
-use penstock_types::raw::RawBody;
+use crate::fixtures::{Rows, at_ms, dec, l3, lineage, status, symbol};
+use penstock_types::raw::{RawBody, RawRow};
 use penstock_types::vocab::{Side, StatusKind};
-use penstock_types::{GenerationId, RunId};
+use penstock_types::{GenerationId, RunId, Seq};
 use rstest::rstest;
 
 const NAMES: [&str; 10] =
@@ -102,6 +102,7 @@ fn judged(flaw: Flaw) -> EpochJudgement {
         min_ticker_per_symbol: 10,
         min_universe: 5,
         is_durable: flaw != Flaw::Durability,
+        level3: None,
     })
 }
 
@@ -153,4 +154,86 @@ fn thresholds_follow_the_window_and_are_never_zero() {
     assert_eq!(scaled_threshold(20, 16), 2, "1.07 is rounded up");
     assert_eq!(scaled_threshold(10, 0), 1);
     assert_eq!(scaled_threshold(10, 900), 10);
+}
+
+/// What is told of level 3: mode, share, criterion.
+type Level3Judged = (L3Mode, Option<Decimal>, bool);
+
+/// Ten whole symbols, of which the first `with` have `samples` L3 samples.
+fn level3_judged(with: usize, samples: i64, level3: Level3Input<'_>) -> Level3Judged {
+    let (mut aggregator, _) = window(Flaw::None);
+    let mut seq = 1_000_000;
+    for name in NAMES.iter().take(with) {
+        for n in 0..samples {
+            seq += 1;
+            let body = RawBody::L3(l3(name));
+            aggregator.apply(&RawRow { seq: Seq(seq), ts_local: at_ms(290_000 + n), body });
+        }
+    }
+    let cut = aggregator.cut(GenerationId(1), at_ms(300_000), lineage(1));
+    let none = BTreeSet::new();
+    let got = judge(&EpochInput {
+        cut: &cut,
+        execution: &all(),
+        pinned: &none,
+        hard_blocked: &none,
+        window_start: at_ms(0),
+        gaps: aggregator.gaps(),
+        gap_secs: 120,
+        min_ticker_per_symbol: 10,
+        min_universe: 5,
+        is_durable: true,
+        level3: Some(level3),
+    });
+    assert_eq!((got.status, got.reasons.len()), (EpochStatus::Valid, 0), "level 3 is never needed");
+    (got.l3_mode, got.frac_l3.map(|d| d.normalize()), got.criteria_l3_ok)
+}
+
+fn all() -> Vec<Symbol> {
+    NAMES.iter().map(|n| symbol(n)).collect()
+}
+
+#[rstest]
+#[case::enough(7, 5, false, false, L3Mode::Ok, "0.7")]
+#[case::enough_at_first(7, 5, true, false, L3Mode::Ok, "0.7")]
+#[case::one_symbol_less(6, 5, false, false, L3Mode::Partial, "0.6")]
+#[case::some_at_first(6, 5, true, false, L3Mode::Partial, "0.6")]
+#[case::at_the_limit_of_some(1, 5, false, false, L3Mode::Partial, "0.1")]
+#[case::none(0, 5, false, false, L3Mode::Absent, "0")]
+#[case::none_at_first(0, 5, true, false, L3Mode::Cold, "0")]
+#[case::too_few_samples(10, 4, false, false, L3Mode::Absent, "0")]
+#[case::shed_or_lost_at_once(10, 5, false, true, L3Mode::Absent, "1")]
+#[case::shed_at_first(10, 5, true, true, L3Mode::Absent, "1")]
+fn coverage_of_level_3_gives_its_mode(
+    #[case] with: usize,
+    #[case] samples: i64,
+    #[case] is_first: bool,
+    #[case] is_lost: bool,
+    #[case] mode: L3Mode,
+    #[case] share: &str,
+) {
+    let level3 = Level3Input { symbols: &all(), is_first, is_lost };
+    let got = level3_judged(with, samples, level3);
+    assert_eq!(got, (mode, Some(dec(share)), mode == L3Mode::Ok));
+}
+
+#[test]
+fn only_symbols_of_the_layer_are_asked_for_level_3() {
+    let of = |layer: &[Symbol]| {
+        let level3 = Level3Input { symbols: layer, is_first: false, is_lost: false };
+        level3_judged(3, 5, level3)
+    };
+    // Three of four have it, and the six others need none.
+    assert_eq!(of(&all()[..4]), (L3Mode::Ok, Some(dec("0.75")), true));
+    assert_eq!(
+        of(&[]),
+        (L3Mode::Absent, Some(Decimal::ZERO), false),
+        "an empty layer covers nothing"
+    );
+}
+
+#[test]
+fn level_3_that_is_off_is_no_criterion() {
+    let got = judged(Flaw::None);
+    assert_eq!((got.l3_mode, got.frac_l3, got.criteria_l3_ok), (L3Mode::Off, None, true));
 }

@@ -107,7 +107,7 @@ impl Rig {
     fn take(&mut self, wait_ms: i64, step: &Step, conn_id: &mut i16, out: &mut Outputs) {
         self.ms += wait_ms;
         let at = at_ms(self.ms);
-        self.core.advance(at, &self.books, out).unwrap();
+        self.core.advance(at, &mut self.books, out).unwrap();
         match step {
             Step::Best(i, n) => self.book(*i, [1_000 + n, 10, 1_004, 10], *conn_id, at, out),
             Step::Deep(i) => {
@@ -227,7 +227,7 @@ proptest! {
             rig.take(*wait_ms, step, &mut conn_id, &mut out);
         }
         rig.ms += 3_000;
-        while !rig.core.advance_to_cut(at_ms(rig.ms), &rig.books, &mut out).unwrap() {
+        while !rig.core.advance_to_cut(at_ms(rig.ms), &mut rig.books, &mut out).unwrap() {
             rig.ms += 250;
         }
         let last = TickId(rig.core.next_tick().0 - 1);
@@ -242,7 +242,7 @@ proptest! {
         for (wait_ms, step) in &later {
             rig.take(*wait_ms, step, &mut conn_id, &mut out);
         }
-        rig.core.advance(at_ms(rig.ms + 2_000), &rig.books, &mut out).unwrap();
+        rig.core.advance(at_ms(rig.ms + 2_000), &mut rig.books, &mut out).unwrap();
         let last = TickId(rig.core.next_tick().0 - 1);
         let (payload, hash) = crate::checkpoint::encode(&begun).unwrap();
         let read = crate::checkpoint::decode(2, &payload, &hash).unwrap();

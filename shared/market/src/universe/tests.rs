@@ -13,6 +13,7 @@ fn rules(pool_limit: usize) -> UniverseRules {
         pool_limit,
         l2_limit: None,
         execution_limit: None,
+        l3_limit: None,
     }
 }
 
@@ -120,4 +121,42 @@ fn hash_and_config_hash_follow_sets_and_rules() {
     assert_ne!(one.hash(), two.hash());
     assert_ne!(rules(1).config_hash(), rules(2).config_hash());
     assert_eq!(one.hash().len(), 64);
+}
+
+fn with_level3(
+    limit: Option<usize>,
+    volumes: &[(&str, i64)],
+    pins: &[&str],
+    before: &Universe,
+) -> Universe {
+    let pairs: Vec<Pair> = volumes.iter().map(|(name, _)| pair(name, Some("online"))).collect();
+    let pinned = pins.iter().map(|p| symbol(p)).collect();
+    let rules = UniverseRules { l2_limit: Some(3), l3_limit: limit, ..rules(0) };
+    build(&rules, &pairs, &figures(volumes), &pinned, &BTreeSet::new(), before)
+}
+
+#[test]
+fn level_3_takes_the_best_of_the_books_and_every_pinned_symbol() {
+    let volumes = [("A/USD", 50), ("B/USD", 40), ("C/USD", 30), ("D/USD", 20), ("E/USD", 10)];
+    let none = Universe::default();
+    assert_eq!(names(&with_level3(Some(2), &volumes, &[], &none).l3), ["A/USD", "B/USD"]);
+    let pinned = with_level3(Some(2), &volumes, &["E/USD"], &none);
+    assert_eq!(names(&pinned.l3), ["A/USD", "B/USD", "E/USD"]);
+    assert!(pinned.l3.iter().all(|s| pinned.l2.contains(s)));
+    assert_eq!(names(&with_level3(Some(9), &volumes, &[], &none).l3), ["A/USD", "B/USD", "C/USD"]);
+    assert!(with_level3(None, &volumes, &["E/USD"], &none).l3.is_empty());
+    assert!(with_level3(Some(0), &volumes, &["E/USD"], &none).l3.is_empty());
+}
+
+#[test]
+fn a_member_of_level_3_gives_way_only_after_two_epochs_and_to_a_better_one() {
+    let first = [("A/USD", 50), ("B/USD", 40), ("C/USD", 30)];
+    let other = [("A/USD", 50), ("B/USD", 10), ("C/USD", 45)];
+    let mut universe = with_level3(Some(2), &first, &[], &Universe::default());
+    for _ in 0..2 {
+        universe = with_level3(Some(2), &other, &[], &universe);
+        assert_eq!(names(&universe.l3), ["A/USD", "B/USD"], "a member for less than two epochs");
+    }
+    universe = with_level3(Some(2), &other, &[], &universe);
+    assert_eq!(names(&universe.l3), ["A/USD", "C/USD"]);
 }
