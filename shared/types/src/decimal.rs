@@ -41,7 +41,11 @@ impl NumberError {
     }
 }
 
-/// Reads a JSON number text exactly: digits, point, exponent; nothing is rounded silently.
+/// Digits of the largest exponent that is read: `1e999` is an answer about size, `1e9999` is noise.
+pub const WIRE_EXPONENT_DIGITS_MAX: usize = 3;
+
+/// Reads a JSON number text exactly: digits, point, exponent; nothing is rounded silently. Whatever has an
+/// exact value in 28 digits after the point is read, however it is written: `0e66` is zero.
 ///
 /// # Errors
 /// [`NumberError`] when the text is no JSON number or does not fit into 28 digits.
@@ -49,10 +53,42 @@ pub fn parse_wire(text: &str) -> Result<Decimal, NumberError> {
     if text.len() > WIRE_NUMBER_LEN_MAX || !is_json_number(text.as_bytes()) {
         return Err(NumberError::of(text));
     }
-    if text.bytes().any(|b| b == b'e' || b == b'E') {
-        return Decimal::from_scientific(text).map_err(|_| NumberError::of(text));
+    Decimal::from_str_exact(text)
+        .ok()
+        .or_else(|| by_digits(text))
+        .ok_or_else(|| NumberError::of(text))
+}
+
+/// Digits after the point that a decimal holds.
+const SCALE_MAX: i32 = 28;
+
+/// The value of a checked text that the library does not read as it stands: with an exponent, or with
+/// more digits than it takes of which the last are zeros.
+fn by_digits(text: &str) -> Option<Decimal> {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let mut mantissa = 0_i128;
+    for digit in whole.bytes().chain(fraction.bytes()).filter(u8::is_ascii_digit) {
+        mantissa = mantissa.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
     }
-    Decimal::from_str_exact(text).map_err(|_| NumberError::of(text))
+    let mut scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+    if mantissa == 0 {
+        scale = scale.clamp(0, SCALE_MAX);
+    }
+    while scale > SCALE_MAX && mantissa % 10 == 0 {
+        mantissa /= 10;
+        scale -= 1;
+    }
+    if scale < 0 {
+        mantissa = mantissa.checked_mul(10_i128.checked_pow(scale.unsigned_abs())?)?;
+        scale = 0;
+    }
+    let mut value = Decimal::try_from_i128_with_scale(mantissa, scale.unsigned_abs()).ok()?;
+    value.set_sign_negative(whole.starts_with('-') && mantissa != 0);
+    Some(value)
 }
 
 /// The grammar of a JSON number, a leading zero before digits excepted from refusal.
@@ -75,7 +111,7 @@ fn is_json_number(bytes: &[u8]) -> bool {
         at += 1;
         at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
         let exponent = digits(at);
-        if exponent == 0 || exponent > 3 {
+        if exponent == 0 || exponent > WIRE_EXPONENT_DIGITS_MAX {
             return false;
         }
         at += exponent;
@@ -213,6 +249,12 @@ mod tests {
             ("1e-08", "0.00000001"),
             ("5E-05", "0.00005"),
             ("-3", "-3"),
+            ("0e66", "0"),
+            ("0.00e-66", "0.0000000000000000000000000000"),
+            ("1.50e1", "15.0"),
+            ("-1.5E+3", "-1500"),
+            ("100e-30", "0.0000000000000000000000000001"),
+            ("0.00000000000000000000000000010", "0.0000000000000000000000000001"),
         ] {
             assert_eq!(parse_wire(text).unwrap().to_string(), want, "{text}");
         }
@@ -226,6 +268,9 @@ mod tests {
             "NaN",
             "1e",
             "1e9999",
+            "0e0000",
+            "1e66",
+            "1e-29",
             "0x1",
             " 1",
             "12345678901234567890.1234567890",

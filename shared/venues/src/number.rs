@@ -4,6 +4,7 @@
 //! Output: an integer in a given scale, a decimal, nanoseconds. Invariant: no value is rounded; what
 //! does not fit is an error. It does not use floating point and does not allocate.
 
+use penstock_types::decimal::{WIRE_EXPONENT_DIGITS_MAX, WIRE_NUMBER_LEN_MAX, parse_wire};
 use rust_decimal::Decimal;
 use thiserror::Error;
 
@@ -58,6 +59,9 @@ const POWERS_OF_TEN: [u64; 20] = {
 #[inline]
 fn parts(text: &str) -> Option<Parts> {
     let bytes = text.as_bytes();
+    if bytes.len() > WIRE_NUMBER_LEN_MAX {
+        return None;
+    }
     let mut at = 0;
     let negative = bytes.first() == Some(&b'-');
     if negative {
@@ -85,7 +89,7 @@ fn parts(text: &str) -> Option<Parts> {
         }
         at += 1;
     }
-    if digits == 0 || (after_point && fraction == 0) || fraction > 4096 {
+    if digits == 0 || (after_point && fraction == 0) {
         return None;
     }
     let exponent = if at < bytes.len() { exponent(&bytes[at + 1..])? } else { 0 };
@@ -98,7 +102,7 @@ fn exponent(bytes: &[u8]) -> Option<i32> {
         b'+' => (false, &bytes[1..]),
         _ => (false, bytes),
     };
-    if digits.is_empty() || digits.len() > 4 {
+    if digits.is_empty() || digits.len() > WIRE_EXPONENT_DIGITS_MAX {
         return None;
     }
     let mut value = 0i32;
@@ -111,7 +115,7 @@ fn exponent(bytes: &[u8]) -> Option<i32> {
     Some(if negative { -value } else { value })
 }
 
-/// Whether the text is a number that [`scaled`] or [`decimal`] may understand.
+/// Whether the text is a number; [`scaled`] and [`decimal`] refuse it only when it does not fit.
 pub fn is_number(text: &str) -> bool {
     parts(text).is_some()
 }
@@ -143,8 +147,12 @@ pub fn scaled(text: &str, scale: u8) -> Result<i64, NumberError> {
     } else {
         return Err(overflow());
     };
-    let value = i64::try_from(magnitude).map_err(|_| overflow())?;
-    Ok(if parts.negative { -value } else { value })
+    let value = if parts.negative {
+        0_i64.checked_sub_unsigned(magnitude)
+    } else {
+        i64::try_from(magnitude).ok()
+    };
+    value.ok_or_else(overflow)
 }
 
 /// The rare text with more than 19 digits: trailing zeros may still make it exact.
@@ -165,7 +173,7 @@ fn scaled_long(text: &str, scale: u8) -> Result<i64, NumberError> {
 /// # Errors
 /// Not a number, or more than 28 digits after the point or a mantissa above 96 bits.
 pub fn decimal(text: &str) -> Result<Decimal, NumberError> {
-    penstock_types::decimal::parse_wire(text).map_err(|_| NumberError::Syntax { text: shown(text) })
+    parse_wire(text).map_err(|_| NumberError::Syntax { text: shown(text) })
 }
 
 /// Number of digits after the point that the text needs (`5e-05` needs 5, `1.50` shows 2).
@@ -262,6 +270,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use penstock_types::decimal::to_scaled;
     use proptest::prelude::*;
 
     #[test]
@@ -310,10 +319,30 @@ mod tests {
         }
     }
 
+    /// The integer is the decimal in its scale, or there is none.
+    fn assert_one_answer(text: &str, scale: u8) {
+        let by_decimal = decimal(text).ok().map(|value| to_scaled(value, u32::from(scale)));
+        assert_eq!(scaled(text, scale).ok(), by_decimal.flatten(), "{text} at scale {scale}");
+        assert!(by_decimal.is_none() || is_number(text), "{text}");
+    }
+
+    #[test]
+    fn both_readers_take_zero_with_any_exponent() {
+        for text in ["0e66", "0e-66", "-0E+999", "0.00e-99", "0.0000000000000000000000000000000"] {
+            assert_eq!(scaled(text, 8), Ok(0), "{text}");
+            assert_eq!(decimal(text), Ok(Decimal::ZERO), "{text}");
+            assert_one_answer(text, 8);
+        }
+        let long = format!("0.{}", "0".repeat(WIRE_NUMBER_LEN_MAX));
+        for text in ["0e1000", "0e+", &long] {
+            assert!(scaled(text, 8).is_err(), "{text}");
+            assert_one_answer(text, 8);
+        }
+    }
+
     proptest! {
         #[test]
         fn text_to_integer_and_back_is_the_same(value in any::<i64>(), scale in 0u8..=18) {
-            prop_assume!(value != i64::MIN);
             let text = unscaled(value, scale).to_string();
             prop_assert_eq!(scaled(&text, scale), Ok(value));
             prop_assert_eq!(decimal(&text).unwrap(), unscaled(value, scale));
@@ -328,9 +357,19 @@ mod tests {
         }
 
         #[test]
-        fn number_like_text_is_answered(text in "-?[0-9]{0,30}\\.?[0-9]{0,30}([eE][+-]?[0-9]{0,5})?", scale in any::<u8>()) {
-            let _ = scaled(&text, scale);
-            let _ = decimal(&text);
+        fn both_readers_give_one_answer(
+            text in "-?[0-9]{0,40}\\.?[0-9]{0,40}([eE][+-]?[0-9]{0,5})?",
+            scale in 0u8..=28,
+        ) {
+            assert_one_answer(&text, scale);
+        }
+
+        #[test]
+        fn both_readers_give_one_answer_about_small_numbers_and_zeros(
+            text in "-?0{0,3}[0-9]{0,4}(\\.[0-9]{0,3}0{0,30})?([eE][+-]?[0-9]{1,3})?",
+            scale in 0u8..=28,
+        ) {
+            assert_one_answer(&text, scale);
         }
     }
 }
