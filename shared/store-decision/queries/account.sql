@@ -1,0 +1,81 @@
+select json_build_object(
+             'safety', (select coalesce(json_agg(json_build_object(
+                     'symbol', symbol, 'mode', mode,
+                     'quiet_until', (extract(epoch from quiet_until) * 1000000)::bigint,
+                     'hard_block_until', (extract(epoch from hard_block_until) * 1000000)::bigint,
+                     'causes', causes) order by symbol collate "C"), '[]')
+                 from symbol_safety_effective),
+             'positions', (select coalesce(json_agg(json_build_object(
+                     'position_id', p.position_id, 'symbol', p.symbol, 'status', p.status,
+                     'origin', p.origin, 'strategy', p.strategy, 'route_type', p.route_type,
+                     'horizon', p.horizon, 'regime_at_entry', p.regime_at_entry,
+                     'opened_at', (extract(epoch from p.opened_at) * 1000000)::bigint,
+                     'base_qty', p.base_qty::text, 'cost_basis_quote', p.cost_basis_quote::text,
+                     'avg_entry_price', p.avg_entry_price::text,
+                     'protected_qty', p.protected_qty::text,
+                     'plan', case when e.sl_price is not null and e.time_stop_at is not null then
+                         json_build_object('policy', e.policy, 'state', e.state,
+                             'sl_price', e.sl_price::text,
+                             'time_stop_at', (extract(epoch from e.time_stop_at) * 1000000)::bigint)
+                         end) order by p.position_id), '[]')
+                 from positions p left join exit_plans e using (position_id)
+                 where p.status <> 'closed'),
+             'live_orders', (select coalesce(json_agg(json_build_object(
+                     'order_id', order_id, 'symbol', symbol, 'side', side, 'role', role,
+                     'state', state, 'state_reason', state_reason, 'strategy', strategy,
+                     'limit_price', limit_price::text, 'qty', qty::text, 'cum_qty', cum_qty::text,
+                     'created_at', (extract(epoch from created_at) * 1000000)::bigint) order by order_id), '[]')
+                 from execution_orders where not terminal and state <> 'created'),
+             'reservations', (select coalesce(json_agg(json_build_object(
+                     'order_id', order_id, 'symbol', symbol, 'strategy', strategy,
+                     'reserved_quote', reserved_quote::text) order by order_id), '[]')
+                 from capital_reservations where released_at is null),
+             'balances', (select coalesce(json_agg(json_build_object(
+                     'asset', asset, 'balance', balance::text,
+                     'as_of', (extract(epoch from as_of) * 1000000)::bigint) order by asset), '[]')
+                 from exchange_balances),
+             'fees', (select json_build_object('maker_bps', maker_bps::text,
+                     'taker_bps', taker_bps::text, 'source', source)
+                 from fee_tiers order by as_of desc limit 1),
+             'scores', (select coalesce(json_agg(json_build_object(
+                     'strategy', strategy, 'regime', regime, 'route_type', route_type,
+                     'n', n::text, 'mean_net_bps', mean_net_bps::text,
+                     'mean_expected_bps', mean_expected_bps::text,
+                     'ewma_net_bps', ewma_net_bps::text,
+                     'updated_at', (extract(epoch from updated_at) * 1000000)::bigint)
+                     order by strategy, regime, route_type), '[]')
+                 from strategy_scores),
+             'locks', (select coalesce(json_agg(json_build_object(
+                     'symbol', symbol, 'owner', owner, 'fencing_token', fencing_token,
+                     'expires_at', (extract(epoch from expires_at) * 1000000)::bigint) order by symbol collate "C"), '[]')
+                 from symbol_exec_locks),
+             'equity', json_build_object(
+                 'hwm_quote', (select hwm_quote::text from equity_snapshots
+                     order by ts desc limit 1),
+                 'day_open_quote', (select equity_quote::text from equity_snapshots
+                     where ts >= date_trunc('day', clock_timestamp(), 'UTC') order by ts limit 1),
+                 'realized_cum_quote', (select coalesce(sum(net_quote), 0)::numeric(26,10)::text
+                     from realized_pnl),
+                 'realized_day_quote', (select coalesce(sum(net_quote), 0)::numeric(26,10)::text
+                     from realized_pnl
+                     where ts >= date_trunc('day', clock_timestamp(), 'UTC'))),
+             'counters', json_build_object(
+                 'opened_today', (select count(*) from positions where entry_order_id is not null
+                     and opened_at >= date_trunc('day', clock_timestamp(), 'UTC')),
+                 'entries_last_60s', (select count(*) from execution_orders
+                     where role in ('entry', 'proof')
+                     and created_at > clock_timestamp() - interval '60 s'),
+                 'symbols', (select coalesce(json_agg(json_build_object(
+                         'symbol', coalesce(o.symbol, s.symbol),
+                         'opened_in_window', coalesce(o.n, 0),
+                         'last_stop_exit_at', (extract(epoch from s.at) * 1000000)::bigint)
+                         order by coalesce(o.symbol, s.symbol) collate "C"), '[]')
+                     from (select symbol, count(*) as n from positions
+                           where entry_order_id is not null
+                           and opened_at > clock_timestamp() - make_interval(secs => $1::float8)
+                           group by symbol) o
+                     full join (select symbol, max(ts) as at from realized_pnl
+                           where exit_reason = 'SL_hit'
+                           and ts > clock_timestamp() - interval '1 day' group by symbol) s
+                     on s.symbol = o.symbol))
+           ) as "account!: Json<AccountRows>"
