@@ -8,9 +8,9 @@ use super::feed_input::Market;
 use super::run::{CoreThread, FrameItem, send_frame_item};
 use super::sink::RawSink;
 use crate::publish::publisher::RunContext;
-use crate::spooling::frames::RunRecord;
 use penstock_market::CoreError;
 use penstock_market::checkpoint::Checkpoint;
+use penstock_store::spool::frame_records::RunRecord;
 use penstock_types::UtcMicros;
 use tokio::sync::oneshot;
 

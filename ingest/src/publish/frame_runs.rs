@@ -4,7 +4,7 @@
 //! Output: what has to be written with the next frames of a run. After a commit of unknown outcome
 //! everything is written again; rows that stand are found equal.
 
-use crate::spooling::frames::RunRecord;
+use penstock_store::spool::frame_records::RunRecord;
 use penstock_store::twins::RunSymbolRow;
 use penstock_store_decision::frames::FramePrerequisites;
 use penstock_types::RunId;

@@ -14,10 +14,11 @@ use crate::exit::Exit;
 use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::lifecycle::clusters::Clusters;
 use crate::lifecycle::startup::fence_exit;
-use crate::spooling::frames::{FrameSpool, InheritedRun, RunRecord};
+use crate::spooling::frames::{FrameSpool, InheritedRun};
 use crate::tasks::Hub;
 use penstock_market::delivery::{FrameQueue, Linked, Waiting};
 use penstock_store::fence::FenceError;
+use penstock_store::spool::frame_records::RunRecord;
 use penstock_store::twins::RunSymbolRow;
 use penstock_store_decision::frames::{
     FRAMES_PER_TX_MAX, FramePublisher, FrameRow, NewestFrame, newest_frame_settled,

@@ -9,17 +9,18 @@ use crate::exit::Exit;
 use crate::lifecycle::startup::Started;
 use crate::settings::Settings;
 use penstock_market::SealedTick;
+use penstock_store::spool::frame_records::{
+    FrameRecordError, RunRecord, decode_symbol, encode_frame_record, encode_symbol,
+    split_frame_record,
+};
 use penstock_store::spool::{
     RecoveredDir, Segments, SpoolEvent, SpoolMonitor, SpoolPosition, SpoolSettings, SpoolWriter,
     StreamCode, open_spool, start_writer,
 };
-use penstock_store::twins::{LineageRow, RunRow, RunSymbolRow};
+use penstock_store::twins::RunSymbolRow;
 use penstock_telemetry::marker;
-use penstock_types::frame::{
-    EVENT_LEN, FRAME_HEADER_LEN, decode_frame, decode_header, decode_quotes,
-};
+use penstock_types::frame::{decode_frame, decode_quotes};
 use penstock_types::{RunId, Seq, TickId, UtcMicros};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -29,13 +30,6 @@ const ROW_VERSION: u16 = 1;
 const TICKS_PER_PLACE: i64 = 240;
 /// Records read at a time.
 const BATCH_ROWS: usize = 1_024;
-
-/// Payload of stream 33.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RunRecord {
-    pub run: RunRow,
-    pub lineage: LineageRow,
-}
 
 /// Frames that an earlier process sealed, with the rows that they refer to.
 #[derive(Debug)]
@@ -99,7 +93,7 @@ pub(crate) fn open(
     let (mut writer, _) = start_writer(Arc::clone(&segments), spool_settings, run_id, tell_event)
         .map_err(|e| refused(&e))?;
     let record = RunRecord { run: started.run.clone(), lineage: started.lineage.clone() };
-    append_json(&mut writer, StreamCode::FrameRun, TickId(0), &record);
+    append(&mut writer, StreamCode::FrameRun, TickId(0), record.encode());
     let monitor = writer.monitor();
     let dirs = std::iter::once(opened.own).chain(opened.inherited).collect();
     Ok((
@@ -119,13 +113,13 @@ pub(crate) fn open(
 impl FrameSpool {
     /// Keeps a symbol number, before the first frame that uses it.
     pub(crate) fn symbol(&mut self, row: &RunSymbolRow) {
-        append_json(&mut self.writer, StreamCode::FrameSymbol, self.last, row);
+        append(&mut self.writer, StreamCode::FrameSymbol, self.last, encode_symbol(row));
     }
 
     /// Keeps a sealed frame.
     pub(crate) fn frame(&mut self, sealed: &SealedTick) {
         self.last = self.last.max(sealed.tick_id);
-        let payload = [sealed.frame.as_slice(), sealed.quotes.as_slice()].concat();
+        let payload = encode_frame_record(&sealed.frame, &sealed.quotes);
         let (tick, at) = (Seq(sealed.tick_id.0), sealed.tick_id.end());
         // A full spool lets its oldest segments go; the frame stays in memory all the same.
         let _ = self.writer.append(StreamCode::Frame, tick, ROW_VERSION, at, &payload);
@@ -161,7 +155,7 @@ impl FrameSpool {
     /// Another run begins; its records follow.
     pub(crate) fn begin_run(&mut self, of: &RunRecord) {
         self.writer.begin_run(of.run.run_id);
-        append_json(&mut self.writer, StreamCode::FrameRun, self.last, of);
+        append(&mut self.writer, StreamCode::FrameRun, self.last, of.encode());
     }
 
     /// Frames of a run are delivered or given up: its segments go, once the spool writes none of them.
@@ -185,8 +179,13 @@ impl FrameSpool {
     }
 }
 
-fn append_json(writer: &mut SpoolWriter, stream: StreamCode, tick: TickId, value: &impl Serialize) {
-    match serde_json::to_vec(value) {
+fn append(
+    writer: &mut SpoolWriter,
+    stream: StreamCode,
+    tick: TickId,
+    payload: Result<Vec<u8>, FrameRecordError>,
+) {
+    match payload {
         Ok(payload) => {
             // As for frames: memory holds it as long as this process lives.
             let _ = writer.append(stream, Seq(tick.0), ROW_VERSION, UtcMicros(0), &payload);
@@ -242,12 +241,12 @@ fn read_run(segments: &Segments, run_id: RunId) -> Option<InheritedRun> {
 fn take_record(found: &mut Option<InheritedRun>, stream: StreamCode, payload: &[u8]) -> bool {
     match (stream, found) {
         (StreamCode::FrameRun, found @ None) => {
-            let Ok(of) = serde_json::from_slice(payload) else { return false };
+            let Ok(of) = RunRecord::decode(payload) else { return false };
             *found = Some(InheritedRun { of, symbols: Vec::new(), frames: Vec::new() });
             true
         }
         (StreamCode::FrameSymbol, Some(found)) => {
-            let row = serde_json::from_slice(payload);
+            let row = decode_symbol(payload);
             row.map(|row| found.symbols.push(row)).is_ok()
         }
         (StreamCode::Frame, Some(found)) => {
@@ -260,10 +259,8 @@ fn take_record(found: &mut Option<InheritedRun>, stream: StreamCode, payload: &[
 
 /// Splits a record into frame and quote block, both checked.
 fn sealed(payload: &[u8]) -> Option<SealedTick> {
-    let header = decode_header(payload).ok()?;
-    let (frame, quotes) =
-        payload.split_at_checked(FRAME_HEADER_LEN + header.n_events as usize * EVENT_LEN)?;
-    decode_frame(frame).ok()?;
+    let (frame, quotes) = split_frame_record(payload).ok()?;
+    let (header, _) = decode_frame(frame).ok()?;
     let block = decode_quotes(quotes).ok()?;
     Some(SealedTick {
         tick_id: header.tick_id,

@@ -1,6 +1,7 @@
 //! Raw rows read back in the order in which the market core processed them: all streams of a run,
 //! merged by their number. For verification and replay, never for decisions.
 
+use chrono::{DateTime, Utc};
 use penstock_store::StoreError;
 use penstock_types::raw::{
     DerivTickerRow, L2Row, L3Row, LiquidationRow, RawBody, RawRow, StatusRow, TickerRow, TradeRow,
@@ -61,14 +62,15 @@ impl RawReader {
         if self.next >= self.last {
             return Ok(None);
         }
-        let (from, to) = (self.next, self.last.min(self.next + WINDOW_SEQS));
-        let mut rows = read_ticker(&self.pool, self.run_id, from, to).await?;
-        rows.extend(read_trades(&self.pool, self.run_id, from, to).await?);
-        rows.extend(read_l2(&self.pool, self.run_id, from, to).await?);
-        rows.extend(read_l3(&self.pool, self.run_id, from, to).await?);
-        rows.extend(read_deriv_ticker(&self.pool, self.run_id, from, to).await?);
-        rows.extend(read_liquidations(&self.pool, self.run_id, from, to).await?);
-        rows.extend(read_status(&self.pool, self.run_id, from, to).await?);
+        let to = self.last.min(self.next + WINDOW_SEQS);
+        let window = Window { pool: &self.pool, run_id: self.run_id, from: self.next, to };
+        let mut rows = window.ticker().await?;
+        rows.extend(window.trades().await?);
+        rows.extend(window.l2().await?);
+        rows.extend(window.l3().await?);
+        rows.extend(window.deriv_ticker().await?);
+        rows.extend(window.liquidations().await?);
+        rows.extend(window.status().await?);
         rows.sort_by_key(|row| row.seq);
         self.next = to;
         Ok(Some(rows))
@@ -84,6 +86,11 @@ struct Words {
 impl Words {
     fn unknown(&self, column: &'static str, value: &str) -> ReadError {
         ReadError::Unknown { run_id: self.run_id, seq: self.seq, column, value: value.to_owned() }
+    }
+
+    /// The row of this number.
+    fn row(&self, ts_local: DateTime<Utc>, body: RawBody) -> RawRow {
+        RawRow { seq: Seq(self.seq), ts_local: ts_local.into(), body }
     }
 
     fn venue(&self, code: i16) -> Result<Venue, ReadError> {
@@ -107,26 +114,42 @@ impl Words {
     }
 }
 
-async fn read_ticker(
-    pool: &PgPool,
+/// The numbers above `from` up to `to` of a run.
+struct Window<'a> {
+    pool: &'a PgPool,
     run_id: RunId,
     from: i64,
     to: i64,
-) -> Result<Vec<RawRow>, ReadError> {
-    let rows = sqlx::query!(
+}
+
+impl Window<'_> {
+    const fn words(&self, seq: i64) -> Words {
+        Words { run_id: self.run_id, seq }
+    }
+
+    /// Turns what a query found into rows.
+    async fn rows<R>(
+        &self,
+        action: &'static str,
+        found: impl Future<Output = Result<Vec<R>, sqlx::Error>>,
+        row: impl Fn(R) -> Result<RawRow, ReadError>,
+    ) -> Result<Vec<RawRow>, ReadError> {
+        let found = found.await.map_err(|e| StoreError::sql(action, CLUSTER, e))?;
+        found.into_iter().map(row).collect()
+    }
+
+    async fn ticker(&self) -> Result<Vec<RawRow>, ReadError> {
+        let rows = sqlx::query!(
         "select seq, venue, symbol, ts_exchange, ts_local, kind, conn_id, bid, ask, last, bid_qty,
              ask_qty, volume_24h, vwap_24h, change_pct_24h
          from ticker_samples where run_id = $1 and seq > $2 and seq <= $3",
-        run_id.0,
-        from,
-        to,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(|e| StoreError::sql("read ticker rows", CLUSTER, e))?;
-    rows.into_iter()
-        .map(|r| {
-            let words = Words { run_id, seq: r.seq };
+            self.run_id.0,
+            self.from,
+            self.to,
+        )
+        .fetch_all(self.pool);
+        self.rows("read ticker rows", rows, |r| {
+            let words = self.words(r.seq);
             let body = TickerRow {
                 venue: words.venue(r.venue)?,
                 symbol: words.symbol(&r.symbol)?,
@@ -142,31 +165,23 @@ async fn read_ticker(
                 vwap_24h: r.vwap_24h,
                 change_pct_24h: r.change_pct_24h,
             };
-            Ok(RawRow { seq: Seq(r.seq), ts_local: r.ts_local.into(), body: RawBody::Ticker(body) })
+            Ok(words.row(r.ts_local, RawBody::Ticker(body)))
         })
-        .collect()
-}
+        .await
+    }
 
-async fn read_trades(
-    pool: &PgPool,
-    run_id: RunId,
-    from: i64,
-    to: i64,
-) -> Result<Vec<RawRow>, ReadError> {
-    let rows = sqlx::query!(
-        r#"select seq, venue, symbol, trade_id, side::text as "side!", kind::text as "kind!",
+    async fn trades(&self) -> Result<Vec<RawRow>, ReadError> {
+        let rows = sqlx::query!(
+            r#"select seq, venue, symbol, trade_id, side::text as "side!", kind::text as "kind!",
                ord_type::text as ord_type, price, qty, ts_exchange, ts_local, conn_id
            from trade_samples where run_id = $1 and seq > $2 and seq <= $3"#,
-        run_id.0,
-        from,
-        to,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(|e| StoreError::sql("read trade rows", CLUSTER, e))?;
-    rows.into_iter()
-        .map(|r| {
-            let words = Words { run_id, seq: r.seq };
+            self.run_id.0,
+            self.from,
+            self.to,
+        )
+        .fetch_all(self.pool);
+        self.rows("read trade rows", rows, |r| {
+            let words = self.words(r.seq);
             let ord_type = match &r.ord_type {
                 Some(text) => Some(words.letter("ord_type", text)?),
                 None => None,
@@ -183,32 +198,24 @@ async fn read_trades(
                 ts_exchange: r.ts_exchange.into(),
                 conn_id: r.conn_id,
             };
-            Ok(RawRow { seq: Seq(r.seq), ts_local: r.ts_local.into(), body: RawBody::Trade(body) })
+            Ok(words.row(r.ts_local, RawBody::Trade(body)))
         })
-        .collect()
-}
+        .await
+    }
 
-async fn read_l2(
-    pool: &PgPool,
-    run_id: RunId,
-    from: i64,
-    to: i64,
-) -> Result<Vec<RawRow>, ReadError> {
-    let rows = sqlx::query!(
-        "select seq, symbol, ts_exchange, ts_local, bid, ask, bid_qty, ask_qty, spread_bps,
+    async fn l2(&self) -> Result<Vec<RawRow>, ReadError> {
+        let rows = sqlx::query!(
+            "select seq, symbol, ts_exchange, ts_local, bid, ask, bid_qty, ask_qty, spread_bps,
              microprice, microprice_dev_bps, imbalance_l1, imbalance_10, depth_bid_10bps_quote,
              depth_ask_10bps_quote, updates_since_prev, checksum_ok, book_depth, conn_id
          from l2_snap_metrics where run_id = $1 and seq > $2 and seq <= $3",
-        run_id.0,
-        from,
-        to,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(|e| StoreError::sql("read L2 rows", CLUSTER, e))?;
-    rows.into_iter()
-        .map(|r| {
-            let words = Words { run_id, seq: r.seq };
+            self.run_id.0,
+            self.from,
+            self.to,
+        )
+        .fetch_all(self.pool);
+        self.rows("read L2 rows", rows, |r| {
+            let words = self.words(r.seq);
             let body = L2Row {
                 symbol: words.symbol(&r.symbol)?,
                 ts_exchange: r.ts_exchange.map(Into::into),
@@ -228,33 +235,25 @@ async fn read_l2(
                 book_depth: r.book_depth,
                 conn_id: r.conn_id,
             };
-            Ok(RawRow { seq: Seq(r.seq), ts_local: r.ts_local.into(), body: RawBody::L2(body) })
+            Ok(words.row(r.ts_local, RawBody::L2(body)))
         })
-        .collect()
-}
+        .await
+    }
 
-async fn read_l3(
-    pool: &PgPool,
-    run_id: RunId,
-    from: i64,
-    to: i64,
-) -> Result<Vec<RawRow>, ReadError> {
-    let rows = sqlx::query!(
-        "select seq, symbol, ts_exchange, ts_local, bid, ask, orders_at_bid, orders_at_ask,
+    async fn l3(&self) -> Result<Vec<RawRow>, ReadError> {
+        let rows = sqlx::query!(
+            "select seq, symbol, ts_exchange, ts_local, bid, ask, orders_at_bid, orders_at_ask,
              queue_bid_quote, queue_ask_quote, avg_age_bid_ms, avg_age_ask_ms, adds, cancels, fills,
              modifies, refill_ratio, cancel_ratio, est_fill_bid_ms, est_fill_ask_ms, checksum_ok,
              conn_id
          from l3_queue_metrics where run_id = $1 and seq > $2 and seq <= $3",
-        run_id.0,
-        from,
-        to,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(|e| StoreError::sql("read L3 rows", CLUSTER, e))?;
-    rows.into_iter()
-        .map(|r| {
-            let words = Words { run_id, seq: r.seq };
+            self.run_id.0,
+            self.from,
+            self.to,
+        )
+        .fetch_all(self.pool);
+        self.rows("read L3 rows", rows, |r| {
+            let words = self.words(r.seq);
             let body = L3Row {
                 symbol: words.symbol(&r.symbol)?,
                 ts_exchange: r.ts_exchange.map(Into::into),
@@ -277,31 +276,23 @@ async fn read_l3(
                 checksum_ok: r.checksum_ok,
                 conn_id: r.conn_id,
             };
-            Ok(RawRow { seq: Seq(r.seq), ts_local: r.ts_local.into(), body: RawBody::L3(body) })
+            Ok(words.row(r.ts_local, RawBody::L3(body)))
         })
-        .collect()
-}
+        .await
+    }
 
-async fn read_deriv_ticker(
-    pool: &PgPool,
-    run_id: RunId,
-    from: i64,
-    to: i64,
-) -> Result<Vec<RawRow>, ReadError> {
-    let rows = sqlx::query!(
-        "select seq, venue, symbol, ts_exchange, ts_local, conn_id, mark_price, index_price,
+    async fn deriv_ticker(&self) -> Result<Vec<RawRow>, ReadError> {
+        let rows = sqlx::query!(
+            "select seq, venue, symbol, ts_exchange, ts_local, conn_id, mark_price, index_price,
              funding_rate, funding_interval_secs, next_funding_at, open_interest
          from deriv_ticker_samples where run_id = $1 and seq > $2 and seq <= $3",
-        run_id.0,
-        from,
-        to,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(|e| StoreError::sql("read derivative rows", CLUSTER, e))?;
-    rows.into_iter()
-        .map(|r| {
-            let words = Words { run_id, seq: r.seq };
+            self.run_id.0,
+            self.from,
+            self.to,
+        )
+        .fetch_all(self.pool);
+        self.rows("read derivative rows", rows, |r| {
+            let words = self.words(r.seq);
             let body = DerivTickerRow {
                 venue: words.venue(r.venue)?,
                 symbol: words.symbol(&r.symbol)?,
@@ -314,35 +305,23 @@ async fn read_deriv_ticker(
                 next_funding_at: r.next_funding_at.map(Into::into),
                 open_interest: r.open_interest,
             };
-            Ok(RawRow {
-                seq: Seq(r.seq),
-                ts_local: r.ts_local.into(),
-                body: RawBody::DerivTicker(body),
-            })
+            Ok(words.row(r.ts_local, RawBody::DerivTicker(body)))
         })
-        .collect()
-}
+        .await
+    }
 
-async fn read_liquidations(
-    pool: &PgPool,
-    run_id: RunId,
-    from: i64,
-    to: i64,
-) -> Result<Vec<RawRow>, ReadError> {
-    let rows = sqlx::query!(
+    async fn liquidations(&self) -> Result<Vec<RawRow>, ReadError> {
+        let rows = sqlx::query!(
         r#"select seq, venue, symbol, side::text as "side!", price, qty, trade_id, ts_exchange, ts_local,
                conn_id
            from liquidation_samples where run_id = $1 and seq > $2 and seq <= $3"#,
-        run_id.0,
-        from,
-        to,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(|e| StoreError::sql("read liquidation rows", CLUSTER, e))?;
-    rows.into_iter()
-        .map(|r| {
-            let words = Words { run_id, seq: r.seq };
+            self.run_id.0,
+            self.from,
+            self.to,
+        )
+        .fetch_all(self.pool);
+        self.rows("read liquidation rows", rows, |r| {
+            let words = self.words(r.seq);
             let body = LiquidationRow {
                 venue: words.venue(r.venue)?,
                 symbol: words.symbol(&r.symbol)?,
@@ -353,37 +332,25 @@ async fn read_liquidations(
                 ts_exchange: r.ts_exchange.into(),
                 conn_id: r.conn_id,
             };
-            Ok(RawRow {
-                seq: Seq(r.seq),
-                ts_local: r.ts_local.into(),
-                body: RawBody::Liquidation(body),
-            })
+            Ok(words.row(r.ts_local, RawBody::Liquidation(body)))
         })
-        .collect()
-}
+        .await
+    }
 
-async fn read_status(
-    pool: &PgPool,
-    run_id: RunId,
-    from: i64,
-    to: i64,
-) -> Result<Vec<RawRow>, ReadError> {
-    // Rows that the closing of a run added explain losses; they were never an input.
-    let rows = sqlx::query!(
-        "select seq, lineage_id, ts, venue, stream, conn_id, kind, symbol, gap_from, gap_to,
+    async fn status(&self) -> Result<Vec<RawRow>, ReadError> {
+        // Rows that the closing of a run added explain losses; they were never an input.
+        let rows = sqlx::query!(
+            "select seq, lineage_id, ts, venue, stream, conn_id, kind, symbol, gap_from, gap_to,
              first_seq, last_seq, detail
          from ingest_stream_events
          where run_id = $1 and seq > $2 and seq <= $3 and stream <> 'unknown'",
-        run_id.0,
-        from,
-        to,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(|e| StoreError::sql("read status rows", CLUSTER, e))?;
-    rows.into_iter()
-        .map(|r| {
-            let words = Words { run_id, seq: r.seq };
+            self.run_id.0,
+            self.from,
+            self.to,
+        )
+        .fetch_all(self.pool);
+        self.rows("read status rows", rows, |r| {
+            let words = self.words(r.seq);
             let venue = if r.venue < 0 { None } else { Some(words.venue(r.venue)?) };
             let symbol = match &r.symbol {
                 Some(text) => Some(words.symbol(text)?),
@@ -403,7 +370,8 @@ async fn read_status(
                 last_seq: r.last_seq.map(Seq),
                 detail: r.detail.to_string(),
             };
-            Ok(RawRow { seq: Seq(r.seq), ts_local: r.ts.into(), body: RawBody::Status(body) })
+            Ok(words.row(r.ts, RawBody::Status(body)))
         })
-        .collect()
+        .await
+    }
 }

@@ -5,8 +5,8 @@ use penstock_types::raw::{
     CandleRow, DerivTickerRow, L2Row, L3Row, LiquidationRow, RawBody, RawRow, StatusRow, TickerRow,
     TradeRow,
 };
-use penstock_types::vocab::Side;
-use penstock_types::{Seq, UtcMicros};
+use penstock_types::vocab::{Side, Venue};
+use penstock_types::{Seq, Symbol, UtcMicros};
 
 use super::GenerationRow;
 use crate::tuple::TupleWriter;
@@ -25,11 +25,8 @@ pub fn encode_raw(out: &mut Vec<u8>, run_id: RunId, row: &RawRow) {
 }
 
 fn encode_ticker(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &TickerRow) {
-    let mut t = TupleWriter::start(out, 16);
-    t.int8(run_id.0);
-    t.int8(row.seq.0);
-    t.int2(body.venue.code());
-    t.text(body.symbol.as_str());
+    let mut t = start(out, 16, run_id, row.seq);
+    instrument(&mut t, body.venue, &body.symbol);
     t.opt(body.ts_exchange, TupleWriter::timestamp);
     t.timestamp(row.ts_local);
     t.int2(i16::from(body.snapshot));
@@ -50,11 +47,8 @@ fn encode_ticker(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &TickerRo
 }
 
 fn encode_trade(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &TradeRow) {
-    let mut t = TupleWriter::start(out, 13);
-    t.int8(run_id.0);
-    t.int8(row.seq.0);
-    t.int2(body.venue.code());
-    t.text(body.symbol.as_str());
+    let mut t = start(out, 13, run_id, row.seq);
+    instrument(&mut t, body.venue, &body.symbol);
     t.int8(body.trade_id);
     t.pg_char(side_letter(body.side));
     t.pg_char(body.kind);
@@ -68,9 +62,7 @@ fn encode_trade(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &TradeRow)
 }
 
 fn encode_l2(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &L2Row) {
-    let mut t = TupleWriter::start(out, 20);
-    t.int8(run_id.0);
-    t.int8(row.seq.0);
+    let mut t = start(out, 20, run_id, row.seq);
     t.text(body.symbol.as_str());
     t.opt(body.ts_exchange, TupleWriter::timestamp);
     t.timestamp(row.ts_local);
@@ -96,9 +88,7 @@ fn encode_l2(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &L2Row) {
 }
 
 fn encode_l3(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &L3Row) {
-    let mut t = TupleWriter::start(out, 23);
-    t.int8(run_id.0);
-    t.int8(row.seq.0);
+    let mut t = start(out, 23, run_id, row.seq);
     t.text(body.symbol.as_str());
     t.opt(body.ts_exchange, TupleWriter::timestamp);
     t.timestamp(row.ts_local);
@@ -123,11 +113,8 @@ fn encode_l3(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &L3Row) {
 }
 
 fn encode_deriv_ticker(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &DerivTickerRow) {
-    let mut t = TupleWriter::start(out, 13);
-    t.int8(run_id.0);
-    t.int8(row.seq.0);
-    t.int2(body.venue.code());
-    t.text(body.symbol.as_str());
+    let mut t = start(out, 13, run_id, row.seq);
+    instrument(&mut t, body.venue, &body.symbol);
     t.opt(body.ts_exchange, TupleWriter::timestamp);
     t.timestamp(row.ts_local);
     t.int2(body.conn_id);
@@ -141,11 +128,8 @@ fn encode_deriv_ticker(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &De
 }
 
 fn encode_liquidation(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &LiquidationRow) {
-    let mut t = TupleWriter::start(out, 11);
-    t.int8(run_id.0);
-    t.int8(row.seq.0);
-    t.int2(body.venue.code());
-    t.text(body.symbol.as_str());
+    let mut t = start(out, 11, run_id, row.seq);
+    instrument(&mut t, body.venue, &body.symbol);
     t.pg_char(side_letter(body.side));
     t.numeric(body.price);
     t.numeric(body.qty);
@@ -156,6 +140,20 @@ fn encode_liquidation(out: &mut Vec<u8>, run_id: RunId, row: &RawRow, body: &Liq
     t.end();
 }
 
+/// The key that every raw row begins with.
+fn start(out: &mut Vec<u8>, columns: i16, run_id: RunId, seq: Seq) -> TupleWriter<'_> {
+    let mut t = TupleWriter::start(out, columns);
+    t.int8(run_id.0);
+    t.int8(seq.0);
+    t
+}
+
+/// Venue and symbol.
+fn instrument(t: &mut TupleWriter<'_>, venue: Venue, symbol: &Symbol) {
+    t.int2(venue.code());
+    t.text(symbol.as_str());
+}
+
 const fn side_letter(side: Side) -> char {
     match side {
         Side::Buy => 'b',
@@ -164,9 +162,7 @@ const fn side_letter(side: Side) -> char {
 }
 
 fn encode_status(out: &mut Vec<u8>, run_id: RunId, seq: Seq, ts: UtcMicros, body: &StatusRow) {
-    let mut t = TupleWriter::start(out, 14);
-    t.int8(run_id.0);
-    t.int8(seq.0);
+    let mut t = start(out, 14, run_id, seq);
     t.uuid(body.lineage_id.0);
     t.timestamp(ts);
     t.int2(body.venue.map_or(-1, |venue| venue.code()));
