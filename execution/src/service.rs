@@ -282,7 +282,7 @@ impl Running {
         }
         let pool = &self.context.pool;
         let read = publication::published_generation(pool, self.context.domain()).await;
-        let Ok(Some((run_id, _))) = read else { return false };
+        let Ok(Some(publication::PublishedGeneration { run_id, .. })) = read else { return false };
         let ours = &self.context.settings.config.bindings;
         match compare(pool, run_id, ours).await {
             Ok(BindingsOutcome::Differ { theirs, ours, token_id, field }) => {

@@ -207,8 +207,9 @@ impl Assembly {
             run: self.started.run.clone(),
             lineage: self.started.lineage.clone(),
             first_fold,
-            spooled: dirs.iter().flat_map(|d| d.runs.iter().map(|r| r.run_id)).collect(),
+            spooled: sources.runs_with(&dirs),
             left: self.inherited.iter().map(|run| run.of.clone()).collect(),
+            published: self.started.published,
         };
         let mut loads = Loads::start(
             &self.settings,

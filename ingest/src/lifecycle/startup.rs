@@ -12,7 +12,9 @@ use penstock_store::fence::{Fence, FenceError, FenceEvent, FenceRequest, FencedS
 use penstock_store::migrate::MigrationSet;
 use penstock_store::twins::{LineageRow, RunRow};
 use penstock_store_decision::frames::{NewestFrame, newest_frame_settled};
-use penstock_store_decision::publication::next_run_id;
+use penstock_store_decision::publication::{
+    PublishedGeneration, next_run_id, published_generation,
+};
 use penstock_store_ingest::TwinError;
 use penstock_telemetry::{build, marker};
 use penstock_types::{LineageId, RunId, UtcMicros, Uuid};
@@ -30,6 +32,8 @@ pub(crate) struct Started {
     pub run: RunRow,
     pub lineage: LineageRow,
     pub newest_frame: Option<NewestFrame>,
+    /// What the pointer named when the fence was taken.
+    pub published: Option<PublishedGeneration>,
     pub instance_id: Uuid,
 }
 
@@ -49,6 +53,9 @@ pub(crate) async fn start(settings: &Settings, now: UtcMicros) -> Result<Started
         .map_err(fence_exit)?;
     check_clock(newest_frame.as_ref(), now)?;
     let unavailable = |what| move |e: StoreError| Exit::Unavailable { what, error: e.to_string() };
+    let published = published_generation(&clusters.decision, &settings.domain)
+        .await
+        .map_err(unavailable("the decision cluster"))?;
     let run_id =
         next_run_id(&clusters.decision).await.map_err(unavailable("the decision cluster"))?;
     let lineage_id = LineageId(Uuid::now_v7());
@@ -61,7 +68,7 @@ pub(crate) async fn start(settings: &Settings, now: UtcMicros) -> Result<Started
     } else {
         tracing::warn!("the ingest cluster is away: the run begins in the spool");
     }
-    Ok(Started { clusters, opener, fence, run, lineage, newest_frame, instance_id })
+    Ok(Started { clusters, opener, fence, run, lineage, newest_frame, published, instance_id })
 }
 
 /// Makes the rows and partitions of a run on the ingest cluster; false when that does not answer.

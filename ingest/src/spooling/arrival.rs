@@ -1,6 +1,8 @@
 //! The ingest cluster comes, at the start or later: what must stand there before the first record of
 //! this process is loaded.
 //!
+//! The generation that was published last is marked here too: its process may have ended before it could.
+//!
 //! Order: cluster → run row, load cursor and partitions of the own run → its first checkpoint → handed
 //! to everybody → runs that an earlier process recorded without ever reaching the cluster. The attempts
 //! have no limit: until one succeeds the spool takes everything, and the decision cluster is served.
@@ -13,7 +15,9 @@ use penstock_market::checkpoint::Checkpoint;
 use penstock_store::StoreError;
 use penstock_store::spool::frame_records::RunRecord;
 use penstock_store::twins::{LineageRow, RunRow};
+use penstock_store_decision::publication::PublishedGeneration;
 use penstock_store_decision::twins_read::{lineage_twin, run_twin};
+use penstock_store_ingest::generations::settle_published;
 use penstock_store_ingest::runs::load_cursor;
 use penstock_types::{RunId, UtcMicros};
 use sqlx::PgPool;
@@ -35,6 +39,8 @@ pub(crate) struct Arrival {
     pub spooled: BTreeSet<RunId>,
     /// Runs that the frame spool knows.
     pub left: Vec<RunRecord>,
+    /// What the pointer of the decision cluster named at the start.
+    pub published: Option<PublishedGeneration>,
 }
 
 impl Arrival {
@@ -64,6 +70,7 @@ impl Arrival {
                 tokio::time::sleep(RETRY).await;
             }
         }
+        settle(&pool, self.published).await;
         Ok(pool)
     }
 
@@ -106,5 +113,16 @@ impl Arrival {
         }
         let left = self.left.iter().find(|of| of.run.run_id == run_id);
         Ok(left.map(|of| (of.run.clone(), of.lineage.clone())))
+    }
+}
+
+/// Marks the generation that was the published one at the start, best effort: nobody reads a decision from
+/// the mark.
+pub(super) async fn settle(pool: &PgPool, published: Option<PublishedGeneration>) {
+    let Some(PublishedGeneration { generation_id, published_at, .. }) = published else { return };
+    match settle_published(pool, generation_id, published_at).await {
+        Ok(true) => tracing::info!("generation {generation_id} was published, and is marked now"),
+        Ok(false) => {}
+        Err(error) => tracing::warn!("mark generation {generation_id}: {error}"),
     }
 }

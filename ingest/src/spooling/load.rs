@@ -9,11 +9,13 @@ use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::lifecycle::clusters::Clusters;
 use crate::publish::publisher::RunContext;
 use crate::settings::Settings;
-use crate::spooling::arrival::Arrival;
+use crate::spooling::arrival::{self, Arrival};
+use crate::spooling::inherited::InheritedLoad;
 use penstock_store::spool::loader::{LoadError, LoadStep, Loader, LoaderSettings};
-use penstock_store::spool::{Segments, SpoolMonitor};
+use penstock_store::spool::{BusyDir, RecoveredDir, Segments, SpoolMonitor};
 use penstock_store::twins::RunEnd;
 use penstock_store::{ClusterRole, StoreError};
+use penstock_store_decision::publication::PublishedGeneration;
 use penstock_telemetry::marker;
 use penstock_types::{RunId, UtcMicros};
 use std::collections::BTreeSet;
@@ -67,6 +69,8 @@ pub(crate) struct Loading {
     pub status: watch::Sender<LoadStatus>,
     pub stall_max: Duration,
     alerts: Alerts,
+    /// The generation to be marked once its run is loaded.
+    published: Option<PublishedGeneration>,
     behind_since: Option<Instant>,
     is_stall_told: bool,
     retry: Duration,
@@ -78,7 +82,7 @@ impl Loading {
         clusters: Clusters,
         own: Option<OwnRuns>,
         status: watch::Sender<LoadStatus>,
-        stall_max: Duration,
+        (stall_max, published): (Duration, Option<PublishedGeneration>),
         alerts: Alerts,
     ) -> Self {
         Self {
@@ -88,6 +92,7 @@ impl Loading {
             status,
             stall_max,
             alerts,
+            published,
             behind_since: None,
             is_stall_told: false,
             retry: RETRY.0,
@@ -219,12 +224,22 @@ impl Loading {
                 let own = self.own.as_ref();
                 let end = own.map_or(RunEnd::CrashDetected, |own| own.end_of(closed.run_id));
                 end_run(&self.clusters, closed.run_id, end).await;
+                self.settle_published(closed.run_id).await;
                 Some(end == RunEnd::Shutdown)
             }
             LoadStep::SetAside { run_id, segments } => {
                 tracing::error!(%run_id, segments, "another host closed this run: its segments are set aside as .late");
                 Some(false)
             }
+        }
+    }
+
+    /// The row of the last generation may have come through the spool, and is there now.
+    async fn settle_published(&mut self, closed: RunId) {
+        if let Some(pool) = self.clusters.ingest()
+            && let Some(published) = self.published.take_if(|p| p.run_id == closed)
+        {
+            arrival::settle(&pool, Some(published)).await;
         }
     }
 
@@ -270,12 +285,22 @@ pub(crate) struct Loads {
     pub status: watch::Receiver<LoadStatus>,
 }
 
-/// The spool directories of this process: that which it writes, and those of ended processes.
+/// The spool directories of this process: that which it writes, those of ended processes, and those that
+/// their processes still hold.
 #[derive(Debug)]
 pub(crate) struct Sources {
     pub own: Arc<Segments>,
     pub inherited: Vec<Arc<Segments>>,
+    pub busy: Vec<BusyDir>,
     pub settings: LoaderSettings,
+}
+
+impl Sources {
+    /// Every run that stands in one of the opened directories, or in one that is still held.
+    pub(crate) fn runs_with(&self, opened: &[RecoveredDir]) -> BTreeSet<RunId> {
+        let found = opened.iter().flat_map(|dir| dir.runs.iter().map(|run| run.run_id));
+        found.chain(self.busy.iter().flat_map(|dir| dir.runs.iter().copied())).collect()
+    }
 }
 
 impl Loads {
@@ -289,6 +314,7 @@ impl Loads {
         arrival: Arrival,
     ) -> Self {
         let (status, status_seen) = watch::channel(LoadStatus::default());
+        let (prepared, _) = watch::channel(false);
         let (stop, stopped) = oneshot::channel();
         let own_load = OwnLoad {
             segments: sources.own,
@@ -299,24 +325,24 @@ impl Loads {
             alerts: alerts.clone(),
             context: context.clone(),
             monitor: monitor.clone(),
+            prepared: prepared.clone(),
             status,
+        };
+        let load = InheritedLoad {
+            load: sources.settings,
+            clusters: clusters.clone(),
+            stall_max: settings.raw_stall_max,
+            alerts: alerts.clone(),
+            published: arrival.published,
+            prepared: prepared.subscribe(),
         };
         let own = tokio::spawn(own_load.run(arrival, stopped));
         let mut tasks = JoinSet::new();
         for segments in sources.inherited {
-            let (mut clusters, stall_max) = (clusters.clone(), settings.raw_stall_max);
-            let (load, alerts) = (sources.settings, alerts.clone());
-            tasks.spawn(async move {
-                let Some(pool) = clusters.ingest_opened().await else { return };
-                let (status, _) = watch::channel(LoadStatus::default());
-                let loader = Loader::new(pool, segments, None, load);
-                let loading = Loading::new(loader, clusters, None, status, stall_max, alerts);
-                let (keep, never) = oneshot::channel();
-                if let Err(error) = loading.run(never).await {
-                    tracing::error!("load an inherited spool: {error}");
-                }
-                drop(keep);
-            });
+            tasks.spawn(load.clone().run(segments));
+        }
+        for dir in sources.busy {
+            tasks.spawn(load.clone().take_over(dir));
         }
         Self { own, stop: Some(stop), inherited: tasks, status: status_seen }
     }
@@ -332,6 +358,7 @@ struct OwnLoad {
     alerts: Alerts,
     context: RunContext,
     monitor: SpoolMonitor,
+    prepared: watch::Sender<bool>,
     status: watch::Sender<LoadStatus>,
 }
 
@@ -342,7 +369,7 @@ impl OwnLoad {
         arrival: Arrival,
         mut stopped: oneshot::Receiver<Instant>,
     ) -> Result<bool, Exit> {
-        let first = arrival.run.run_id;
+        let (first, published) = (arrival.run.run_id, arrival.published);
         let known_runs = arrival.spooled.clone();
         let mut is_told = false;
         let waiting = |since: Duration| {
@@ -359,12 +386,24 @@ impl OwnLoad {
             pool = arrival.prepare(waiting) => pool?,
         };
         self.status.send_modify(|s| s.lag_secs = 0);
+        self.prepared.send_replace(true);
         self.alerts.ends(Reason::SpoolBacklog, LOAD);
-        let Self { segments, load, clusters, domain, stall_max, alerts, context, monitor, status } =
-            self;
+        let Self {
+            segments,
+            load,
+            clusters,
+            domain,
+            stall_max,
+            alerts,
+            context,
+            monitor,
+            status,
+            ..
+        } = self;
         let loader = Loader::new(pool, Arc::clone(&segments), Some(first), load);
         let own = OwnRuns { first, open: first, context, monitor, segments };
-        let mut loading = Loading::new(loader, clusters, Some(own), status, stall_max, alerts);
+        let of = (stall_max, published);
+        let mut loading = Loading::new(loader, clusters, Some(own), status, of, alerts);
         loading.close_forgotten(&domain, &known_runs).await;
         loading.run(stopped).await
     }

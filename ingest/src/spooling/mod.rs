@@ -2,6 +2,7 @@
 
 pub(crate) mod arrival;
 pub(crate) mod frames;
+mod inherited;
 pub(crate) mod load;
 pub(crate) mod open;
 pub(crate) mod sink;

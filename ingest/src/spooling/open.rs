@@ -45,7 +45,13 @@ pub(crate) fn open(
     let dir = settings.spool_dir.join("raw");
     std::fs::create_dir_all(&dir).map_err(|e| refused(&e))?;
     let token = started.fence.token();
-    let OpenedSpool { own, inherited, .. } = open_spool(&dir, token).map_err(|e| refused(&e))?;
+    let OpenedSpool { own, inherited, busy } = open_spool(&dir, token).map_err(|e| refused(&e))?;
+    for held in &busy {
+        let (dir, runs) = (held.path().display(), held.runs.len());
+        tracing::warn!(
+            "raw spool {dir} is held by a process that has not ended: {runs} runs in it follow"
+        );
+    }
     let mut recovered_until = None;
     for found in std::iter::once(&own).chain(&inherited) {
         tell_opened(found, alerts);
@@ -73,6 +79,7 @@ pub(crate) fn open(
         sources: Sources {
             own: Arc::clone(&own.segments),
             inherited: inherited.iter().map(|dir| Arc::clone(&dir.segments)).collect(),
+            busy,
             settings: load,
         },
         recovered_until,
@@ -80,7 +87,7 @@ pub(crate) fn open(
     })
 }
 
-fn tell_opened(found: &RecoveredDir, alerts: &Alerts) {
+pub(super) fn tell_opened(found: &RecoveredDir, alerts: &Alerts) {
     let oldest_seq = found.runs.first().and_then(|r| r.last_seq);
     marker!(
         SPOOL_OPENED,

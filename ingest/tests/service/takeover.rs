@@ -4,10 +4,13 @@ use crate::support::{PATIENCE, count, reaches, world};
 use penstock_sim::server::MarketSource;
 use std::process::{Child, Command, Stdio};
 
+/// What the newest process says.
+const LOG: &str = "ingest.jsonl";
+
 /// The service as a process of its own, so that it can be killed.
-fn child(world: &crate::support::World) -> Child {
+pub(crate) fn child(world: &crate::support::World) -> Child {
     let binary = env!("CARGO_BIN_EXE_run-ingest");
-    let log = std::fs::File::create(world.dir.path().join("ingest.jsonl")).unwrap();
+    let log = std::fs::File::create(world.dir.path().join(LOG)).unwrap();
     Command::new(binary)
         .envs(world.environment())
         .current_dir(world.dir.path())
@@ -33,7 +36,7 @@ async fn after_a_kill_the_successor_takes_the_fence_by_the_lock_and_loads_what_w
     world.decision_reaches(crashed, 1).await;
     service.stopped().await.unwrap();
 
-    let log = std::fs::read_to_string(world.dir.path().join("ingest.jsonl")).unwrap();
+    let log = std::fs::read_to_string(world.dir.path().join(LOG)).unwrap();
     assert!(log.contains("INGEST_SERVICE_STARTED"), "{log}");
     let chain =
         "select count(*) from (select frame_seq - lag(frame_seq) over (order by tick_id) as n
@@ -139,4 +142,37 @@ async fn frames_sealed_while_the_decision_cluster_refused_them_are_delivered_by_
     let inner = "select count(*) from (select tick_id - lag(tick_id) over (order by tick_id) as n
         from engine_tick_frames where fencing_token = 1) s where n <> 1";
     assert_eq!(count(&world.decision, inner).await, 0, "no tick of the killed process is missing");
+}
+
+/// Killed between the commit on the decision cluster and the mark on the ingest cluster: the generation is
+/// live, and the next start marks it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_generation_published_before_a_kill_is_marked_by_the_next_start() {
+    let world = world(MarketSource::Pulses, 6).await;
+    let mut first = child(&world);
+    world.decision_reaches("select count(*) from engine_tick_frames", 8).await;
+    // Rows are inserted, marks are refused: each generation stays where the kill is to leave the last.
+    let owner = crate::support::owner_of(&world).await;
+    let refuse = "revoke update on penstock.state_generations from ingest_rw";
+    sqlx::query(refuse).execute(&owner).await.unwrap();
+    let published = "select generation_id from state_publication";
+    let from = count(&world.decision, published).await;
+    world.decision_reaches(published, from + 3).await;
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let allow = "grant update on penstock.state_generations to ingest_rw";
+    sqlx::query(allow).execute(&owner).await.unwrap();
+    let last = count(&world.decision, published).await;
+    let mark = "select count(*) from state_generations
+        where sync_status = 'published' and published_at is not null and generation_id = ";
+    let marked = format!("{mark}{last}");
+    let before: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(marked.clone()))
+        .fetch_one(&world.ingest)
+        .await
+        .unwrap();
+    assert_eq!(before, 0, "the mark is missing");
+
+    let service = world.service();
+    crate::support::reaches_text(&world.ingest, &marked, 1).await;
+    service.stopped().await.unwrap();
 }

@@ -339,23 +339,38 @@ pub(crate) async fn notify(
         .map_err(|e| StoreError::sql("notify", CLUSTER, e))
 }
 
-/// The published pointer of a domain as (run, generation); for settling an unknown commit and for
-/// marking generations after a crash.
+/// The generation that the pointer of a domain names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishedGeneration {
+    /// Its run.
+    pub run_id: RunId,
+    /// It.
+    pub generation_id: GenerationId,
+    /// When it became visible, by the decision clock.
+    pub published_at: UtcMicros,
+}
+
+/// The published pointer of a domain; for settling an unknown commit and for marking the generation after
+/// a crash.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
 pub async fn published_generation(
     pool: &PgPool,
     domain: &str,
-) -> Result<Option<(RunId, GenerationId)>, StoreError> {
+) -> Result<Option<PublishedGeneration>, StoreError> {
     let row = sqlx::query!(
-        "select run_id, generation_id from state_publication where domain = $1",
+        "select run_id, generation_id, published_at from state_publication where domain = $1",
         domain,
     )
     .fetch_optional(pool)
     .await
     .map_err(|e| StoreError::sql("read the publication pointer", CLUSTER, e))?;
-    Ok(row.map(|r| (RunId(r.run_id), GenerationId(r.generation_id))))
+    Ok(row.map(|r| PublishedGeneration {
+        run_id: RunId(r.run_id),
+        generation_id: GenerationId(r.generation_id),
+        published_at: r.published_at.into(),
+    }))
 }
 
 /// Takes the next run id; monotone over every restart and over resets of the ingest cluster.

@@ -312,6 +312,29 @@ pub async fn mark_generation(
     .map_err(|e| StoreError::sql("mark the generation", CLUSTER, e))
 }
 
+/// Marks the generation that the pointer of the decision cluster named when a process ended between its
+/// commit there and the mark here. False when it is marked already, or its row has not been loaded yet.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn settle_published(
+    pool: &PgPool,
+    generation_id: GenerationId,
+    published_at: UtcMicros,
+) -> Result<bool, StoreError> {
+    sqlx::query!(
+        "update state_generations set sync_status = $2, published_at = $3
+         where generation_id = $1 and sync_status <> $2",
+        generation_id.0,
+        SyncStatus::Published.as_str(),
+        db_time(published_at),
+    )
+    .execute(pool)
+    .await
+    .map(|done| done.rows_affected() > 0)
+    .map_err(|e| StoreError::sql("settle the mark of a generation", CLUSTER, e))
+}
+
 /// A recorded generation, for verification: the cut times are replayed with the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedGeneration {

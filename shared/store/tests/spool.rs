@@ -167,7 +167,11 @@ fn second_process_works_in_a_directory_of_its_own_token_and_inherits_when_free()
 
     let second = open_spool(dir.path(), FencingToken(2)).unwrap();
     let second_path = second.own.dir.path().to_owned();
-    drop((first, second));
+    assert!(matches!(&second.busy[..], [busy] if busy.path() == dir.path()));
+    assert!(second.busy[0].try_take().unwrap().is_none(), "its holder lives");
+    drop(first);
+    assert_eq!(second.busy[0].try_take().unwrap().unwrap().dir.path(), dir.path());
+    drop(second);
     let third = open_spool(dir.path(), FencingToken(3)).unwrap();
 
     assert_eq!(second_path, dir.path().join("2"));

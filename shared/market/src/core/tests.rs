@@ -270,9 +270,9 @@ fn silence_withdraws_the_quotes_of_a_connection_and_a_frame_brings_them_back() {
     assert!(rig.kinds().contains(&StatusKind::Heard));
 }
 
-/// A frozen network hands over old prices one after another: each frame is news, none is current.
+/// F6: a frozen network hands over old prices one after another: each frame is news, none is current.
 #[test]
-fn old_prices_that_are_heard_as_new_quote_nothing() {
+fn f6_frozen_network_old_prices_heard_as_new() {
     let mut rig = Rig::new();
     rig.book(10, [1_000, 10, 1_002, 10], None);
     // A clock that is 40 s ahead of ours is the connection's own offset, not a delay.

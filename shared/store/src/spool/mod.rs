@@ -34,7 +34,7 @@ pub mod writer;
 
 pub use format::{SEGMENT_HEADER_LEN, StreamCode};
 pub use queue::{Appended, SpoolMonitor, SpoolWriter, Synced};
-pub use recover::{OpenedSpool, RecoveredDir, RecoveredRun, open_spool};
+pub use recover::{BusyDir, OpenedSpool, RecoveredDir, RecoveredRun, open_spool};
 pub use segments::{Batch, BatchRecord, Segments, SpoolPosition};
 pub use settings::{Overflow, SpoolEvent, SpoolSettings};
 pub use shed::{DropRange, FillLevel};

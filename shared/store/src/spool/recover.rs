@@ -1,11 +1,11 @@
 //! Opening spool directories: the lock, what an earlier process left, torn tails.
 //!
 //! Input: the spool's root and our token. Output: our own directory, and every other one whose lock
-//! is free, each with its runs. A torn tail is cut and kept as `.cut`; a bad record elsewhere moves
+//! is free, each with its runs; the others by name, to be taken over when their holders end. A torn tail is cut and kept as `.cut`; a bad record elsewhere moves
 //! the rest of its segment to `.bad`, and the numbers that are lost with it become gap rows when the
 //! run is closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -112,13 +112,47 @@ pub struct RecoveredDir {
     pub damage: Vec<Damage>,
 }
 
-/// All directories of a spool that this process may use.
+/// A directory whose lock another process of this host holds, as a stopped one does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusyDir {
+    path: PathBuf,
+    /// Runs that have segments there, by the names of these.
+    pub runs: BTreeSet<RunId>,
+}
+
+impl BusyDir {
+    fn look(path: PathBuf) -> Result<Self, SpoolOpenError> {
+        let runs = list_segments(&path)?.into_iter().map(|(run_id, _)| run_id).collect();
+        Ok(Self { path, runs })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes it over once its holder has ended; `None` as long as that lives.
+    ///
+    /// # Errors
+    /// [`SpoolOpenError`].
+    pub fn try_take(&self) -> Result<Option<RecoveredDir>, SpoolOpenError> {
+        match LockedDir::try_lock(&self.path)? {
+            Some(dir) => recover(dir).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// All directories of a spool.
 #[derive(Debug)]
 pub struct OpenedSpool {
     /// The one to write into.
     pub own: RecoveredDir,
     /// Others whose writers have ended.
     pub inherited: Vec<RecoveredDir>,
+    /// Those whose writers have not: their runs are not to be closed, their records follow.
+    pub busy: Vec<BusyDir>,
 }
 
 /// Locks and scans a spool. While a stopped process of this host still holds the root, the own
@@ -127,12 +161,13 @@ pub struct OpenedSpool {
 /// # Errors
 /// [`SpoolOpenError`].
 pub fn open_spool(root: &Path, token: FencingToken) -> Result<OpenedSpool, SpoolOpenError> {
-    let (own, root_is_own) = match LockedDir::try_lock(root)? {
-        Some(dir) => (dir, true),
+    let mut busy = Vec::new();
+    let own = match LockedDir::try_lock(root)? {
+        Some(dir) => dir,
         None => {
+            busy.push(BusyDir::look(root.to_owned())?);
             let path = root.join(token.to_string());
-            let dir = LockedDir::try_lock(&path)?.ok_or(SpoolOpenError::InUse { path })?;
-            (dir, false)
+            LockedDir::try_lock(&path)?.ok_or(SpoolOpenError::InUse { path })?
         }
     };
     let own = recover(own)?;
@@ -151,24 +186,12 @@ pub fn open_spool(root: &Path, token: FencingToken) -> Result<OpenedSpool, Spool
     }
     numbered.sort();
     for path in numbered {
-        if let Some(dir) = LockedDir::try_lock(&path)? {
-            inherited.push(recover(dir)?);
+        match LockedDir::try_lock(&path)? {
+            Some(dir) => inherited.push(recover(dir)?),
+            None => busy.push(BusyDir::look(path)?),
         }
     }
-    // The root's own segments belong to its holder while that one is stopped.
-    debug_assert!(root_is_own || own.dir.path != root);
-    Ok(OpenedSpool { own, inherited })
-}
-
-/// Tries the root again, for a process that works in a numbered directory.
-///
-/// # Errors
-/// [`SpoolOpenError`].
-pub fn try_inherit(root: &Path) -> Result<Option<RecoveredDir>, SpoolOpenError> {
-    match LockedDir::try_lock(root)? {
-        Some(dir) => recover(dir).map(Some),
-        None => Ok(None),
-    }
+    Ok(OpenedSpool { own, inherited, busy })
 }
 
 fn recover(dir: LockedDir) -> Result<RecoveredDir, SpoolOpenError> {

@@ -214,4 +214,69 @@ mod tests {
 
         assert_eq!((end[0].first_seq, end[0].last_seq), (Seq(1), Seq(8)));
     }
+
+    /// A process numbers a row each 250 ms; the spool's level before each row is one of these.
+    const STEP_US: i64 = PART_US / 4;
+    const ROWS: u32 = 9;
+
+    /// What a process has done up to a kill: gap rows are rows, so they have numbers of their own.
+    #[derive(Default)]
+    struct Killed {
+        shed: Vec<(Seq, UtcMicros)>,
+        told: Vec<DropRange>,
+        last_seq: i64,
+        is_full: bool,
+    }
+
+    fn run_until_killed(levels: &[FillLevel]) -> Killed {
+        let mut tracker = ShedTracker::default();
+        let mut killed = Killed::default();
+        for (level, i) in levels.iter().zip(0_i64..) {
+            let now = UtcMicros(i * STEP_US);
+            killed.last_seq += 1;
+            let stream = if i % 2 == 0 { StreamCode::L3 } else { StreamCode::Ticker };
+            if level.sheds(stream) {
+                let seq = Seq(killed.last_seq);
+                tracker.shed(stream, seq, now);
+                killed.shed.push((seq, now));
+            }
+            for range in tracker.due(*level, now) {
+                killed.last_seq += 1;
+                killed.told.push(range);
+            }
+            killed.is_full = *level == FillLevel::Full;
+        }
+        killed
+    }
+
+    /// Every course of the level over nine rows, killed after the last: a number that was shed stands in a gap
+    /// row, or was shed within the last second, or the spool is full and has no room for the row. No gap row
+    /// names a number that was not reached, and none begins or ends beside a shed one.
+    #[test]
+    fn f4_kill_inside_a_shedding_burst() {
+        use FillLevel::{Full, Normal, ShedBulk, ShedL3};
+        let choices = [Normal, ShedL3, ShedBulk, Full];
+        let mut untold = 0;
+        for course in 0..4_usize.pow(ROWS) {
+            let levels: Vec<FillLevel> =
+                (0..ROWS).map(|i| choices[course / 4_usize.pow(i) % 4]).collect();
+            let killed = run_until_killed(&levels);
+            let now = UtcMicros(i64::from(ROWS - 1) * STEP_US);
+            for (seq, at) in &killed.shed {
+                let is_told = killed.told.iter().any(|r| (r.first_seq..=r.last_seq).contains(seq));
+                untold += usize::from(!is_told);
+                assert!(
+                    is_told || killed.is_full || now.0 - at.0 < PART_US,
+                    "{levels:?}: {seq} is in no gap row"
+                );
+            }
+            for range in &killed.told {
+                let is_shed = |seq: Seq| killed.shed.iter().any(|(shed, _)| *shed == seq);
+                assert!(is_shed(range.first_seq), "{levels:?}: {range:?}");
+                assert!(is_shed(range.last_seq), "{levels:?}: {range:?}");
+                assert!(range.last_seq.0 < killed.last_seq, "{levels:?}: {range:?}");
+            }
+        }
+        assert!(untold > 0, "a kill inside a burst leaves something to the successor");
+    }
 }
