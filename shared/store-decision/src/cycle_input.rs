@@ -5,6 +5,7 @@
 //! written; every statement of a cycle runs on the same transaction. It judges nothing.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_store::numeric::Numeric;
 use penstock_types::rows::{EpochRow, FenceRow, InstrumentRow, PublicationRow, SnapshotRow};
 use penstock_types::state_row::{COLUMNS, ColumnReader, StateRow};
@@ -46,7 +47,7 @@ pub struct Pointer {
 /// # Errors
 /// [`StoreError::Sql`].
 pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    pool.begin_with("begin isolation level repeatable read read only")
+    again::begin(pool, "begin isolation level repeatable read read only")
         .await
         .map_err(|e| StoreError::sql("begin the read transaction", CLUSTER, e))
 }

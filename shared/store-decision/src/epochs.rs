@@ -32,8 +32,7 @@ pub struct EpochInput<'a> {
 /// [`PublishError`]; a foreign key that fails here means that execution never binds, so the caller
 /// reports it with the constraint's name.
 pub async fn publish_epoch(pool: &PgPool, input: EpochInput<'_>) -> Result<(), PublishError> {
-    let mut guard = CopyGuard::acquire(pool, CLUSTER).await?;
-    guard.begin_with(BEGIN_LIMITED).await?;
+    let (mut guard, _) = CopyGuard::begun(pool, CLUSTER, None, BEGIN_LIMITED).await?;
     let domain = &input.run.domain;
     check_fence(guard.conn(), FencedService::Ingest, domain, input.token).await?;
     upsert_run(guard.conn(), input.run).await?;

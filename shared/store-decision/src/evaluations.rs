@@ -5,6 +5,7 @@
 //! between the two leaves a cycle without an end, which is what happened.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_store::twins::db_time;
 use penstock_types::vocab::{SysMode, Trigger, Verdict};
 use penstock_types::{
@@ -52,8 +53,7 @@ pub struct CycleStart {
 /// # Errors
 /// [`StoreError::Sql`].
 pub async fn begin(pool: &PgPool, c: &CycleStart) -> Result<EvaluationId, StoreError> {
-    let mut tx = pool
-        .begin_with("begin; set local synchronous_commit = off")
+    let mut tx = again::begin(pool, "begin; set local synchronous_commit = off")
         .await
         .map_err(sql("begin the cycle's row"))?;
     let mode = if c.sys_mode == SysMode::Exit { SysMode::Pause } else { c.sys_mode };
@@ -245,7 +245,7 @@ pub struct CycleRecord {
 /// # Errors
 /// [`StoreError::Sql`]; a missing day's partition among them.
 pub async fn finish(pool: &PgPool, record: &CycleRecord) -> Result<(), StoreError> {
-    let mut tx = pool.begin().await.map_err(sql("begin the cycle's record"))?;
+    let mut tx = again::begin(pool, "begin").await.map_err(sql("begin the cycle's record"))?;
     end_cycle(&mut tx, &record.end).await?;
     insert_candidates(&mut tx, record).await?;
     let (i, id) = (&record.input, record.end.evaluation_id.0);

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate};
+use penstock_store::again;
 use penstock_store::fence::{FenceError, FencedService, check_fence, check_fence_for_update};
 use penstock_store::partitions::{DailyTable, create_daily_partition};
 use penstock_store::twins::{LineageRow, RunRow, RunSymbolRow, TwinMismatch};
@@ -109,11 +110,8 @@ impl FramePublisher {
         for frame in frames {
             self.ensure_day(frame.tick_id).await?;
         }
-        let mut guard = match self.guard.take() {
-            Some(guard) => guard,
-            None => CopyGuard::acquire(&self.pool, CLUSTER).await?,
-        };
-        guard.begin_with(BEGIN_LIMITED).await?;
+        let kept = self.guard.take();
+        let (mut guard, _) = CopyGuard::begun(&self.pool, CLUSTER, kept, BEGIN_LIMITED).await?;
         check_fence(guard.conn(), FencedService::Ingest, &self.domain, token).await?;
         if let Some((run, lineage)) = before.run {
             upsert_run(guard.conn(), run).await?;
@@ -255,7 +253,7 @@ pub async fn newest_frame_settled(
     token: FencingToken,
 ) -> Result<Option<NewestFrame>, FenceError> {
     let sql = |e| StoreError::sql("read the newest frame", CLUSTER, e);
-    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql)?;
+    let mut tx = again::begin(pool, BEGIN_LIMITED).await.map_err(sql)?;
     check_fence_for_update(&mut tx, FencedService::Ingest, domain, token).await?;
     let newest = newest_frame(&mut tx).await?;
     tx.commit().await.map_err(sql)?;

@@ -5,6 +5,7 @@
 //! written; bytes are handed on unread.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_types::{RunId, Symbol, TickId, UtcMicros};
 use sqlx::PgPool;
 
@@ -62,16 +63,19 @@ pub async fn frames_after(
     after: TickId,
     limit: i64,
 ) -> Result<Vec<ReadFrame>, StoreError> {
-    let rows = sqlx::query!(
-        r#"select tick_id, run_id, flags, n_events, frame, quotes, published_at, seal_lag_ms,
+    let read = || {
+        sqlx::query!(
+            r#"select tick_id, run_id, flags, n_events, frame, quotes, published_at, seal_lag_ms,
              clock_timestamp() as "now!"
          from engine_tick_frames where tick_id > $1 order by tick_id limit $2"#,
-        after.0,
-        limit,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(|e| StoreError::sql("read the frames", CLUSTER, e))?;
+            after.0,
+            limit,
+        )
+        .fetch_all(pool)
+    };
+    let rows = again::once_more(pool, read)
+        .await
+        .map_err(|e| StoreError::sql("read the frames", CLUSTER, e))?;
     Ok(rows
         .into_iter()
         .map(|r| ReadFrame {

@@ -1,6 +1,7 @@
 //! Heartbeats of both services: each writes its own row, by the decision cluster's clock.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_store::fence::FencedService;
 use penstock_store::twins::db_time;
 use penstock_types::{UtcMicros, Uuid};
@@ -37,7 +38,9 @@ pub struct Heartbeat<'a> {
 /// # Errors
 /// [`StoreError::Sql`].
 pub async fn beat(pool: &PgPool, row: &Heartbeat<'_>) -> Result<(), StoreError> {
-    sqlx::query!(
+    // The same values again are the same row.
+    let write = || {
+        sqlx::query!(
         "insert into service_heartbeats (service, instance_id, domain, host, pid, started_at, ts,
              status, alerts)
          values ($1, $2, $3, $4, $5, $6, clock_timestamp(), $7, $8)
@@ -52,10 +55,12 @@ pub async fn beat(pool: &PgPool, row: &Heartbeat<'_>) -> Result<(), StoreError> 
         row.status,
         row.alerts,
     )
-    .execute(pool)
-    .await
-    .map(|_| ())
-    .map_err(|e| StoreError::sql("write the heartbeat", CLUSTER, e))
+        .execute(pool)
+    };
+    again::once_more(pool, write)
+        .await
+        .map(|_| ())
+        .map_err(|e| StoreError::sql("write the heartbeat", CLUSTER, e))
 }
 
 /// Removes the own row at a clean stop.

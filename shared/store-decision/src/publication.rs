@@ -145,14 +145,12 @@ impl GenerationPublisher {
         &mut self,
         input: &GenerationInput<'_>,
     ) -> Result<Published, PublishError> {
-        let mut guard = match self.guard.take() {
-            Some(guard) => guard,
-            None => {
-                let mut guard = CopyGuard::acquire(&self.pool, CLUSTER).await?;
-                create_stage(&mut guard, CLUSTER).await?;
-                guard
-            }
-        };
+        let kept = self.guard.take();
+        let (mut guard, is_new) =
+            CopyGuard::begun(&self.pool, CLUSTER, kept, BEGIN_LIMITED).await?;
+        if is_new {
+            create_stage(&mut guard, CLUSTER).await?;
+        }
         let key = (input.run.run_id, input.lineage.lineage_id);
         let run_due = self.confirmed_run != Some(key);
         let published = publish_on(&mut guard, input, run_due).await?;
@@ -170,7 +168,6 @@ async fn publish_on(
     let started = Instant::now();
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
     let domain = input.run.domain.as_str();
-    guard.begin_with(BEGIN_LIMITED).await?;
     check_fence(guard.conn(), FencedService::Ingest, domain, input.token).await?;
     if run_due {
         upsert_run(guard.conn(), input.run).await?;

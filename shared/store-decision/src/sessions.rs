@@ -1,6 +1,7 @@
 //! `execution_sessions`, `exec_configs`, `equity_snapshots`: what a session is and what it owned.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_store::twins::db_time;
 use penstock_types::{Decimal, FencingToken, LineageId, RunId, SessionId, UtcMicros};
 use sqlx::PgPool;
@@ -39,7 +40,7 @@ pub struct SessionStart<'a> {
 /// [`StoreError::Sql`].
 pub async fn start(pool: &PgPool, s: &SessionStart<'_>) -> Result<(), StoreError> {
     let sql = |e| StoreError::sql("write the session", CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql)?;
+    let mut tx = again::begin(pool, "begin").await.map_err(sql)?;
     sqlx::query!(
         "update execution_sessions set ended_at = clock_timestamp(), end_reason = 'crash_detected'
          where domain = $1 and fencing_token < $2 and ended_at is null",

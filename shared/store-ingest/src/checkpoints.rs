@@ -2,6 +2,7 @@
 //! and the last two are kept, so that every generation of the run can be derived again.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_store::twins::db_time;
 use penstock_types::{RunId, Seq, UtcMicros};
 use sqlx::PgPool;
@@ -31,7 +32,7 @@ pub struct Checkpoint {
 /// [`StoreError`].
 pub async fn write_checkpoint(pool: &PgPool, row: &Checkpoint) -> Result<(), StoreError> {
     let sql = |e| StoreError::sql("write the checkpoint", CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql)?;
+    let mut tx = again::begin(pool, "begin").await.map_err(sql)?;
     sqlx::query!(
         "insert into aggregator_checkpoints
              (run_id, wm_seq, as_of, format_version, payload_zstd, payload_hash)

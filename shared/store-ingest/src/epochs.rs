@@ -1,6 +1,7 @@
 //! The ingest twin of epochs and snapshots, and how far their publication has come.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_store::twins::{JudgedEpochRow, LineageRow, RunRow, UniverseSnapshotRow};
 use penstock_types::EpochId;
 use sqlx::PgPool;
@@ -21,7 +22,7 @@ pub async fn record_epoch(
     epoch: &JudgedEpochRow,
 ) -> Result<(), TwinError> {
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
-    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql("begin"))?;
+    let mut tx = again::begin(pool, BEGIN_LIMITED).await.map_err(sql("begin"))?;
     upsert_run(&mut tx, run).await?;
     upsert_lineage(&mut tx, lineage).await?;
     if let Some(snapshot) = snapshot {

@@ -127,15 +127,12 @@ impl GenerationRecorder {
         watermarks: &[Watermark],
         encoded: &[u8],
     ) -> Result<(), RefreshError> {
-        let mut guard = match self.guard.take() {
-            Some(guard) => guard,
-            None => {
-                let mut guard = CopyGuard::acquire(&self.pool, CLUSTER).await?;
-                create_stage(&mut guard, CLUSTER).await?;
-                guard
-            }
-        };
-        guard.begin_with(BEGIN_LIMITED).await?;
+        let kept = self.guard.take();
+        let (mut guard, is_new) =
+            CopyGuard::begun(&self.pool, CLUSTER, kept, BEGIN_LIMITED).await?;
+        if is_new {
+            create_stage(&mut guard, CLUSTER).await?;
+        }
         hold_run_open(&mut guard, row.run_id).await?;
         insert_generation(&mut guard, row).await?;
         upsert_state(&mut guard, CLUSTER, encoded).await?;

@@ -6,6 +6,7 @@
 //! the best 1, a missing value 0.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_types::RunId;
 use sqlx::PgPool;
 
@@ -17,7 +18,7 @@ use crate::CLUSTER;
 /// [`StoreError::Sql`].
 pub async fn write_pair_summary(pool: &PgPool, run_id: RunId) -> Result<u64, StoreError> {
     let sql = |e| StoreError::sql("write the summary of pairs", CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql)?;
+    let mut tx = again::begin(pool, "begin").await.map_err(sql)?;
     // A run of a day is read once; nobody waits for it.
     sqlx::raw_sql("set local statement_timeout = '600s'").execute(&mut *tx).await.map_err(sql)?;
     let done = sqlx::query_file!(

@@ -2,6 +2,7 @@
 //! earlier run.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_store::partitions::create_run_partitions;
 use penstock_store::spool::SEGMENT_HEADER_LEN;
 use penstock_store::twins::{LineageRow, RunRow};
@@ -18,7 +19,7 @@ use crate::{BEGIN_LIMITED, CLUSTER, TwinError};
 /// [`TwinError`].
 pub async fn open_run(pool: &PgPool, run: &RunRow, lineage: &LineageRow) -> Result<(), TwinError> {
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
-    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql("begin"))?;
+    let mut tx = again::begin(pool, BEGIN_LIMITED).await.map_err(sql("begin"))?;
     upsert_run(&mut tx, run).await?;
     upsert_lineage(&mut tx, lineage).await?;
     let first_offset = i64::try_from(SEGMENT_HEADER_LEN).unwrap_or(64);

@@ -4,6 +4,7 @@
 //! stands is never changed but for its end and for how far its publication has come.
 
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_store::twins::{JudgedEpochRow, LineageRow, RunRow, UniverseSnapshotRow, db_time};
 use penstock_types::{EpochId, LineageId, RunId, UtcMicros};
 use sqlx::PgPool;
@@ -81,7 +82,7 @@ pub async fn copy_run(
     end: Option<(UtcMicros, &str)>,
 ) -> Result<(), TwinError> {
     let sql = |e| StoreError::sql("copy a run", CLUSTER, e);
-    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql)?;
+    let mut tx = again::begin(pool, BEGIN_LIMITED).await.map_err(sql)?;
     upsert_run(&mut tx, row).await?;
     sqlx::query!(
         "update observation_runs set warm_at = coalesce(warm_at, $2), ended_at = $3,
@@ -109,7 +110,7 @@ pub async fn copy_lineage(
     end: Option<(UtcMicros, &str)>,
 ) -> Result<(), TwinError> {
     let sql = |e| StoreError::sql("copy a lineage", CLUSTER, e);
-    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql)?;
+    let mut tx = again::begin(pool, BEGIN_LIMITED).await.map_err(sql)?;
     upsert_lineage(&mut tx, row).await?;
     if let Some((at, reason)) = end {
         crate::twin_runs::end_lineage(&mut tx, row.lineage_id, at, reason).await?;
@@ -128,7 +129,7 @@ pub async fn copy_epoch(
     epoch: &JudgedEpochRow,
 ) -> Result<(), TwinError> {
     let sql = |e| StoreError::sql("copy an epoch", CLUSTER, e);
-    let mut tx = pool.begin_with(BEGIN_LIMITED).await.map_err(sql)?;
+    let mut tx = again::begin(pool, BEGIN_LIMITED).await.map_err(sql)?;
     if let Some(snapshot) = snapshot {
         insert_snapshot(&mut tx, snapshot).await?;
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use penstock_store::ClusterRole;
 use penstock_store::StoreError;
+use penstock_store::again;
 use penstock_store::fence::{FenceError, FencedService, check_fence};
 use penstock_types::ids::IDS_PER_TOKEN;
 use penstock_types::{FencingToken, SessionId, UtcMicros};
@@ -240,7 +241,7 @@ impl ExecStore {
         let sql = WriteError::sql(action);
         let opened = async {
             const BEGIN: &str = "begin; set local synchronous_commit = on";
-            let begun = tokio::time::timeout(CONNECT_WAIT, self.pool.begin_with(BEGIN)).await;
+            let begun = tokio::time::timeout(CONNECT_WAIT, again::begin(&self.pool, BEGIN)).await;
             let mut tx = match begun {
                 Ok(tx) => tx.map_err(sql)?,
                 Err(_) => return Err(self.no_answer("no connection within a second")),

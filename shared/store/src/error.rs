@@ -81,6 +81,16 @@ impl StoreError {
         }
     }
 
+    /// Whether the connection was lost before anything was committed on it: what may take place twice can be
+    /// repeated on another one.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Sql { source, .. } => crate::again::is_lost(source),
+            Self::Url { .. } | Self::NotReady { .. } | Self::CommitUnknown { .. } => false,
+        }
+    }
+
     /// Whether the same action can succeed later without anybody changing anything: connection
     /// losses, time-outs and server restarts.
     #[must_use]

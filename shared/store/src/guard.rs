@@ -8,6 +8,7 @@
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
 
+use crate::again;
 use crate::error::StoreError;
 use crate::role::ClusterRole;
 
@@ -36,6 +37,42 @@ impl CopyGuard {
         let conn =
             pool.acquire().await.map_err(|e| StoreError::sql("take a connection", cluster, e))?;
         Ok(Self { conn: Some(conn), cluster, clean: true })
+    }
+
+    /// A connection inside a transaction that began with `text`: the kept one, or one of the pool. One that
+    /// turns out to be dead is replaced once. The second value says that the connection is not the kept one:
+    /// what a session holds has to be made anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn begun(
+        pool: &PgPool,
+        cluster: ClusterRole,
+        kept: Option<Self>,
+        text: &'static str,
+    ) -> Result<(Self, bool), StoreError> {
+        let is_new = kept.is_none();
+        let mut guard = match kept {
+            Some(guard) => guard,
+            None => Self::acquire(pool, cluster).await?,
+        };
+        let first = match guard.begin_with(text).await {
+            Ok(()) => return Ok((guard, is_new)),
+            Err(error) if error.is_lost() => error,
+            Err(error) => return Err(error),
+        };
+        // Its connection is closed, nothing has begun on it.
+        drop(guard);
+        let again = async {
+            again::discard_dead(pool).await;
+            let mut guard = Self::acquire(pool, cluster).await?;
+            guard.begin_with(text).await?;
+            Ok::<_, StoreError>(guard)
+        };
+        match tokio::time::timeout(again::AGAIN_WITHIN, again).await {
+            Ok(Ok(guard)) => Ok((guard, true)),
+            Ok(Err(_)) | Err(_) => Err(first),
+        }
     }
 
     /// The connection, for ordinary statements inside the transaction.

@@ -4,6 +4,7 @@
 //! Checked queries live in `store-ingest` and `store-decision`; this crate has only runtime text
 //! (copies, DDL, settings), so that it builds before query metadata exists.
 
+pub mod again;
 pub mod copy_out;
 pub mod error;
 pub mod fence;

@@ -4,6 +4,7 @@ use penstock_types::{FencingToken, UtcMicros, Uuid};
 use sqlx::{PgConnection, PgPool, Row};
 
 use super::{FenceError, FencedService};
+use crate::again;
 use crate::error::{StoreError, sqlstate};
 use crate::role::ClusterRole;
 
@@ -65,7 +66,7 @@ pub(super) async fn try_acquire(
     holder: &Holder<'_>,
 ) -> Result<Option<(FencingToken, AcquiredVia)>, StoreError> {
     let sql = |e| StoreError::sql("acquire the fence", CLUSTER, e);
-    let mut tx = pool.begin().await.map_err(sql)?;
+    let mut tx = again::begin(pool, "begin").await.map_err(sql)?;
     sqlx::raw_sql("set local lock_timeout = '2s'").execute(&mut *tx).await.map_err(sql)?;
     let before: Option<bool> = sqlx::query_scalar(
         "select lease_expires_at < clock_timestamp() from service_fences
@@ -128,20 +129,24 @@ pub(super) async fn renew(
     holder: &Holder<'_>,
     token: FencingToken,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "update service_fences set renewed_at = clock_timestamp(),
-             lease_expires_at = clock_timestamp() + $4 * interval '1 millisecond',
-             holder_lock = $5
-         where service = $1 and domain = $2 and fencing_token = $3",
-    )
-    .bind(holder.service.as_str())
-    .bind(holder.domain)
-    .bind(token.0)
-    .bind(holder.ttl_ms)
-    .bind(holder.lock)
-    .execute(pool)
-    .await
-    .map_err(|e| StoreError::sql("renew the fence", CLUSTER, e))?;
+    // Twice is as good as once: the lease runs from the last.
+    let renewal = || {
+        sqlx::query(
+            "update service_fences set renewed_at = clock_timestamp(),
+                 lease_expires_at = clock_timestamp() + $4 * interval '1 millisecond',
+                 holder_lock = $5
+             where service = $1 and domain = $2 and fencing_token = $3",
+        )
+        .bind(holder.service.as_str())
+        .bind(holder.domain)
+        .bind(token.0)
+        .bind(holder.ttl_ms)
+        .bind(holder.lock)
+        .execute(pool)
+    };
+    let done = again::once_more(pool, renewal)
+        .await
+        .map_err(|e| StoreError::sql("renew the fence", CLUSTER, e))?;
     Ok(done.rows_affected() == 1)
 }
 

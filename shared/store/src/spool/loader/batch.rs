@@ -122,8 +122,7 @@ async fn try_load(
 ) -> Result<LoadedBatch, BatchError> {
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
     let run_id = batch.start.run_id;
-    let mut guard = CopyGuard::acquire(pool, CLUSTER).await?;
-    guard.begin().await?;
+    let (mut guard, _) = CopyGuard::begun(pool, CLUSTER, None, "begin").await?;
     // What is trimmed must be durable, whatever the cluster's default is. A batch may take longer
     // than a service's other statements.
     let limits = "set local synchronous_commit = on; set local lock_timeout = '2s'; \

@@ -32,8 +32,7 @@ pub struct ClosedRun {
 
 pub(super) async fn close_run(pool: &PgPool, run_id: RunId) -> Result<ClosedRun, StoreError> {
     let sql = |e| StoreError::sql("close the run", CLUSTER, e);
-    let mut guard = CopyGuard::acquire(pool, CLUSTER).await?;
-    guard.begin().await?;
+    let (mut guard, _) = CopyGuard::begun(pool, CLUSTER, None, "begin").await?;
     guard
         .run("set local lock_timeout = '5s'; set local statement_timeout = '300s'".to_owned())
         .await
