@@ -13,8 +13,9 @@ use crate::core::run::{
 };
 use crate::exit::Exit;
 use crate::lifecycle::alerts::Alerts;
+use crate::lifecycle::first_tick::first_tick;
 use crate::lifecycle::heartbeat::notify;
-use crate::lifecycle::startup::{Started, start};
+use crate::lifecycle::startup::{Started, clock_behind, start};
 use crate::lifecycle::{checkpoints, stop};
 use crate::publish::cuts::CutSlot;
 use crate::publish::publisher::RunContext;
@@ -108,6 +109,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
     let reference = reference?;
     let assembly =
         Assembly { settings, clock, started, fold, frame_spool, inherited, started_at, alerts };
+    // A clock that is behind what was left is refused before a socket opens.
+    assembly.first_tick()?;
     assembly.operate(raw, reference, stop).await
 }
 
@@ -173,11 +176,10 @@ impl Assembly {
         layers
     }
 
-    fn first_tick(&self) -> TickId {
-        let own = self.clock.now().tick();
+    fn first_tick(&self) -> Result<TickId, Exit> {
         let published = self.started.newest_frame.map(|newest| newest.tick_id);
         let left = self.inherited.iter().flat_map(|run| &run.frames).map(|f| f.tick_id).max();
-        published.max(left).map_or(own, |newest| own.max(newest.next()))
+        first_tick(self.clock.now().tick(), published, left).map_err(clock_behind)
     }
 
     async fn operate(
@@ -359,7 +361,7 @@ impl Assembly {
             self.settings.core.clone(),
             recording,
             self.fold.clone(),
-            self.first_tick(),
+            self.first_tick()?,
         )
         .with_bindings(self.settings.instruments.clone());
         let mut market = Market::new(core, self.clock.clone(), groups);

@@ -13,7 +13,7 @@ struct Race {
     id: &'static str,
     /// Files with the test against clusters or processes.
     real: &'static [&'static str],
-    /// Files with the test on the product's own decisions alone.
+    /// Files with the test on the product's own decisions alone, without a cluster.
     model: &'static [&'static str],
 }
 
@@ -30,7 +30,8 @@ const RACES: [Race; 12] = [
         real: &["shared/store-ingest/tests/loading/races.rs"],
         model: &["shared/store-ingest/tests/cursor_races/main.rs"],
     },
-    // What takes `raw_complete`: quarantine, a bad place in the spool, the close.
+    // What takes `raw_complete`: quarantine, a bad place in the spool, the close. The rule is a statement of the
+    // cluster, so that there is no model of it without one.
     Race { id: "f3", real: &["shared/store-ingest/tests/loading/races.rs"], model: &[] },
     // A kill inside a shedding burst.
     Race {
@@ -39,7 +40,11 @@ const RACES: [Race; 12] = [
         model: &["shared/store/src/spool/shed.rs"],
     },
     // Spool bypass and device error.
-    Race { id: "f5", real: &["shared/store-ingest/tests/loading/races.rs"], model: &[] },
+    Race {
+        id: "f5",
+        real: &["shared/store-ingest/tests/loading/races.rs"],
+        model: &["shared/store/tests/spool.rs"],
+    },
     // A frozen network, old prices heard as new.
     Race {
         id: "f6",
@@ -71,9 +76,17 @@ const RACES: [Race; 12] = [
         model: &["shared/market/tests/frame_races.rs"],
     },
     // A successor with its clock behind.
-    Race { id: "f10", real: &["ingest/tests/service/races.rs"], model: &[] },
+    Race {
+        id: "f10",
+        real: &["ingest/tests/service/races.rs"],
+        model: &["ingest/src/lifecycle/first_tick.rs"],
+    },
     // A spool directory of its own token beside a stopped process.
-    Race { id: "f11", real: &["ingest/tests/service/races.rs"], model: &[] },
+    Race {
+        id: "f11",
+        real: &["ingest/tests/service/races.rs"],
+        model: &["shared/store/tests/spool.rs"],
+    },
     // An entry on a fenced-out state.
     Race {
         id: "f12",

@@ -5,6 +5,7 @@
 //! there follow when the cluster answers.
 
 use super::clusters::{Clusters, IngestOpener, open_decision};
+use super::first_tick::{ClockBehind, first_tick};
 use crate::exit::Exit;
 use crate::settings::Settings;
 use penstock_store::StoreError;
@@ -19,9 +20,6 @@ use penstock_store_ingest::TwinError;
 use penstock_telemetry::{build, marker};
 use penstock_types::{LineageId, RunId, UtcMicros, Uuid};
 use sqlx::PgPool;
-
-/// A clock further behind the newest frame than this is refused.
-const CLOCK_BEHIND_TICKS_MAX: i64 = 240;
 
 /// What the start leaves behind.
 #[derive(Debug)]
@@ -51,9 +49,11 @@ pub(crate) async fn start(settings: &Settings, now: UtcMicros) -> Result<Started
     let newest_frame = newest_frame_settled(&clusters.decision, &settings.domain, token)
         .await
         .map_err(fence_exit)?;
-    check_clock(newest_frame.as_ref(), now)?;
+    // Frames that an earlier process left are looked at when they are known; before that nothing is begun.
+    let published = newest_frame.map(|newest| newest.tick_id);
+    first_tick(now.tick(), published, None).map_err(clock_behind)?;
     let unavailable = |what| move |e: StoreError| Exit::Unavailable { what, error: e.to_string() };
-    let published = published_generation(&clusters.decision, &settings.domain)
+    let last_published = published_generation(&clusters.decision, &settings.domain)
         .await
         .map_err(unavailable("the decision cluster"))?;
     let run_id =
@@ -68,7 +68,16 @@ pub(crate) async fn start(settings: &Settings, now: UtcMicros) -> Result<Started
     } else {
         tracing::warn!("the ingest cluster is away: the run begins in the spool");
     }
-    Ok(Started { clusters, opener, fence, run, lineage, newest_frame, published, instance_id })
+    Ok(Started {
+        clusters,
+        opener,
+        fence,
+        run,
+        lineage,
+        newest_frame,
+        published: last_published,
+        instance_id,
+    })
 }
 
 /// Makes the rows and partitions of a run on the ingest cluster; false when that does not answer.
@@ -98,16 +107,12 @@ pub(crate) async fn open_run(
     }
 }
 
-fn check_clock(newest: Option<&NewestFrame>, now: UtcMicros) -> Result<(), Exit> {
-    let Some(newest) = newest else { return Ok(()) };
-    let (own_tick, newest_tick) = (now.tick(), newest.tick_id);
-    if newest_tick.0 - own_tick.0 <= CLOCK_BEHIND_TICKS_MAX {
-        return Ok(());
-    }
-    marker!(TICK_CLOCK_BEHIND, own_tick = own_tick, newest_tick = newest_tick);
-    Err(Exit::Fenced(format!(
-        "TICK_CLOCK_BEHIND: this host's clock is at tick {own_tick}, the newest frame is tick {newest_tick}; next: set the clock, or wait"
-    )))
+/// The exit of a host whose clock is too far behind.
+pub(crate) fn clock_behind(ClockBehind { own, newest }: ClockBehind) -> Exit {
+    marker!(TICK_CLOCK_BEHIND, own_tick = own, newest_tick = newest);
+    Exit::Fenced(format!(
+        "TICK_CLOCK_BEHIND: this host's clock is at tick {own}, the newest frame is tick {newest}; next: set the clock, or wait"
+    ))
 }
 
 async fn take_fence(settings: &Settings, pool: &PgPool, holder_id: Uuid) -> Result<Fence, Exit> {

@@ -160,8 +160,10 @@ fn damage_in_an_earlier_segment_moves_its_rest_to_bad() {
     assert_eq!(opened.own.runs[0].last_seq, Some(60));
 }
 
+/// F11: beside a process that holds the spool the second works in a directory of its own token, and takes
+/// over what the first left when that is free.
 #[test]
-fn second_process_works_in_a_directory_of_its_own_token_and_inherits_when_free() {
+fn f11_own_token_spool_directory() {
     let dir = tempfile::tempdir().unwrap();
     let first = open_spool(dir.path(), FencingToken(1)).unwrap();
 
@@ -231,8 +233,9 @@ fn fill_raises_the_level_and_a_frame_spool_drops_its_oldest() {
     thread.join().unwrap();
 }
 
+/// F5: a device that refuses writes. Records wait in memory and are written when it returns.
 #[test]
-fn records_of_a_failing_device_wait_in_memory_and_are_written_when_it_returns() {
+fn f5_spool_bypass_and_device_error() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("spool");
     let quick = SpoolSettings { device_retry: Duration::from_millis(20), ..settings() };
