@@ -21,6 +21,7 @@ pub(crate) enum Reason {
     SpoolBacklog,
     FeedGap,
     EpochNotValid,
+    ExecutionHeartbeatMissing,
 }
 
 impl Reason {
@@ -32,12 +33,16 @@ impl Reason {
             Self::SpoolBacklog => "SPOOL_BACKLOG",
             Self::FeedGap => "INGEST_FEED_GAP",
             Self::EpochNotValid => "EPOCH_NOT_VALID",
+            Self::ExecutionHeartbeatMissing => "EXECUTION_HEARTBEAT_MISSING",
         }
     }
 
     const fn is_critical(self) -> bool {
         match self {
-            Self::DbUnavailable | Self::RawDataLoss | Self::PublishFailed => true,
+            Self::DbUnavailable
+            | Self::RawDataLoss
+            | Self::PublishFailed
+            | Self::ExecutionHeartbeatMissing => true,
             Self::SpoolBacklog | Self::FeedGap | Self::EpochNotValid => false,
         }
     }

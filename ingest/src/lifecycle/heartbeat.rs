@@ -1,6 +1,7 @@
 //! Signs of life: the heartbeat row, the health markers, the fence's lease, systemd's watchdog.
 
 use super::alerts::Alerts;
+use super::execution_beat::ExecutionBeat;
 use crate::core::run::CoreHealth;
 use crate::exit::Exit;
 use crate::lifecycle::startup::{fence_exit, host_name};
@@ -165,13 +166,14 @@ impl Vitals {
         }
         let host = host_name();
         let mut ticks = tokio::time::interval(every);
+        let mut execution = ExecutionBeat::new(domain.clone(), every);
         loop {
             tokio::select! {
                 // Biased: a stop first; a new alert does not wait for its turn.
                 biased;
                 () = cancel.cancelled() => break,
                 () = self.alerts.changed() => {}
-                _ = ticks.tick() => {}
+                _ = ticks.tick() => execution.look(&pool, &self.alerts).await,
             }
             let row = Heartbeat {
                 service: FencedService::Ingest,

@@ -4,6 +4,7 @@ pub(crate) mod alerts;
 pub(crate) mod checkpoints;
 pub(crate) mod clusters;
 pub(crate) mod durability;
+mod execution_beat;
 pub(crate) mod first_tick;
 pub(crate) mod heartbeat;
 pub(crate) mod lineage;

@@ -7,6 +7,7 @@ mod clusters;
 mod derivatives;
 mod faults;
 mod frozen;
+mod heartbeats;
 mod judge;
 mod proxy;
 mod publishing;
