@@ -211,7 +211,6 @@ impl Assembly {
             first_fold,
             spooled: sources.runs_with(&dirs),
             left: self.inherited.iter().map(|run| run.of.clone()).collect(),
-            published: self.started.published,
         };
         let mut loads = Loads::start(
             &self.settings,

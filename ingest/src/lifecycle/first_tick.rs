@@ -50,7 +50,7 @@ mod tests {
             for process in 0..3 {
                 let time = 10_000 + 40 * i64::from(process);
                 let offset = offsets[course / offsets.len().pow(process) % offsets.len()];
-                let leaves_all = course / offsets.len().pow(3) >> process & 1 == 1;
+                let leaves_all = ((course / offsets.len().pow(3)) >> process) & 1 == 1;
                 let own = TickId(time + offset);
                 let behind = newest_sealed.map_or(0, |newest| newest.0 - own.0);
                 match first_tick(own, published, left) {

@@ -1,8 +1,6 @@
 //! The ingest cluster comes, at the start or later: what must stand there before the first record of
 //! this process is loaded.
 //!
-//! The generation that was published last is marked here too: its process may have ended before it could.
-//!
 //! Order: cluster → run row, load cursor and partitions of the own run → its first checkpoint → handed
 //! to everybody → runs that an earlier process recorded without ever reaching the cluster. The attempts
 //! have no limit: until one succeeds the spool takes everything, and the decision cluster is served.
@@ -39,8 +37,6 @@ pub(crate) struct Arrival {
     pub spooled: BTreeSet<RunId>,
     /// Runs that the frame spool knows.
     pub left: Vec<RunRecord>,
-    /// What the pointer of the decision cluster named at the start.
-    pub published: Option<PublishedGeneration>,
 }
 
 impl Arrival {
@@ -70,7 +66,6 @@ impl Arrival {
                 tokio::time::sleep(RETRY).await;
             }
         }
-        settle(&pool, self.published).await;
         Ok(pool)
     }
 

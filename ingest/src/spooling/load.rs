@@ -293,6 +293,9 @@ pub(crate) struct Sources {
     pub inherited: Vec<Arc<Segments>>,
     pub busy: Vec<BusyDir>,
     pub settings: LoaderSettings,
+    /// What the pointer of the decision cluster named at the start: its process may have ended before it
+    /// could mark it.
+    pub published: Option<PublishedGeneration>,
 }
 
 impl Sources {
@@ -326,6 +329,7 @@ impl Loads {
             context: context.clone(),
             monitor: monitor.clone(),
             prepared: prepared.clone(),
+            published: sources.published,
             status,
         };
         let load = InheritedLoad {
@@ -333,7 +337,7 @@ impl Loads {
             clusters: clusters.clone(),
             stall_max: settings.raw_stall_max,
             alerts: alerts.clone(),
-            published: arrival.published,
+            published: sources.published,
             prepared: prepared.subscribe(),
         };
         let own = tokio::spawn(own_load.run(arrival, stopped));
@@ -359,6 +363,7 @@ struct OwnLoad {
     context: RunContext,
     monitor: SpoolMonitor,
     prepared: watch::Sender<bool>,
+    published: Option<PublishedGeneration>,
     status: watch::Sender<LoadStatus>,
 }
 
@@ -369,7 +374,7 @@ impl OwnLoad {
         arrival: Arrival,
         mut stopped: oneshot::Receiver<Instant>,
     ) -> Result<bool, Exit> {
-        let (first, published) = (arrival.run.run_id, arrival.published);
+        let first = arrival.run.run_id;
         let known_runs = arrival.spooled.clone();
         let mut is_told = false;
         let waiting = |since: Duration| {
@@ -397,9 +402,11 @@ impl OwnLoad {
             alerts,
             context,
             monitor,
+            published,
             status,
             ..
         } = self;
+        arrival::settle(&pool, published).await;
         let loader = Loader::new(pool, Arc::clone(&segments), Some(first), load);
         let own = OwnRuns { first, open: first, context, monitor, segments };
         let of = (stall_max, published);

@@ -81,6 +81,7 @@ pub(crate) fn open(
             inherited: inherited.iter().map(|dir| Arc::clone(&dir.segments)).collect(),
             busy,
             settings: load,
+            published: started.published,
         },
         recovered_until,
         dirs: std::iter::once(own).chain(inherited).collect(),
