@@ -21,13 +21,10 @@ pub async fn write_pair_summary(pool: &PgPool, run_id: RunId) -> Result<u64, Sto
     let mut tx = again::begin(pool, "begin").await.map_err(sql)?;
     // A run of a day is read once; nobody waits for it.
     sqlx::raw_sql("set local statement_timeout = '600s'").execute(&mut *tx).await.map_err(sql)?;
-    let done = sqlx::query_file!(
-        "queries/write_pair_summary.sql",
-        run_id.0,
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(sql)?;
+    let done = sqlx::query_file!("queries/write_pair_summary.sql", run_id.0,)
+        .execute(&mut *tx)
+        .await
+        .map_err(sql)?;
     tx.commit().await.map_err(|e| StoreError::commit("write the summary of pairs", CLUSTER, e))?;
     Ok(done.rows_affected())
 }
