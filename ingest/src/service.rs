@@ -7,6 +7,7 @@
 use crate::core::clock::RecordingClock;
 use crate::core::deriv_input::DerivInput;
 use crate::core::feed_input::{Group, Market};
+use crate::core::level3_input::Level3Pair;
 use crate::core::run::{
     COMMANDS_LEN_LIMIT, CoreCommand, CoreHealth, CorePorts, CoreThread, EVENTS_LEN_LIMIT,
     FRAMES_LEN_LIMIT, FrameItem, Input, TrackedPair,
@@ -46,6 +47,19 @@ struct MarketSide {
     events: mpsc::Receiver<Input>,
     opener: SocketOpener,
     derivs: DerivInput,
+}
+
+/// What the core tracks from its beginning.
+struct Carried {
+    tracked: Vec<TrackedPair>,
+    level3: Vec<Level3Pair>,
+}
+
+impl Carried {
+    fn of(layers: &Layers) -> Self {
+        let tracked = layers.tracked().cloned().collect();
+        Self { tracked, level3: layers.level3().cloned().collect() }
+    }
 }
 
 /// The core's thread and its queues.
@@ -129,8 +143,7 @@ impl Assembly {
     /// The first universe: ranked by volume alone, everything not yet proven by rows.
     async fn first_universe(&self, reference: &mut Reference) -> Layers {
         let settings = &self.settings;
-        let mut layers =
-            Layers::new(settings.universe.clone(), settings.l2_depth, settings.symbols_per_socket);
+        let mut layers = Layers::new(settings);
         let quotes: Vec<&String> = settings.universe.quotes.iter().collect();
         marker!(UNIVERSE_SCOPE, quotes = quotes, fx_pairs_excluded = true, online_only = true);
         match reference.volumes.fetch().await {
@@ -148,13 +161,14 @@ impl Assembly {
             tickers_min: 1,
             window_start: self.started_at,
         });
-        let overrides = [settings.universe.l2_limit, settings.universe.execution_limit];
+        let (l2, l3, execution) = settings.limit_overrides;
         let pool_symbols_fetched = layers.universe.tracked.len();
-        if overrides.iter().any(Option::is_some) {
+        if [l2, l3, execution].iter().any(Option::is_some) {
             marker!(
                 UNIVERSE_LIMIT_OVERRIDE_ACTIVE,
-                l2 = overrides[0],
-                execution = overrides[1],
+                l2 = l2,
+                l3 = l3,
+                execution = execution,
                 pool_symbols_fetched = pool_symbols_fetched,
             );
         } else {
@@ -189,10 +203,10 @@ impl Assembly {
         stop: CancellationToken,
     ) -> Result<(), Exit> {
         let layers = self.first_universe(&mut reference).await;
-        let tracked: Vec<TrackedPair> = layers.tracked().cloned().collect();
-        let first_fold = self.first_checkpoint(&tracked).await;
+        let carried = Carried::of(&layers);
+        let first_fold = self.first_checkpoint(&carried.tracked).await;
         let clusters = self.started.clusters.clone();
-        let symbols: BTreeSet<_> = tracked.iter().map(|t| t.symbol.clone()).collect();
+        let symbols: BTreeSet<_> = carried.tracked.iter().map(|t| t.symbol.clone()).collect();
         let (lineages, lineages_seen) =
             watch::channel(vec![Arc::new(self.started.lineage.clone())]);
         let ring_bytes = self.settings.spool.ring_bytes;
@@ -202,7 +216,7 @@ impl Assembly {
         let RawSpool { writer, thread: spool_thread, sources, recovered_until, dirs } = raw;
         let monitor = writer.monitor();
         let market_side = self.sockets(&layers, &reference, &stops)?;
-        let core = self.start_core(writer, market_side, recovered_until, &tracked)?;
+        let core = self.start_core(writer, market_side, recovered_until, &carried)?;
         let arrival = Arrival {
             opener: self.started.opener,
             clusters: clusters.clone(),
@@ -285,8 +299,8 @@ impl Assembly {
             &self.clock,
             reference.budget(),
             events.clone(),
-            stop,
-        );
+            (&self.alerts, stop),
+        )?;
         let mut groups = Vec::new();
         for socket in opener.open_missing(layers)? {
             opener.connect(socket, |group| groups.push(group));
@@ -310,7 +324,7 @@ impl Assembly {
         writer: SpoolWriter,
         side: MarketSide,
         recovered_until: Option<UtcMicros>,
-        tracked: &[TrackedPair],
+        carried: &Carried,
     ) -> Result<RunningCore, Exit> {
         let (commands, commands_in) = mpsc::channel(COMMANDS_LEN_LIMIT);
         let (frames, frames_in) = mpsc::channel(FRAMES_LEN_LIMIT);
@@ -318,7 +332,7 @@ impl Assembly {
         let (health, health_seen) = watch::channel(CoreHealth::default());
         let cuts = Arc::new(CutSlot::default());
         let (groups, derivs) = (side.groups, side.derivs);
-        let market = self.market(tracked, (groups, derivs), recovered_until)?;
+        let market = self.market(carried, (groups, derivs), recovered_until)?;
         let ports = CorePorts {
             events: side.events,
             commands: commands_in,
@@ -347,7 +361,7 @@ impl Assembly {
     /// The core with everything that it tracks, and the gap that a restart leaves.
     fn market(
         &self,
-        tracked: &[TrackedPair],
+        carried: &Carried,
         (groups, derivs): (Vec<Group>, DerivInput),
         recovered_until: Option<UtcMicros>,
     ) -> Result<Market, Exit> {
@@ -371,7 +385,8 @@ impl Assembly {
         }
         market.out = out;
         market.begin_derivatives(derivs, recovered_until.unwrap_or(self.started_at), at);
-        market.track(tracked, at).map_err(|e| Exit::Invariant(e.to_string()))?;
+        market.track(&carried.tracked, at).map_err(|e| Exit::Invariant(e.to_string()))?;
+        market.track_level3(&carried.level3, at);
         Ok(market)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::universe::derivatives::{BinanceUrls, Derivatives, FuturesUrls};
+use crate::universe::level3::Level3;
 use penstock_config::{Config, Endpoint, Value};
 use penstock_market::canonical::InstrumentBinding;
 use penstock_market::universe::UniverseRules;
@@ -85,6 +86,10 @@ pub struct Settings {
     pub config_hash: String,
     /// The derivative venues.
     pub(crate) derivatives: Derivatives,
+    /// Order-by-order books.
+    pub(crate) level3: Level3,
+    /// Caps of the L2, L3 and execution layers that were set.
+    pub(crate) limit_overrides: (Option<u32>, Option<u32>, Option<u32>),
     /// Instruments of the bound tokens.
     pub instruments: Vec<InstrumentBinding>,
     /// Canonical JSON of the token bindings.
@@ -137,6 +142,7 @@ impl Settings {
         let hours = |h: penstock_types::Decimal| {
             Duration::from_secs_f64(penstock_types::decimal::to_feature(h) * 3_600.0)
         };
+        let level3 = Level3::from_config(config)?;
         Ok(Self {
             domain: clusters.domain.clone(),
             ingest_url: url(&clusters.ingest_database_url, "INGEST_DATABASE_URL")?,
@@ -152,7 +158,7 @@ impl Settings {
             l2_depth: areas.feeds.l2_depth,
             symbols_per_socket: SYMBOLS_PER_SOCKET,
             core: core_config(config),
-            universe: universe_rules(config)?,
+            universe: universe_rules(config, &level3)?,
             min_universe: areas.universe.execution_min_universe_size as usize,
             min_ticker_per_symbol: i64::from(epochs.min_ticker_per_symbol),
             warmup: Duration::from_secs(state.ingest_warmup_secs),
@@ -171,24 +177,35 @@ impl Settings {
                 .ingest_max_run_duration_hours
                 .map(|h| (hours(h), h.normalize().to_string())),
             rollover: hours(state.run_rollover_hours),
-            spool: SpoolLimits {
-                bytes_max: limits.spool_max_bytes,
-                free_bytes_min: limits.spool_min_free_bytes,
-                segment_bytes: limits.spool_segment_bytes,
-                ring_bytes: limits.spool_ring_bytes,
-                fsync: Duration::from_millis(limits.spool_fsync_ms),
-                high_pct: u64::from(limits.spool_high_pct),
-                frame_bytes_max: limits.frame_spool_max_bytes,
-                frame_age_max: Duration::from_secs(u64::from(limits.frame_spool_hours) * 3_600),
-                copy_rows_max: limits.raw_copy_max_rows as usize,
-                copy_interval: Duration::from_millis(limits.raw_copy_interval_ms),
-            },
+            spool: spool_limits(config),
             config_hash: config.hash().to_owned(),
             derivatives: derivatives(config)?,
+            level3,
+            limit_overrides: (
+                areas.universe.universe_l2_limit_override,
+                areas.universe.universe_l3_limit_override,
+                areas.universe.universe_exec_limit_override,
+            ),
             instruments: crate::bindings::instruments(&config.bindings)?,
             bindings: config.bindings.to_json(),
             bindings_hash: hex::encode(config.bindings.hash()),
         })
+    }
+}
+
+fn spool_limits(config: &Config) -> SpoolLimits {
+    let limits = &config.areas.spool;
+    SpoolLimits {
+        bytes_max: limits.spool_max_bytes,
+        free_bytes_min: limits.spool_min_free_bytes,
+        segment_bytes: limits.spool_segment_bytes,
+        ring_bytes: limits.spool_ring_bytes,
+        fsync: Duration::from_millis(limits.spool_fsync_ms),
+        high_pct: u64::from(limits.spool_high_pct),
+        frame_bytes_max: limits.frame_spool_max_bytes,
+        frame_age_max: Duration::from_secs(u64::from(limits.frame_spool_hours) * 3_600),
+        copy_rows_max: limits.raw_copy_max_rows as usize,
+        copy_interval: Duration::from_millis(limits.raw_copy_interval_ms),
     }
 }
 
@@ -265,7 +282,7 @@ fn core_config(config: &Config) -> CoreConfig {
     }
 }
 
-fn universe_rules(config: &Config) -> Result<UniverseRules, Exit> {
+fn universe_rules(config: &Config, level3: &Level3) -> Result<UniverseRules, Exit> {
     let universe = &config.areas.universe;
     let set = |words: &[String]| words.iter().map(|w| w.trim().to_owned()).collect::<BTreeSet<_>>();
     let deny = match &universe.universe_exclude_file {
@@ -290,8 +307,7 @@ fn universe_rules(config: &Config) -> Result<UniverseRules, Exit> {
         pool_limit: universe.execution_universe_limit as usize,
         l2_limit: universe.universe_l2_limit_override.map(|n| n as usize),
         execution_limit: universe.universe_exec_limit_override.map(|n| n as usize),
-        // Level 3 is off until its sockets are opened.
-        l3_limit: None,
+        l3_limit: level3.limit(universe.universe_l3_limit_override.map(|n| n as usize)),
     })
 }
 

@@ -49,6 +49,7 @@ impl Machine {
         let mut command = Command::new(self.path("penstock"));
         command.args(arguments).current_dir(self.directory.path());
         command.env("PENSTOCK_DATA", self.path("data")).env("KRAKEN_API_KEY", "k");
+        command.env("PENSTOCK_INGEST_API_KEY", "d").env("PENSTOCK_INGEST_API_SECRET", "c2VjcmV0");
         command.env_remove("INGEST_DATABASE_URL").env_remove("DECISION_DATABASE_URL");
         command
     }
@@ -168,7 +169,7 @@ fn up_serves_restarts_what_is_killed_and_stops_services_before_clusters() {
     let ingest = machine.log("run-ingest");
     assert!(ingest.contains("ingest_rw@"), "{ingest}");
     assert!(ingest.contains("publisher_rw@"), "{ingest}");
-    assert!(ingest.contains("\"key\":\"\""), "ingest gets no key: {ingest}");
+    assert!(ingest.contains("\"key\":\"d\""), "ingest gets only a key of its own: {ingest}");
 
     let first = machine.pid("run-ingest");
     signal(first, nix::sys::signal::Signal::SIGKILL);

@@ -69,10 +69,8 @@ pub(crate) enum CoreCommand {
     /// Track these no longer.
     Untrack(Vec<Symbol>),
     /// Maintain order-by-order books of these pairs too, or with another depth or precision.
-    #[expect(dead_code, reason = "sent by what opens the level 3 sockets, which is not there yet")]
     TrackLevel3(Vec<Level3Pair>),
     /// End the order-by-order books of these.
-    #[expect(dead_code, reason = "sent by what opens the level 3 sockets, which is not there yet")]
     UntrackLevel3(Vec<Symbol>),
     /// Another socket, before the first pair that it carries.
     AddGroup(Box<Group>),

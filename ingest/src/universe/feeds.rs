@@ -1,16 +1,20 @@
 //! Opening the sockets: one for the venue's reference data, and one per hundred pairs for the market.
 
 use super::layers::Layers;
+use super::level3::{Level3, Level3Account, tell_no_key, watch_tokens};
 use super::reference::{Pairs, Volumes, follow};
 use crate::core::clock::RecordingClock;
 use crate::core::feed_input::{Group, GroupKind};
 use crate::core::run::Input;
 use crate::exit::Exit;
+use crate::lifecycle::alerts::Alerts;
 use crate::settings::Settings;
 use penstock_types::{Decimal, Symbol};
 use penstock_venue_feeds::{
-    FeedConfig, FeedEvent, FeedHandle, Plan, PublicRest, SharedConnectBudget, spawn_feed,
+    FeedConfig, FeedEvent, FeedHandle, Level3Config, Plan, PublicRest, SharedConnectBudget,
+    spawn_feed, spawn_level3,
 };
+use penstock_venues::endpoint::EndpointError;
 use penstock_venues::kraken::reconnect::ConnectBudget;
 use penstock_venues::kraken::vocabulary::EventTrigger;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +98,8 @@ impl Reference {
 pub(crate) struct SocketOpener {
     url: String,
     l2_depth: u32,
+    /// Who pays for order-by-order books; none without them.
+    level3: Option<Level3Account>,
     clock: RecordingClock,
     budget: SharedConnectBudget,
     /// Where the events of all sockets go.
@@ -112,23 +118,41 @@ pub(crate) struct OpenedSocket {
 }
 
 impl SocketOpener {
+    /// An opener that has opened nothing yet.
+    ///
+    /// # Errors
+    /// [`Exit::Refused`] for an address.
     pub(crate) fn new(
         settings: &Settings,
         clock: &RecordingClock,
         budget: SharedConnectBudget,
         events: mpsc::Sender<Input>,
-        stop: CancellationToken,
-    ) -> Self {
-        Self {
+        (alerts, stop): (&Alerts, CancellationToken),
+    ) -> Result<Self, Exit> {
+        let forwarders = TaskTracker::new();
+        let level3 = match &settings.level3 {
+            Level3::Off => None,
+            Level3::NoKey => {
+                tell_no_key(alerts);
+                None
+            }
+            Level3::On(on) => {
+                let account = Level3Account::open(on, &settings.rest_url, clock, stop.clone())?;
+                forwarders.spawn(watch_tokens(account.tokens.status.clone(), alerts.clone()));
+                Some(account)
+            }
+        };
+        Ok(Self {
             url: settings.ws_url.clone(),
             l2_depth: settings.l2_depth,
+            level3,
             clock: clock.clone(),
             budget,
             events,
-            forwarders: TaskTracker::new(),
+            forwarders,
             stop,
             opened: 0,
-        }
+        })
     }
 
     /// The forwarders, to be waited for at a stop.
@@ -142,37 +166,65 @@ impl SocketOpener {
     /// [`Exit::Refused`] for an address.
     pub(crate) fn open_missing(&mut self, layers: &Layers) -> Result<Vec<OpenedSocket>, Exit> {
         let mut sockets = Vec::new();
-        for number in self.opened..layers.sockets() {
-            let symbols: Vec<String> = layers
-                .tracked()
-                .filter(|t| t.group == number)
-                .map(|t| t.symbol.as_str().to_owned())
-                .collect();
-            let plan = Plan {
-                symbols,
-                ticker: Some(EventTrigger::Bbo),
-                trade: true,
-                book_depth: Some(self.l2_depth),
-                ..Plan::default()
-            };
-            let config = FeedConfig { url: self.url.clone(), plan };
+        while let Some((kind, number)) = layers.sockets().at(self.opened) {
+            let place = self.opened;
             let (events, events_in) = mpsc::channel(SOCKET_EVENTS_MAX);
-            let (clock, budget) = (self.clock.shared(), Arc::clone(&self.budget));
-            let handle = spawn_feed(config, clock, budget, events, self.stop.clone())
-                .map_err(|e| Exit::Refused(format!("venue address: {e}")))?;
+            let handle = match kind {
+                GroupKind::Public => self.open_public(layers, place, events),
+                GroupKind::Level3 => self.open_level3(layers, (place, number), events),
+            };
+            let handle = handle.map_err(|e| Exit::Refused(format!("venue address: {e}")))?;
             let group = Group {
-                kind: GroupKind::Public,
-                stream: GroupKind::Public.stream(number),
+                kind,
+                stream: kind.stream(number),
                 symbols: BTreeSet::new(),
                 commands: handle.commands,
                 conn_id: None,
                 is_whole: false,
                 refused: BTreeSet::new(),
             };
-            sockets.push(OpenedSocket { group, number, events: events_in });
-            self.opened = number + 1;
+            sockets.push(OpenedSocket { group, number: place, events: events_in });
+            self.opened += 1;
         }
         Ok(sockets)
+    }
+
+    fn open_public(
+        &self,
+        layers: &Layers,
+        place: usize,
+        events: mpsc::Sender<FeedEvent>,
+    ) -> Result<FeedHandle, EndpointError> {
+        let carried = layers.tracked().filter(|t| t.group == place);
+        let plan = Plan {
+            symbols: carried.map(|t| t.symbol.as_str().to_owned()).collect(),
+            ticker: Some(EventTrigger::Bbo),
+            trade: true,
+            book_depth: Some(self.l2_depth),
+            ..Plan::default()
+        };
+        let config = FeedConfig { url: self.url.clone(), plan };
+        let (clock, budget) = (self.clock.shared(), Arc::clone(&self.budget));
+        spawn_feed(config, clock, budget, events, self.stop.clone())
+    }
+
+    fn open_level3(
+        &self,
+        layers: &Layers,
+        (place, connection): (usize, usize),
+        events: mpsc::Sender<FeedEvent>,
+    ) -> Result<FeedHandle, EndpointError> {
+        let account = self.level3.as_ref().expect("only an account gives the layer any symbol");
+        let carried = layers.level3().filter(|pair| pair.group == place);
+        let config = Level3Config {
+            url: account.on.url.clone(),
+            symbols: carried.map(|pair| pair.symbol.as_str().to_owned()).collect(),
+            depth: account.on.depth,
+            connection,
+            subscriptions: Arc::clone(&account.subscriptions),
+        };
+        let shared = (self.clock.shared(), Arc::clone(&self.budget));
+        spawn_level3(config, &account.tokens, shared, events, self.stop.clone())
     }
 
     /// Hands a socket's group on, and only then lets its events flow: the core never meets an unknown one.

@@ -3,8 +3,13 @@
 //! Input: pairs, volumes, the newest state, pinned and blocked symbols. Output: the sets, and the
 //! commands that bring the core there. Additions are subscribed before removals are dropped.
 
+use super::directory::Directory;
 use super::reference::{Pairs, candidates};
+use crate::core::feed_input::GroupKind;
+use crate::core::level3_input::Level3Pair;
 use crate::core::run::{CoreCommand, TrackedPair};
+use crate::settings::Settings;
+use crate::universe::level3::Level3;
 use penstock_market::universe::{Figures, Universe, UniverseRules, build};
 use penstock_market::{Gaps, StateCut};
 use penstock_telemetry::marker;
@@ -30,14 +35,31 @@ pub(crate) struct Layers {
     rules: UniverseRules,
     l2_depth: u32,
     symbols_per_socket: usize,
+    /// Depth of order-by-order books, and how many of them a socket carries.
+    level3: (u32, usize),
     pub universe: Universe,
+    sockets: Directory,
     tracked: BTreeMap<Symbol, TrackedPair>,
+    level3_pairs: BTreeMap<Symbol, Level3Pair>,
 }
 
 impl Layers {
-    pub(crate) fn new(rules: UniverseRules, l2_depth: u32, symbols_per_socket: usize) -> Self {
-        let (universe, tracked) = (Universe::default(), BTreeMap::new());
-        Self { rules, l2_depth, symbols_per_socket, universe, tracked }
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let level3 = match &settings.level3 {
+            Level3::On(on) => (on.depth, on.symbols_per_socket),
+            // The rules give an empty layer.
+            Level3::Off | Level3::NoKey => (0, 0),
+        };
+        Self {
+            rules: settings.universe.clone(),
+            l2_depth: settings.l2_depth,
+            symbols_per_socket: settings.symbols_per_socket,
+            level3,
+            universe: Universe::default(),
+            sockets: Directory::new(),
+            tracked: BTreeMap::new(),
+            level3_pairs: BTreeMap::new(),
+        }
     }
 
     /// Builds the sets anew and swaps them as a whole; returns what the core has to do.
@@ -63,8 +85,14 @@ impl Layers {
         let mut changed = Vec::new();
         for symbol in &self.universe.tracked {
             let Some(info) = pairs.get(symbol) else { continue };
-            let group =
-                self.tracked.get(symbol).map_or_else(|| self.group_with_room(), |t| t.group);
+            let group = match self.tracked.get(symbol) {
+                Some(tracked) => tracked.group,
+                None => {
+                    let carried = |at| self.tracked.values().filter(|t| t.group == at).count();
+                    let max = self.symbols_per_socket;
+                    self.sockets.with_room(GroupKind::Public, max, carried)
+                }
+            };
             let pair = TrackedPair {
                 symbol: symbol.clone(),
                 precision: info.precision,
@@ -85,9 +113,16 @@ impl Layers {
             removed = removed.len(),
             missing_pinned = 0
         );
+        let (level3_changed, level3_removed) = self.level3_changes(pairs);
         let mut commands = Vec::new();
         if !changed.is_empty() {
             commands.push(CoreCommand::Track(changed));
+        }
+        if !level3_changed.is_empty() {
+            commands.push(CoreCommand::TrackLevel3(level3_changed));
+        }
+        if !level3_removed.is_empty() {
+            commands.push(CoreCommand::UntrackLevel3(level3_removed));
         }
         if !removed.is_empty() {
             commands.push(CoreCommand::Untrack(removed));
@@ -95,9 +130,35 @@ impl Layers {
         commands
     }
 
-    fn group_with_room(&self) -> usize {
-        let load = |group| self.tracked.values().filter(|t| t.group == group).count();
-        (0..).find(|g| load(*g) < self.symbols_per_socket).unwrap_or(0)
+    /// Order-by-order books that are new or have other digits, and those that go. Places of what goes are
+    /// free only afterwards: the new ones are subscribed first.
+    fn level3_changes(&mut self, pairs: &Pairs) -> (Vec<Level3Pair>, Vec<Symbol>) {
+        let (depth, max) = self.level3;
+        let mut changed = Vec::new();
+        for symbol in &self.universe.l3 {
+            let Some(info) = pairs.get(symbol) else { continue };
+            let group = match self.level3_pairs.get(symbol) {
+                Some(pair) => pair.group,
+                None => {
+                    let carried = |at| self.level3_pairs.values().filter(|p| p.group == at).count();
+                    self.sockets.with_room(GroupKind::Level3, max, carried)
+                }
+            };
+            let pair =
+                Level3Pair { symbol: symbol.clone(), precision: info.precision, depth, group };
+            if self.level3_pairs.get(symbol) != Some(&pair) {
+                self.level3_pairs.insert(symbol.clone(), pair.clone());
+                changed.push(pair);
+            }
+        }
+        let stays: BTreeSet<&Symbol> =
+            self.universe.l3.iter().filter(|s| pairs.contains_key(*s)).collect();
+        let removed: Vec<Symbol> =
+            self.level3_pairs.keys().filter(|s| !stays.contains(s)).cloned().collect();
+        for symbol in &removed {
+            self.level3_pairs.remove(symbol);
+        }
+        (changed, removed)
     }
 
     /// Every pair that is tracked.
@@ -105,9 +166,14 @@ impl Layers {
         self.tracked.values()
     }
 
-    /// Sockets that the standing universe uses, at least one.
-    pub(crate) fn sockets(&self) -> usize {
-        self.tracked.values().map(|t| t.group + 1).max().unwrap_or(1)
+    /// Every pair that has an order-by-order book.
+    pub(crate) fn level3(&self) -> impl Iterator<Item = &Level3Pair> {
+        self.level3_pairs.values()
+    }
+
+    /// Sockets that there are to be, at least one.
+    pub(crate) const fn sockets(&self) -> &Directory {
+        &self.sockets
     }
 }
 
@@ -126,7 +192,8 @@ fn figures(input: &BuildInput<'_>) -> BTreeMap<Symbol, Figures> {
             let figure = figures.entry(row.symbol.clone()).or_default();
             figure.spread_avg_bps = row.spread_avg_bps;
             figure.trades_5m = Some(row.trades_5m);
-            figure.faults = i64::from(row.checksum_fail_w) + gap_minutes;
+            let lost = i64::from(row.checksum_fail_w) + i64::from(row.l3_resync_w);
+            figure.faults = lost + gap_minutes;
             figure.has_tickers = i64::from(row.ticker_count_w) >= input.tickers_min;
         }
     }

@@ -9,6 +9,7 @@ mod faults;
 mod frozen;
 mod heartbeats;
 mod judge;
+mod level3;
 mod proxy;
 mod publishing;
 mod races;

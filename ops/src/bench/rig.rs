@@ -57,6 +57,7 @@ impl Rig {
             root: DataRoot::at(&directory),
             config_file: None,
             environment: Vec::new(),
+            ingest_key: None,
             programs: PathBuf::new(),
             tcp: false,
             ingest_url: None,

@@ -3,7 +3,7 @@
 use super::gather::{VenueAccount, gather};
 use super::setup::{environment, folder, venue_arguments, write_profile};
 use super::summary::{Summary, checksums};
-use super::venue::Venue;
+use super::venue::{Addresses, Venue};
 use super::watch::{Watch, sentence};
 use super::{Args, Output};
 use crate::invariants::judge;
@@ -81,6 +81,8 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     .await?;
     let mut options = options;
     options.environment = environment(&venue.addresses);
+    let Addresses { data_key, data_secret, .. } = &venue.addresses;
+    options.ingest_key = Some((data_key.as_str().into(), data_secret.as_str().into()));
     say(&format!(
         "venue        {} (fees by {} USD in 30 days, {} USD cash)",
         venue.addresses.rest, args.volume_30d, args.cash

@@ -28,7 +28,8 @@ pub(super) fn write_profile(
     let depth = recording.map(recorded_depth).transpose()?;
     let mut text = String::new();
     if let Some(depth) = depth {
-        text.push_str(&format!("l2_depth = {depth}\n"));
+        // A recording's market has no single orders.
+        text.push_str(&format!("l2_depth = {depth}\nl3_enable = false\n"));
     }
     text.push_str(PROFILE);
     let path = directory.join("penstock.toml");
@@ -91,6 +92,7 @@ pub(super) fn venue_arguments(args: &Args) -> Vec<String> {
 pub(super) fn environment(venue: &Addresses) -> Vec<(String, String)> {
     [
         ("KRAKEN_WS_PUBLIC_URL", venue.ws_public.clone()),
+        ("KRAKEN_WS_L3_URL", venue.l3.clone()),
         ("KRAKEN_WS_AUTH_URL", venue.ws_private.clone()),
         ("KRAKEN_REST_URL", venue.rest.clone()),
         ("KRAKEN_FUTURES_WS_URL", venue.futures_ws.clone()),

@@ -28,6 +28,8 @@ pub struct Addresses {
     pub ws_public: String,
     /// Private socket.
     pub ws_private: String,
+    /// Socket of order-by-order books.
+    pub l3: String,
     /// Socket of Kraken Futures.
     pub futures_ws: String,
     /// REST of Kraken Futures.
@@ -44,6 +46,10 @@ pub struct Addresses {
     pub api_key: String,
     /// Secret of the account, base64.
     pub api_secret: String,
+    /// Key without trading rights, for ingest.
+    pub data_key: String,
+    /// Its secret, base64.
+    pub data_secret: String,
 }
 
 /// Why the venue is not there or does not answer.

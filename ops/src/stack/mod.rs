@@ -15,7 +15,7 @@ use penstock_clusters::{
     SupervisorLock,
 };
 use penstock_config::Config;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use restart::Exit;
 pub use service::{Service, ServiceSpec, ServiceStatus, stop_left_behind};
@@ -28,6 +28,14 @@ pub const INGEST: &str = "run-ingest";
 /// Name of the execution process.
 pub const EXECUTION: &str = "run-execution-live";
 
+/// Variables of the supervisor that name ingest's key; services get what they name, not them.
+const INGEST_KEY_NAMES: [&str; 4] = [
+    "PENSTOCK_INGEST_API_KEY",
+    "PENSTOCK_INGEST_API_KEY_FILE",
+    "PENSTOCK_INGEST_API_SECRET",
+    "PENSTOCK_INGEST_API_SECRET_FILE",
+];
+
 /// What a stack is made of.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
@@ -39,6 +47,8 @@ pub struct StackOptions {
     pub config_file: Option<PathBuf>,
     /// Further variables of both services, stronger than the environment.
     pub environment: Vec<(String, String)>,
+    /// Key and secret that ingest reads market data with; it never gets those that may trade.
+    pub ingest_key: Option<(SecretString, SecretString)>,
     /// Directory of the services' programs.
     pub programs: PathBuf,
     /// Clusters also listen on 127.0.0.1.
@@ -63,7 +73,9 @@ impl StackOptions {
         })?;
         let clusters = &config.areas.clusters;
         let root = DataRoot::resolve(clusters.penstock_data.as_deref(), &clone, &host.run_as()?)?;
-        let url = |secret: &Option<secrecy::SecretString>| {
+        let venues = &config.areas.venues;
+        let key = venues.penstock_ingest_api_key.clone();
+        let url = |secret: &Option<SecretString>| {
             secret.as_ref().map(|url| url.expose_secret().to_owned())
         };
         Ok(Self {
@@ -71,6 +83,7 @@ impl StackOptions {
             root,
             config_file: file.map(Path::to_owned),
             environment: Vec::new(),
+            ingest_key: key.zip(venues.penstock_ingest_api_secret.clone()),
             programs: own_directory(),
             tcp: false,
             ingest_url: url(&clusters.ingest_database_url),
@@ -127,12 +140,16 @@ impl StackOptions {
     /// # Errors
     /// As [`StackOptions::cluster`].
     pub fn ingest(&self) -> Result<ServiceSpec, ClusterError> {
-        let set = vec![
+        let mut set = vec![
             ("INGEST_DATABASE_URL".to_owned(), self.url(ClusterKind::Ingest, "ingest_rw")?),
             ("DECISION_DATABASE_URL".to_owned(), self.url(ClusterKind::Decision, "publisher_rw")?),
         ];
-        // Ingest places no orders and needs no key.
-        let removed = vec![
+        if let Some((key, secret)) = &self.ingest_key {
+            set.push(("KRAKEN_API_KEY".to_owned(), key.expose_secret().to_owned()));
+            set.push(("KRAKEN_API_SECRET".to_owned(), secret.expose_secret().to_owned()));
+        }
+        // Ingest places no orders: whatever key is in the environment is execution's.
+        let mut removed = vec![
             "KRAKEN_API_KEY",
             "KRAKEN_API_KEY_FILE",
             "KRAKEN_API_SECRET",
@@ -140,6 +157,7 @@ impl StackOptions {
             "INGEST_DATABASE_URL_FILE",
             "DECISION_DATABASE_URL_FILE",
         ];
+        removed.extend(INGEST_KEY_NAMES);
         Ok(self.service(INGEST, set, removed))
     }
 
@@ -153,8 +171,9 @@ impl StackOptions {
             ("EXECUTION_ONLY".to_owned(), "true".to_owned()),
         ];
         // A file that names the same URL once more would be refused as a contradiction.
-        let removed =
+        let mut removed =
             vec!["INGEST_DATABASE_URL", "INGEST_DATABASE_URL_FILE", "DECISION_DATABASE_URL_FILE"];
+        removed.extend(INGEST_KEY_NAMES);
         Ok(self.service(EXECUTION, set, removed))
     }
 
@@ -380,6 +399,7 @@ mod tests {
                 ("KRAKEN_API_KEY".to_owned(), "k".to_owned()),
                 ("L2_DEPTH".to_owned(), "10".to_owned()),
             ],
+            ingest_key: None,
             programs: PathBuf::from("/nowhere"),
             tcp: false,
             ingest_url: Some("postgres://i@/ingest?host=/a".to_owned()),
@@ -399,8 +419,8 @@ mod tests {
     }
 
     #[test]
-    fn execution_gets_no_ingest_url_and_ingest_no_key() {
-        let options = external();
+    fn execution_gets_no_ingest_url_and_ingest_only_a_key_of_its_own() {
+        let mut options = external();
         let has = |set: &[(String, String)], name: &str| set.iter().any(|(one, _)| one == name);
 
         let ingest = options.ingest().expect("known");
@@ -412,6 +432,11 @@ mod tests {
         assert!(!has(&execution.set, "INGEST_DATABASE_URL"));
         assert!(execution.removed.contains(&"INGEST_DATABASE_URL"));
         assert!(has(&execution.set, "KRAKEN_API_KEY"));
+        options.ingest_key = Some(("data".into(), "c2VjcmV0".into()));
+        let with_key = options.ingest().expect("known");
+        assert!(with_key.set.contains(&("KRAKEN_API_KEY".to_owned(), "data".to_owned())));
+        assert!(has(&with_key.set, "KRAKEN_API_SECRET"));
+        assert!(!options.execution().expect("known").set.iter().any(|(_, value)| value == "data"));
         for spec in [ingest, execution] {
             assert!(has(&spec.set, "L2_DEPTH"));
             assert_eq!(spec.arguments, ["--config", "a.toml"]);

@@ -214,10 +214,13 @@ impl Keeper {
             std::fs::OpenOptions::new().create(true).append(true).open(self.spec.log_file())?;
         let errors = std::fs::File::create(self.spec.error_file())?;
         let mut command = Command::new(&self.spec.program);
-        command.args(&self.spec.arguments).envs(self.spec.set.iter().cloned());
+        command.args(&self.spec.arguments);
+        // First what the environment must not bring along, then what the service is given under the
+        // same names.
         for name in &self.spec.removed {
             command.env_remove(name);
         }
+        command.envs(self.spec.set.iter().cloned());
         command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
         let child = command.spawn().map_err(shown)?;
         if let Some(pid) = child.id() {

@@ -143,6 +143,10 @@ fn print_addresses(options: &StackOptions, stack: &Stack, config: &Config) {
         };
         say(&format!("{:<20}log {}{metrics}", spec.name, spec.log_file().display()));
     }
+    if config.areas.feeds.l3_enable && options.ingest_key.is_none() {
+        say("no order-by-order books: set PENSTOCK_INGEST_API_KEY and PENSTOCK_INGEST_API_SECRET,");
+        say("of a key without trading rights; L3_ENABLE=false turns them off");
+    }
     say("Ctrl-C stops everything");
 }
 

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::error::Problem;
 use crate::key::Process;
-use crate::resolve::Values;
+use crate::resolve::{Origin, Values};
 use crate::table;
 use crate::value::{Value, is_loopback};
 
@@ -55,6 +55,7 @@ pub(crate) fn check(process: Process, values: &Values, problems: &mut Vec<Proble
     selection(values, problems);
     engine(values, problems);
     names(values, problems);
+    level3(process, values, problems);
     clusters(process, values, problems);
 }
 
@@ -202,6 +203,42 @@ fn engine(values: &Values, problems: &mut Vec<Problem>) {
             let allowed = format!("{count} positive whole numbers");
             refuse(values, problems, name, "is not a list of weights", &allowed);
         }
+    }
+}
+
+/// Level 3 books: a budget that at least one symbol fits into, and a key for ingest. Only who asked for
+/// them is refused without one: the default must not stop a recorder that has no key.
+fn level3(process: Process, values: &Values, problems: &mut Vec<Problem>) {
+    let points = match values.int("l3_depth") {
+        Some(1_000) => 100,
+        Some(100) => 25,
+        _ => 5,
+    };
+    if values.int("l3_subscribe_rate").is_some_and(|rate| rate < points) {
+        let allowed = format!("≥ {points}, what one symbol costs at this L3_DEPTH");
+        refuse(values, problems, "l3_subscribe_rate", "admits no symbol at all", &allowed);
+    }
+    let [key, secret] = match process {
+        Process::Ingest => ["kraken_api_key", "kraken_api_secret"],
+        Process::Tool => ["penstock_ingest_api_key", "penstock_ingest_api_secret"],
+        // Its own key is judged by the venue at its start.
+        Process::Execution => return,
+    };
+    let is_set = |name: &str| {
+        matches!(values.get(name).map(|resolved| &resolved.value), Some(Value::Secret(_)))
+    };
+    if is_set(key) != is_set(secret) {
+        let missing = if is_set(key) { secret } else { key };
+        let allowed = format!("{} and {}, or neither", env(key), env(secret));
+        refuse(values, problems, missing, "is the missing half of a key", &allowed);
+    }
+    let is_asked_for = values.get("l3_enable").is_some_and(|resolved| {
+        matches!(resolved.value, Value::Bool(true)) && resolved.origin != Origin::Default
+    });
+    if process == Process::Ingest && is_asked_for && !(is_set(key) && is_set(secret)) {
+        let reason = "needs KRAKEN_API_KEY and KRAKEN_API_SECRET of a key without trading rights";
+        let allowed = "L3_ENABLE=false, or both set for ingest (`penstock up` sets them from PENSTOCK_INGEST_API_KEY and PENSTOCK_INGEST_API_SECRET)";
+        refuse(values, problems, "l3_enable", reason, allowed);
     }
 }
 

@@ -68,7 +68,7 @@ fn compiled_defaults_are_accepted_and_derive_what_is_unset() {
 #[case::bool_word("execution_enable = \"on\"", "1, 0, true, false, yes, no")]
 #[case::decimal_range("run_rollover_hours = 0.01", "0.02..8760")]
 #[case::secret_in_file("kraken_api_key = \"topsecret\"", "secrets never stand in the file")]
-#[case::absent_l3("l3_enable = true", "version 0.1.0 does not contain this")]
+#[case::l3_budget("l3_depth = 1000\nl3_subscribe_rate = 99", "≥ 100")]
 #[case::absent_route("route_dumpreversal = \"shadow\"", "ROUTE_DUMPREVERSAL")]
 #[case::absent_gate("ai_dec = 1", "AI_DEC = 1")]
 #[case::absent_gates("[engine]\ngates = \"enforce\"", "ENGINE_GATES")]
@@ -119,6 +119,28 @@ fn off_values_of_absent_features_and_keys_of_later_parts_are_accepted() {
     let file = "l3_enable = false\nkraken_futures_ws_url = \"off\"\nai_dec = 0\nwebui_port = 9000\nretention_ai_days = 5\n[engine.override.3.fsm]\nh1 = 30\n[engine.class.GMA.fsm.decay]\nunwind = 5000\n";
     let config = tool(file, &[]).expect("accepted");
     assert_eq!(config.areas.panel.webui_port, 9_000);
+}
+
+#[test]
+fn level_3_is_on_by_default_and_only_an_explicit_wish_needs_a_key() {
+    let ingest = |file: &str, more: &[(&str, &str)]| {
+        with(Process::Ingest, file, &[&[INGEST, DECISION], more].concat())
+    };
+    let both = [("KRAKEN_API_KEY", "k"), ("KRAKEN_API_SECRET", "c2VjcmV0")];
+
+    assert!(ingest("", &[]).expect("a recorder without a key").areas.feeds.l3_enable);
+    ingest("l3_enable = true", &both).expect("accepted");
+    ingest("l3_enable = false", &[]).expect("accepted");
+    for (file, more) in
+        [("l3_enable = true", &[] as &[(&str, &str)]), ("", &[("L3_ENABLE", "true")])]
+    {
+        let text = refusal(ingest(file, more));
+        assert!(text.contains("KRAKEN_API_KEY"), "{text}");
+        assert!(text.contains("L3_ENABLE=false"), "{text}");
+    }
+    let half = refusal(ingest("", &both[..1]));
+    assert!(half.contains("KRAKEN_API_SECRET"), "{half}");
+    with(Process::Execution, "l3_enable = true", &[DECISION]).expect("not execution's business");
 }
 
 #[test]

@@ -16,7 +16,7 @@ area! {
         /// Cap of the L2 layer.
         [I] universe_l2_limit_override: Option<u32> = None, int(1, 1_000);
         /// Cap of the L3 layer.
-        [I] universe_l3_limit_override: Option<u32> = None, int(1, 1_000).later();
+        [I] universe_l3_limit_override: Option<u32> = None, int(1, 1_000);
         /// Cap of the execution layer.
         [I] universe_exec_limit_override: Option<u32> = None, int(1, 1_000);
         /// Quote assets; one per domain is the money of sizing and ledger.
@@ -35,20 +35,20 @@ area! {
 area! {
     /// Books and their samples.
     pub struct Feeds ("feeds") {
-        /// Level 3 books.
-        [I] l3_enable: bool = Some("false"), any().only("false");
+        /// Order-by-order (level 3) books. They need KRAKEN_API_KEY in the environment of ingest: without it ingest runs without them when this is not set, and refuses to start when it is.
+        [I] l3_enable: bool = Some("true"), any();
         /// Depth of level 3 books.
-        [I] l3_depth: u32 = Some("10"), ints(&[10, 100, 1_000]).later();
+        [I] l3_depth: u32 = Some("10"), ints(&[10, 100, 1_000]);
         /// Symbols of one level 3 connection.
-        [I] l3_symbols_per_conn: u32 = Some("200"), int(1, 200).later();
-        /// Level 3 subscription budget in counter points per second.
-        [I] l3_subscribe_rate: u32 = Some("200"), int(1, 500).later();
+        [I] l3_symbols_per_conn: u32 = Some("200"), int(1, 200);
+        /// Level 3 subscription budget of the account in counter points per second: 200 (standard), 500 (pro). A symbol costs 5, 25, 100 at depth 10, 100, 1000.
+        [I] l3_subscribe_rate: u32 = Some("200"), int(1, 500);
         /// Milliseconds between two level 3 samples of a symbol.
-        [I] l3_sample_interval_ms: u64 = Some("5000"), int(1_000, 10_000).later();
-        /// Failed level 3 resyncs of a symbol before it is blocked.
-        [E I] l3_resync_max: u32 = Some("5"), int(1, 100).later();
+        [I] l3_sample_interval_ms: u64 = Some("5000"), int(1_000, 10_000);
+        /// Level 3 resyncs of a symbol within ten minutes at which it is blocked.
+        [E I] l3_resync_max: u32 = Some("5"), int(1, 100);
         /// Seconds for which it is blocked.
-        [E I] l3_hard_block_secs: u64 = Some("1800"), int(1, 86_400).later();
+        [E I] l3_hard_block_secs: u64 = Some("1800"), int(1, 86_400);
         /// Depth of L2 books.
         [I] l2_depth: u32 = Some("25"), ints(&[10, 25, 100, 500, 1_000]);
         /// Symbols of one subscribe request.

@@ -70,7 +70,7 @@ area! {
         /// Kraken public WebSocket v2.
         [I] kraken_ws_public_url: Url = Some("wss://ws.kraken.com/v2"), any();
         /// Kraken level 3 WebSocket v2.
-        [I] kraken_ws_l3_url: Url = Some("wss://ws-l3.kraken.com/v2"), any().later();
+        [I] kraken_ws_l3_url: Url = Some("wss://ws-l3.kraken.com/v2"), any();
         /// Kraken private WebSocket v2.
         [E] kraken_ws_auth_url: Url = Some("wss://ws-auth.kraken.com/v2"), any();
         /// Kraken REST, without `/0`.
@@ -87,10 +87,14 @@ area! {
         [I] binance_um_rest_url: Endpoint = Some("off"), any().or_off();
         /// Age in seconds at which a Binance socket is replaced with overlap.
         [I] binance_um_rotate_secs: u64 = Some("82800"), int(60, 86_000);
-        /// Kraken API key: query, create, modify and cancel orders; a key that may withdraw is refused.
-        [E] kraken_api_key: Option<SecretString> = None, any();
+        /// Kraken API key. Execution: query, create, modify and cancel orders; a key that may withdraw is refused. Ingest: another key, without trading rights, for level 3 books.
+        [E I] kraken_api_key: Option<SecretString> = None, any();
         /// Kraken API secret.
-        [E] kraken_api_secret: Option<SecretString> = None, any();
+        [E I] kraken_api_secret: Option<SecretString> = None, any();
+        /// Key without trading rights that `penstock up` gives to ingest as KRAKEN_API_KEY.
+        [X] penstock_ingest_api_key: Option<SecretString> = None, any();
+        /// Its secret.
+        [X] penstock_ingest_api_secret: Option<SecretString> = None, any();
         /// Rate tier of the account.
         [E] kraken_tier: KrakenTier = Some("intermediate"), any();
     }
