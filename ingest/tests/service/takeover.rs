@@ -2,22 +2,48 @@
 
 use crate::support::{PATIENCE, count, reaches, world};
 use penstock_sim::server::MarketSource;
+use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, Stdio};
 
 /// What the newest process says.
 const LOG: &str = "ingest.jsonl";
 
 /// The service as a process of its own, so that it can be killed.
-pub(crate) fn child(world: &crate::support::World) -> Child {
+pub(crate) fn child(world: &crate::support::World) -> Process {
     let binary = env!("CARGO_BIN_EXE_run-ingest");
     let log = std::fs::File::create(world.dir.path().join(LOG)).unwrap();
-    Command::new(binary)
+    let started = Command::new(binary)
         .envs(world.environment())
         .current_dir(world.dir.path())
         .stdout(Stdio::from(log))
         .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Process(started.unwrap())
+}
+
+/// A process that does not outlive its test, not even as a stopped one.
+pub(crate) struct Process(Child);
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail for one that has ended, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
