@@ -55,3 +55,58 @@ fn decide_to_intent_commits_an_entry_in_every_round_and_leaves_nothing() {
         assert!(figure(&report, name)["value"].as_f64().unwrap() > 0.0, "{name}: {report}");
     }
 }
+
+#[test]
+fn publish_in_full_loads_and_publishes_beside_it_and_leaves_nothing() {
+    let sizes = ["--symbols", "3", "--rounds", "4", "--raw-rows-max", "1000", "--runs-max", "6"];
+    let report = bench(&[&["publish", "--full"], sizes.as_slice()].concat());
+    for name in [
+        "loader into a partition of 100 rows",
+        "loader into a partition of 1000 rows",
+        "publication, 4 runs of partitions, p50",
+        "publication, 6 runs of partitions, p99",
+        "the latter beside the loader, p50",
+    ] {
+        assert!(figure(&report, name)["value"].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+    assert_eq!(figure(&report, "change of p50, few to many partitions")["target_max"], 5.0);
+    assert_eq!(figure(&report, "change of p50, beside the loader")["target_max"], 5.0);
+}
+
+#[test]
+fn retention_publishes_beside_drops_and_leaves_nothing() {
+    let report = bench(&["retention", "--symbols", "3", "--rounds", "4", "--run-rows", "100"]);
+    for name in ["publication without a drop, p50", "publication beside a drop, p99"] {
+        assert!(figure(&report, name)["value"].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+    // Seven tables of the block that warms up and of the one that counts.
+    assert!(report["notes"][0].as_str().unwrap().contains("14 partitions"), "{report}");
+}
+
+#[test]
+fn ingest_records_every_trade_of_its_floods_and_leaves_nothing() {
+    let report = bench(&[
+        "ingest",
+        "--symbols",
+        "4",
+        "--seconds",
+        "1",
+        "--memory-seconds",
+        "1",
+        "--floor-rows",
+        "1000",
+    ]);
+    let rows = figure(&report, "trades: socket → durable rows");
+    assert_eq!(rows["target_min"], 150_000.0);
+    for name in [
+        "trades: socket → durable rows",
+        "floor: binary copy of such rows, with keys",
+        "share of the floor",
+        "mostly book changes: frames taken",
+        "spool alone: encoded and synced",
+    ] {
+        assert!(figure(&report, name)["value"].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+    assert_eq!(figure(&report, "memory per L2 symbol (1 to 4)")["target_max"], 64.0);
+    assert_eq!(figure(&report, "trades sent and in no table")["value"], 0.0);
+}

@@ -16,8 +16,47 @@ pub(super) struct Figure {
     pub(super) value: f64,
     /// Unit.
     pub(super) unit: &'static str,
-    /// Highest value that meets the target; none: printed for comparison only.
-    pub(super) target_max: Option<f64>,
+    /// What meets the target; none: printed for comparison only.
+    pub(super) target: Option<Target>,
+}
+
+/// A limit that a figure is compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Target {
+    /// The highest value that meets it.
+    Max(f64),
+    /// The lowest value that meets it.
+    Min(f64),
+}
+
+impl Target {
+    fn is_met_by(self, value: f64) -> bool {
+        match self {
+            Self::Max(max) => value <= max,
+            Self::Min(min) => value >= min,
+        }
+    }
+
+    fn text(self, unit: &str) -> String {
+        match self {
+            Self::Max(max) => format!("≤ {max} {unit}"),
+            Self::Min(min) => format!("≥ {min} {unit}"),
+        }
+    }
+
+    const fn max(self) -> Option<f64> {
+        match self {
+            Self::Max(max) => Some(max),
+            Self::Min(_) => None,
+        }
+    }
+
+    const fn min(self) -> Option<f64> {
+        match self {
+            Self::Max(_) => None,
+            Self::Min(min) => Some(min),
+        }
+    }
 }
 
 impl Figure {
@@ -25,24 +64,54 @@ impl Figure {
     #[must_use]
     pub(super) fn ms(name: impl Into<String>, value: Duration, target_max: Option<f64>) -> Self {
         let value = value.as_secs_f64() * 1_000.0;
-        Self { name: name.into(), value, unit: "ms", target_max }
+        Self { name: name.into(), value, unit: "ms", target: target_max.map(Target::Max) }
     }
 
     /// A change in percent.
     #[must_use]
     pub(super) fn percent(name: impl Into<String>, value: f64, target_max: Option<f64>) -> Self {
-        Self { name: name.into(), value, unit: "%", target_max }
+        Self { name: name.into(), value, unit: "%", target: target_max.map(Target::Max) }
     }
 
-    /// `pass`, `over`, or nothing without a target.
+    /// How often something happens in a second.
+    #[must_use]
+    pub(super) fn per_second(
+        name: impl Into<String>,
+        (count, took): (u64, Duration),
+        unit: &'static str,
+        target_min: Option<f64>,
+    ) -> Self {
+        let value = as_float(count) / took.as_secs_f64().max(f64::EPSILON);
+        Self { name: name.into(), value, unit, target: target_min.map(Target::Min) }
+    }
+
+    /// Anything else.
+    #[must_use]
+    pub(super) fn of(
+        name: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        target: Option<Target>,
+    ) -> Self {
+        Self { name: name.into(), value, unit, target }
+    }
+
+    /// `pass`, `over`, `under`, or nothing without a target.
     #[must_use]
     pub(super) fn verdict(&self) -> &'static str {
-        match self.target_max {
+        match self.target {
             None => "",
-            Some(max) if self.value <= max => "pass",
-            Some(_) => "over",
+            Some(target) if target.is_met_by(self.value) => "pass",
+            Some(Target::Max(_)) => "over",
+            Some(Target::Min(_)) => "under",
         }
     }
+}
+
+/// A count as the number it is printed as; beyond 2^53 a figure has no use for the last digits.
+#[must_use]
+pub(super) fn as_float(count: u64) -> f64 {
+    count as f64
 }
 
 /// Durations of one part over all rounds.
@@ -65,6 +134,20 @@ impl Samples {
         sorted.sort_unstable();
         let rank = (sorted.len() * percent).div_ceil(100).max(1);
         sorted.get(rank - 1).copied().unwrap_or_default()
+    }
+
+    /// By how much a quantile of `later` differs from the same one of these, in percent.
+    #[must_use]
+    pub(super) fn change(
+        &self,
+        later: &Self,
+        percent: usize,
+        name: impl Into<String>,
+        target_max: Option<f64>,
+    ) -> Figure {
+        let (before, after) = (self.quantile(percent), later.quantile(percent));
+        let change = after.as_secs_f64() / before.as_secs_f64().max(f64::EPSILON) - 1.0;
+        Figure::percent(name, change * 100.0, target_max)
     }
 
     /// The two quantiles that the targets name.
@@ -105,7 +188,7 @@ impl Report {
         table.set_header(["figure", "value", "target", ""]);
         for figure in &self.figures {
             let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-            let target = figure.target_max.map(|max| format!("≤ {max} {}", figure.unit));
+            let target = figure.target.map(|target| target.text(figure.unit));
             table.add_row([
                 Cell::new(&figure.name),
                 right(format!("{:.3} {}", figure.value, figure.unit)),
@@ -133,8 +216,9 @@ impl Report {
             .map(|figure| {
                 serde_json::json!({
                     "name": figure.name, "value": figure.value, "unit": figure.unit,
-                    "target_max": figure.target_max,
-                    "met": figure.target_max.map(|max| figure.value <= max),
+                    "target_max": figure.target.and_then(Target::max),
+                    "target_min": figure.target.and_then(Target::min),
+                    "met": figure.target.map(|target| target.is_met_by(figure.value)),
                 })
             })
             .collect();
@@ -170,7 +254,7 @@ pub(super) fn machine() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Figure, Report, Samples};
+    use super::{Figure, Report, Samples, Target};
     use std::time::Duration;
 
     #[test]
@@ -195,6 +279,8 @@ mod tests {
                 Figure::ms("slow", Duration::from_millis(4), Some(1.0)),
                 Figure::ms("fast", Duration::from_millis(1), Some(1.0)),
                 Figure::percent("told", 7.5, None),
+                Figure::per_second("few", (3, Duration::from_secs(2)), "rows/s", Some(2.0)),
+                Figure::of("many", 3.0, "rows/s", Some(Target::Min(2.0))),
             ],
             notes: vec!["a note".to_owned()],
         };
@@ -209,5 +295,10 @@ mod tests {
         assert_eq!(json["figures"][1]["met"], true);
         assert_eq!(json["figures"][2]["met"], serde_json::Value::Null);
         assert_eq!(json["setting"]["rounds"], "3");
+        assert!(row("few").contains("under") && row("few").contains("≥ 2 rows/s"), "{text}");
+        assert!(row("many").contains("pass"), "{text}");
+        assert_eq!(json["figures"][3]["met"], false);
+        assert_eq!(json["figures"][3]["target_min"], 2.0);
+        assert_eq!(json["figures"][3]["target_max"], serde_json::Value::Null);
     }
 }

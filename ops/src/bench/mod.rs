@@ -6,12 +6,19 @@
 
 pub mod decide_to_intent;
 mod figures;
+mod fill;
 mod floor;
+mod full;
+pub mod ingest;
 mod intent;
+mod loading;
 mod market;
 pub mod publish;
 mod published;
+mod raw;
+pub mod retention;
 mod rig;
+mod side;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -39,8 +46,15 @@ pub struct Args {
 /// The benches.
 #[derive(Debug, Subcommand)]
 pub enum Bench {
+    /// From the venue's socket to durable rows, with the memory of a symbol
+    Ingest(ingest::Args),
+    /// The service of `bench ingest`, which starts it
+    #[command(hide = true)]
+    IngestService,
     /// A publication: cut, record on the ingest cluster, publication on the decision cluster
     Publish(publish::Args),
+    /// A publication beside and without partitions that are dropped
+    Retention(retention::Args),
     /// From a generation that becomes visible to the committed intent that it led to
     DecideToIntent(decide_to_intent::Args),
 }
@@ -60,8 +74,15 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     let host = stack::host(&config);
     let directory = args.directory.as_deref();
     let report = match args.bench {
+        Bench::Ingest(options) => {
+            Rig::with(host, directory, |rig| ingest::run(rig, options)).await?
+        }
+        Bench::IngestService => return ingest::service::run().await,
         Bench::Publish(options) => {
             Rig::with(host, directory, |rig| publish::run(rig, options)).await?
+        }
+        Bench::Retention(options) => {
+            Rig::with(host, directory, |rig| retention::run(rig, options)).await?
         }
         Bench::DecideToIntent(options) => {
             Rig::with(host, directory, |rig| decide_to_intent::run(rig, options)).await?

@@ -86,6 +86,12 @@ impl Rig {
         done
     }
 
+    /// Directory of the pair.
+    #[must_use]
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Makes a migrated database on each cluster. Different names see nothing of one another.
     ///
     /// # Errors

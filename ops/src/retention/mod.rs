@@ -178,7 +178,15 @@ async fn close(url: &str, settings: &PoolSettings, partition: &Partition) -> any
     Ok(())
 }
 
-async fn drop_raw(url: &str, settings: &PoolSettings, partition: &Partition) -> anyhow::Result<()> {
+/// Detaches and drops a raw partition and marks it in the registry.
+///
+/// # Errors
+/// What the cluster said.
+pub(crate) async fn drop_raw(
+    url: &str,
+    settings: &PoolSettings,
+    partition: &Partition,
+) -> anyhow::Result<()> {
     // As above; and a detach without blocking needs a statement outside of any transaction.
     let mut conn = connect_single(url, ClusterRole::Ingest, settings).await?;
     drop_partition(&mut conn, ClusterRole::Ingest, parent(partition)?, &partition.name).await?;
