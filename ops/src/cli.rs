@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     bench, check_recording, config, demo, down, exit, export, flatten, psql, record, replay,
-    retention, status, up, validate, verify,
+    retention, soak, status, up, validate, verify,
 };
 
 /// The operator's tool of Penstock.
@@ -51,6 +51,8 @@ pub enum Command {
     Config(config::Args),
     /// Measure this machine against the targets
     Bench(bench::Args),
+    /// Run for a long time on simulated venues, with faults, judged by what they sent
+    Soak(soak::Args),
     /// Write the real frames of a venue into a recording
     Record(record::Args),
     /// Decode a recording and report what was found in it
@@ -82,6 +84,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Psql(args) => psql::run(&args, cli.config),
         Command::Config(args) => config::run(&args, cli.config),
         Command::Bench(args) => bench::run(args, cli.config).await,
+        Command::Soak(args) => soak::run(args, cli.config).await,
         Command::Record(args) => record::run(args, cli.config).await,
         Command::CheckRecording { file, output } => {
             let output = match output {

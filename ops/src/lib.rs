@@ -17,6 +17,7 @@ pub mod psql;
 pub mod record;
 pub mod replay;
 pub mod retention;
+pub mod soak;
 pub mod stack;
 pub mod status;
 pub mod up;

@@ -13,7 +13,7 @@ use own::{
     checkpoint, cl_ord_id, config_file, copy_text, copy_tuple, frame_record, spool_segment,
     tick_frame,
 };
-use sim::{sim_feeds, sim_private, sim_public, sim_recording};
+use sim::{sim_feeds, sim_private, sim_public, sim_recording, sim_sends};
 use venues::{
     binance, kraken_frame, kraken_futures, kraken_level3, kraken_rest, recording, text_values,
 };
@@ -39,6 +39,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("sim_private", sim_private),
     ("sim_public", sim_public),
     ("sim_recording", sim_recording),
+    ("sim_sends", sim_sends),
     ("spool_segment", spool_segment),
     ("text_values", text_values),
     ("tick_frame", tick_frame),

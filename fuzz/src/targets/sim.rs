@@ -6,6 +6,7 @@ use penstock_sim::private::read_order_request;
 use penstock_sim::public::{Channel, Request, parse};
 use penstock_sim::recording::Recording;
 use penstock_sim::rest_private::Credentials;
+use penstock_sim::server::SendLine;
 use penstock_sim::{binance, level3};
 use rust_decimal::Decimal;
 use std::sync::LazyLock;
@@ -61,4 +62,14 @@ pub(super) fn sim_feeds(bytes: &[u8]) {
         assert_eq!(name.split('@').nth(1), text.split('@').nth(1));
     }
     let _streams = binance::streams_of_path(text);
+}
+
+/// A line of the send log: what is read is written as a line that is read as the same.
+pub(super) fn sim_sends(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Some(line) = SendLine::parse(text) else { return };
+    let mut written = Vec::new();
+    line.write(&mut written).expect("memory takes everything");
+    let again = String::from_utf8(written).expect("text");
+    assert_eq!(SendLine::parse(again.trim_end_matches('\n')), Some(line));
 }

@@ -7,9 +7,9 @@
 pub mod evidence;
 pub mod gather;
 pub mod ledger;
-mod replays;
+pub(crate) mod replays;
 mod run;
-mod setup;
+pub(crate) mod setup;
 pub mod summary;
 pub mod tops;
 pub mod venue;

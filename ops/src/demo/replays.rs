@@ -20,7 +20,7 @@ const INPUT_BYTES_MAX: usize = 64 << 20;
 ///
 /// # Errors
 /// When the cluster does not answer.
-pub(super) async fn cycles(facts: &mut Facts, pool: &PgPool) -> anyhow::Result<()> {
+pub(crate) async fn cycles(facts: &mut Facts, pool: &PgPool) -> anyhow::Result<()> {
     let mut configs: BTreeMap<String, DecideConfig> = BTreeMap::new();
     let mut after = 0;
     loop {

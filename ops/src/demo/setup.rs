@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The profile, as it stands in the repository.
-pub(super) const PROFILE: &str = include_str!("../../../config/demo.toml");
+pub(crate) const PROFILE: &str = include_str!("../../../config/demo.toml");
 /// Depths that the venue offers, smallest first.
 const DEPTHS: [usize; 5] = [10, 25, 100, 500, 1_000];
 
@@ -89,7 +89,7 @@ pub(super) fn venue_arguments(args: &Args) -> Vec<String> {
 
 /// Variables of both services that make the venue theirs. Metrics stay off: two demos may run at once.
 #[must_use]
-pub(super) fn environment(venue: &Addresses) -> Vec<(String, String)> {
+pub(crate) fn environment(venue: &Addresses) -> Vec<(String, String)> {
     [
         ("KRAKEN_WS_PUBLIC_URL", venue.ws_public.clone()),
         ("KRAKEN_WS_L3_URL", venue.l3.clone()),

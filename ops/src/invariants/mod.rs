@@ -10,6 +10,7 @@ mod data;
 mod facts;
 mod money;
 mod orders;
+mod outages;
 mod protection;
 mod report;
 #[cfg(test)]
@@ -20,7 +21,8 @@ pub use facts::{
     PositionFact, ProtectionFact, QuoteFact, ReplayFact, RunFact, VenueOrder, VenueRequest,
     VenueTrade,
 };
-pub use report::{Finding, Invariant, Report, Verdict};
+pub use outages::{FaultFact, LimitFact, Lost, ModeFact, OutageFacts, OutageLimits, judge_outages};
+pub use report::{Finding, Invariant, OF_A_RUN, Report, Verdict};
 
 /// Judges every invariant of this version.
 #[must_use]

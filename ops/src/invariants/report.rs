@@ -33,8 +33,30 @@ penstock_types::closed_vocabulary! {
         J11 = "J11",
         /// The frame chain is whole.
         J12 = "J12",
+        /// A lost guarantee ends entries within its time.
+        J13 = "J13",
+        /// After a fault the mode is NORMAL again within its time, without a human.
+        J14 = "J14",
+        /// Nothing grows beyond its declared limit.
+        J15 = "J15",
     }
 }
+
+/// The invariants of every run, with staged faults or without.
+pub const OF_A_RUN: [Invariant; 12] = [
+    Invariant::J1,
+    Invariant::J2,
+    Invariant::J3,
+    Invariant::J4,
+    Invariant::J5,
+    Invariant::J6,
+    Invariant::J7,
+    Invariant::J8,
+    Invariant::J9,
+    Invariant::J10,
+    Invariant::J11,
+    Invariant::J12,
+];
 
 /// One thing that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

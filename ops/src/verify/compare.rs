@@ -15,7 +15,7 @@ use penstock_types::frame::{
 
 /// A tick that is not as it was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FrameDifference {
+pub(crate) struct FrameDifference {
     /// Tick.
     pub tick_id: TickId,
     /// Which part.
@@ -31,7 +31,7 @@ type Found = (String, String, String);
 
 /// Counts over a run.
 #[derive(Debug, Default)]
-pub(super) struct Comparer {
+pub(crate) struct Comparer {
     pub equal: u64,
     pub incomplete: u64,
     pub different: u64,

@@ -55,19 +55,7 @@ pub(super) async fn run(args: &Args, clusters: &Clusters) -> anyhow::Result<i32>
             .line("dropped_partitions", dropped.join(", "));
         return Ok(report.print(args.output));
     }
-    let twin = run_twin(&decision, run_id).await?.with_context(|| {
-        format!("the decision cluster has no run {run_id}: nothing was published")
-    })?;
-    let replay = first_replay(&ingest, run_id, twin.row.bindings).await?;
-    // The first tick of a run contains its start, or lies behind it.
-    let before = TickId(twin.row.started_at.tick().0 - 1);
-    let frames = Frames { pool: decision.clone(), run_id, after: before, page: VecDeque::new() };
-    let missing = Missing::of(&ingest, run_id).await?;
-    let mut check = Check { frames, replay, missing, comparer: Comparer::default(), at: Seq(0) };
-    check.rows(&ingest, &cursor).await?;
-    check.rest(&cursor).await?;
-    check.numbers(&decision).await?;
-    let found = check.comparer;
+    let found = checked(&ingest, &decision, &cursor).await?;
     let first = found.first.as_ref().map_or(Value::Null, |first| {
         json!({
             "tick": first.tick_id.0, "what": first.what,
@@ -84,6 +72,31 @@ pub(super) async fn run(args: &Args, clusters: &Clusters) -> anyhow::Result<i32>
         .line("ticks_without_frame", found.without_frame)
         .line("first_difference", first);
     Ok(report.print(args.output))
+}
+
+/// Compares every frame of a run as far as it is loaded.
+///
+/// # Errors
+/// When a cluster cannot be read, or the run has no first checkpoint.
+pub(crate) async fn checked(
+    ingest: &PgPool,
+    decision: &PgPool,
+    cursor: &LoadCursor,
+) -> anyhow::Result<Comparer> {
+    let run_id = cursor.run_id;
+    let twin = run_twin(decision, run_id).await?.with_context(|| {
+        format!("the decision cluster has no run {run_id}: nothing was published")
+    })?;
+    let replay = first_replay(ingest, run_id, twin.row.bindings).await?;
+    // The first tick of a run contains its start, or lies behind it.
+    let before = TickId(twin.row.started_at.tick().0 - 1);
+    let frames = Frames { pool: decision.clone(), run_id, after: before, page: VecDeque::new() };
+    let missing = Missing::of(ingest, run_id).await?;
+    let mut check = Check { frames, replay, missing, comparer: Comparer::default(), at: Seq(0) };
+    check.rows(ingest, cursor).await?;
+    check.rest(cursor).await?;
+    check.numbers(decision).await?;
+    Ok(check.comparer)
 }
 
 /// The sealer with which the run began.

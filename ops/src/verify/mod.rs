@@ -22,6 +22,7 @@ use sqlx::PgPool;
 use crate::stack::StackOptions;
 use crate::{databases, exit};
 
+pub(crate) use frames::checked as checked_frames;
 pub use report::Output;
 
 /// Arguments of `penstock verify`.

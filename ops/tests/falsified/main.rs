@@ -11,7 +11,7 @@ use edit::Edit;
 use penstock_clusters::ClusterKind;
 use penstock_ops::databases;
 use penstock_ops::demo::gather::gather;
-use penstock_ops::invariants::{Invariant, Report, judge};
+use penstock_ops::invariants::{Invariant, OF_A_RUN, Report, judge};
 use penstock_store::ClusterRole;
 use penstock_store::testing::TestPair;
 use penstock_types::frame::{decode_quotes, encode_quotes};
@@ -33,7 +33,7 @@ async fn judged(run: &Recorded, pair: &TestPair) -> Report {
 /// The names that are false. Nothing may be silent: every invariant has looked at something.
 fn broken(report: &Report) -> Vec<Invariant> {
     let holds = |name: &Invariant| report.verdict(*name).unwrap().holds().expect("it was judged");
-    Invariant::ALL.iter().copied().filter(|name| !holds(name)).collect()
+    OF_A_RUN.iter().copied().filter(|name| !holds(name)).collect()
 }
 
 /// A row of the decision cluster.

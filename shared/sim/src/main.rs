@@ -62,7 +62,7 @@ struct Arguments {
     /// File of timed faults, one `{"at_ms":N,"fault":{…}}` a line.
     #[arg(long)]
     faults: Option<PathBuf>,
-    /// Writes a JSON line per frame sent to this file.
+    /// Writes a line per frame sent to this file: time, connection, channel, symbol, ids, best prices.
     #[arg(long)]
     send_log: Option<PathBuf>,
 }

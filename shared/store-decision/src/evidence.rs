@@ -356,3 +356,65 @@ pub async fn counts(pool: &PgPool) -> Result<CountEvidence, sqlx::Error> {
     .fetch_one(pool)
     .await
 }
+
+/// A change of the mode.
+#[derive(Debug, Clone)]
+pub struct ModeEvidence {
+    /// When, wall clock of the session.
+    pub ts: DateTime<Utc>,
+    /// Mode after it.
+    pub mode_to: String,
+    /// Reasons, highest first.
+    pub reasons: Vec<String>,
+}
+
+/// Every change of the mode, in order of time.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn modes(pool: &PgPool) -> Result<Vec<ModeEvidence>, sqlx::Error> {
+    sqlx::query_as!(ModeEvidence, "select ts, mode_to, reasons from sys_mode_log order by ts, id")
+        .fetch_all(pool)
+        .await
+}
+
+/// When each entry was committed, in order.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn entry_times(pool: &PgPool) -> Result<Vec<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "select created_at from execution_orders where role in ('entry', 'proof') order by created_at"
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// An evaluation with what blocked its symbols.
+#[derive(Debug, Clone)]
+pub struct BlockerEvidence {
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Symbols by their first blocker, an object of counts; `None` for one that did not end.
+    pub blocker_counts: Option<serde_json::Value>,
+}
+
+/// Evaluations that began in a stretch of time, in order.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn blockers(
+    pool: &PgPool,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<BlockerEvidence>, sqlx::Error> {
+    sqlx::query_as!(
+        BlockerEvidence,
+        "select started_at, blocker_counts from evaluation_cycles
+        where started_at >= $1 and started_at < $2 order by started_at",
+        from,
+        to
+    )
+    .fetch_all(pool)
+    .await
+}

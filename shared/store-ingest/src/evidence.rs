@@ -3,6 +3,7 @@
 //! Read-only, as `observer_ro`. Nothing here is used by a service.
 
 use sqlx::PgPool;
+use sqlx::types::chrono::{DateTime, Utc};
 
 /// A generation row.
 #[derive(Debug, Clone)]
@@ -111,4 +112,64 @@ async fn run(
 /// When the cluster does not answer.
 pub async fn raw_rows(pool: &PgPool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(r#"select count(*) as "rows!" from raw_seq"#).fetch_one(pool).await
+}
+
+/// When a run began and ended.
+#[derive(Debug, Clone)]
+pub struct RunTimes {
+    /// Run.
+    pub run_id: i64,
+    /// Its start.
+    pub started_at: DateTime<Utc>,
+    /// Its end; `None` while it is open.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Why it ended.
+    pub end_reason: Option<String>,
+}
+
+/// Every run with its times, in order.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn run_times(pool: &PgPool) -> Result<Vec<RunTimes>, sqlx::Error> {
+    sqlx::query_as!(
+        RunTimes,
+        "select run_id, started_at, ended_at, end_reason from observation_runs order by run_id"
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// From the receipt of a message to the commit of its row, over the trades and book samples of all runs.
+#[derive(Debug, Clone)]
+pub struct LoadLag {
+    /// Rows looked at.
+    pub rows: i64,
+    /// Median, ms; `None` without rows, or when the cluster keeps no commit times.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile, ms.
+    pub p99_ms: Option<f64>,
+    /// Longest, ms.
+    pub max_ms: Option<f64>,
+}
+
+/// How long rows took to become durable here, by PostgreSQL's own commit times.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn load_lag(pool: &PgPool) -> Result<LoadLag, sqlx::Error> {
+    sqlx::query_as!(
+        LoadLag,
+        r#"with lags as (
+            select (extract(epoch from case when current_setting('track_commit_timestamp')::boolean
+                then pg_xact_commit_timestamp(r.xmin) end - r.ts_local) * 1000)::float8 as ms
+            from (select xmin, ts_local from trade_samples
+                union all select xmin, ts_local from l2_snap_metrics) r
+        )
+        select count(*) as "rows!", percentile_disc(0.5) within group (order by ms) as p50_ms,
+            percentile_disc(0.99) within group (order by ms) as p99_ms, max(ms) as max_ms
+        from lags"#
+    )
+    .fetch_one(pool)
+    .await
 }

@@ -59,10 +59,14 @@ pub enum FaultRequest {
         #[serde(default = "book")]
         channel: String,
     },
-    /// All connections of an endpoint end now, without a close frame.
+    /// All connections of an endpoint end now, without a close frame; for `for_ms` it takes no new
+    /// ones.
     Cut {
         /// Which.
         endpoint: Endpoint,
+        /// How long nobody gets in, ms; 0: the next attempt succeeds.
+        #[serde(default)]
+        for_ms: u32,
     },
     /// All connections of an endpoint stay open, but nothing is read or written for a while.
     Stall {
@@ -199,6 +203,7 @@ struct State {
     rest_delay_ms: u32,
     rest_lag_ms: u32,
     stalled_until_us: BTreeMap<Endpoint, i64>,
+    closed_until_us: BTreeMap<Endpoint, i64>,
 }
 
 /// Faults that may be waiting per list; more are refused by cutting the count.
@@ -231,7 +236,9 @@ impl Faults {
                 let key = (channel.clone(), symbol.clone());
                 *self.lock().bad_checksums.entry(key).or_default() += 1;
             }
-            FaultRequest::Cut { endpoint } => {
+            FaultRequest::Cut { endpoint, for_ms } => {
+                let until_us = now_us.saturating_add(i64::from(*for_ms) * 1_000);
+                self.lock().closed_until_us.insert(*endpoint, until_us);
                 if let Some(sender) = self.cuts.get(endpoint) {
                     sender.send_modify(|n| *n += 1);
                 }
@@ -329,6 +336,12 @@ impl Faults {
             // Every endpoint has its sender; one without would never be cut.
             None => watch::channel(0).1,
         }
+    }
+
+    /// True while an endpoint takes no new connections.
+    #[must_use]
+    pub fn closed(&self, endpoint: Endpoint, now_us: i64) -> bool {
+        self.lock().closed_until_us.get(&endpoint).is_some_and(|until_us| now_us < *until_us)
     }
 
     /// How long the connections of an endpoint have to stand still from now on, if they have to.
@@ -450,6 +463,19 @@ mod tests {
         assert!(!faults.silent("book", Some("BTC/USD"), 10_000));
         assert!(!faults.silent("book", Some("ETH/USD"), 0));
         assert!(!faults.silent("trade", Some("BTC/USD"), 0));
+    }
+
+    #[test]
+    fn a_cut_with_a_length_keeps_its_endpoint_closed_so_long() {
+        let faults = Faults::default();
+        let cuts = faults.cuts(Endpoint::Public);
+        faults.add(&request(r#"{"kind":"cut","endpoint":"public","for_ms":5}"#), 1_000);
+        assert!(cuts.has_changed().expect("the sender lives"));
+        assert!(faults.closed(Endpoint::Public, 5_999));
+        assert!(!faults.closed(Endpoint::Public, 6_000));
+        assert!(!faults.closed(Endpoint::Private, 1_000));
+        faults.add(&request(r#"{"kind":"cut","endpoint":"private"}"#), 1_000);
+        assert!(!faults.closed(Endpoint::Private, 1_000), "without a length it is open at once");
     }
 
     #[test]

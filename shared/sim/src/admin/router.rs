@@ -1,5 +1,5 @@
-//! The admin interface: `GET /ledger`, `/stats`, `/exposure`, `/tops`, `/sends`, `/markets`,
-//! `/faults`, `POST /faults`, `/transfer`.
+//! The admin interface: `GET /ledger`, `/stats`, `/exposure`, `/tops`, `/sends`, `/sends/flush`,
+//! `/markets`, `/faults`, `POST /faults`, `/transfer`.
 //!
 //! Inputs: HTTP on loopback without authentication; whoever reaches it owns the venue. Outputs:
 //! JSON. Invariants: reading changes nothing; a request that is not understood is answered 400
@@ -28,6 +28,7 @@ pub(crate) fn router(venue: Arc<Venue>) -> Router {
         .route("/exposure", get(exposure))
         .route("/tops", get(tops))
         .route("/sends", get(sends))
+        .route("/sends/flush", get(flush))
         .route("/faults", get(committed).post(faults))
         .route("/markets", get(markets))
         .route("/transfer", post(transfer))
@@ -72,6 +73,14 @@ async fn sends(State(venue): State<Arc<Venue>>, Query(query): Query<SendsQuery>)
     let limit = query.limit.unwrap_or(crate::server::PAGE_LIMIT);
     let (channel, symbol) = (query.channel.as_deref(), query.symbol.as_deref());
     json(venue.sends.page(query.from, limit, channel, symbol).to_string())
+}
+
+/// Everything that was sent so far stands in the file of the send log when this answers.
+async fn flush(State(venue): State<Arc<Venue>>) -> Response {
+    match venue.sends.flush() {
+        Some(lines) => json(serde_json::json!({ "lines": lines }).to_string()),
+        None => refused("there is no file of the send log, or it was given up"),
+    }
 }
 
 async fn markets(State(venue): State<Arc<Venue>>) -> Response {

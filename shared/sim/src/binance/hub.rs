@@ -278,7 +278,7 @@ impl Hub {
                 }
                 if self.audiences.contains_key(&Stream::Trade(index)) {
                     let data = frames::trade(&self.market.contracts()[index], print);
-                    let content = ids(print.id, print.id);
+                    let content = Content::of(print.id, print.ts_us);
                     self.send(Stream::Trade(index), data, content, venue);
                 }
             }
@@ -302,7 +302,7 @@ impl Hub {
     }
 
     fn book_ticker(&mut self, index: usize, id: u64, ts_us: i64, top: [i64; 4], venue: &Venue) {
-        let content = Content { top: Some(top), ..ids(id, id) };
+        let content = Content { top: Some(top), ..Content::of(id, ts_us) };
         let data = |hub: &Hub| frames::book_ticker(&hub.market.contracts()[index], id, ts_us, top);
         if self.audiences.contains_key(&Stream::BookTicker(index)) {
             let data = data(self);
@@ -319,7 +319,7 @@ impl Hub {
     fn agg_trade(&mut self, index: usize, trade: &AggTrade, venue: &Venue) {
         if self.audiences.contains_key(&Stream::AggTrade(index)) {
             let data = frames::agg_trade(&self.market.contracts()[index], trade, self.now_us);
-            self.send(Stream::AggTrade(index), data, ids(trade.id, trade.id), venue);
+            self.send(Stream::AggTrade(index), data, Content::of(trade.id, trade.ts_us), venue);
         }
     }
 
@@ -350,7 +350,8 @@ impl Hub {
                 let data = frames::depth(one, &finished, self.now_us);
                 let top = one.book.top().map(|(bid, ask)| [bid.0, bid.1, ask.0, ask.1]);
                 let events = u32::try_from(finished.changes.len()).unwrap_or(u32::MAX);
-                let content = Content { first: finished.first, last: finished.last, top, events };
+                let (first, last, ts_us) = (finished.first, finished.last, one.ts_us);
+                let content = Content { first, last, ts_us, top, events };
                 self.send(Stream::Depth(index, speed), data, content, venue);
             }
         }
@@ -415,8 +416,4 @@ fn deliver(lines: &Lines<Session>, audiences: &BTreeMap<Stream, BTreeSet<u64>>, 
         let symbol = symbol.clone();
         lines.send(*connection, Outgoing { text: text.into(), channel, symbol, content });
     }
-}
-
-fn ids(first: u64, last: u64) -> Content {
-    Content { first, last, top: None, events: 1 }
 }

@@ -240,15 +240,14 @@ impl Hub {
             Pending::Level { id, ts_us, side, ticks, lots, top } => {
                 if self.audiences.contains_key(&(Feed::Book, index)) {
                     let text = frames::book_delta(one, *id, *ts_us, *side, *ticks, *lots);
-                    let content = Content { first: *id, last: *id, top: Some(*top), events: 1 };
+                    let content = Content { top: Some(*top), ..Content::of(*id, *ts_us) };
                     self.send(Feed::Book, index, text, content, venue);
                 }
             }
             Pending::Print(print) => {
                 if self.audiences.contains_key(&(Feed::Trade, index)) {
                     let text = frames::trade(one, print);
-                    let (first, last) = (print.id, print.id);
-                    let content = Content { first, last, top: None, events: 1 };
+                    let content = Content::of(print.id, print.ts_us);
                     self.send(Feed::Trade, index, text, content, venue);
                 }
             }
@@ -292,5 +291,5 @@ impl Hub {
 
 fn book_content(one: &Contract, id: u64) -> Content {
     let top = one.book.top().map(|(bid, ask)| [bid.0, bid.1, ask.0, ask.1]);
-    Content { first: id, last: id, top, events: 0 }
+    Content { events: 0, top, ..Content::of(id, one.ts_us) }
 }

@@ -168,7 +168,7 @@ impl Hub {
         self.answer(connection, granted("subscribe", of.req_id, asked, symbol, times));
         if asked.snapshot {
             let text = frames::snapshot(&book.instrument, window, book.ts_us);
-            let outgoing = frame(text, &book.symbol, window, 0);
+            let outgoing = frame(text, &book.symbol, (window, book.ts_us), 0);
             self.lines.send(connection, outgoing);
         }
         self.books.insert(index, book);
@@ -287,7 +287,7 @@ impl Hub {
                 if spoilt {
                     venue.stats.bad_checksum();
                 }
-                let outgoing = frame(text, &book.symbol, window, changes.len());
+                let outgoing = frame(text, &book.symbol, (window, book.ts_us), changes.len());
                 let lines = &self.lines;
                 let sent = (outgoing, audience.clone());
                 self.shuffle.pass(&venue.faults, CHANNEL, &book.symbol, sent, |(frame, to)| {
@@ -355,10 +355,16 @@ impl Book {
     }
 }
 
-fn frame(text: String, symbol: &Arc<str>, window: &Window, events: usize) -> Outgoing {
+fn frame(
+    text: String,
+    symbol: &Arc<str>,
+    (window, ts_us): (&Window, i64),
+    events: usize,
+) -> Outgoing {
     let content = Content {
         first: 0,
         last: 0,
+        ts_us,
         top: window.top(),
         events: u32::try_from(events).unwrap_or(u32::MAX),
     };

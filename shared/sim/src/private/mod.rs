@@ -9,6 +9,7 @@ mod stamp;
 mod tokens;
 mod wire;
 
+use crate::admin::Endpoint;
 use crate::server::Venue;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -35,6 +36,8 @@ pub async fn serve(listener: TcpListener, venue: Arc<Venue>, cancel: Cancellatio
             accepted = listener.accept() => accepted,
         };
         match accepted {
+            // Nobody gets in while a fault wants it so.
+            Ok(_) if venue.faults.closed(Endpoint::Private, venue.steady_us()) => {}
             Ok((stream, _)) if sessions.len() < CONNECTIONS_LIMIT => {
                 sessions.spawn(session::serve(Arc::clone(&venue), stream, cancel.clone()));
             }

@@ -49,6 +49,8 @@ pub async fn serve(listener: TcpListener, side: Arc<PublicSide>, stop: Cancellat
             () = stop.cancelled() => break,
             Some(_) = clients.join_next() => {}
             accepted = listener.accept() => match accepted {
+                // Nobody gets in while a fault wants it so.
+                Ok(_) if side.venue.faults.closed(Endpoint::Public, side.venue.steady_us()) => {}
                 Ok((stream, _)) if clients.len() < CONNECTIONS_LIMIT => {
                     clients.spawn(client(stream, Arc::clone(&side), stop.clone()));
                 }

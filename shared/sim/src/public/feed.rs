@@ -117,7 +117,7 @@ impl Feed {
                 let empty = feed.view.bids().is_empty() && feed.view.asks().is_empty();
                 (!empty).then(|| {
                     let levels = feed.view.bids().len() + feed.view.asks().len();
-                    let content = book_content(&feed.view, levels);
+                    let content = book_content(&feed.view, levels, self.ts_us);
                     (frames::book_snapshot(one, &feed.view, self.ts_us), content)
                 })
             }
@@ -149,7 +149,8 @@ impl Feed {
                 Vec::new()
             }
         };
-        text.map(|text| (text, trade_content(&prints)))
+        // Prints of an image are told again: they are no events.
+        text.map(|text| (text, Content { events: 0, ..trade_content(&prints) }))
     }
 
     /// Removes a listener.
@@ -219,7 +220,8 @@ impl Feed {
             }
             let text = frames::book_update(&self.instrument, &changes, &feed.view, self.ts_us);
             let (text, spoilt) = spoil(text, "book", &self.symbol, sending.faults);
-            let content = book_content(&feed.view, changes.bids.len() + changes.asks.len());
+            let levels = changes.bids.len() + changes.asks.len();
+            let content = book_content(&feed.view, levels, self.ts_us);
             let audience = feed.audience.clone();
             out.push(Frame { channel: "book", text, content, spoilt, audience });
         }
@@ -299,7 +301,7 @@ impl Feed {
         if let Some(feed) = self.books.get_mut(&depth) {
             feed.view = DepthView::new(depth, &self.mirror);
             let audience = feed.audience.clone();
-            let content = book_content(&feed.view, levels.len());
+            let content = book_content(&feed.view, levels.len(), self.ts_us);
             if !self.silent("book", sending) {
                 let (text, spoilt) = spoil(text.to_owned(), "book", &self.symbol, sending.faults);
                 out.push(Frame { channel: "book", text, content, spoilt, audience });
@@ -336,14 +338,16 @@ impl Feed {
 fn trade_content(prints: &[Print]) -> Content {
     let id = |print: Option<&Print>| print.map_or(0, |print| print.trade_id);
     let events = u32::try_from(prints.len()).unwrap_or(u32::MAX);
-    Content { first: id(prints.first()), last: id(prints.last()), top: None, events }
+    let ts_us = prints.last().map_or(0, |print| print.ts_us);
+    Content { first: id(prints.first()), last: id(prints.last()), ts_us, top: None, events }
 }
 
-fn book_content(view: &DepthView, levels: usize) -> Content {
+fn book_content(view: &DepthView, levels: usize, ts_us: i64) -> Content {
     let sum = u64::from(checksum(view.asks(), view.bids()));
     let top = view.bids().first().zip(view.asks().first());
     let top = top.map(|(bid, ask)| [bid.0.0, bid.1.0, ask.0.0, ask.1.0]);
-    Content { first: sum, last: sum, top, events: u32::try_from(levels).unwrap_or(u32::MAX) }
+    let events = u32::try_from(levels).unwrap_or(u32::MAX);
+    Content { first: sum, last: sum, ts_us, top, events }
 }
 
 /// Changes the checksum of a book message when a fault asks for it.

@@ -3,6 +3,7 @@
 mod first_byte;
 mod moving;
 mod options;
+mod send_line;
 mod sends;
 mod start;
 mod stats;
@@ -10,6 +11,7 @@ mod venue;
 
 pub use self::first_byte::{FirstByte, StampingListener, StampingStream};
 pub use self::options::{Addresses, MarketSource, Options, StartError};
+pub use self::send_line::SendLine;
 pub use self::sends::{ENTRIES_LIMIT, PAGE_LIMIT, Sends};
 pub use self::start::{Handle, start};
 pub use self::stats::{ConnectionStats, Stats};

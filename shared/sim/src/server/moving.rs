@@ -29,7 +29,11 @@ pub(super) async fn report_rate(venue: Arc<Venue>, cancel: CancellationToken) {
     loop {
         tokio::select! {
             biased;
-            () = cancel.cancelled() => return venue.sends.flush(),
+            () = cancel.cancelled() => {
+                // Nobody asks for the number of lines any more.
+                let _lines = venue.sends.flush();
+                return;
+            }
             _ = beat.tick() => {}
         }
         let now = (venue.steady_us(), venue.stats.totals());
@@ -43,7 +47,8 @@ pub(super) async fn report_rate(venue: Arc<Venue>, cancel: CancellationToken) {
                 "sent in the last {seconds:.0} s"
             );
         }
-        venue.sends.flush();
+        // The number of lines is for those who ask.
+        let _lines = venue.sends.flush();
         last = now;
     }
 }

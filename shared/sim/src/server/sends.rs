@@ -2,9 +2,10 @@
 //! recorded with what it was sent.
 //!
 //! Inputs: frames after they were written. Outputs: the newest `ENTRIES_LIMIT` entries, numbered,
-//! and all of them as lines of a file when one was asked for. Invariant: numbers grow by one. A file
-//! that cannot be written is given up with an error in the log; the venue goes on.
+//! and all of them as lines of a file when one was asked for ([`SendLine`]). Invariant: numbers grow
+//! by one. A file that cannot be written is given up with an error in the log; the venue goes on.
 
+use super::send_line::SendLine;
 use crate::socket::Outgoing;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ impl Entry {
             "first": content.first,
             "last": content.last,
             "events": content.events,
+            "ts_us": content.ts_us,
             "top": content.top,
         })
     }
@@ -49,6 +51,15 @@ struct Kept {
     first: u64,
     entries: VecDeque<Entry>,
     file: Option<BufWriter<File>>,
+    /// Lines of the file.
+    lines: u64,
+}
+
+impl Kept {
+    fn give_up(&mut self, error: &std::io::Error) {
+        tracing::error!(%error, "the send log's file is given up");
+        self.file = None;
+    }
 }
 
 /// The send log.
@@ -58,7 +69,7 @@ pub struct Sends {
 }
 
 impl Sends {
-    /// Writes all entries from now on to a new file, one JSON object a line.
+    /// Writes all entries from now on to a new file, one [`SendLine`] each.
     ///
     /// # Errors
     /// The file cannot be made.
@@ -73,13 +84,13 @@ impl Sends {
         for frame in frames {
             let Some(symbol) = frame.symbol.clone() else { continue };
             let (channel, content) = (frame.channel, frame.content);
-            let entry = Entry { us, connection, channel, symbol, content };
-            if let Some(file) = kept.file.as_mut()
-                && let Err(error) = writeln!(file, "{}", entry.json())
-            {
-                tracing::error!(%error, "the send log's file is given up");
-                kept.file = None;
+            let line = SendLine { us, connection, channel, symbol: &symbol, content };
+            match kept.file.as_mut().map(|file| line.write(file)) {
+                None => {}
+                Some(Ok(())) => kept.lines += 1,
+                Some(Err(error)) => kept.give_up(&error),
             }
+            let entry = Entry { us, connection, channel, symbol, content };
             if kept.entries.len() == ENTRIES_LIMIT {
                 kept.entries.pop_front();
                 kept.first += 1;
@@ -88,13 +99,14 @@ impl Sends {
         }
     }
 
-    /// Everything that is buffered goes to the file.
-    pub(crate) fn flush(&self) {
+    /// Everything that is buffered goes to the file; how many lines it has, if there is one.
+    pub(crate) fn flush(&self) -> Option<u64> {
         let mut kept = self.lock();
-        if let Some(Err(error)) = kept.file.as_mut().map(Write::flush) {
-            tracing::error!(%error, "the send log's file is given up");
-            kept.file = None;
+        if let Err(error) = kept.file.as_mut()?.flush() {
+            kept.give_up(&error);
+            return None;
         }
+        Some(kept.lines)
     }
 
     /// Entries from a number on, at most `limit`, of one channel and symbol when given. `next` is
@@ -137,8 +149,21 @@ mod tests {
     use crate::socket::Content;
 
     fn frame(symbol: Option<&str>, first: u64) -> Outgoing {
-        let content = Content { first, last: first, top: None, events: 1 };
+        let content = Content::of(first, 3);
         Outgoing { text: "".into(), channel: "book", symbol: symbol.map(Arc::from), content }
+    }
+
+    #[test]
+    fn the_file_holds_every_line_and_says_how_many() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("sends");
+        let sends = Sends::default();
+        assert_eq!(sends.flush(), None, "there is no file yet");
+        sends.to_file(&path).expect("made");
+        sends.push(5, 1, &[frame(Some("A"), 1), frame(None, 0), frame(Some("B"), 7)]);
+        assert_eq!(sends.flush(), Some(2));
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert_eq!(text, "5 1 book A 1 1 1 3\n5 1 book B 7 7 1 3\n");
     }
 
     #[test]

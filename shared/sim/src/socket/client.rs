@@ -85,6 +85,8 @@ pub(crate) async fn serve<F: Feed>(listener: TcpListener, feed: Arc<F>, stop: Ca
             () = stop.cancelled() => break,
             Some(_) = clients.join_next() => {}
             accepted = listener.accept() => match accepted {
+                // Nobody gets in while a fault wants it so.
+                Ok(_) if feed.venue().faults.closed(feed.endpoint(), feed.venue().steady_us()) => {}
                 Ok((stream, _)) if clients.len() < CONNECTIONS_LIMIT => {
                     clients.spawn(client(stream, Arc::clone(&feed), stop.clone()));
                 }

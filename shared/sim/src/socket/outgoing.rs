@@ -21,11 +21,20 @@ pub struct Content {
     pub first: u64,
     /// Last id of the frame.
     pub last: u64,
+    /// The stamp that the frame carries, µs since the Unix epoch; 0 where no judge needs it.
+    pub ts_us: i64,
     /// Best bid, its quantity, best ask, its quantity after the frame, in units of the symbol's
     /// digits; for books and best prices.
     pub top: Option<[i64; 4]>,
     /// Events in the frame: orders of a level 3 message, levels, prints.
     pub events: u32,
+}
+
+impl Content {
+    /// One event with an id and a stamp.
+    pub(crate) fn of(id: u64, ts_us: i64) -> Content {
+        Content { first: id, last: id, ts_us, top: None, events: 1 }
+    }
 }
 
 /// One text on its way to a connection, with what counters and the send log want to know.

@@ -217,7 +217,7 @@ async fn silence_and_cut_do_what_they_say() {
         }
         assert!(books < 100, "the book went on");
     }
-    let cut = FaultRequest::Cut { endpoint: penstock_sim::admin::Endpoint::Public };
+    let cut = FaultRequest::Cut { endpoint: penstock_sim::admin::Endpoint::Public, for_ms: 0 };
     venue.faults.add(&cut, venue.now_us());
     while client.next().await.is_some() {}
     running.stop().await;

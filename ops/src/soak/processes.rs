@@ -1,0 +1,143 @@
+//! What the processes of a run use: memory and processor time, from `/proc`.
+//!
+//! Inputs: process ids, again and again. Outputs: series, shares, growth. A process that is not there counts
+//! nothing; one that is started anew goes on with its predecessor's sum. It starts and ends nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+/// Clock ticks per second of `/proc/PID/stat`: fixed at 100 in the kernel's interface to programs.
+const TICKS_PER_S: f64 = 100.0;
+/// Looks of which the median is one end of a growth.
+const LOOKS_OF_AN_END: usize = 31;
+
+/// One look at a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Look {
+    rss_kb: u64,
+    ticks: u64,
+}
+
+/// A kind of process over the whole run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Usage {
+    /// When, and the memory then.
+    rss_kb: Vec<(Duration, u64)>,
+    /// The first process, and the ticks of all of them at the last look. What a child has used moves to its
+    /// parent when it ends, so the sum does not fall.
+    last: (u32, u64),
+    /// Ticks over all lives.
+    ticks: u64,
+}
+
+impl Usage {
+    /// Looks at the processes of this kind.
+    pub(super) fn look(&mut self, at: Duration, pids: impl IntoIterator<Item = u32>) {
+        let looks: Vec<(u32, Look)> =
+            pids.into_iter().filter_map(|pid| Some((pid, look(pid)?))).collect();
+        let Some((first, _)) = looks.first() else { return };
+        let ticks = looks.iter().map(|(_, look)| look.ticks).sum();
+        let before = if self.last.0 == *first { self.last.1 } else { 0 };
+        self.ticks += u64::saturating_sub(ticks, before);
+        self.last = (*first, ticks);
+        self.rss_kb.push((at, looks.iter().map(|(_, look)| look.rss_kb).sum()));
+    }
+
+    /// Processor cores used, over the whole time.
+    pub(super) fn cores(&self) -> f64 {
+        let end = self.rss_kb.last().map_or(0.0, |(at, _)| at.as_secs_f64());
+        if end > 0.0 { self.ticks as f64 / TICKS_PER_S / end } else { 0.0 }
+    }
+
+    /// Greatest memory, MiB.
+    pub(super) fn rss_mib_max(&self) -> f64 {
+        self.rss_kb.iter().map(|(_, kb)| *kb).max().unwrap_or(0) as f64 / 1_024.0
+    }
+
+    /// Memory at the end, KiB.
+    pub(super) fn rss_kb_end(&self) -> u64 {
+        let from = self.rss_kb.len().saturating_sub(LOOKS_OF_AN_END);
+        median(&self.rss_kb[from..])
+    }
+
+    /// Growth of the memory from a time to the end, percent; none when there are too few looks.
+    pub(super) fn growth_pct(&self, from: Duration) -> Option<f64> {
+        let since = self.rss_kb.partition_point(|(at, _)| *at < from);
+        let later = &self.rss_kb[since..];
+        if later.len() < 2 * LOOKS_OF_AN_END {
+            return None;
+        }
+        let (first, last) =
+            (median(&later[..LOOKS_OF_AN_END]), median(&later[later.len() - LOOKS_OF_AN_END..]));
+        Some((last as f64 / first.max(1) as f64 - 1.0) * 100.0)
+    }
+}
+
+fn median(looks: &[(Duration, u64)]) -> u64 {
+    let mut sorted: Vec<u64> = looks.iter().map(|(_, kb)| *kb).collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
+}
+
+fn look(pid: u32) -> Option<Look> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(Look { rss_kb: rss_kb(&status), ticks: ticks(&stat) })
+}
+
+/// User and system time of the stat line, that of ended children included; the name in brackets may hold
+/// spaces.
+fn ticks(stat: &str) -> u64 {
+    let Some((_, rest)) = stat.rsplit_once(')') else { return 0 };
+    let fields = rest.split_ascii_whitespace().skip(11).take(4);
+    fields.filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
+fn rss_kb(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// The server of a cluster and its children; none when it does not run.
+pub(super) fn servers(data: &Path) -> Vec<u32> {
+    let Ok(text) = std::fs::read_to_string(data.join("postmaster.pid")) else { return Vec::new() };
+    let Some(parent) = text.lines().next().and_then(|line| line.trim().parse::<u32>().ok()) else {
+        return Vec::new();
+    };
+    let children = format!("/proc/{parent}/task/{parent}/children");
+    let listed = std::fs::read_to_string(children).unwrap_or_default();
+    let own = listed.split_ascii_whitespace().filter_map(|word| word.parse().ok());
+    std::iter::once(parent).chain(own).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read_from_the_kernels_text() {
+        let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 3 0 0 0 150 50 10 5 20 0 1 0 5 6 7";
+        assert_eq!(ticks(stat), 215);
+        assert_eq!(ticks("nonsense"), 0);
+        assert_eq!(rss_kb("Name:\tx\nVmRSS:\t   1234 kB\n"), 1_234);
+        let own = look(std::process::id()).unwrap();
+        assert!(own.rss_kb > 0);
+        assert_eq!(look(u32::MAX), None);
+        assert_eq!(servers(Path::new("/nowhere")), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn growth_compares_medians_of_both_ends() {
+        let mut usage = Usage::default();
+        for second in 0..200 {
+            let peak = if second == 199 { 900_000 } else { 0 };
+            let kb = if second < 40 { 1_000 + second * 20 } else { 100_000 + second + peak };
+            usage.rss_kb.push((Duration::from_secs(second), kb));
+        }
+        let growth = usage.growth_pct(Duration::from_secs(40)).unwrap();
+        assert!((0.1..0.2).contains(&growth), "{growth}");
+        assert_eq!(usage.growth_pct(Duration::from_secs(150)), None, "too few looks");
+        assert!(usage.rss_mib_max() > 900.0);
+        assert_eq!(usage.rss_kb_end(), 100_184);
+    }
+}
