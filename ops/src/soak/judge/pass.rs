@@ -164,9 +164,9 @@ impl Pass {
         if let Found::Equal(behind_ms) = found {
             self.behind.push_us(behind_ms * 1_000);
         }
-        self.books.check(matches!(found, Found::Equal(_)), || {
-            format!("{symbol} at {at}: {found:?} of {sample:?}")
-        });
+        // A book that newer ones have overtaken for longer is one that should have been given up.
+        let ok = matches!(found, Found::Equal(behind_ms) if behind_ms <= LIMIT_MS);
+        self.books.check(ok, || format!("{symbol} at {at}: {found:?} of {sample:?}"));
         let before = match self.sampled.get_mut(symbol) {
             Some(before) => std::mem::replace(before, at),
             None => {
