@@ -11,8 +11,13 @@ use penstock_sim::instruments::Catalog;
 use penstock_types::Decimal;
 use std::path::Path;
 
-/// The key of the demo's profile that a soak sets itself.
-const UNIVERSE: &str = "execution_universe_limit";
+/// Keys that a soak sets itself, whatever the demo's profile says.
+const OWN: [&str; 4] = [
+    "execution_universe_limit",
+    "universe_l2_limit_override",
+    "universe_l3_limit_override",
+    "l3_enable",
+];
 /// Where the profile's table of the engine begins; keys stand before it.
 const ENGINE: &str = "[engine]";
 /// Where its tokens begin; a soak has its own.
@@ -27,15 +32,14 @@ pub(super) fn text(args: &Args) -> anyhow::Result<String> {
     let catalog = Catalog::generated(symbols).context("--symbols")?;
     let head = PROFILE.split(TOKENS).next().unwrap_or_default();
     let (keys, engine) = head.split_once(ENGINE).unwrap_or((head, ""));
-    let mut text: String = keys
-        .lines()
-        .filter(|line| !line.starts_with(UNIVERSE))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    text.push_str(&format!("{UNIVERSE} = {symbols}\nuniverse_l2_limit_override = {symbols}\n"));
-    if args.l3_symbols > 0 {
-        let l3 = args.l3_symbols;
-        text.push_str(&format!("l3_enable = true\nuniverse_l3_limit_override = {l3}\n"));
+    let is_own = |line: &str| OWN.iter().any(|key| line.starts_with(key));
+    let mut text: String =
+        keys.lines().filter(|line| !is_own(line)).map(|line| format!("{line}\n")).collect();
+    let [pool, l2, l3, level3] = OWN;
+    text.push_str(&format!("{pool} = {symbols}\n{l2} = {symbols}\n"));
+    match args.l3_symbols {
+        0 => text.push_str(&format!("{level3} = false\n")),
+        limit => text.push_str(&format!("{level3} = true\n{l3} = {limit}\n")),
     }
     text.push_str(&format!("\n{ENGINE}{engine}"));
     let (futures, binance) = (derivatives::futures(&catalog), derivatives::binance(&catalog));
