@@ -5,7 +5,7 @@ use super::plan::{Action, Names, Staged, plan};
 use super::processes::{Usage, servers};
 use super::{Args, Output, profile, report};
 use crate::demo::setup::environment;
-use crate::demo::venue::Venue;
+use crate::demo::venue::{Addresses, Venue};
 use crate::stack::{Notice, Quiet, Service, Stack, StackOptions};
 use anyhow::{Context, bail, ensure};
 use penstock_clusters::{ClusterKind, DataRoot};
@@ -77,6 +77,8 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     )
     .await?;
     options.environment = environment(&venue.addresses);
+    let Addresses { data_key, data_secret, .. } = &venue.addresses;
+    options.ingest_key = Some((data_key.as_str().into(), data_secret.as_str().into()));
     options.environment.extend(profile::environment(&args));
     let quiet: Notice = Arc::new(|_line| {});
     let (began, began_at) = (Instant::now(), now());
