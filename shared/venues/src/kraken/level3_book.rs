@@ -196,6 +196,16 @@ impl Level3Book {
         self.places.len()
     }
 
+    /// Bytes that the book holds beside its own value, at most: what is reserved counts, and the nodes of
+    /// the tree of places as half empty.
+    pub fn heap_bytes(&self) -> usize {
+        let place = 2 * (size_of::<OrderId>() + size_of::<(Side, i64)>());
+        let levels = (self.bids.capacity() + self.asks.capacity()) * size_of::<OrderLevel>();
+        let orders: usize =
+            self.bids.iter().chain(&self.asks).map(|level| level.orders.capacity()).sum();
+        levels + orders * size_of::<Order>() + self.places.len() * place
+    }
+
     /// Whether the best bid is at or above the best ask.
     pub fn is_crossed(&self) -> bool {
         match (self.bids.front(), self.asks.front()) {

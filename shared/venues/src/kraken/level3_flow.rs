@@ -132,6 +132,13 @@ impl QueueFlow {
         }
     }
 
+    /// Bytes that the flow holds beside its own value: what is reserved counts.
+    pub fn heap_bytes(&self) -> usize {
+        self.gone.capacity() * size_of::<Gone>()
+            + self.prints.capacity() * size_of::<Print>()
+            + self.seconds.capacity() * size_of::<Second>()
+    }
+
     /// An order of the book changed.
     pub fn change(&mut self, change: Change, at_ms: i64) {
         match change {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fixtures::{at_ms, symbol};
+use core::slice::from_ref;
 
 const A: &str = "AAA/USD";
 
@@ -99,12 +100,12 @@ fn what_was_counted_before_the_wave_was_seen_is_forgiven() {
     let mut notes = Vec::new();
     let (a, b, c) = (symbol("A/USD"), symbol("B/USD"), symbol("C/USD"));
     // An earlier loss of its own stays counted.
-    guard.judge(&[a.clone()], &[(a.clone(), at_ms(0))], 4, at_ms(250), &mut notes);
+    guard.judge(from_ref(&a), &[(a.clone(), at_ms(0))], 4, at_ms(250), &mut notes);
     let two = [(a.clone(), at_ms(1_100)), (b.clone(), at_ms(1_100))];
     guard.judge(&[a.clone(), b.clone()], &two, 4, at_ms(1_250), &mut notes);
     assert_eq!((guard.count(&a, at_ms(1_250)), guard.count(&b, at_ms(1_250))), (2, 1));
     let three = [two[0].clone(), two[1].clone(), (c.clone(), at_ms(1_300))];
-    guard.judge(&[c.clone()], &three, 4, at_ms(1_500), &mut notes);
+    guard.judge(from_ref(&c), &three, 4, at_ms(1_500), &mut notes);
     let counts = [&a, &b, &c].map(|s| guard.count(s, at_ms(1_500)));
     assert_eq!(counts, [1, 0, 0]);
 }
