@@ -1,5 +1,6 @@
 //! Rows for tests: the shortest way to a numbered row of each kind.
 
+use crate::core::{Level3Sample, TakerQuotes};
 use penstock_types::raw::{L2Row, L3Row, RawBody, RawRow, StatusRow, TickerRow, TradeRow};
 use penstock_types::vocab::{Side, StatusKind, Venue};
 use penstock_types::{Decimal, LineageId, Seq, Symbol, UtcMicros, Uuid};
@@ -128,6 +129,29 @@ pub(crate) fn l3(name: &str) -> L3Row {
         est_fill_ask_ms: None,
         checksum_ok: true,
         conn_id: 9,
+    }
+}
+
+/// Figures with more digits than their columns; the queues show the takers that they were made with.
+pub(crate) fn level3_sample(takers: TakerQuotes) -> Level3Sample {
+    Level3Sample {
+        ts_exchange: None,
+        bid: dec("100"),
+        ask: dec("100.2"),
+        orders_at_bid: 2,
+        orders_at_ask: 1,
+        queue_bid_quote: takers.sell_1m,
+        queue_ask_quote: takers.buy_1m,
+        avg_age_bid_ms: i64::MAX,
+        avg_age_ask_ms: 7,
+        adds: 1,
+        cancels: 2,
+        fills: 3,
+        modifies: 4,
+        refill_ratio: Some(dec("1") / dec("3")),
+        cancel_ratio: Some(dec("0.0000005")),
+        est_fill_bid_ms: Some(86_400_000),
+        est_fill_ask_ms: None,
     }
 }
 

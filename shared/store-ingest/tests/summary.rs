@@ -1,6 +1,5 @@
 //! The summary of pairs: shares of minutes with samples, of a pair with order-by-order rows and of one
 //! without.
-#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 use penstock_store::ClusterRole;
 use penstock_store::testing::{SUPERUSER_LOGIN, TestPair};

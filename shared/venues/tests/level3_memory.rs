@@ -1,4 +1,5 @@
 //! What an order-by-order book costs in memory: a crowded book of ten levels, and the deepest one.
+#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 use penstock_venues::kraken::book::Precision;
 use penstock_venues::kraken::level3_book::{Change, Level3Book};

@@ -6,7 +6,7 @@ use crate::aggregator::Aggregator;
 use crate::canonical::{InstrumentBinding, InstrumentKey, Roles};
 use crate::config::CoreConfig;
 use crate::core::{BookUpdate, Books, MarketCore, Outputs, Recording, TickerIn, TradeIn};
-use crate::fixtures::{T0, at_ms, dec, lineage, symbol};
+use crate::fixtures::{T0, at_ms, dec, level3_sample, lineage, symbol};
 use crate::sample::{BookSample, Scales, sample_book};
 use penstock_types::frame::{FrameEvent, FrameFlags, QuoteBlock, decode_frame, decode_quotes};
 use penstock_types::raw::RawRow;
@@ -18,6 +18,8 @@ use std::cell::Cell;
 const NAMES: [&str; 2] = ["AAA/USD", "BBB/USD"];
 const SCALES: Scales = Scales { price: 1, qty: 1 };
 const SAMPLE_MS: i64 = 1_000;
+/// Connection of the order-by-order books.
+const LEVEL3: i16 = 100;
 
 fn bindings() -> Vec<InstrumentBinding> {
     let roles = Roles { price_ref: true, spot_primary: true, flow: true, ..Roles::default() };
@@ -40,6 +42,15 @@ impl Books for TwoBooks {
         let i = NAMES.iter().position(|name| *name == symbol.as_str())?;
         let [bid, bid_qty, ask, ask_qty] = self.0[i].get()?;
         sample_book([(bid, bid_qty)].into_iter(), [(ask, ask_qty)].into_iter(), SCALES, None, 10)
+    }
+
+    fn sample_level3(
+        &mut self,
+        _: &Symbol,
+        takers: crate::TakerQuotes,
+        _: UtcMicros,
+    ) -> Option<crate::Level3Sample> {
+        Some(level3_sample(takers))
     }
 }
 
@@ -66,6 +77,8 @@ enum Step {
     Trade(usize),
     Ticker(usize, bool),
     Lost(usize),
+    Queue(usize, bool),
+    QueueSocket,
     Heard,
     Reconnect,
     Track(usize, u32),
@@ -80,6 +93,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => one.clone().prop_map(Step::Trade),
         2 => (one.clone(), any::<bool>()).prop_map(|(i, timed)| Step::Ticker(i, timed)),
         1 => one.clone().prop_map(Step::Lost),
+        2 => (one.clone(), any::<bool>()).prop_map(|(i, is_live)| Step::Queue(i, is_live)),
+        1 => Just(Step::QueueSocket),
         2 => Just(Step::Heard),
         1 => Just(Step::Reconnect),
         1 => (one.clone(), 1..3_u32).prop_map(|(i, digits)| Step::Track(i, digits)),
@@ -101,6 +116,8 @@ impl Rig {
             rig.core.track(&symbol(name), SCALES, true, at_ms(0), out).unwrap();
         }
         rig.core.conn_opened(1, "book-0", at_ms(0), out);
+        rig.core.conn_opened(LEVEL3, "level3-0", at_ms(0), out);
+        rig.core.track_level3(&symbol(NAMES[0]), 10, at_ms(0), out);
         rig
     }
 
@@ -121,6 +138,19 @@ impl Rig {
                 self.books.0[*i].set(None);
                 let why = crate::core::LostBook::Resync;
                 self.core.book_lost(&symbol(NAMES[*i]), why, at, out);
+            }
+            // What order-by-order books do shows in no frame.
+            Step::Queue(i, true) => {
+                self.core.heard(LEVEL3, at, out);
+                self.core.level3_live(&symbol(NAMES[*i]), LEVEL3);
+            }
+            Step::Queue(i, false) => {
+                let why = crate::core::LostBook::Checksum { expected: 1, computed: 2 };
+                self.core.level3_lost(&symbol(NAMES[*i]), why, at, out);
+            }
+            Step::QueueSocket => {
+                self.core.conn_lost(LEVEL3, "test", at, out);
+                self.core.conn_opened(LEVEL3, "level3-0", at, out);
             }
             Step::Heard => self.core.heard(*conn_id, at, out),
             Step::Reconnect => {

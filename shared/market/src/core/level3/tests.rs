@@ -4,7 +4,7 @@ use super::*;
 use crate::aggregator::Aggregator;
 use crate::config::CoreConfig;
 use crate::core::{BookUpdate, Recording};
-use crate::fixtures::{T0, at_ms, dec, lineage, symbol};
+use crate::fixtures::{T0, at_ms, dec, level3_sample, lineage, symbol};
 use crate::sample::{BookSample, Scales, sample_book};
 use penstock_types::frame::decode_quotes;
 use penstock_types::raw::StatusRow;
@@ -31,26 +31,7 @@ impl Books for Same {
         takers: TakerQuotes,
         _: UtcMicros,
     ) -> Option<Level3Sample> {
-        let sample = Level3Sample {
-            ts_exchange: None,
-            bid: dec("100"),
-            ask: dec("100.2"),
-            orders_at_bid: 2,
-            orders_at_ask: 1,
-            queue_bid_quote: takers.sell_1m,
-            queue_ask_quote: takers.buy_1m,
-            avg_age_bid_ms: i64::MAX,
-            avg_age_ask_ms: 7,
-            adds: 1,
-            cancels: 2,
-            fills: 3,
-            modifies: 4,
-            refill_ratio: Some(dec("1") / dec("3")),
-            cancel_ratio: Some(dec("0.0000005")),
-            est_fill_bid_ms: Some(86_400_000),
-            est_fill_ask_ms: None,
-        };
-        (!self.is_one_sided).then_some(sample)
+        (!self.is_one_sided).then(|| level3_sample(takers))
     }
 }
 
