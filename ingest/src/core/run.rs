@@ -269,6 +269,8 @@ impl<S: RawSink + 'static> CoreThread<S> {
             }
             CoreCommand::OpenEpoch(epoch_id) => self.market.core.set_open_epoch(epoch_id),
             CoreCommand::SpoolGeneration(row) => {
+                // What a stall has just numbered goes first: numbers never go back within a segment.
+                self.deliver()?;
                 self.ports.sink.generation(self.market.core.last_seq(), &row);
             }
             CoreCommand::Lineage(lineage_id) => self.market.core.set_lineage(lineage_id),
@@ -466,3 +468,6 @@ pub(super) fn send_frame_item(frames: &mpsc::Sender<FrameItem>, item: FrameItem)
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
