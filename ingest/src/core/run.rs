@@ -312,11 +312,15 @@ impl<S: RawSink + 'static> CoreThread<S> {
         }
     }
 
-    /// Carries out what the core decided.
+    /// Carries out what the core decided, until nothing is left: what is told may number rows of its own.
     pub(super) fn deliver(&mut self) -> Result<(), CoreError> {
-        if self.market.out.is_empty() {
-            return Ok(());
+        while !self.market.out.is_empty() {
+            self.deliver_once();
         }
+        Ok(())
+    }
+
+    fn deliver_once(&mut self) {
         let run_id = self.market.core.recording().run_id;
         let now = self.market.clock.now();
         let drops = self.ports.sink.drops(now);
@@ -352,7 +356,6 @@ impl<S: RawSink + 'static> CoreThread<S> {
                 self.ports.sink.generation(last_seq, &older.generation_row());
             }
         }
-        Ok(())
     }
 
     /// Numbers the gap rows of what was shed.
