@@ -67,6 +67,8 @@ impl Service {
             // Every pair of the bench's venue.
             .env("EXECUTION_UNIVERSE_LIMIT", "0")
             .env("METRICS_PORT_INGEST", "0")
+            // The bench's venue has no single orders.
+            .env("L3_ENABLE", "false")
             .stdin(Stdio::null())
             .stdout(std::fs::File::create(&log)?)
             .stderr(std::fs::File::create(directory.join("run-ingest.stderr"))?)
