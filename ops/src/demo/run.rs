@@ -354,9 +354,16 @@ impl Finished<'_> {
             positions: penstock_store_decision::evidence::positions(&decision).await?,
             raw_rows: penstock_store_ingest::evidence::raw_rows(&ingest).await?,
             checksums: checksums(&lines),
-            book_messages_sent: self.venue.get("/stats").await?["book_messages_sent"].as_u64(),
+            book_messages_sent: book_messages(&self.venue.get("/stats").await?),
             unprotected_ms_max: (facts.unprotected_open_ms_max, facts.unprotected_close_ms_max),
             report: judge(&facts),
         })
     }
+}
+
+/// Messages with a checksum that the venue sent to live subscriptions, aggregated and order by order: ours are
+/// counted over both.
+fn book_messages(stats: &serde_json::Value) -> Option<u64> {
+    let count = |name: &str| stats[name].as_u64();
+    Some(count("book_messages_sent")? + count("level3_messages_sent")?)
 }

@@ -146,6 +146,7 @@ impl Stats {
         }
         serde_json::json!({
             "book_messages_sent": inner.total("book"),
+            "level3_messages_sent": inner.total("level3"),
             "trade_messages_sent": inner.total("trade"),
             "bad_checksums_sent": inner.bad_checksums_sent,
             "frames_sent": inner.frames_sent,
