@@ -166,6 +166,12 @@ impl Report<'_> {
         [trades, blind]
     }
 
+    /// Gap rows that meet no fault, start or stop.
+    fn unexplained(&self) -> u64 {
+        let gaps = self.verdicts.others.iter().find(|(name, _)| *name == "gaps");
+        gaps.map_or(0, |(_, verdict)| verdict.broken)
+    }
+
     fn json(&self) -> Value {
         let found = &self.verdicts;
         let [trades, blind] = self.by_venue();
@@ -195,7 +201,8 @@ impl Report<'_> {
             "symbols": self.args.symbols, "l3_symbols": self.args.l3_symbols,
             "rate": self.args.rate, "seed": self.args.seed,
             "frames_per_s_sent": self.rates[0].round(), "events_per_s_sent": self.rates[1].round(),
-            "faults": found.faults, "gap_rows": found.gap_rows, "blind": blind,
+            "faults": found.faults, "gap_rows": found.gap_rows,
+            "gap_rows_unexplained": self.unexplained(), "blind": blind,
             "seal_lag_ms": found.seal_lag.json(), "frame_visible_ms": found.frame_visible.json(),
             "received_ms": found.received.json(), "book_behind_ms": found.behind.json(),
             "load_lag_ms": {

@@ -109,9 +109,12 @@ impl Gaps {
         verdict
     }
 
-    /// How long a venue was blind between two times, milliseconds; overlapping gaps count once.
+    /// How long a venue was blind from a time until the stop, milliseconds; overlapping gaps count once. The
+    /// gaps of the stop itself begin with the last message before it, and are none of them.
     pub(super) fn blind_ms(&self, venue: Venue, from: UtcMicros, to: UtcMicros) -> i64 {
+        let is_of_stop = |gap: &&Gap| gap.to >= to && to.millis_since(gap.from.min(to)) < LIMIT_MS;
         let own = self.list.iter().filter(|gap| gap.venue.is_none_or(|of| of == venue));
+        let own = own.filter(|gap| !is_of_stop(gap));
         let mut parts: Vec<(i64, i64)> = own
             .map(|gap| (gap.from.0.max(from.0), gap.to.0.min(to.0)))
             .filter(|(from, to)| from < to)
@@ -206,10 +209,12 @@ mod tests {
             row(StatusKind::Gap, "a", 100, None),
             row(StatusKind::Recovered, "a", 100, Some(110)),
             row(StatusKind::RawDrop, "b", 105, Some(120)),
-            row(StatusKind::Gap, "c", 190, None),
+            row(StatusKind::Gap, "c", 180, None),
+            row(StatusKind::Gap, "stop", 199, None),
         ]);
-        assert_eq!(gaps.blind_ms(SPOT, at(0), at(200)), 30_000);
-        assert_eq!(gaps.blind_ms(SPOT, at(108), at(195)), 17_000);
+        assert_eq!(gaps.blind_ms(SPOT, at(0), at(200)), 40_000);
+        assert_eq!(gaps.blind_ms(SPOT, at(108), at(195)), 27_000);
+        assert_eq!(gaps.blind_ms(SPOT, at(108), at(190)), 12_000, "it began with the stop");
         assert_eq!(gaps.blind_ms(Venue::BinanceUm, at(0), at(200)), 0);
         assert_eq!(allowed_ms(&[known(100, 110), known(150, 150)], SPOT), 40_000);
         assert_eq!(allowed_ms(&[known(100, 110)], Venue::BinanceUm), 0);
