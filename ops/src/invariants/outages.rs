@@ -59,8 +59,10 @@ pub struct LimitFact {
 /// Times that the verdicts rest on, milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct OutageLimits {
-    /// From the loss of a guarantee to a mode without entries.
+    /// From the loss of prices to a mode without entries.
     pub noticed_ms: i64,
+    /// From the loss of reports to a mode without entries.
+    pub private_noticed_ms: i64,
     /// From the end of a fault to NORMAL.
     pub live_ms: i64,
     /// The same after a PAUSE by a feed or a restart of the recording service.
@@ -89,14 +91,17 @@ impl OutageFacts {
         self.modes.iter().take_while(|change| change.at <= at).last().map(|change| change.to)
     }
 
-    /// Faults that are longer than the time to notice them: what is shorter may pass unseen.
-    fn losses(&self) -> impl Iterator<Item = &FaultFact> {
-        let noticed_ms = self.times.noticed_ms;
-        self.faults.iter().filter(move |fault| match fault.lost {
-            Lost::Nothing | Lost::Execution => false,
-            Lost::Feed | Lost::Private | Lost::Ingest => {
-                fault.to.millis_since(fault.from) > noticed_ms
-            }
+    /// Faults with the time at which they must have been noticed, if they are that long: what is shorter may
+    /// pass unseen.
+    fn losses(&self) -> impl Iterator<Item = (&FaultFact, UtcMicros)> {
+        self.faults.iter().filter_map(|fault| {
+            let noticed_ms = match fault.lost {
+                Lost::Nothing | Lost::Execution => return None,
+                Lost::Private => self.times.private_noticed_ms,
+                Lost::Feed | Lost::Ingest => self.times.noticed_ms,
+            };
+            let due = fault.from.plus_millis(noticed_ms);
+            (due < fault.to).then_some((fault, due))
         })
     }
 
@@ -120,8 +125,7 @@ pub fn judge_outages(facts: &OutageFacts) -> Report {
 /// J13: a lost guarantee ends entries within its time, with one change per level, until it is back.
 fn noticed_in_time(facts: &OutageFacts) -> Verdict {
     let mut verdict = Verdict::default();
-    for fault in facts.losses() {
-        let due = fault.from.plus_millis(facts.times.noticed_ms);
+    for (fault, due) in facts.losses() {
         let what = &fault.what;
         let mode = facts.mode_at(due);
         let is_safe = matches!(mode, Some(SysMode::Degrade | SysMode::Pause | SysMode::Exit));
@@ -214,7 +218,12 @@ mod tests {
             entries: vec![at(50), at(101), at(160)],
             limits: vec![LimitFact { what: "spool, %".to_owned(), value: 3.0, limit: 100.0 }],
             ended: at(400),
-            times: OutageLimits { noticed_ms: 12_000, live_ms: 40_000, restarted_ms: 60_000 },
+            times: OutageLimits {
+                noticed_ms: 12_000,
+                private_noticed_ms: 17_000,
+                live_ms: 40_000,
+                restarted_ms: 60_000,
+            },
         }
     }
 
@@ -264,5 +273,9 @@ mod tests {
         facts.faults[0].to = at(105);
         facts.modes.drain(2..);
         assert_eq!(holds(&facts)[..2], [None, Some(true)]);
+        facts.faults[0] = fault(100, 116, Lost::Private);
+        assert_eq!(holds(&facts)[..2], [None, Some(true)], "silence of reports counts later");
+        facts.faults[0] = fault(100, 118, Lost::Private);
+        assert_eq!(holds(&facts)[..2], [Some(false), Some(true)]);
     }
 }

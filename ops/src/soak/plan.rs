@@ -19,6 +19,8 @@ const FIRST_AFTER: Duration = Duration::from_secs(5);
 const LEFT: [Duration; 2] = [Duration::from_secs(25), Duration::from_secs(80)];
 /// Half-open sockets stay so for so long: longer than the silence after which a socket is dead.
 const STALL_MS: [i64; 2] = [14_000, 20_000];
+/// The private socket may be silent for longer.
+const PRIVATE_STALL_MS: i64 = 20_000;
 
 /// What is done.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,7 +198,11 @@ fn short_spot(kind: usize, one: &Names) -> Staged {
         _ => Staged {
             lost: Lost::Private,
             venues: Vec::new(),
-            ..on(said("private socket half-open"), ms, stall("private", ms))
+            ..on(
+                said("private socket half-open"),
+                PRIVATE_STALL_MS,
+                stall("private", PRIVATE_STALL_MS),
+            )
         },
     }
 }
@@ -251,8 +257,8 @@ fn heavy(kind: usize, one: &Names) -> Staged {
             ..fault(
                 said("private socket half-open"),
                 Venue::KrakenSpot,
-                ms,
-                vec![stall("private", ms)],
+                PRIVATE_STALL_MS,
+                vec![stall("private", PRIVATE_STALL_MS)],
             )
         },
         3 => Staged {

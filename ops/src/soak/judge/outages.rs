@@ -94,6 +94,7 @@ pub(super) async fn facts(
     let config = penstock_config::load(Process::Tool, file)?;
     let ms = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let areas = &config.areas;
+    let private_ms = ms(areas.orders.private_stream_silent_secs * 1_000);
     let stable_ms = ms(areas.liveness.degrade_exit_stable_window_ms);
     let epoch_ms = ms(areas.epochs.epoch_interval_secs * 1_000);
     let warmup_ms = ms(areas.state.ingest_warmup_secs * 1_000);
@@ -110,6 +111,7 @@ pub(super) async fn facts(
         ended: run.stopping_at,
         times: OutageLimits {
             noticed_ms: SOCKET_DEAD_MS + NOTICED_MS,
+            private_noticed_ms: private_ms + NOTICED_MS,
             live_ms: stable_ms + epoch_ms + BACK_MS,
             restarted_ms: warmup_ms + epoch_ms + 2 * stable_ms + BACK_MS,
         },
