@@ -88,9 +88,9 @@ pub(crate) async fn recorded_until(settings: &Settings, clusters: &Clusters) -> 
 /// Writes one checkpoint.
 pub(crate) async fn write(pool: &PgPool, state: Box<State>, as_of: UtcMicros) {
     let encoded = tokio::task::spawn_blocking(move || {
-        let (payload, hash) = checkpoint::encode(&state).map_err(|e| e.to_string())?;
-        let payload_zstd =
-            zstd::encode_all(payload.as_slice(), ZSTD_LEVEL).map_err(|e| e.to_string())?;
+        let mut packed = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(|e| e.to_string())?;
+        let hash = checkpoint::encode_into(&state, &mut packed).map_err(|e| e.to_string())?;
+        let payload_zstd = packed.finish().map_err(|e| e.to_string())?;
         Ok::<_, String>(Checkpoint {
             run_id: state.fold.run_id(),
             wm_seq: state.fold.last_seq(),

@@ -228,12 +228,12 @@ async fn frame_ahead(world: &World, ahead: i64) -> TickId {
 /// records from the start and seals only above them; one that is a minute behind does not start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f10_successor_with_its_clock_behind() {
-    // given: the newest frame lies twenty seconds ahead
+    // given: the newest frame lies thirty seconds ahead
     let world = world(MarketSource::Pulses, 6).await;
     let first = world.service();
     world.decision_reaches(FRAMES, 8).await;
     first.stopped().await.unwrap();
-    let ahead = frame_ahead(&world, 80).await;
+    let ahead = frame_ahead(&world, 120).await;
 
     // when
     let second = world.service();

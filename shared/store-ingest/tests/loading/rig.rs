@@ -10,8 +10,8 @@ use penstock_store::raw_rows::{
 use penstock_store::samples::{SAMPLE_TIME, sample_lineage, sample_lineage_id, sample_run};
 use penstock_store::spool::loader::{LoadStep, Loader, LoaderSettings};
 use penstock_store::spool::{
-    Appended, OpenedSpool, Segments, SpoolSettings, SpoolWriter, StreamCode, open_spool,
-    start_writer,
+    Appended, OpenedSpool, Segments, SpoolMonitor, SpoolSettings, SpoolWriter, StreamCode,
+    open_spool, start_writer,
 };
 use penstock_store::testing::TestPair;
 use penstock_store_ingest::runs::{load_cursor, open_run};
@@ -193,6 +193,17 @@ pub(crate) async fn load_until(loader: &mut Loader, rig: &Rig, last_seq: i64) {
     let mut beat = tokio::time::interval(Duration::from_millis(5));
     while load_cursor(&rig.pool, RUN).await.unwrap().unwrap().last_seq < Seq(last_seq) {
         assert!(tokio::time::Instant::now() < deadline, "loaded up to {last_seq}");
+        loader.step().await.unwrap();
+        beat.tick().await;
+    }
+}
+
+/// Loads until nothing waits in memory.
+pub(crate) async fn load_until_free(loader: &mut Loader, monitor: &SpoolMonitor) {
+    let deadline = tokio::time::Instant::now() + WAIT;
+    let mut beat = tokio::time::interval(Duration::from_millis(5));
+    while monitor.held_bytes() > 0 {
+        assert!(tokio::time::Instant::now() < deadline, "memory is free again");
         loader.step().await.unwrap();
         beat.tick().await;
     }
