@@ -28,8 +28,7 @@ pub(super) fn write_profile(
     let depth = recording.map(recorded_depth).transpose()?;
     let mut text = String::new();
     if let Some(depth) = depth {
-        // A recording's market has no single orders.
-        text.push_str(&format!("l2_depth = {depth}\nl3_enable = false\n"));
+        text.push_str(&format!("l2_depth = {depth}\n"));
     }
     text.push_str(PROFILE);
     let path = directory.join("penstock.toml");
