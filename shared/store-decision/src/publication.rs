@@ -21,9 +21,10 @@ use crate::frames::insert_run_symbols;
 use crate::twin_runs::{upsert_lineage, upsert_run};
 use crate::{CLUSTER, TwinError};
 
-/// A publishing transaction with its three time-outs, in one message.
-pub(crate) const BEGIN_LIMITED: &str = "begin; set local lock_timeout = '2s'; \
-     set local statement_timeout = '5s'; \
+/// A publishing transaction with its three time-outs, in one message. What is acknowledged is forgotten by its
+/// sender, so it waits for the log whatever the cluster's setting is.
+pub(crate) const BEGIN_LIMITED: &str = "begin; set local synchronous_commit = on; \
+     set local lock_timeout = '2s'; set local statement_timeout = '5s'; \
      set local idle_in_transaction_session_timeout = '5s'";
 
 /// One generation, ready to be published.
