@@ -1,9 +1,9 @@
-//! What subscriptions of the order-by-order channel cost, and when a symbol is given up.
+//! What subscriptions of the order-by-order channel cost.
 //!
-//! Input: what is wanted, what happened, and the time. Output: how much may be asked for now; whether
-//! a symbol is blocked. Invariants: within any second the cost of what the venue handles stays within
-//! the budget, which belongs to the account and not to one connection; a blocked symbol begins anew
-//! when its time is over. Times are milliseconds of one monotonic clock.
+//! Input: what is wanted, what happened, and the time. Output: how much may be asked for now. Invariant:
+//! within any second the cost of what the venue handles stays within the budget, which belongs to the
+//! account and not to one connection. Times are milliseconds of one monotonic clock. When a symbol that
+//! keeps losing its book is given up is the market core's decision.
 
 use std::collections::VecDeque;
 
@@ -102,80 +102,6 @@ impl SubscribeBudget {
     }
 }
 
-/// When a symbol that keeps losing its book is blocked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResyncLimit {
-    /// Resyncs within the window that block it.
-    pub count_max: u32,
-    /// Length of the window, milliseconds.
-    pub window_ms: i64,
-    /// Length of the block, milliseconds.
-    pub block_ms: i64,
-}
-
-/// What a resync leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResyncVerdict {
-    /// Subscribe again.
-    Again {
-        /// Resyncs within the window, this one included.
-        count: u32,
-    },
-    /// Leave the symbol alone until then.
-    Blocked {
-        /// End of the block.
-        until_ms: i64,
-    },
-}
-
-/// Resyncs of one symbol; survives reconnects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ResyncCounter {
-    at_ms: VecDeque<i64>,
-    blocked_until_ms: Option<i64>,
-}
-
-impl ResyncCounter {
-    /// Counts a resync. One of a blocked symbol changes nothing.
-    pub fn resynced(&mut self, limit: ResyncLimit, now_ms: i64) -> ResyncVerdict {
-        if let Some(until_ms) = self.blocked(now_ms) {
-            return ResyncVerdict::Blocked { until_ms };
-        }
-        self.at_ms.push_back(now_ms);
-        let count = self.count(limit, now_ms);
-        if count < limit.count_max {
-            return ResyncVerdict::Again { count };
-        }
-        let until_ms = now_ms.saturating_add(limit.block_ms);
-        self.blocked_until_ms = Some(until_ms);
-        ResyncVerdict::Blocked { until_ms }
-    }
-
-    /// Resyncs within the window.
-    pub fn count(&mut self, limit: ResyncLimit, now_ms: i64) -> u32 {
-        while self.at_ms.front().is_some_and(|at| now_ms - at >= limit.window_ms) {
-            self.at_ms.pop_front();
-        }
-        u32::try_from(self.at_ms.len()).unwrap_or(u32::MAX)
-    }
-
-    /// End of the block, if the symbol is blocked; when it is over, counting begins anew.
-    pub fn blocked(&mut self, now_ms: i64) -> Option<i64> {
-        let until_ms = self.blocked_until_ms?;
-        if now_ms < until_ms {
-            return Some(until_ms);
-        }
-        self.blocked_until_ms = None;
-        self.at_ms.clear();
-        None
-    }
-}
-
-/// Whether so many books are lost at once that it is no fault of single symbols: more than half.
-pub const fn is_systemic(lost: usize, symbols: usize) -> bool {
-    lost > symbols / 2
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,29 +146,6 @@ mod tests {
         assert_eq!(budget.admit(0, 10, 1, 4_699), 0);
         answer(&mut budget, 1, 39, 2_800);
         assert_eq!(budget.admit(0, 10, 1, 4_700), 1, "it asked for nothing for two seconds");
-    }
-
-    #[test]
-    fn the_fifth_resync_within_ten_minutes_blocks_for_half_an_hour() {
-        let limit = ResyncLimit { count_max: 5, window_ms: 600_000, block_ms: 1_800_000 };
-        let mut counter = ResyncCounter::default();
-        for (n, at) in (1..=4).zip([0, 1_000, 2_000, 3_000]) {
-            assert_eq!(counter.resynced(limit, at), ResyncVerdict::Again { count: n });
-        }
-        // The first has left the window, so this is the fourth.
-        assert_eq!(counter.resynced(limit, 600_500), ResyncVerdict::Again { count: 4 });
-        let blocked = ResyncVerdict::Blocked { until_ms: 2_400_900 };
-        assert_eq!(counter.resynced(limit, 600_900), blocked);
-        assert_eq!(counter.resynced(limit, 700_000), blocked);
-        assert_eq!(counter.blocked(2_400_899), Some(2_400_900));
-        assert_eq!(counter.blocked(2_400_900), None);
-        assert_eq!(counter.resynced(limit, 2_400_900), ResyncVerdict::Again { count: 1 });
-    }
-
-    #[test]
-    fn more_than_half_is_systemic() {
-        assert!(!is_systemic(0, 0) && !is_systemic(100, 200));
-        assert!(is_systemic(101, 200) && is_systemic(1, 1));
     }
 
     proptest! {
