@@ -370,15 +370,17 @@ impl Assembly {
             lineage_id: self.started.lineage.lineage_id,
             fencing_token: self.started.run.fencing_token,
         };
+        let now = self.clock.now();
         let core = MarketCore::new(
             self.settings.core.clone(),
             recording,
             self.fold.clone(),
             self.first_tick()?,
         )
+        .recording_from(now.tick())
         .with_bindings(self.settings.instruments.clone());
         let mut market = Market::new(core, self.clock.clone(), groups);
-        let at = market.lift(self.clock.now());
+        let at = market.lift(now);
         let mut out = Outputs::default();
         if let Some(from) = recovered_until {
             market.core.restart_gap(from, at, &mut out);

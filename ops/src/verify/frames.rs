@@ -87,9 +87,10 @@ pub(crate) async fn checked(
     let twin = run_twin(decision, run_id).await?.with_context(|| {
         format!("the decision cluster has no run {run_id}: nothing was published")
     })?;
-    let replay = first_replay(ingest, run_id, twin.row.bindings).await?;
     // The first tick of a run contains its start, or lies behind it.
     let before = TickId(twin.row.started_at.tick().0 - 1);
+    let sealed_before = sealed_before(decision, run_id, before).await?;
+    let replay = first_replay(ingest, run_id, twin.row.bindings, sealed_before).await?;
     let frames = Frames { pool: decision.clone(), run_id, after: before, page: VecDeque::new() };
     let missing = Missing::of(ingest, run_id).await?;
     let mut check = Check { frames, replay, missing, comparer: Comparer::default(), at: Seq(0) };
@@ -99,11 +100,24 @@ pub(crate) async fn checked(
     Ok(check.comparer)
 }
 
+/// The newest tick behind the start of the run that processes before it had sealed: their clock was ahead.
+async fn sealed_before(
+    decision: &PgPool,
+    run_id: RunId,
+    start: TickId,
+) -> anyhow::Result<Option<TickId>> {
+    // A process whose clock is further behind does not start, and then seals one tick after the other.
+    let page = frames_after(decision, start, 2 * FRAMES_PER_PAGE).await?;
+    let earlier = page.iter().filter(|frame| frame.run_id < run_id);
+    Ok(earlier.map(|frame| frame.tick_id).max())
+}
+
 /// The sealer with which the run began.
 async fn first_replay(
     ingest: &PgPool,
     run_id: RunId,
     bindings: Value,
+    sealed_before: Option<TickId>,
 ) -> anyhow::Result<FrameReplay> {
     let bindings = instruments(&Bindings::of_run(bindings).context("bindings of the run")?)
         .map_err(|error| anyhow::anyhow!("bindings of run {run_id}: {error}"))?;
@@ -117,7 +131,7 @@ async fn first_replay(
     Ok(match read.sealer {
         // Taken between two ticks, behind the cut at which the run began.
         Some(state) => FrameReplay::resume(run_id, bindings, sample_ms, state, found.as_of.tick()),
-        None => FrameReplay::new(run_id, bindings, sample_ms),
+        None => FrameReplay::new(run_id, bindings, sample_ms, sealed_before),
     })
 }
 

@@ -22,8 +22,14 @@ use crate::{
     stop_left_behind,
 };
 
-/// Longest wait for another process that makes or ends the pair.
+/// Longest wait for sessions of a database that were told to end.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// Longest wait for a keeper that is ending the pair: it gives the servers ten seconds, then removes their
+/// files. One that was killed in the middle never finishes.
+const KEEPER_LIMIT: Duration = Duration::from_secs(30);
+/// Longest wait for another process that makes the pair: it may wait for a keeper itself, ends what a
+/// crashed run left, and starts two servers on a machine that compiles.
+const MAKE_LIMIT: Duration = Duration::from_secs(240);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Seconds between two looks of the keeper; 15 looks without a user end the pair.
@@ -311,7 +317,7 @@ async fn lock(directory: &Path) -> Result<std::fs::File, ClusterError> {
         .write(true)
         .open(&path)
         .map_err(ClusterError::io("open", &path))?;
-    let deadline = Instant::now() + SETTLE_LIMIT;
+    let deadline = Instant::now() + MAKE_LIMIT;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -328,7 +334,7 @@ async fn lock(directory: &Path) -> Result<std::fs::File, ClusterError> {
 /// Waits until a keeper that is ending the pair has finished, or has seen us and gone back.
 async fn settle(directory: &Path) -> Result<(), ClusterError> {
     let stopping = directory.join("stopping");
-    let deadline = Instant::now() + SETTLE_LIMIT;
+    let deadline = Instant::now() + KEEPER_LIMIT;
     while stopping.exists() {
         if Instant::now() >= deadline {
             // Its keeper was killed in the middle; `make` clears the rest.

@@ -77,22 +77,26 @@ struct LastSample {
 pub struct FrameReplay {
     sealer: Sealer,
     next: Option<TickId>,
+    first_sealed: TickId,
     sample_ms: i64,
     samples: FxHashMap<Symbol, LastSample>,
     run_symbols: Vec<RunSymbol>,
 }
 
 impl FrameReplay {
-    /// Of a run that its process began with: the first row lies in its first tick.
+    /// Of a run that its process began with: it seals from the window of its first row on, but no tick at or
+    /// before the newest that processes before it sealed (`sealed_before`).
     #[must_use]
     pub fn new(
         run_id: RunId,
         bindings: Vec<InstrumentBinding>,
         l2_sample_interval_ms: i64,
+        sealed_before: Option<TickId>,
     ) -> Self {
         Self {
             sealer: Sealer::new(run_id, bindings),
             next: None,
+            first_sealed: sealed_before.map_or(TickId(i64::MIN), |newest| newest.next()),
             sample_ms: l2_sample_interval_ms,
             samples: FxHashMap::default(),
             run_symbols: Vec::new(),
@@ -118,6 +122,7 @@ impl FrameReplay {
         Self {
             sealer,
             next: Some(first_tick),
+            first_sealed: first_tick,
             sample_ms: l2_sample_interval_ms,
             samples,
             run_symbols,
@@ -140,7 +145,7 @@ impl FrameReplay {
             return Err(FrameReplayError::Jump { seq: row.seq, ticks });
         }
         for tick_id in (first.0..tick.0).map(TickId) {
-            sealed(DerivedTick { tick_id, sealed: self.sealer.seal(tick_id) });
+            self.end(tick_id, &mut sealed);
         }
         self.next = Some(first.max(tick));
         self.register(row)?;
@@ -153,9 +158,17 @@ impl FrameReplay {
     pub fn seal_until(&mut self, last: TickId, mut sealed: impl FnMut(DerivedTick)) {
         let Some(first) = self.next else { return };
         for tick_id in (first.0..=last.0).map(TickId) {
-            sealed(DerivedTick { tick_id, sealed: self.sealer.seal(tick_id) });
+            self.end(tick_id, &mut sealed);
         }
         self.next = Some(first.max(last.next()));
+    }
+
+    fn end(&mut self, tick_id: TickId, sealed: &mut impl FnMut(DerivedTick)) {
+        if tick_id < self.first_sealed {
+            self.sealer.pass(tick_id);
+        } else {
+            sealed(DerivedTick { tick_id, sealed: self.sealer.seal(tick_id) });
+        }
     }
 
     /// The tick that is sealed next, once there was a row.

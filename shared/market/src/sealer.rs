@@ -298,12 +298,20 @@ impl Sealer {
         self.quoted.iter().map(|quoted| &quoted.run_symbol)
     }
 
-    /// Seals a tick.
-    pub fn seal(&mut self, tick_id: TickId) -> Sealed {
-        let mut flags = FrameFlags::default();
-        if core::mem::take(&mut self.is_first) {
-            flags = flags.with(FrameFlags::SESSION_START);
+    /// Ends a window whose tick others have sealed: its events go nowhere, and the session starts later.
+    /// Returns what the venues' health would have flagged.
+    pub fn pass(&mut self, tick_id: TickId) -> FrameFlags {
+        self.events.drain();
+        for quoted in &mut self.quoted {
+            if core::mem::take(&mut quoted.is_sampled) {
+                quoted.sampled_end = tick_id.end();
+            }
         }
+        self.health_flags(tick_id)
+    }
+
+    fn health_flags(&mut self, tick_id: TickId) -> FrameFlags {
+        let mut flags = FrameFlags::default();
         for (venue, health) in VENUES.into_iter().zip(&mut self.venues) {
             let (is_degraded, is_resync) = health.at_seal(tick_id.end());
             if is_degraded {
@@ -312,6 +320,15 @@ impl Sealer {
             if is_resync {
                 flags = flags.with(FrameFlags::RESYNC);
             }
+        }
+        flags
+    }
+
+    /// Seals a tick.
+    pub fn seal(&mut self, tick_id: TickId) -> Sealed {
+        let mut flags = self.health_flags(tick_id);
+        if core::mem::take(&mut self.is_first) {
+            flags = flags.with(FrameFlags::SESSION_START);
         }
         let is_degraded = flags.contains(FrameFlags::DEGRADED_KRAKEN_SPOT);
         let full = core::mem::take(&mut self.is_full_due) || tick_id.0 % FULL_EVERY_TICKS == 0;

@@ -83,6 +83,8 @@ pub struct MarketCore {
     seq: i64,
     generations: i64,
     next_tick: TickId,
+    /// Windows before it are recorded and not sealed.
+    first_sealed: TickId,
     epoch_open: Option<EpochId>,
     aggregator: Aggregator,
     sealer: Sealer,
@@ -116,6 +118,7 @@ impl MarketCore {
             seq: 0,
             generations: 0,
             next_tick: first_tick,
+            first_sealed: first_tick,
             epoch_open: None,
             aggregator,
             sealer: Sealer::new(recording.run_id, Vec::new()),
@@ -125,6 +128,15 @@ impl MarketCore {
             index: FxHashMap::default(),
             last_market_at: None,
         }
+    }
+
+    /// The same core for a clock that has not reached the first tick yet: the windows from `own` on are
+    /// recorded with their times; their events are in no frame and no version is cut. To be called before
+    /// the first row.
+    #[must_use]
+    pub fn recording_from(mut self, own: TickId) -> Self {
+        self.next_tick = self.next_tick.min(own);
+        self
     }
 
     /// The same core with the instruments that tokens bind; to be called before the first row.
@@ -277,7 +289,7 @@ impl MarketCore {
         }
     }
 
-    /// Seals the next tick; true when a cut followed.
+    /// Ends the next window: sealed, unless others have sealed its tick; true when a cut followed.
     fn end_tick(&mut self, books: &mut impl Books, out: &mut Outputs) -> Result<bool, CoreError> {
         let (tick, end) = (self.next_tick, self.next_tick.end());
         self.flush_tickers(out);
@@ -288,8 +300,13 @@ impl MarketCore {
         self.watch_connections(end, out);
         self.expire_backfills(end, out);
         self.expire_deriv_backfills(end, out);
-        self.seal(tick, end, out)?;
         self.next_tick = tick.next();
+        if tick < self.first_sealed {
+            let flags = self.sealer.pass(tick);
+            self.note_deriv_flags(flags, out);
+            return Ok(false);
+        }
+        self.seal(tick, end, out)?;
         let is_cut_due = end.millis() % self.config.refresh_interval_ms == 0;
         if is_cut_due {
             self.cut(end, out)?;
@@ -335,12 +352,13 @@ impl MarketCore {
         Ok(())
     }
 
-    /// Makes a cut at the end of the last sealed tick, for the end of a run.
+    /// Makes a cut at the end of the last sealed tick, for the end of a run; never before the tick that others
+    /// have sealed last.
     ///
     /// # Errors
     /// [`CoreError::Id`] when no generation number is left.
     pub fn cut_now(&mut self, out: &mut Outputs) -> Result<(), CoreError> {
-        self.cut(self.next_tick.start(), out)
+        self.cut(self.next_tick.max(self.first_sealed).start(), out)
     }
 
     /// The epoch whose window is open; frames carry it from the next tick on.
@@ -365,7 +383,7 @@ impl MarketCore {
         &self.aggregator
     }
 
-    /// The next tick to be sealed.
+    /// The next tick to end.
     #[must_use]
     pub const fn next_tick(&self) -> TickId {
         self.next_tick

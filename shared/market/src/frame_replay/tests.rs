@@ -103,12 +103,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 impl Rig {
-    fn new(out: &mut Outputs) -> Self {
+    /// Others have sealed `ahead` ticks from the first window on.
+    fn new(ahead: i64, out: &mut Outputs) -> Self {
         let config = CoreConfig { l2_sample_interval_ms: SAMPLE_MS, ..CoreConfig::default() };
         let recording =
             Recording { run_id: RunId(1), lineage_id: lineage(1), fencing_token: FencingToken(2) };
         let fold = Aggregator::new(RunId(1), config.fold.clone());
-        let core = MarketCore::new(config, recording, fold, UtcMicros(T0).tick())
+        let own = UtcMicros(T0).tick();
+        let core = MarketCore::new(config, recording, fold, TickId(own.0 + ahead))
+            .recording_from(own)
             .with_bindings(bindings());
         let books = TwoBooks([Cell::new(None), Cell::new(None)]);
         let mut rig = Self { core, books, ms: 0, trade_id: 0 };
@@ -248,20 +251,22 @@ proptest! {
     #[test]
     fn any_recording_and_the_run_after_it_give_their_frames_again(
         steps in prop::collection::vec((0..900_i64, step()), 1..60),
+        ahead in prop_oneof![Just(0_i64), 1..40_i64],
         later in prop::collection::vec((0..900_i64, step()), 1..40),
     ) {
         let mut out = Outputs::default();
-        let mut rig = Rig::new(&mut out);
+        let mut rig = Rig::new(ahead, &mut out);
         let mut conn_id = 1;
         for (wait_ms, step) in &steps {
             rig.take(*wait_ms, step, &mut conn_id, &mut out);
         }
-        rig.ms += 3_000;
+        rig.ms += 3_000 + 250 * ahead;
         while !rig.core.advance_to_cut(at_ms(rig.ms), &mut rig.books, &mut out).unwrap() {
             rig.ms += 250;
         }
         let last = TickId(rig.core.next_tick().0 - 1);
-        let replay = FrameReplay::new(RunId(1), bindings(), SAMPLE_MS);
+        let sealed_before = (ahead > 0).then(|| TickId(UtcMicros(T0).tick().0 + ahead - 1));
+        let replay = FrameReplay::new(RunId(1), bindings(), SAMPLE_MS, sealed_before);
         prop_assert_eq!(derived(replay, &out.rows, last), recorded(&out));
 
         // The run that follows by rollover, from its first checkpoint as bytes.
