@@ -6,6 +6,7 @@
 //! what is given up and what may not be dropped is the queue's decision; after a commit of unknown outcome
 //! nothing is delivered before the newest row was read behind every unfinished transaction.
 
+use super::batch::BatchSize;
 use super::frame_runs::FrameRuns;
 use super::publisher::RunContext;
 use crate::core::clock::RecordingClock;
@@ -57,6 +58,7 @@ pub(crate) struct Frames {
     age_max: Duration,
     is_backlog_told: bool,
     retry: Duration,
+    batch: BatchSize,
 }
 
 impl Frames {
@@ -84,6 +86,7 @@ impl Frames {
             age_max: hub.settings.spool.frame_age_max,
             is_backlog_told: false,
             retry: RETRY.0,
+            batch: BatchSize::new(),
         };
         frames.inherit(left);
         frames
@@ -241,6 +244,7 @@ impl Frames {
             }
             Err(error) => {
                 tracing::debug!("frames: {error}");
+                self.batch.failed(rows.len());
                 self.tell_backlog();
                 self.pause().await;
                 self.settle(token).await
@@ -257,7 +261,7 @@ impl Frames {
     fn rows(&mut self) -> Result<Vec<FrameRow>, Exit> {
         let batch = self
             .queue
-            .send(FRAMES_PER_TX_MAX)
+            .send(self.batch.frames_max())
             .map_err(|e| Exit::Invariant(format!("frame chain: {e}")))?;
         Ok(batch
             .into_iter()
@@ -313,6 +317,7 @@ impl Frames {
         self.is_backlog_told = false;
         self.alerts.ends(Reason::PublishFailed, BACKLOG);
         self.retry = RETRY.0;
+        self.batch.passed();
     }
 
     /// Makes tomorrow's partition ahead of midnight, once a day is nearly over.

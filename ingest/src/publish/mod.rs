@@ -1,5 +1,6 @@
 //! What leaves for the clusters: generations, frames, epochs.
 
+mod batch;
 pub(crate) mod cuts;
 pub(crate) mod epoch_markers;
 mod epoch_rows;

@@ -152,9 +152,9 @@ pub(super) async fn judge(run: &Run<'_>, processes: &Processes) -> anyhow::Resul
     let (visible, seal_lag) = frames(&decision).await?;
     let faults = outages::faults(run, &decision).await?;
     let known = known(run, &faults);
+    let mut others = vec![("frames", delivered(&visible, run, &known))];
     let mut pass = Pass::new(run.send_log, &digits(run.markets), visible)?;
     let lines = pass.run(&ingest, &runs).await.context("hold the rows against the send log")?;
-    let mut others = Vec::new();
     let mut whole = Verdict::default();
     whole.check(lines == run.lines, || format!("{lines} lines of {} were read", run.lines));
     whole.check(pass.unloaded.is_empty(), || format!("not loaded to the end: {:?}", pass.unloaded));
@@ -212,6 +212,24 @@ async fn frames(decision: &PgPool) -> anyhow::Result<(HashMap<i64, UtcMicros>, Q
             lags.push_us(i64::from(frame.seal_lag_ms) * 1_000);
         }
     }
+}
+
+/// Each tick has its frame on the decision cluster, but for those that a fault explains.
+fn delivered(visible: &HashMap<i64, UtcMicros>, run: &Run<'_>, known: &[Known]) -> Verdict {
+    let mut verdict = Verdict::default();
+    let first = run.ready_at.tick().0 + 1;
+    for tick in (first..run.stopping_at.tick().0).map(TickId) {
+        let is_known = || {
+            let near = |one: &Known| {
+                one.from <= tick.end() && tick.start() <= one.to.plus_millis(LIMIT_MS)
+            };
+            known.iter().any(near)
+        };
+        verdict.check(visible.contains_key(&tick.0) || is_known(), || {
+            format!("tick {tick} has no frame and no fault explains it")
+        });
+    }
+    verdict
 }
 
 /// What explains blind time: faults, the start, the stop.
