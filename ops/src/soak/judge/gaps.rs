@@ -135,6 +135,14 @@ pub(super) fn allowed_ms(known: &[Known], venue: Venue) -> i64 {
     own.map(|one| one.to.millis_since(one.from).max(0) + LIMIT_MS).sum()
 }
 
+/// Longest pause between two attempts to connect: who was refused for most of a minute may wait as long again.
+pub(super) const fn connect_pause_ms(venue: Venue) -> i64 {
+    match venue {
+        Venue::KrakenSpot | Venue::KrakenFutures => 30_000,
+        Venue::BinanceUm => 60_000,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

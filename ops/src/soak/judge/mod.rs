@@ -20,7 +20,7 @@ use crate::invariants::{Facts, Invariant, Report, Verdict, judge as judge_run, j
 use crate::stack::StackOptions;
 use crate::verify::checked_frames;
 use anyhow::Context;
-use gaps::{Known, LIMIT_MS, allowed_ms};
+use gaps::{Known, LIMIT_MS, allowed_ms, connect_pause_ms};
 use pass::Pass;
 use penstock_clusters::ClusterKind;
 use penstock_ingest::verify::verify_generations;
@@ -290,7 +290,8 @@ fn blind(
     let mut blind = Vec::new();
     for (venue, name) in VENUES {
         let ms = pass.gaps.blind_ms(venue, run.ready_at, run.stopping_at);
-        let allowed = allowed_ms(of_faults, venue);
+        let paused = run.args.cut_s.map_or(0, |_| connect_pause_ms(venue));
+        let allowed = allowed_ms(of_faults, venue) + paused;
         verdict.check(ms <= allowed, || format!("{name} was blind for {ms} ms of {allowed}"));
         blind.push((name, ms, allowed));
     }
