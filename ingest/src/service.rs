@@ -14,10 +14,11 @@ use crate::core::run::{
 };
 use crate::exit::Exit;
 use crate::lifecycle::alerts::Alerts;
+use crate::lifecycle::checkpoints::{self, Checkpoints};
 use crate::lifecycle::first_tick::first_tick;
 use crate::lifecycle::heartbeat::notify;
 use crate::lifecycle::startup::{Started, clock_behind, start};
-use crate::lifecycle::{checkpoints, stop};
+use crate::lifecycle::stop;
 use crate::publish::cuts::CutSlot;
 use crate::publish::publisher::RunContext;
 use crate::settings::Settings;
@@ -242,6 +243,7 @@ impl Assembly {
             health: core.health.clone(),
             monitor,
             alerts: self.alerts.clone(),
+            checkpoints: Checkpoints::default(),
             cancel: stops.tasks.clone(),
         };
         let ends = TaskEnds {

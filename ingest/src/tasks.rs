@@ -7,7 +7,7 @@ use crate::core::clock::RecordingClock;
 use crate::core::run::{CoreCommand, CoreHealth, FrameItem};
 use crate::exit::Exit;
 use crate::lifecycle::alerts::Alerts;
-use crate::lifecycle::checkpoints;
+use crate::lifecycle::checkpoints::Checkpoints;
 use crate::lifecycle::clusters::Clusters;
 use crate::lifecycle::durability::Durability;
 use crate::lifecycle::heartbeat::{Vitals, keep_fence, tell_resources, watchdog};
@@ -60,6 +60,7 @@ pub(crate) struct Hub {
     pub health: watch::Receiver<CoreHealth>,
     pub monitor: SpoolMonitor,
     pub alerts: Alerts,
+    pub checkpoints: Checkpoints,
     pub cancel: CancellationToken,
 }
 
@@ -151,7 +152,7 @@ fn watchers(hub: &Hub, vitals: &Vitals) -> JoinSet<()> {
     quiet.spawn(vitals.clone().beats(decision, settings.heartbeat, cancel.clone()));
     quiet.spawn(watchdog(hub.health.clone(), cancel.clone()));
     quiet.spawn(tell_resources(settings.resources, cancel.clone()));
-    quiet.spawn(checkpoints::run(
+    quiet.spawn(hub.checkpoints.clone().run(
         hub.clusters.clone(),
         hub.core.clone(),
         settings.checkpoint_interval,

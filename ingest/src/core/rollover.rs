@@ -21,7 +21,9 @@ pub(crate) struct Rollover {
     pub of: RunRecord,
     /// Where publishers look a run up.
     pub context: RunContext,
-    /// Takes the state with which the run begins.
+    /// Memory for the state with which the run begins.
+    pub spare: Option<Box<Checkpoint>>,
+    /// Takes that state.
     pub begun: oneshot::Sender<(Box<Checkpoint>, UtcMicros)>,
 }
 
@@ -39,16 +41,18 @@ impl<S: RawSink + 'static> CoreThread<S> {
         let drops = self.ports.sink.last_drops();
         self.record_drops(&drops);
         self.deliver()?;
-        let Some(Rollover { of, context, begun }) = self.rollover.take() else { return Ok(()) };
+        let Some(Rollover { of, context, spare, begun }) = self.rollover.take() else {
+            return Ok(());
+        };
         let run_id = of.run.run_id;
         context.begin_run(of.run.clone());
         self.ports.sink.begin_run(run_id);
         send_frame_item(&self.ports.frames, FrameItem::Run(Box::new(of)));
         let Market { core, out, .. } = &mut self.market;
-        let fold = core.begin_run(run_id, out);
+        let fold = core.begin_run(run_id, spare, out);
         let as_of = core.next_tick().start();
         // Who asked ends only with the process.
-        let _ = begun.send((Box::new(fold), as_of));
+        let _ = begun.send((fold, as_of));
         self.deliver()
     }
 }

@@ -88,8 +88,11 @@ pub(crate) enum CoreCommand {
     SpoolGeneration(Box<GenerationRow>),
     /// Continue under another lineage.
     Lineage(LineageId),
-    /// A copy of the fold, with the last number folded in.
-    Checkpoint(oneshot::Sender<(Box<Checkpoint>, UtcMicros)>),
+    /// A copy of the fold, with the last number folded in, in the memory of `spare`.
+    Checkpoint {
+        spare: Option<Box<Checkpoint>>,
+        answer: oneshot::Sender<(Box<Checkpoint>, UtcMicros)>,
+    },
     /// Take what has arrived, make a last cut and a last frame, end.
     Stop(oneshot::Sender<Seq>),
 }
@@ -274,8 +277,8 @@ impl<S: RawSink + 'static> CoreThread<S> {
                 self.ports.sink.generation(self.market.core.last_seq(), &row);
             }
             CoreCommand::Lineage(lineage_id) => self.market.core.set_lineage(lineage_id),
-            CoreCommand::Checkpoint(answer) => {
-                let copy = Box::new(self.market.core.checkpoint());
+            CoreCommand::Checkpoint { spare, answer } => {
+                let copy = self.market.core.checkpoint(spare);
                 // Who asked may have given up; a checkpoint is made again later.
                 let _ = answer.send((copy, at));
             }

@@ -13,9 +13,12 @@ use penstock_store_ingest::runs::last_row_times;
 use penstock_telemetry::marker;
 use penstock_types::{RunId, UtcMicros};
 use sqlx::PgPool;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use zstd::stream::raw::{Encoder, Operation};
+use zstd::stream::zio::Writer;
 
 /// Compression: the fastest level halves the time of the default and loses a tenth of the size.
 const ZSTD_LEVEL: i32 = 1;
@@ -85,23 +88,106 @@ pub(crate) async fn recorded_until(settings: &Settings, clusters: &Clusters) -> 
     newest.or(Some(before.as_of))
 }
 
-/// Writes one checkpoint.
+/// What one checkpoint leaves to the next: the copy of the fold, the compressor, the place of its bytes. They are
+/// megabytes; taken anew each time, they would find their old places cut up by what came in between, and the
+/// process would grow with every checkpoint.
+#[derive(Default)]
+struct Kept {
+    spare: Option<Box<State>>,
+    packer: Option<Packer>,
+}
+
+/// A compressor and what it wrote last.
+struct Packer {
+    encoder: Encoder<'static>,
+    payload: Vec<u8>,
+}
+
+impl Packer {
+    /// Packs a checkpoint; returns the hash of its bytes.
+    fn pack(self, state: &State) -> Result<(Self, [u8; 32]), String> {
+        let Self { mut encoder, mut payload } = self;
+        payload.clear();
+        encoder.reinit().map_err(|e| e.to_string())?;
+        let mut packed = Writer::new(payload, encoder);
+        let hash = checkpoint::encode_into(state, &mut packed).map_err(|e| e.to_string())?;
+        packed.finish().map_err(|e| e.to_string())?;
+        let (payload, encoder) = packed.into_inner();
+        Ok((Self { encoder, payload }, hash))
+    }
+}
+
+/// The checkpoints of a run, one at a time.
+#[derive(Clone, Default)]
+pub(crate) struct Checkpoints(Arc<Mutex<Kept>>);
+
+impl Checkpoints {
+    /// Asks the core for a copy and writes it; nothing while the ingest cluster has not answered yet.
+    pub(crate) async fn take(&self, clusters: &Clusters, core: &mpsc::Sender<CoreCommand>) {
+        let Some(pool) = clusters.ingest() else { return };
+        let mut kept = self.0.lock().await;
+        let (answer, copy) = oneshot::channel();
+        let spare = kept.spare.take();
+        if core.send(CoreCommand::Checkpoint { spare, answer }).await.is_ok()
+            && let Ok((state, as_of)) = copy.await
+        {
+            write_with(&mut kept, &pool, state, as_of).await;
+        }
+    }
+
+    /// Memory for the copy with which a run begins.
+    pub(crate) async fn spare(&self) -> Option<Box<State>> {
+        self.0.lock().await.spare.take()
+    }
+
+    /// Writes a copy that the core has made.
+    pub(crate) async fn write(&self, pool: &PgPool, state: Box<State>, as_of: UtcMicros) {
+        write_with(&mut *self.0.lock().await, pool, state, as_of).await;
+    }
+
+    /// Writes one per interval until it is cancelled.
+    pub(crate) async fn run(
+        self,
+        clusters: Clusters,
+        core: mpsc::Sender<CoreCommand>,
+        every: Duration,
+        cancel: CancellationToken,
+    ) {
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+        while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.take(&clusters, &core).await;
+        }
+    }
+}
+
+/// Writes one checkpoint, of a service that writes no further one soon.
 pub(crate) async fn write(pool: &PgPool, state: Box<State>, as_of: UtcMicros) {
+    write_with(&mut Kept::default(), pool, state, as_of).await;
+}
+
+async fn write_with(kept: &mut Kept, pool: &PgPool, state: Box<State>, as_of: UtcMicros) {
+    let packer = kept.packer.take();
     let encoded = tokio::task::spawn_blocking(move || {
-        let mut packed = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL).map_err(|e| e.to_string())?;
-        let hash = checkpoint::encode_into(&state, &mut packed).map_err(|e| e.to_string())?;
-        let payload_zstd = packed.finish().map_err(|e| e.to_string())?;
-        Ok::<_, String>(Checkpoint {
+        let packer = match packer {
+            Some(packer) => packer,
+            None => {
+                let encoder = Encoder::new(ZSTD_LEVEL).map_err(|e| e.to_string())?;
+                Packer { encoder, payload: Vec::new() }
+            }
+        };
+        let (Packer { encoder, payload }, hash) = packer.pack(&state)?;
+        let row = Checkpoint {
             run_id: state.fold.run_id(),
             wm_seq: state.fold.last_seq(),
             as_of,
             format_version: checkpoint::CHECKPOINT_FORMAT,
-            payload_zstd,
+            payload_zstd: payload,
             payload_hash: hash.to_vec(),
-        })
+        };
+        Ok::<_, String>((state, encoder, row))
     });
-    let row = match encoded.await.map_err(|e| e.to_string()).and_then(|r| r) {
-        Ok(row) => row,
+    let (state, encoder, row) = match encoded.await.map_err(|e| e.to_string()).and_then(|r| r) {
+        Ok(encoded) => encoded,
         Err(error) => {
             tracing::error!("encode a checkpoint: {error}");
             return;
@@ -117,28 +203,29 @@ pub(crate) async fn write(pool: &PgPool, state: Box<State>, as_of: UtcMicros) {
         ),
         Err(error) => tracing::warn!("write a checkpoint: {error}"),
     }
+    kept.spare = Some(state);
+    kept.packer = Some(Packer { encoder, payload: row.payload_zstd });
 }
 
-/// Asks the core for a copy and writes it; nothing while the ingest cluster has not answered yet.
-pub(crate) async fn take(clusters: &Clusters, core: &mpsc::Sender<CoreCommand>) {
-    let Some(pool) = clusters.ingest() else { return };
-    let (answer, copy) = oneshot::channel();
-    if core.send(CoreCommand::Checkpoint(answer)).await.is_ok()
-        && let Ok((fold, as_of)) = copy.await
-    {
-        write(&pool, fold, as_of).await;
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use penstock_market::FoldConfig;
 
-/// Writes one per interval until it is cancelled.
-pub(crate) async fn run(
-    clusters: Clusters,
-    core: mpsc::Sender<CoreCommand>,
-    every: Duration,
-    cancel: CancellationToken,
-) {
-    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
-    while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
-        take(&clusters, &core).await;
+    #[test]
+    fn a_packer_that_is_used_again_packs_as_a_new_one() {
+        let new = || Packer { encoder: Encoder::new(ZSTD_LEVEL).unwrap(), payload: Vec::new() };
+        let mut used = new();
+        for run in 1..4 {
+            let fold = Aggregator::new(RunId(run), FoldConfig::default());
+            let state = State { fold, sealer: None, l2_sample_interval_ms: 0 };
+            let (packed, hash) = used.pack(&state).unwrap();
+            let (fresh, _) = new().pack(&state).unwrap();
+            assert_eq!(packed.payload, fresh.payload);
+            let payload = zstd::decode_all(packed.payload.as_slice()).unwrap();
+            let format = checkpoint::CHECKPOINT_FORMAT;
+            assert_eq!(checkpoint::decode(format, &payload, &hash).unwrap(), state);
+            used = packed;
+        }
     }
 }

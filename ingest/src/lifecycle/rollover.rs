@@ -5,7 +5,6 @@
 //! → the core goes over at its next cut → its initial state as the run's first checkpoint. A cluster that
 //! does not answer postpones it; the lineage goes on, and there is no gap.
 
-use super::checkpoints;
 use super::startup::open_run;
 use crate::core::rollover::Rollover;
 use crate::core::run::CoreCommand;
@@ -77,8 +76,9 @@ impl Rollovers {
             return Err("the ingest cluster does not answer".to_owned());
         }
         let (begun, state) = oneshot::channel();
+        let spare = self.hub.checkpoints.spare().await;
         let of = RunRecord { run, lineage: (*lineage).clone() };
-        let rollover = Box::new(Rollover { of, context: context.clone(), begun });
+        let rollover = Box::new(Rollover { of, context: context.clone(), spare, begun });
         // A core that has ended drops the command, and with it the sender.
         let _ = self.hub.core.send(CoreCommand::Rollover(rollover)).await;
         let Ok((fold, as_of)) = state.await else {
@@ -91,7 +91,7 @@ impl Rollovers {
             run_id = run_id,
             lineage_id = lineage.lineage_id.to_string(),
         );
-        checkpoints::write(&ingest, fold, as_of).await;
+        self.hub.checkpoints.write(&ingest, fold, as_of).await;
         Ok(())
     }
 

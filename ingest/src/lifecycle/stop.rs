@@ -1,7 +1,7 @@
 //! The stop in order, and what an early end of a task means.
 
 use super::heartbeat::notify;
-use super::{checkpoints, lineage};
+use super::lineage;
 use crate::core::run::CoreCommand;
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -51,7 +51,7 @@ impl Stopping {
         notify(&[sd_notify::NotifyState::Stopping]);
         let is_ours = !matches!(self.outcome, Err(Exit::Fenced(_)));
         if is_ours {
-            checkpoints::take(&self.hub.clusters, &self.hub.core).await;
+            self.hub.checkpoints.take(&self.hub.clusters, &self.hub.core).await;
         }
         let health = self.hub.health.borrow().clone();
         self.stops.sockets.cancel();

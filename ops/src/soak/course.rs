@@ -309,6 +309,8 @@ impl Soak {
                 stats: &stats,
                 markets: &markets,
                 happened,
+                length,
+                growth_from: growth_from(length),
                 began_at: self.began_at,
                 ready_at: self.began_at.plus_millis(i64::try_from(ready_after.as_millis())?),
                 stopping_at,

@@ -4,7 +4,8 @@
 //! Inputs: length, symbols, which faults. Outputs: a table and one JSON object with rates, lags, memory and
 //! verdicts. Invariants: the judge trusts no counter of the product where the venue or PostgreSQL has one of
 //! its own; what the run wrote is removed after a clean end unless it is to be kept; a figure above its
-//! target is printed and fails nothing, a broken verdict fails.
+//! target is printed and fails nothing, a broken verdict fails. Growth of memory is a verdict of runs of half an
+//! hour and longer.
 
 mod course;
 mod figures;

@@ -3,6 +3,7 @@
 //! Inputs: process ids, again and again. Outputs: series, shares, growth. A process that is not there counts
 //! nothing; one that is started anew goes on with its predecessor's sum. It starts and ends nothing.
 
+use crate::invariants::Verdict;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,13 @@ use std::time::Duration;
 const TICKS_PER_S: f64 = 100.0;
 /// Looks of which the median is one end of a growth.
 const LOOKS_OF_AN_END: usize = 31;
+
+/// Growth of memory that counts as none, percent.
+pub(super) const GROWTH_PCT_MAX: f64 = 2.0;
+/// Shortest run whose growth is judged: before, windows fill.
+const JUDGED_LENGTH_MIN: Duration = Duration::from_secs(30 * 60);
+/// Age that a process must have where its growth begins to count, for the same reason.
+const JUDGED_AGE_MIN: Duration = Duration::from_secs(9 * 60);
 
 /// One look at a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +36,8 @@ pub(super) struct Usage {
     last: (u32, u64),
     /// Ticks over all lives.
     ticks: u64,
+    /// When the first process was first seen.
+    alive_since: Duration,
 }
 
 impl Usage {
@@ -38,6 +48,9 @@ impl Usage {
         let Some((first, _)) = looks.first() else { return };
         let ticks = looks.iter().map(|(_, look)| look.ticks).sum();
         let before = if self.last.0 == *first { self.last.1 } else { 0 };
+        if self.last.0 != *first {
+            self.alive_since = at;
+        }
         self.ticks += u64::saturating_sub(ticks, before);
         self.last = (*first, ticks);
         self.rss_kb.push((at, looks.iter().map(|(_, look)| look.rss_kb).sum()));
@@ -71,6 +84,27 @@ impl Usage {
             (median(&later[..LOOKS_OF_AN_END]), median(&later[later.len() - LOOKS_OF_AN_END..]));
         Some((last as f64 / first.max(1) as f64 - 1.0) * 100.0)
     }
+}
+
+/// Whether services kept their memory from a time to the end of a run of a length. Too short a run is not judged,
+/// and neither is a process that was started too late before that time.
+pub(super) fn kept_memory(
+    services: [(&str, &Usage); 2],
+    from: Duration,
+    length: Duration,
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    for (name, usage) in services {
+        let is_old = usage.alive_since + JUDGED_AGE_MIN <= from;
+        let grown = usage.growth_pct(from).filter(|_| is_old && length >= JUDGED_LENGTH_MIN);
+        if let Some(pct) = grown {
+            verdict.check(pct <= GROWTH_PCT_MAX, || {
+                let from = from.as_secs();
+                format!("{name} grew by {pct:.2} % from {from} s on, allowed is {GROWTH_PCT_MAX} %")
+            });
+        }
+    }
+    verdict
 }
 
 fn median(looks: &[(Duration, u64)]) -> u64 {
@@ -124,6 +158,27 @@ mod tests {
         assert!(own.rss_kb > 0);
         assert_eq!(look(u32::MAX), None);
         assert_eq!(servers(Path::new("/nowhere")), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn a_service_that_grew_is_found_in_a_long_run_only() {
+        let secs = Duration::from_secs;
+        let grows = |kb_per_s: u64| {
+            let looks = (0..1_900).map(|second| (secs(second), 100_000 + second * kb_per_s));
+            Usage { rss_kb: looks.collect(), ..Usage::default() }
+        };
+        let (flat, growing) = (grows(0), grows(2));
+        let judged = |usage: &Usage, minutes| {
+            let services = [("ingest", &flat), ("execution", usage)];
+            kept_memory(services, secs(600), secs(minutes * 60))
+        };
+        let found = judged(&growing, 30);
+        assert_eq!((found.judged, found.holds()), (2, Some(false)));
+        assert!(found.findings[0].0.starts_with("execution grew by 2.5"), "{:?}", found.findings);
+        assert_eq!(judged(&flat, 30).holds(), Some(true));
+        assert_eq!(judged(&growing, 29).holds(), None, "windows fill");
+        let late = Usage { alive_since: secs(61), ..growing };
+        assert_eq!(judged(&late, 30).judged, 1, "started anew");
     }
 
     #[test]

@@ -2,13 +2,12 @@
 
 use super::course::Processes;
 use super::judge::Verdicts;
+use super::processes::GROWTH_PCT_MAX;
 use super::{Args, Output};
 use comfy_table::{Cell, Table, presets};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// Growth of memory that counts as none, percent.
-const GROWTH_PCT_MAX: f64 = 2.0;
 /// Memory of one symbol with a book, and with an order-by-order book, KiB.
 const SYMBOL_KIB_MAX: [f64; 2] = [64.0, 2_048.0];
 /// From the end of a tick to a frame that can be read, p50 and p99, ms.

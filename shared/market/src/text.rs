@@ -3,17 +3,22 @@
 
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-/// `i128` as decimal text.
+/// Wide integers as decimal text.
 pub(crate) mod wide {
     use super::{Deserialize, Deserializer, Error, Serializer};
+    use std::fmt::Display;
+    use std::str::FromStr;
 
-    pub(crate) fn serialize<S: Serializer>(value: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer, N: Display>(
+        value: &N,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, N: FromStr<Err: Display>>(
         deserializer: D,
-    ) -> Result<i128, D::Error> {
+    ) -> Result<N, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
     }

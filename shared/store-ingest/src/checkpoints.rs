@@ -1,13 +1,18 @@
 //! Checkpoints of aggregator and sealer. The first of a run that does not start empty (`wm_seq` 0)
 //! and the last two are kept, so that every generation of the run can be derived again.
 
-use penstock_store::StoreError;
-use penstock_store::again;
-use penstock_store::twins::db_time;
+use penstock_store::tuple::TupleWriter;
+use penstock_store::{CopyGuard, StoreError};
 use penstock_types::{RunId, Seq, UtcMicros};
 use sqlx::PgPool;
 
 use crate::CLUSTER;
+
+/// The payload stands last, so that its bytes need no copy.
+const COPY: &str = "copy aggregator_checkpoints (run_id, wm_seq, as_of, format_version, payload_hash, \
+                    payload_zstd) from stdin (format binary)";
+/// Bytes of a tuple before its payload.
+const HEAD_LEN: usize = 96;
 
 /// A checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,27 +31,44 @@ pub struct Checkpoint {
     pub payload_hash: Vec<u8>,
 }
 
-/// Writes a checkpoint and drops all but the first and the last two of the run.
+/// Writes a checkpoint and drops all but the first and the last two of the run. The payload goes in messages
+/// of a copy: as a parameter it would be there twice more, once in a buffer that the connection keeps.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn write_checkpoint(pool: &PgPool, row: &Checkpoint) -> Result<(), StoreError> {
-    let sql = |e| StoreError::sql("write the checkpoint", CLUSTER, e);
-    let mut tx = again::begin(pool, "begin").await.map_err(sql)?;
-    sqlx::query!(
-        "insert into aggregator_checkpoints
-             (run_id, wm_seq, as_of, format_version, payload_zstd, payload_hash)
-         values ($1, $2, $3, $4, $5, $6) on conflict (run_id, wm_seq) do nothing",
+    let (mut guard, _) = CopyGuard::begun(pool, CLUSTER, None, "begin").await?;
+    match insert(&mut guard, row).await {
+        Ok(()) => guard.commit("write the checkpoint").await,
+        Err(error) => {
+            // The guard closes the connection when the server no longer answers.
+            let _ = guard.rollback().await;
+            Err(StoreError::sql("write the checkpoint", CLUSTER, error))
+        }
+    }
+}
+
+async fn insert(guard: &mut CopyGuard, row: &Checkpoint) -> Result<(), sqlx::Error> {
+    let is_there = sqlx::query_scalar!(
+        "select exists (select from aggregator_checkpoints
+             where run_id = $1 and wm_seq = $2) as \"is_there!\"",
         row.run_id.0,
         row.wm_seq.0,
-        db_time(row.as_of),
-        row.format_version,
-        row.payload_zstd,
-        row.payload_hash,
     )
-    .execute(&mut *tx)
-    .await
-    .map_err(sql)?;
+    .fetch_one(guard.conn())
+    .await?;
+    // One process writes, under its fence; the same number is the same fold, and the first one stays.
+    if !is_there {
+        let mut head = Vec::with_capacity(HEAD_LEN);
+        let mut tuple = TupleWriter::start(&mut head, 6);
+        tuple.int8(row.run_id.0);
+        tuple.int8(row.wm_seq.0);
+        tuple.timestamp(row.as_of);
+        tuple.int4(row.format_version);
+        tuple.bytea(&row.payload_hash);
+        let payload = tuple.end_with_bytea(&row.payload_zstd);
+        guard.copy_in(COPY, &[&head[..], payload]).await?;
+    }
     sqlx::query!(
         "delete from aggregator_checkpoints
          where run_id = $1 and wm_seq <> 0 and wm_seq not in (
@@ -54,10 +76,9 @@ pub async fn write_checkpoint(pool: &PgPool, row: &Checkpoint) -> Result<(), Sto
              where run_id = $1 order by wm_seq desc limit 2)",
         row.run_id.0,
     )
-    .execute(&mut *tx)
-    .await
-    .map_err(sql)?;
-    tx.commit().await.map_err(|e| StoreError::commit("write the checkpoint", CLUSTER, e))
+    .execute(guard.conn())
+    .await?;
+    Ok(())
 }
 
 /// The newest checkpoint of a domain, for a warm start.

@@ -127,17 +127,28 @@ impl CopyGuard {
     }
 
     /// Copies rows in. `statement` is `copy … from stdin (format binary)` built from closed lists;
-    /// `chunks` are whole tuples, header and trailer are added here.
+    /// `parts` are tuples one after the other, cut anywhere; header and trailer are added here. Small parts
+    /// share a message, so that nobody has to put them together before.
     ///
     /// # Errors
     /// The driver's error; the transaction is then aborted and must be rolled back.
-    pub async fn copy_in(&mut self, statement: &str, chunks: &[&[u8]]) -> Result<u64, sqlx::Error> {
+    pub async fn copy_in(&mut self, statement: &str, parts: &[&[u8]]) -> Result<u64, sqlx::Error> {
         let was_clean = core::mem::replace(&mut self.clean, false);
         let mut copy = self.conn().copy_in_raw(statement).await?;
-        copy.send(&COPY_HEADER[..]).await?;
-        for message in chunks.iter().flat_map(|chunk| chunk.chunks(COPY_MESSAGE_LEN)) {
-            copy.send(message).await?;
+        let mut message = Vec::with_capacity(COPY_MESSAGE_LEN);
+        message.extend_from_slice(&COPY_HEADER);
+        for part in parts {
+            let mut rest = *part;
+            while message.len() + rest.len() > COPY_MESSAGE_LEN {
+                let (fits, left) = rest.split_at(COPY_MESSAGE_LEN - message.len());
+                message.extend_from_slice(fits);
+                copy.send(&message[..]).await?;
+                message.clear();
+                rest = left;
+            }
+            message.extend_from_slice(rest);
         }
+        copy.send(&message[..]).await?;
         copy.send(&COPY_TRAILER[..]).await?;
         let rows = copy.finish().await?;
         self.clean = was_clean;

@@ -34,6 +34,18 @@ impl<'b> TupleWriter<'b> {
         assert_eq!(self.columns_left, 0, "a tuple was ended with columns missing");
     }
 
+    /// Ends the tuple with a last `bytea`, whose bytes are not copied: they are to be sent behind the buffer.
+    ///
+    /// # Panics
+    /// As [`end`](Self::end), and when the value is longer than PostgreSQL's limit of 1 GiB.
+    pub fn end_with_bytea(mut self, value: &[u8]) -> &[u8] {
+        self.columns_left -= 1;
+        let len = i32::try_from(value.len()).expect("a value is below the server's limit of 1 GiB");
+        self.out.extend_from_slice(&len.to_be_bytes());
+        self.end();
+        value
+    }
+
     fn field(&mut self, bytes: &[u8]) {
         self.columns_left -= 1;
         let len = i32::try_from(bytes.len()).expect("a field is below the record limit of 1 MiB");

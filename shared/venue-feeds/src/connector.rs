@@ -9,13 +9,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use penstock_venue_net::{Clock, Socket};
 use penstock_venues::endpoint::{Endpoint, EndpointError, Transport};
 use penstock_venues::kraken::reconnect::{Chance, ConnectBudget, PUBLIC, Reconnect, ReconnectRule};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 use tokio_util::sync::CancellationToken;
 
 use crate::protocol::{Opening, Protocol};
@@ -59,6 +59,8 @@ pub struct FeedHandle<C = FeedCommand> {
 const COMMANDS_LEN_LIMIT: usize = 1_024;
 /// Distance of the session's polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Frames taken between two looks at stop, tick and commands.
+const FRAMES_PER_LOOK: usize = 64;
 /// Status of a venue that does not serve the region of this address; trying again soon changes nothing.
 const HTTP_REGION: u16 = 451;
 const REGION_WAIT_MS: i64 = 3_600_000;
@@ -281,7 +283,7 @@ impl<P: Protocol> Connector<P> {
         let mut tick = tokio::time::interval(POLL_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let received = tokio::select! {
+            let mut received = tokio::select! {
                 // Biased: a stop first; then the tick, which is rare and must not starve under a
                 // flood of frames; commands before data, because they repair it.
                 biased;
@@ -301,23 +303,43 @@ impl<P: Protocol> Connector<P> {
                 }
                 received = socket.next() => received,
             };
-            match received {
-                Some(Ok(Message::Text(text))) => {
-                    let at = self.shared.clock.now();
-                    let epoch = self.epoch;
-                    if self.session.frame(&text, at) {
-                        self.emit(FeedEvent::Frame { epoch, at, text }).await?;
-                    } else {
-                        self.emit(FeedEvent::Alive { epoch, at }).await?;
-                    }
+            // What has arrived as well is taken before the next look at everything else, which costs as much
+            // as a frame.
+            for left in (0..FRAMES_PER_LOOK).rev() {
+                if let Some(reason) = self.received(received).await? {
+                    return Ok(reason);
                 }
-                // Answers to protocol pings are written by the library.
-                Some(Ok(
-                    Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
-                )) => {}
-                Some(Ok(Message::Close(_))) | None => return Ok(DisconnectReason::Closed),
-                Some(Err(error)) => return Ok(DisconnectReason::Failed(error.to_string())),
+                let next = if left > 0 { socket.next().now_or_never() } else { None };
+                match next {
+                    Some(next) => received = next,
+                    None => break,
+                }
             }
+        }
+    }
+
+    /// Takes what came from the socket; gives the reason when it is over.
+    async fn received(
+        &mut self,
+        received: Option<Result<Message, tungstenite::Error>>,
+    ) -> Result<Option<DisconnectReason>, Ended> {
+        match received {
+            Some(Ok(Message::Text(text))) => {
+                let at = self.shared.clock.now();
+                let epoch = self.epoch;
+                if self.session.frame(&text, at) {
+                    self.emit(FeedEvent::Frame { epoch, at, text }).await?;
+                } else {
+                    self.emit(FeedEvent::Alive { epoch, at }).await?;
+                }
+                Ok(None)
+            }
+            // Answers to protocol pings are written by the library.
+            Some(Ok(
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
+            )) => Ok(None),
+            Some(Ok(Message::Close(_))) | None => Ok(Some(DisconnectReason::Closed)),
+            Some(Err(error)) => Ok(Some(DisconnectReason::Failed(error.to_string()))),
         }
     }
 

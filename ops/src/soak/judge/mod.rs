@@ -16,6 +16,7 @@ use super::Args;
 use super::course::{Processes, digits};
 use super::figures::{Quantiles, Times};
 use super::plan::Staged;
+use super::processes::kept_memory;
 use crate::invariants::{Facts, Invariant, Report, Verdict, judge as judge_run, judge_outages};
 use crate::stack::StackOptions;
 use crate::verify::checked_frames;
@@ -33,6 +34,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 use trades::Counts;
 
 /// Frames per page.
@@ -69,6 +71,10 @@ pub(super) struct Run<'a> {
     pub stats: &'a Value,
     pub markets: &'a Value,
     pub happened: Vec<Happened>,
+    /// How long it went.
+    pub length: Duration,
+    /// Memory is compared from here on.
+    pub growth_from: Duration,
     pub began_at: UtcMicros,
     pub ready_at: UtcMicros,
     pub stopping_at: UtcMicros,
@@ -165,6 +171,8 @@ pub(super) async fn judge(run: &Run<'_>, processes: &Processes) -> anyhow::Resul
     }
     let blind = blind(run, &pass, &faults, &known, &mut others);
     others.push(("samples", samples(&pass, &known)));
+    let services = [("ingest", &processes.ingest), ("execution", &processes.execution)];
+    others.push(("memory", kept_memory(services, run.growth_from, run.length)));
     let rollovers = rollovers(&times, &decision, &mut others).await?;
     let (generations, frames, without_fetched) = derived(run, &runs, &ingest, &decision).await?;
     let mut invariants = recorded(&decision, &ingest).await?;

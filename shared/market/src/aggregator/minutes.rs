@@ -120,6 +120,16 @@ impl Minutes {
         }
     }
 
+    /// Becomes the same as another one, in the memory that is there.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let Self { minute, since_us, open, bar, mids, bars, ready, gap_until_us, figures } = other;
+        (self.minute, self.since_us, self.gap_until_us) = (*minute, *since_us, *gap_until_us);
+        (self.open, self.bar, self.figures) = (*open, *bar, *figures);
+        self.mids.clone_from(mids);
+        self.bars.clone_from(bars);
+        self.ready.clone_from(ready);
+    }
+
     /// Derives the figures of the closed minutes: after one has closed, and after a checkpoint was read.
     pub(crate) fn derive(&mut self) {
         self.figures = MinuteFigures {

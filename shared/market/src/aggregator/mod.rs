@@ -125,6 +125,34 @@ impl Aggregator {
         self.index = symbols.map(|(i, s)| (s.symbol.clone(), i)).collect();
     }
 
+    /// Becomes the same as another one, in the memory that is there.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let Self {
+            config,
+            run_id,
+            lineage_id,
+            started_at,
+            newest_message,
+            last_seq,
+            deltas,
+            watermarks,
+            gaps,
+            symbols,
+            index,
+        } = other;
+        self.config.clone_from(config);
+        (self.run_id, self.lineage_id, self.last_seq) = (*run_id, *lineage_id, *last_seq);
+        (self.started_at, self.newest_message) = (*started_at, *newest_message);
+        self.deltas = *deltas;
+        self.watermarks.clone_from(watermarks);
+        self.gaps.clone_from(gaps);
+        self.index.clone_from(index);
+        self.symbols.truncate(symbols.len());
+        let (here, new) = symbols.split_at(self.symbols.len());
+        self.symbols.iter_mut().zip(here).for_each(|(mine, held)| mine.copy_from(held));
+        self.symbols.extend_from_slice(new);
+    }
+
     /// Rebuilds everything that a checkpoint does not keep.
     pub(crate) fn derive(&mut self) {
         self.reindex();

@@ -96,6 +96,13 @@ impl Mean {
 }
 
 impl Queue {
+    /// Becomes the same as another one, in the memory that is there.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let Self { count, newest, samples } = other;
+        (self.count, self.newest) = (*count, *newest);
+        self.samples.clone_from(samples);
+    }
+
     /// Takes a sample that was folded in at a second.
     pub(crate) fn take(&mut self, at: UtcMicros, second: i64, row: &L3Row) {
         self.count.rows += 1;

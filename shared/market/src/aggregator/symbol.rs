@@ -96,6 +96,45 @@ impl SymbolState {
         }
     }
 
+    /// Becomes the same as another one, in the memory that is there: a copy of every symbol is taken again and
+    /// again, and what came and went in the meantime would keep it from its old place.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        // Without `..`: a further field is not forgotten.
+        let Self {
+            symbol,
+            since,
+            now_us,
+            ticker,
+            trade,
+            l2,
+            l2_lineage,
+            has_l2,
+            book_ok,
+            conn_id,
+            top,
+            book,
+            last,
+            log_mid,
+            log_mid_due,
+            seconds,
+            minutes,
+            regime,
+            queue,
+            published,
+        } = other;
+        self.symbol.clone_from(symbol);
+        (self.since, self.now_us) = (*since, *now_us);
+        (self.ticker, self.trade, self.l2, self.l2_lineage) = (*ticker, *trade, *l2, *l2_lineage);
+        (self.has_l2, self.book_ok, self.conn_id) = (*has_l2, *book_ok, *conn_id);
+        (self.top, self.book, self.last) = (*top, *book, *last);
+        (self.log_mid, self.log_mid_due) = (*log_mid, *log_mid_due);
+        self.seconds.copy_from(seconds);
+        self.minutes.copy_from(minutes);
+        self.regime.clone_from(regime);
+        self.queue.copy_from(queue);
+        self.published.clone_from(published);
+    }
+
     /// Moves to `us` (never backwards) and closes the seconds before it.
     pub(crate) fn advance(&mut self, us: i64) {
         if us <= self.now_us {

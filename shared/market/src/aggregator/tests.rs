@@ -221,6 +221,38 @@ fn a_checkpoint_folds_on_as_the_original() {
     assert!(checkpoint::decode(3, &payload[1..], &hash).is_err());
 }
 
+/// The bytes of a checkpoint, and what only a cut tells: both of the copy are those of the original, whatever
+/// the copy was before.
+#[test]
+fn a_copy_in_the_memory_of_another_fold_is_the_original() {
+    const B: &str = "BBB/USD";
+    let mut rows = Rows::default();
+    rows.universe(0, A, StatusKind::Connect);
+    rows.universe(0, B, StatusKind::Connect);
+    let mut spare = fold(&rows);
+    for second in 0..400 {
+        rows.book(second * 1_000, A, "99.5", &format!("100.{:02}", second % 90));
+        rows.trade(second * 1_000 + 1, A, Side::Sell, "99.7", "0.3");
+        rows.trade(second * 1_000 + 2, B, Side::Buy, "5.1", "2");
+        rows.push(second * 1_000 + 3, RawBody::L3(l3(A)));
+    }
+    rows.universe(400_000, B, StatusKind::Disconnect);
+    rows.universe(400_000, "AAB/USD", StatusKind::Connect);
+    rows.universe(400_000, "CCC/USD", StatusKind::Connect);
+    let mut original = fold(&rows);
+    cut_at(&mut original, 1, 401_000);
+    let bytes = |of: &Aggregator| checkpoint::encode(&kept(of)).unwrap().0;
+    spare.copy_from(&original);
+    assert_eq!(bytes(&spare), bytes(&original));
+    let mut copy = spare.clone();
+    assert_eq!(cut_at(&mut copy, 2, 402_000), cut_at(&mut original, 2, 402_000));
+    let mut smaller = Rows::default();
+    smaller.universe(0, A, StatusKind::Connect);
+    let smaller = fold(&smaller);
+    spare.copy_from(&smaller);
+    assert_eq!(bytes(&spare), bytes(&smaller));
+}
+
 /// A fold of before order-by-order books: what it lacks is empty, and it goes on.
 #[test]
 fn a_checkpoint_of_the_second_version_has_no_order_by_order_books() {

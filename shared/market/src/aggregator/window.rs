@@ -17,7 +17,11 @@ pub(crate) const COVERED_SECS_MIN: i64 = 30;
 const JUMP_SECS_MAX: i64 = 3_700;
 const MICROS: i64 = 1_000_000;
 
-/// What happened in one second.
+/// Largest spread that is counted, 1e-4 bps. Between two positive prices it is at most 20,000 bps of their mid.
+const SPREAD_MAX: i64 = 1_000_000_000;
+
+/// What happened in one second. Three hundred of them are most of what a symbol costs in memory, so sums that
+/// are bounded are no wider than they must be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bucket {
     /// Trades.
@@ -40,11 +44,11 @@ pub(crate) struct Bucket {
     /// Base traded, units of 1e-12.
     #[serde(with = "text::wide")]
     pub base: i128,
-    /// Microseconds for which a spread was known.
-    pub spread_us: i64,
-    /// Spread (1e-4 bps) times microseconds.
+    /// Microseconds for which a spread was known, at most the 300 seconds of a window.
+    pub spread_us: u32,
+    /// Spread (1e-4 bps) times microseconds: at most [`SPREAD_MAX`] over 300 seconds.
     #[serde(with = "text::wide")]
-    pub spread_sum: i128,
+    pub spread_sum: i64,
     /// Squared spread times microseconds.
     #[serde(with = "text::wide")]
     pub spread_squares: i128,
@@ -127,6 +131,32 @@ impl Seconds {
         }
     }
 
+    /// Becomes the same as another one, in the memory that is there.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let mut buckets = core::mem::take(&mut self.buckets);
+        let mut log_mids = core::mem::take(&mut self.log_mids);
+        let mut means = core::mem::take(&mut self.means);
+        buckets.clone_from(&other.buckets);
+        log_mids.clone_from(&other.log_mids);
+        means.clone_from(&other.means);
+        // Every other field is a number.
+        let Self { second, first_second, epoch_window, minute, five_minutes, epoch, .. } = *other;
+        let (spread, spread_from_us) = (other.spread, other.spread_from_us);
+        *self = Self {
+            second,
+            first_second,
+            epoch_window,
+            buckets,
+            log_mids,
+            minute,
+            five_minutes,
+            epoch,
+            spread,
+            spread_from_us,
+            means,
+        };
+    }
+
     /// Rebuilds what a checkpoint does not keep.
     pub(crate) fn derive(&mut self) {
         let open = slot(self.second, SECONDS);
@@ -148,7 +178,7 @@ impl Seconds {
     /// The spread from `at_us` on; `None` while there is no book.
     pub(crate) fn set_spread(&mut self, at_us: i64, spread: Option<i64>) {
         self.integrate(at_us);
-        self.spread = spread;
+        self.spread = spread.map(|spread| spread.clamp(-SPREAD_MAX, SPREAD_MAX));
     }
 
     fn integrate(&mut self, to_us: i64) {
@@ -158,11 +188,13 @@ impl Seconds {
         }
         self.spread_from_us = to_us;
         if let Some(spread) = self.spread {
-            let (spread, us) = (i128::from(spread), i128::from(elapsed));
+            // Within one second, as time goes on only through `advance`.
+            let us = u32::try_from(elapsed).unwrap_or(u32::MAX);
+            let sum = spread * i64::from(us);
             self.add(&Bucket {
-                spread_us: elapsed,
-                spread_sum: spread * us,
-                spread_squares: spread * spread * us,
+                spread_us: us,
+                spread_sum: sum,
+                spread_squares: i128::from(sum) * i128::from(spread),
                 ..Bucket::default()
             });
         }
@@ -274,11 +306,11 @@ impl Seconds {
     /// (the percentile over the means of the seconds, nearest rank); `None` below 30 s of spread.
     pub(crate) fn spread_figures(&self) -> Option<[f64; 3]> {
         let sums = &self.five_minutes;
-        if sums.spread_us < COVERED_SECS_MIN * MICROS {
+        if i64::from(sums.spread_us) < COVERED_SECS_MIN * MICROS {
             return None;
         }
         let weight = float(i128::from(sums.spread_us));
-        let mean = float(sums.spread_sum) / weight;
+        let mean = float(i128::from(sums.spread_sum)) / weight;
         let variance = float(sums.spread_squares) / weight - mean * mean;
         let p90 = float(i128::from(self.mean_percentile(9, 10)));
         Some([mean / 10_000.0, variance.max(0.0).sqrt() / 10_000.0, p90 / 10_000.0])
@@ -302,14 +334,7 @@ impl Seconds {
 
 /// Mean spread of a second in 1e-4 bps; `None` while there was no spread in it.
 fn mean_spread(bucket: &Bucket) -> Option<i64> {
-    if bucket.spread_us <= 0 {
-        return None;
-    }
-    let narrow = i64::try_from(bucket.spread_sum).map(|sum| sum / bucket.spread_us);
-    Some(narrow.unwrap_or_else(|_| {
-        let mean = bucket.spread_sum / i128::from(bucket.spread_us);
-        i64::try_from(mean).unwrap_or(i64::MAX)
-    }))
+    bucket.spread_sum.checked_div(i64::from(bucket.spread_us))
 }
 
 fn slot(second: i64, len: usize) -> usize {
@@ -345,6 +370,19 @@ mod tests {
     }
 
     #[test]
+    fn a_second_is_no_wider_than_it_must_be_and_sums_hold_the_widest_spread() {
+        assert_eq!(size_of::<Bucket>(), 96);
+        let mut seconds = Seconds::new(0, 300);
+        seconds.set_spread(0, Some(i64::MAX));
+        for second in 1..=400 {
+            seconds.advance(second * MICROS, f64::NAN, |_| {});
+        }
+        seconds.settle(400 * MICROS + 999_999);
+        let [mean, deviation, _] = seconds.spread_figures().unwrap();
+        assert!((mean - 100_000.0).abs() < 1e-6 && deviation.abs() < 1e-3, "{mean} {deviation}");
+    }
+
+    #[test]
     fn the_spread_is_weighted_by_time_across_seconds() {
         let mut seconds = Seconds::new(0, 300);
         seconds.set_spread(0, Some(20_000));
@@ -372,9 +410,8 @@ mod tests {
     /// By dividing and sorting all seconds, as the definition says it.
     fn percentile_by_definition(seconds: &Seconds) -> i64 {
         let with_spread = seconds.buckets.iter().filter(|b| b.spread_us > 0);
-        let mut means: Vec<i64> = with_spread
-            .map(|b| i64::try_from(b.spread_sum / i128::from(b.spread_us)).unwrap_or(i64::MAX))
-            .collect();
+        let mut means: Vec<i64> =
+            with_spread.map(|b| b.spread_sum / i64::from(b.spread_us)).collect();
         means.sort_unstable();
         means[(means.len() * 9).div_ceil(10).max(1) - 1]
     }

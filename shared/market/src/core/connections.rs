@@ -5,6 +5,7 @@
 //! allows, which catches a frozen network that hands over old prices; so does every one after a stall of
 //! the core. Each withdrawal and each return is a row.
 
+use super::delays::Delays;
 use super::{MarketCore, Note, Outputs};
 use penstock_types::raw::{RawBody, is_level3_stream};
 use penstock_types::vocab::StatusKind;
@@ -60,36 +61,6 @@ pub enum LostBook {
 /// Longest silence of a socket of order-by-order books before they give no sample, in milliseconds: half of
 /// that after which its connector gives it up.
 const LEVEL3_SILENCE_MS: i64 = 5_000;
-/// Seconds over which the best delay is taken.
-const DELAY_SECS: usize = 300;
-
-#[derive(Debug)]
-struct Delays {
-    second: i64,
-    least_us: Vec<i64>,
-}
-
-impl Delays {
-    fn new() -> Self {
-        Self { second: 0, least_us: vec![i64::MAX; DELAY_SECS] }
-    }
-
-    /// Takes a delay and returns the least one of the last 300 s, this one included.
-    fn take(&mut self, at: UtcMicros, delay_us: i64) -> i64 {
-        let second = at.secs();
-        let len = i64::try_from(DELAY_SECS).unwrap_or(1);
-        let slot = |s: i64| usize::try_from(s.rem_euclid(len)).unwrap_or(0);
-        let first_stale = (self.second + 1).max(second - len + 1);
-        for s in first_stale..=second {
-            self.least_us[slot(s)] = i64::MAX;
-        }
-        self.second = self.second.max(second);
-        let here = slot(self.second);
-        self.least_us[here] = self.least_us[here].min(delay_us);
-        self.least_us.iter().copied().min().unwrap_or(delay_us)
-    }
-}
-
 #[derive(Debug)]
 struct Conn {
     stream: String,

@@ -8,6 +8,7 @@
 
 mod backfill;
 mod connections;
+mod delays;
 mod deriv_backfill;
 mod deriv_connections;
 mod derivatives;
@@ -266,26 +267,40 @@ impl MarketCore {
     }
 
     /// Goes over to another run behind a cut: numbers begin anew, windows, marks and quotes go on.
-    /// Returns the state with which the run begins, its first checkpoint.
+    /// Returns the state with which the run begins, its first checkpoint, in the memory of `spare`.
     ///
     /// # Panics
     /// When rows of the run before have not been handed out.
-    pub fn begin_run(&mut self, run_id: RunId, out: &mut Outputs) -> Checkpoint {
+    pub fn begin_run(
+        &mut self,
+        run_id: RunId,
+        spare: Option<Box<Checkpoint>>,
+        out: &mut Outputs,
+    ) -> Box<Checkpoint> {
         assert!(out.rows.is_empty(), "rows of the run before are handed out first");
         self.recording.run_id = run_id;
         self.seq = 0;
         self.aggregator.begin_run(run_id, false);
         out.run_symbols.extend(self.sealer.begin_run(run_id));
-        Checkpoint { sealer: Some(self.sealer.state()), ..self.checkpoint() }
+        let mut checkpoint = self.checkpoint(spare);
+        checkpoint.sealer = Some(self.sealer.state());
+        checkpoint
     }
 
-    /// The fold as a checkpoint within a run.
+    /// The fold as a checkpoint within a run, in the memory of `spare`, a checkpoint that is no longer needed.
     #[must_use]
-    pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint {
-            fold: self.aggregator.clone(),
-            sealer: None,
-            l2_sample_interval_ms: self.config.l2_sample_interval_ms,
+    pub fn checkpoint(&self, spare: Option<Box<Checkpoint>>) -> Box<Checkpoint> {
+        let l2_sample_interval_ms = self.config.l2_sample_interval_ms;
+        match spare {
+            Some(mut spare) => {
+                spare.fold.copy_from(&self.aggregator);
+                (spare.sealer, spare.l2_sample_interval_ms) = (None, l2_sample_interval_ms);
+                spare
+            }
+            None => {
+                let fold = self.aggregator.clone();
+                Box::new(Checkpoint { fold, sealer: None, l2_sample_interval_ms })
+            }
         }
     }
 

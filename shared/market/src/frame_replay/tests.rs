@@ -271,7 +271,7 @@ proptest! {
 
         // The run that follows by rollover, from its first checkpoint as bytes.
         out.clear();
-        let begun = rig.core.begin_run(RunId(2), &mut out);
+        let begun = *rig.core.begin_run(RunId(2), None, &mut out);
         let first = rig.core.next_tick();
         rig.ms = rig.ms.max((first.start().0 - T0) / 1_000);
         for (wait_ms, step) in &later {

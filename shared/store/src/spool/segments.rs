@@ -68,6 +68,12 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The memory of the batch, for the next one.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Payload of a record of this batch.
     #[must_use]
     pub fn payload(&self, record: &BatchRecord) -> &[u8] {
@@ -223,13 +229,27 @@ impl Segments {
         at: SpoolPosition,
         rows_max: usize,
     ) -> Result<Option<Batch>, SpoolReadError> {
+        self.read_batch_into(at, rows_max, &mut Vec::new())
+    }
+
+    /// The same in the memory of a batch that is no longer needed, which is empty afterwards when there is one.
+    ///
+    /// # Errors
+    /// As [`read_batch`](Self::read_batch).
+    pub fn read_batch_into(
+        &self,
+        at: SpoolPosition,
+        rows_max: usize,
+        spare: &mut Vec<u8>,
+    ) -> Result<Option<Batch>, SpoolReadError> {
         let Some((at, synced)) = self.next_readable(at) else { return Ok(None) };
         let path = self.path(at.run_id, at.segment_no);
         let io = |source| SpoolReadError::Io { path: path.clone(), source };
         let file = File::open(&path).map_err(io)?;
         let left = usize::try_from(synced - at.offset).unwrap_or(usize::MAX);
         let mut want = left.min(READ_BYTES.max(PAYLOAD_LEN_MAX + RECORD_HEADER_LEN));
-        let mut bytes = vec![0; want];
+        let mut bytes = core::mem::take(spare);
+        bytes.resize(want, 0);
         file.read_exact_at(&mut bytes, at.offset).map_err(io)?;
         let (records, used) = loop {
             let (records, used, cut) =

@@ -34,6 +34,8 @@ pub const fn socket_state(silent_ms: i64) -> SocketState {
 
 /// Intervals that the limit is computed from.
 const INTERVALS_MAX: usize = 256;
+/// Largest intervals that are kept sorted: the 99th percentile of 256 is the third largest.
+const LARGEST: usize = INTERVALS_MAX - (INTERVALS_MAX * 99).div_ceil(100) + 1;
 /// The limit is this multiple of the 99th percentile.
 const P99_FACTOR: i64 = 5;
 /// Lower bound for symbols with at least one update per second, milliseconds.
@@ -46,14 +48,21 @@ const LIMIT_MAX_MS: i64 = 600_000;
 const SLOT_MS: i64 = 10_000;
 const SLOTS: usize = 30;
 
-/// Update history of one symbol of one channel.
+/// Update history of one symbol of one channel. Whole from the beginning: a quiet symbol would otherwise
+/// take its memory piece by piece for an hour.
 #[derive(Clone, Debug)]
 pub struct SilenceLimit {
-    intervals_ms: Vec<u32>,
+    /// The last intervals, a ring once it is full.
+    intervals_ms: Box<[u32]>,
+    known: usize,
     next: usize,
+    /// The largest of them, descending; none after one of them has left the ring, until somebody asks.
+    largest: Option<[u32; LARGEST]>,
     last_ms: i64,
     started_ms: i64,
     slots: [u32; SLOTS],
+    /// Sum of the slots.
+    updates: u32,
     slot: i64,
 }
 
@@ -61,11 +70,15 @@ impl SilenceLimit {
     /// Begins at the subscription.
     pub fn new(now_ms: i64) -> Self {
         Self {
-            intervals_ms: Vec::new(),
+            // Written, not zeroed: zeroed memory is there only when it is used.
+            intervals_ms: vec![u32::MAX; INTERVALS_MAX].into(),
+            known: 0,
             next: 0,
+            largest: Some([0; LARGEST]),
             last_ms: now_ms,
             started_ms: now_ms,
             slots: [0; SLOTS],
+            updates: 0,
             slot: now_ms.div_euclid(SLOT_MS),
         }
     }
@@ -73,15 +86,21 @@ impl SilenceLimit {
     /// Notes an update.
     pub fn update(&mut self, now_ms: i64) {
         let interval = u32::try_from((now_ms - self.last_ms).max(0)).unwrap_or(u32::MAX);
-        if self.intervals_ms.len() < INTERVALS_MAX {
-            self.intervals_ms.push(interval);
+        let left = core::mem::replace(&mut self.intervals_ms[self.next], interval);
+        self.next = (self.next + 1) % INTERVALS_MAX;
+        if self.known == INTERVALS_MAX {
+            // One that is as large as the least of them may be it.
+            self.largest.take_if(|largest| left >= largest[LARGEST - 1]);
         } else {
-            self.intervals_ms[self.next] = interval;
-            self.next = (self.next + 1) % INTERVALS_MAX;
+            self.known += 1;
+        }
+        if let Some(largest) = &mut self.largest {
+            insert(largest, interval);
         }
         self.last_ms = self.last_ms.max(now_ms);
         self.roll(now_ms);
         self.slots[slot_index(self.slot)] += 1;
+        self.updates += 1;
     }
 
     /// Begins anew after a new subscription; the history stays, the pause does not count.
@@ -104,29 +123,40 @@ impl SilenceLimit {
     /// The limit now, milliseconds.
     pub fn limit_ms(&mut self, now_ms: i64) -> i64 {
         self.roll(now_ms);
-        let updates: u32 = self.slots.iter().sum();
         let window_ms = (SLOT_MS * SLOTS as i64).min((now_ms - self.started_ms).max(1_000));
-        let liquid = i64::from(updates) * 1_000 >= window_ms;
+        let liquid = i64::from(self.updates) * 1_000 >= window_ms;
         let floor = if liquid { FLOOR_LIQUID_MS } else { FLOOR_QUIET_MS };
         (P99_FACTOR * i64::from(self.p99_ms())).max(floor).min(LIMIT_MAX_MS)
     }
 
-    fn p99_ms(&self) -> u32 {
-        if self.intervals_ms.is_empty() {
-            return 0;
-        }
-        let mut sorted = self.intervals_ms.clone();
-        let rank = (sorted.len() * 99).div_ceil(100) - 1;
-        *sorted.select_nth_unstable(rank).1
+    /// Nearest rank; 0 without an interval. Whoever asks pays for a look at all of them only when one of the
+    /// largest has left.
+    fn p99_ms(&mut self) -> u32 {
+        let all = &self.intervals_ms[..self.known];
+        let largest = self.largest.get_or_insert_with(|| {
+            let mut largest = [0; LARGEST];
+            all.iter().for_each(|interval| insert(&mut largest, *interval));
+            largest
+        });
+        largest[self.known - (self.known * 99).div_ceil(100)]
     }
 
     fn roll(&mut self, now_ms: i64) {
         let slot = now_ms.div_euclid(SLOT_MS);
         let steps = (slot - self.slot).clamp(0, SLOTS as i64);
         for step in 1..=steps {
-            self.slots[slot_index(slot - steps + step)] = 0;
+            self.updates -= core::mem::take(&mut self.slots[slot_index(slot - steps + step)]);
         }
         self.slot = self.slot.max(slot);
+    }
+}
+
+/// Puts an interval among the largest.
+fn insert(largest: &mut [u32; LARGEST], interval: u32) {
+    let at = largest.partition_point(|held| *held >= interval);
+    if at < LARGEST {
+        largest[at..].rotate_right(1);
+        largest[at] = interval;
     }
 }
 
@@ -137,6 +167,7 @@ fn slot_index(slot: i64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_socket_warns_at_five_and_dies_at_ten_seconds() {
@@ -195,5 +226,29 @@ mod tests {
         assert!(limit.is_silent(120_001));
         limit.resume(120_001);
         assert!(!limit.is_silent(130_000));
+    }
+
+    proptest! {
+        #[test]
+        fn the_percentile_is_that_of_all_intervals_whatever_came_and_left(
+            steps in proptest::collection::vec((0_i64..4_000, 0_u8..60), 1..900),
+        ) {
+            let (mut limit, mut seen, mut now) = (SilenceLimit::new(0), Vec::new(), 0_i64);
+            for (step, kind) in steps {
+                // Most are short, some stand out, and now and then somebody asks.
+                let interval = if kind == 0 { step * 200 } else { step };
+                now += interval;
+                limit.update(now);
+                seen.push(interval);
+                let mut last = seen[seen.len().saturating_sub(INTERVALS_MAX)..].to_vec();
+                last.sort_unstable();
+                let p99 = last[(last.len() * 99).div_ceil(100) - 1];
+                if kind % 3 == 0 {
+                    prop_assert_eq!(i64::from(limit.p99_ms()), p99);
+                    let updates: u32 = limit.slots.iter().sum();
+                    prop_assert_eq!(limit.updates, updates);
+                }
+            }
+        }
     }
 }

@@ -67,7 +67,8 @@ fn position(run_id: RunId, row: &sqlx::postgres::PgRow) -> Result<SpoolPosition,
 #[derive(Debug)]
 pub(super) struct Group<'b> {
     pub(super) target: &'static CopyTarget,
-    pub(super) rows: Vec<(u64, &'b [u8])>,
+    pub(super) seqs: Vec<u64>,
+    pub(super) tuples: Vec<&'b [u8]>,
 }
 
 fn group<'b>(batch: &'b Batch, loaded_seq: u64) -> (BTreeMap<StreamCode, Group<'b>>, u64) {
@@ -81,9 +82,13 @@ fn group<'b>(batch: &'b Batch, loaded_seq: u64) -> (BTreeMap<StreamCode, Group<'
         }
         // Streams of a later version stand as holes that the closing of the run explains.
         let Some(target) = copy_target(record.stream) else { continue };
-        let group =
-            groups.entry(record.stream).or_insert_with(|| Group { target, rows: Vec::new() });
-        group.rows.push((record.seq, batch.payload(record)));
+        let group = groups.entry(record.stream).or_insert_with(|| Group {
+            target,
+            seqs: Vec::new(),
+            tuples: Vec::new(),
+        });
+        group.seqs.push(record.seq);
+        group.tuples.push(batch.payload(record));
     }
     (groups, last_seq)
 }
@@ -231,15 +236,14 @@ async fn mark_incomplete(guard: &mut CopyGuard, run_id: RunId) -> Result<(), Sto
     .map_err(|e| StoreError::sql("mark generations incomplete", CLUSTER, e))
 }
 
-/// The ordinary way: one copy per stream, which only concatenates the payloads.
+/// The ordinary way: one copy per stream, which only sends the payloads.
 async fn load_fast(guard: &mut CopyGuard, group: &Group<'_>) -> Result<Slow, sqlx::Error> {
-    let sent = group.rows.len() as u64;
-    let chunk: Vec<u8> = group.rows.iter().flat_map(|(_, tuple)| tuple.iter().copied()).collect();
+    let sent = group.tuples.len() as u64;
     if !group.target.stream.is_output() {
-        let rows = guard.copy_in(&group.target.copy_statement(), &[&chunk]).await?;
+        let rows = guard.copy_in(&group.target.copy_statement(), &group.tuples).await?;
         return Ok(Slow { rows, duplicates: 0, quarantined: 0 });
     }
-    let rows = copy_through_stage(guard, group.target, &chunk).await?;
+    let rows = copy_through_stage(guard, group.target, &group.tuples).await?;
     // An output that stands was loaded before a restart; that is no finding.
     let _already = sent - rows;
     Ok(Slow { rows, duplicates: 0, quarantined: 0 })
@@ -249,7 +253,7 @@ async fn load_fast(guard: &mut CopyGuard, group: &Group<'_>) -> Result<Slow, sql
 pub(super) async fn copy_through_stage(
     guard: &mut CopyGuard,
     target: &CopyTarget,
-    chunk: &[u8],
+    tuples: &[&[u8]],
 ) -> Result<u64, sqlx::Error> {
     let columns = target.columns.join(", ");
     let stage = format!("load_{}", target.table);
@@ -260,7 +264,7 @@ pub(super) async fn copy_through_stage(
             target.table
         ))
         .await?;
-    guard.copy_in(&crate::raw_rows::copy_statement(&stage, target.columns), &[chunk]).await?;
+    guard.copy_in(&crate::raw_rows::copy_statement(&stage, target.columns), tuples).await?;
     let key = target.key;
     guard
         .run(format!(

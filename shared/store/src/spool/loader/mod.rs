@@ -121,6 +121,8 @@ pub struct Loader {
     own_run: Option<RunId>,
     /// Where the next batch of the current run begins; `None` before its cursor was read.
     at: Option<SpoolPosition>,
+    /// Memory of the batch before: megabytes that would come and go several times per second.
+    spare: Vec<u8>,
 }
 
 impl Loader {
@@ -133,7 +135,7 @@ impl Loader {
         own_run: Option<RunId>,
         settings: LoaderSettings,
     ) -> Self {
-        Self { pool, segments, settings, own_run, at: None }
+        Self { pool, segments, settings, own_run, at: None, spare: Vec::new() }
     }
 
     /// Follows a rollover: the run before becomes an old one and is closed when it is loaded. Call it
@@ -174,10 +176,15 @@ impl Loader {
         let segments = Arc::clone(&self.segments);
         let rows_max = self.settings.rows_max;
         // A batch is at most a few MB of page cache, but a cold disk may take long.
-        let batch = tokio::task::spawn_blocking(move || segments.read_batch(at, rows_max))
-            .await
-            .map_err(std::io::Error::other)??;
-        let Some(batch) = batch else {
+        let mut spare = core::mem::take(&mut self.spare);
+        let (read, spare) = tokio::task::spawn_blocking(move || {
+            let read = segments.read_batch_into(at, rows_max, &mut spare);
+            (read, spare)
+        })
+        .await
+        .map_err(std::io::Error::other)?;
+        self.spare = spare;
+        let Some(batch) = read? else {
             if let Some((batch, mark)) = self.segments.bypass_batch(at, self.settings.rows_max) {
                 return self.load(at, &batch, Some(mark)).await;
             }
@@ -188,7 +195,9 @@ impl Loader {
             }
             return Ok(LoadStep::Idle);
         };
-        self.load(at, &batch, None).await
+        let step = self.load(at, &batch, None).await;
+        self.spare = batch.into_bytes();
+        step
     }
 
     /// Loads a batch that was read from a position on; `mark` is that of records that passed the device.

@@ -32,30 +32,29 @@ pub(super) async fn load_rowwise(
     let mut counts = Slow::default();
     // Ranges still to load; the halves of a refused one come back, the first on top.
     let mut ranges = Vec::with_capacity(16);
-    ranges.push(0..group.rows.len());
+    ranges.push(0..group.tuples.len());
     while let Some(range) = ranges.pop() {
         if range.is_empty() {
             continue;
         }
-        let rows = &group.rows[range.clone()];
-        let chunk: Vec<u8> = rows.iter().flat_map(|(_, tuple)| tuple.iter().copied()).collect();
+        let tuples = &group.tuples[range.clone()];
         guard.run("savepoint part".to_owned()).await?;
-        match copy_through_stage(guard, group.target, &chunk).await {
+        match copy_through_stage(guard, group.target, tuples).await {
             Ok(inserted) => {
                 guard.run("release savepoint part".to_owned()).await?;
                 counts.rows += inserted;
                 if !group.target.stream.is_output() {
-                    counts.duplicates += rows.len() as u64 - inserted;
+                    counts.duplicates += tuples.len() as u64 - inserted;
                 }
             }
             Err(error) if is_about_a_row(&error) => {
                 guard.run("rollback to savepoint part".to_owned()).await?;
-                if rows.len() == 1 {
-                    let (seq, tuple) = rows[0];
+                if let [tuple] = tuples {
+                    let seq = group.seqs[range.start];
                     put_aside(guard, run_id, group, seq, tuple, &error).await?;
                     counts.quarantined += 1;
                 } else {
-                    let middle = range.start + rows.len() / 2;
+                    let middle = range.start + tuples.len() / 2;
                     ranges.push(middle..range.end);
                     ranges.push(range.start..middle);
                 }
