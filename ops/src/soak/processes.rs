@@ -168,7 +168,7 @@ mod tests {
             Usage { rss_kb: looks.collect(), ..Usage::default() }
         };
         let (flat, growing) = (grows(0), grows(2));
-        let judged = |usage: &Usage, minutes| {
+        let judged = |usage: &Usage, minutes: u64| {
             let services = [("ingest", &flat), ("execution", usage)];
             kept_memory(services, secs(600), secs(minutes * 60))
         };
