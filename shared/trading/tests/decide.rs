@@ -44,6 +44,23 @@ fn a_breakout_is_bought_and_calm_symbols_are_not() {
     assert_eq!(decision.verdict(0), Verdict::EconomicallyEmpty);
 }
 
+/// An order-by-order book makes waiting look almost certain, so the maker has the better edge; where
+/// its gate on the time to a fill refuses it, the taker is judged by its own numbers.
+#[test]
+fn a_maker_that_fills_too_late_leaves_the_route_to_the_taker() {
+    let mode = |est_fill_ms: i32| {
+        let mut input = input(N);
+        input.states[HOT].l3_est_fill_bid_ms = Some(est_fill_ms);
+        input.states[HOT].l3_quality = dec("1");
+        let decision = decide(&input, &config());
+        let plan = decision.plans().next().map(|plan| plan.entry_mode);
+        (plan, blocker_of(&decision, HOT))
+    };
+    assert_eq!(mode(5_000), (Some(EntryMode::Maker), None));
+    assert_eq!(mode(5_001), (Some(EntryMode::Taker), None));
+    assert_eq!(mode(86_400_000), (Some(EntryMode::Taker), None));
+}
+
 /// Spoils one thing and says which blocker must then dominate the hot symbol.
 type Spoil = fn(&mut CycleInput);
 

@@ -323,16 +323,13 @@ fn economic_blockers(
     c.size_quote_assumed = Some(assumed_size(ground, way.strategy));
     c.score = rank::score(surplus, path.confidence, mode, features.l3_quality, way.horizon);
     c.terms = Some(terms);
-    let strategy_terms = routes::terms(way.strategy);
+    blockers.extend(fill_blockers(features, way.strategy, mode, &terms));
     let mut add = |hit: bool, blocker: Blocker| {
         if hit {
             blockers.insert(blocker);
         }
     };
-    let est_fill = features.est_fill_bid_ms.filter(|_| mode == EntryMode::Maker);
     let dec = |(n, s): (i64, u32)| Decimal::new(n, s);
-    add(est_fill.is_some_and(|ms| ms > strategy_terms.est_fill_ms_max), Blocker::FillTimeTooLong);
-    add(terms.p_fill < dec(P_FILL_MIN), Blocker::FillProbabilityLow);
     add(path.move_bps <= dec(MOVE_OVER_FEES_MIN) * terms.fees_bps(), Blocker::MoveBelowFees);
     add(terms.edge_bps < Decimal::ZERO, Blocker::EdgeNegative);
     add(surplus < Decimal::ZERO, Blocker::SurplusBelowFloor);
@@ -359,7 +356,7 @@ fn better_mode(
     let to_f = penstock_types::decimal::to_feature;
     let tick = ground.instruments.get(&row.symbol).map(|i| i.price_increment)?;
     let tick_bps = row.mid.filter(|m| *m > Decimal::ZERO).map_or(0.0, |mid| to_f(tick / mid) * 1e4);
-    let mut best: Option<(EntryMode, CostTerms)> = None;
+    let mut best: Option<(bool, EntryMode, CostTerms)> = None;
     for mode in routes::entry_modes(way.strategy, way.route) {
         let terms = costs::costs(&CostInput {
             features,
@@ -375,12 +372,32 @@ fn better_mode(
             tp_action: ground.config.tp_action,
             maker_close: ground.config.maker_close_enable,
         })?;
-        // Both modes share bias and floor, so the better edge is the better surplus.
-        if best.as_ref().is_none_or(|(_, b)| terms.edge_bps > b.edge_bps) {
-            best = Some((*mode, terms));
+        // Both modes share bias and floor, so the better edge is the better surplus. A mode that
+        // would not be filled in time does not stand in the way of one that would.
+        let fills = fill_blockers(features, way.strategy, *mode, &terms).is_empty();
+        let better = |(b_fills, _, b): &(bool, EntryMode, CostTerms)| {
+            (fills, terms.edge_bps) > (*b_fills, b.edge_bps)
+        };
+        if best.as_ref().is_none_or(better) {
+            best = Some((fills, *mode, terms));
         }
     }
-    best
+    best.map(|(_, mode, terms)| (mode, terms))
+}
+
+/// What speaks against an entry mode because of its fill alone.
+fn fill_blockers(
+    features: &Features,
+    strategy: Strategy,
+    mode: EntryMode,
+    terms: &CostTerms,
+) -> Vec<Blocker> {
+    let est_fill_ms = features.est_fill_bid_ms.filter(|_| mode == EntryMode::Maker);
+    let late = est_fill_ms.is_some_and(|ms| ms > routes::terms(strategy).est_fill_ms_max);
+    let (n, s) = P_FILL_MIN;
+    let unlikely = terms.p_fill < Decimal::new(n, s);
+    let both = [(late, Blocker::FillTimeTooLong), (unlikely, Blocker::FillProbabilityLow)];
+    both.into_iter().filter_map(|(hit, blocker)| hit.then_some(blocker)).collect()
 }
 
 fn key(c: &Candidate, index: &Index<'_>) -> Option<RankKey> {
