@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", calibration::factors_text());
     let catalog = Catalog::generated(symbols)?;
     println!(
-        "{:>4} {:>8} {:>8} {:>8} {:>9} {:>9} {:>8} {:>8} {:>8}",
+        "{:>4} {:>8} {:>8} {:>8} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "seed",
         "rv_rest",
         "spread50",
@@ -24,7 +24,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "depth25mn",
         "trades/s",
         "change/s",
-        "kurt_1m"
+        "kurt_1m",
+        "withdr/s",
+        "efit_s"
     );
     let mut first = None;
     for seed in 1..=seeds as u64 {
@@ -53,12 +55,14 @@ fn print_seed(seed: u64, market: &[measure::Series]) {
         .collect();
     let square = minutes.iter().map(|r| r * r).sum::<f64>() / minutes.len() as f64;
     let fourth = minutes.iter().map(|r| r.powi(4)).sum::<f64>() / minutes.len() as f64;
+    let turnovers: Vec<f64> = resting.iter().map(|s| s.turnover(last, last)).collect();
+    let turnover = measure::quantile(&turnovers, 0.5);
     let per_second = |pick: fn(&measure::Series) -> &Vec<u32>| {
         let sum: u64 = resting.iter().flat_map(|s| pick(s)).map(|&n| u64::from(n)).sum();
         sum as f64 / (resting.len() * (last + 1)) as f64
     };
     println!(
-        "{seed:>4} {:>8.2} {:>8.2} {:>8.2} {:>9.0} {:>9.0} {:>8.2} {:>8.2} {:>8.2}",
+        "{seed:>4} {:>8.2} {:>8.2} {:>8.2} {:>9.0} {:>9.0} {:>8.2} {:>8.2} {:>8.2} {:>8.3} {:>8.2}",
         measure::quantile(&rv, 0.5),
         measure::quantile(&all(|s| &s.spread_bps), 0.5),
         measure::quantile(&all(|s| &s.spread_bps), 0.99),
@@ -67,6 +71,8 @@ fn print_seed(seed: u64, market: &[measure::Series]) {
         per_second(|s| &s.prints),
         per_second(|s| &s.changes),
         fourth / (square * square),
+        turnover,
+        measure::quantile(&resting.iter().map(|s| s.est_fill_s(last)).collect::<Vec<_>>(), 0.5),
     );
 }
 
@@ -86,5 +92,13 @@ fn print_pulse(symbol: &str, series: &measure::Series, from: usize, to: usize) {
         series.drift(to, 900),
         series.ofi(to),
         first.map_or(-1, |at| at as i64 - from as i64),
+    );
+    let row = |at: usize| format!("{:.2}", series.est_fill_s(at.min(series.mid.len() - 1)));
+    println!(
+        "           est_fill_s at start {} half {} top {} end {}",
+        row(from.max(1)),
+        row((from + to) / 2),
+        row(to),
+        row(end)
     );
 }

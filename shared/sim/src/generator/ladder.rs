@@ -54,6 +54,8 @@ struct Slot {
 pub(super) struct Ladder {
     side: Side,
     slots: Vec<Slot>,
+    /// Orders whose slots have been placed anew nearer to the market: they go at the next look.
+    left_behind: Vec<OrderNo>,
     sizes: LogNormal<f64>,
     jitter: LogNormal<f64>,
 }
@@ -92,6 +94,7 @@ impl Ladder {
         Self {
             side,
             slots: near.chain(far).chain(deep).collect(),
+            left_behind: Vec::new(),
             sizes: LogNormal::new(0.0, 0.45).expect("the deviation is finite and positive"),
             jitter: LogNormal::new(0.0, 0.08).expect("the deviation is finite and positive"),
         }
@@ -99,7 +102,9 @@ impl Ladder {
 
     /// Pulls the orders that the fair price has come too near to or left too far behind: all that
     /// are too near or empty and the first slot, and at most `budget` of the others, so that a
-    /// fast market leaves its far side behind for a moment as real ones do. Returns the pulled
+    /// fast market leaves its far side behind for a moment as real ones do. What was left behind
+    /// goes only at the look after the one that placed it anew: a market that rises shows the better
+    /// bid first and then loses the older one, as recorded books do. Returns the pulled
     /// slots, which [`Self::place`] puts back; both ladders pull before either places.
     pub(super) fn pull(
         &mut self,
@@ -108,22 +113,35 @@ impl Ladder {
         spread: f64,
         budget: usize,
     ) -> Vec<usize> {
+        for no in self.left_behind.drain(..) {
+            desk.exchange.flow_cancel(desk.symbol, no, desk.now_us);
+        }
+        // Nobody quotes the same price anew because it cannot be met more closely.
+        let step_bps = 10_000.0 / (fair_ln.exp() * desk.scale.price);
         let mut pulled = Vec::new();
         let mut left = budget;
         for index in 0..self.slots.len() {
             let offset = self.offset(index, fair_ln);
             let slot = &self.slots[index];
-            let off = (offset - target_bps(slot, index, spread)).abs() > slot.tolerance_bps;
+            let away = offset - target_bps(slot, index, spread);
+            let off = away.abs() > slot.tolerance_bps.max(step_bps);
             let must = slot.orders.is_empty() || offset < NEAREST_BPS || (index == 0 && off);
             if must || (off && left > 0) {
                 if !must {
                     left -= 1;
                 }
-                self.cancel(desk, index);
-                pulled.push(index);
+                pulled.push((index, away));
             }
         }
-        pulled
+        // The farthest goes first: what was never the best price does not become it on its way out.
+        for &(index, away) in pulled.iter().rev() {
+            if away > 0.0 {
+                self.left_behind.append(&mut self.slots[index].orders);
+            } else {
+                self.cancel(desk, index);
+            }
+        }
+        pulled.into_iter().map(|(index, _)| index).collect()
     }
 
     /// Places the pulled slots at their distance from the fair price.
@@ -154,10 +172,9 @@ impl Ladder {
         }
     }
 
-    /// Changes the size of one random near slot, the first one with every third call.
+    /// Changes the size of one random near slot.
     pub(super) fn stir(&mut self, desk: &mut Desk<'_>) {
-        let first = desk.rng.random_bool(1.0 / 3.0);
-        let index = if first { 0 } else { desk.rng.random_range(0..NEAR_BPS.len()) };
+        let index = desk.rng.random_range(0..NEAR_BPS.len());
         let share = desk.rng.random_range(0.1..0.5);
         let grow = desk.rng.random_bool(0.5);
         self.refresh(desk, index);

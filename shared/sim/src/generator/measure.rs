@@ -7,12 +7,16 @@
 //! Definitions: `rv` = root mean square of non-overlapping 10-second log returns of the mid,
 //! counted back from the sample, times √6, in basis points per root minute, over the trailing
 //! window or what exists of it; `drift` = log return over the window; `ofi` = (buys − sells) /
-//! (buys + sells) in quote over the trailing 60 s.
+//! (buys + sells) in quote over the trailing 60 s; withdrawn = what left the best bid and was not
+//! traded.
 
 use rust_decimal::prelude::ToPrimitive;
 
 use super::{Clock, Generator, Phase, Scenario};
-use crate::exchange::{Exchange, ExchangeConfig, PublicEvent, SetupError, Side, SymbolNo};
+use crate::exchange::{
+    Exchange, ExchangeConfig, Instrument, LevelChange, MarketUpdate, Price, PublicEvent, Qty,
+    SetupError, Side, SymbolNo,
+};
 use crate::instruments::Catalog;
 
 /// Samples of one symbol, one per second.
@@ -30,6 +34,10 @@ pub struct Series {
     pub bought: Vec<f64>,
     /// Value sold by takers in the second, quote units.
     pub sold: Vec<f64>,
+    /// Value that was cancelled at the best bid in the second, quote units.
+    pub withdrawn: Vec<f64>,
+    /// Value waiting at the best bid, quote units.
+    pub queue: Vec<f64>,
     /// Prints in the second.
     pub prints: Vec<u32>,
     /// Book changes in the second (operations that changed a level).
@@ -64,6 +72,26 @@ impl Series {
         let bought: f64 = self.bought[from..=at].iter().sum();
         let sold: f64 = self.sold[from..=at].iter().sum();
         if bought + sold > 0.0 { (bought - sold) / (bought + sold) } else { 0.0 }
+    }
+
+    /// How many times a second the queue at the best bid is cancelled, over the samples up to `at`
+    /// of the trailing `window_s`; 0 while nothing waits.
+    pub fn turnover(&self, at: usize, window_s: usize) -> f64 {
+        let from = (at + 1).saturating_sub(window_s);
+        let waiting: f64 = self.queue[from..=at].iter().sum();
+        let gone: f64 = self.withdrawn[from..=at].iter().sum();
+        if waiting > 0.0 { gone / waiting } else { 0.0 }
+    }
+
+    /// Seconds until a buyer who joins the best bid now is filled, as a trading system estimates it:
+    /// what waits, over what was sold and half of what was cancelled there per second of the
+    /// trailing minute; infinite while nothing went.
+    pub fn est_fill_s(&self, at: usize) -> f64 {
+        let from = at.saturating_sub(59);
+        let sold: f64 = self.sold[from..=at].iter().sum();
+        let gone: f64 = self.withdrawn[from..=at].iter().sum();
+        let per_s = (sold + 0.5 * gone) / 60.0;
+        if per_s > 0.0 { self.queue[at] / per_s } else { f64::INFINITY }
     }
 
     /// First and last sample of every rise.
@@ -119,23 +147,16 @@ pub fn run(
     generator.run_until(1_000_000, &mut exchange);
     generator.start_scenario(1_000_000);
     exchange.take_events();
+    let mut bids: Vec<_> =
+        (0..count).map(|index| exchange.market(SymbolNo(index)).top().bid).collect();
     for second in 0..seconds {
         let now_us = 1_000_000 * (second as i64 + 1);
         generator.run_until(now_us, &mut exchange);
-        let mut flow = vec![(0.0, 0.0, 0, 0); count];
+        let mut flow = vec![Flow::default(); count];
         for event in exchange.take_events().0 {
             if let PublicEvent::Market(update) = event {
                 let one = &exchange.market(update.symbol).instrument;
-                let (bought, sold, prints, changes) = &mut flow[update.symbol.0];
-                *changes += u32::from(!update.levels.is_empty());
-                for print in &update.prints {
-                    let value = one.cost(print.price, print.qty).to_f64().unwrap_or_default();
-                    *prints += 1;
-                    match print.taker {
-                        Side::Buy => *bought += value,
-                        Side::Sell => *sold += value,
-                    }
-                }
+                flow[update.symbol.0].add(&update, one, &mut bids[update.symbol.0]);
             }
         }
         for (index, flow) in flow.into_iter().enumerate() {
@@ -147,13 +168,44 @@ pub fn run(
     Ok(series)
 }
 
-fn sample(
-    series: &mut Series,
-    exchange: &Exchange,
-    symbol: SymbolNo,
-    (bought, sold, prints, changes): (f64, f64, u32, u32),
-    phase: Phase,
-) {
+/// What happened to one symbol in one second.
+#[derive(Debug, Default, Clone, Copy)]
+struct Flow {
+    bought: f64,
+    sold: f64,
+    withdrawn: f64,
+    prints: u32,
+    changes: u32,
+}
+
+impl Flow {
+    /// Adds one event; `bid` is the best bid before it, and after it the one after it.
+    fn add(&mut self, update: &MarketUpdate, one: &Instrument, bid: &mut Option<(Price, Qty)>) {
+        let value = |price, qty| one.cost(price, qty).to_f64().unwrap_or_default();
+        self.changes += u32::from(!update.levels.is_empty());
+        self.prints += update.prints.len() as u32;
+        let mut taken = Qty(0);
+        for print in &update.prints {
+            match print.taker {
+                Side::Buy => self.bought += value(print.price, print.qty),
+                Side::Sell => self.sold += value(print.price, print.qty),
+            }
+            if print.taker == Side::Sell && bid.is_some_and(|(price, _)| price == print.price) {
+                taken = Qty(taken.0 + print.qty.0);
+            }
+        }
+        let at_bid = |level: &&LevelChange| {
+            level.side == Side::Buy && bid.is_some_and(|(price, _)| price == level.price)
+        };
+        if let (Some(level), Some((price, qty))) = (update.levels.iter().find(at_bid), *bid) {
+            let gone = qty.0 - level.qty.0 - taken.0;
+            self.withdrawn += value(price, Qty(gone.max(0)));
+        }
+        *bid = update.top.bid;
+    }
+}
+
+fn sample(series: &mut Series, exchange: &Exchange, symbol: SymbolNo, flow: Flow, phase: Phase) {
     let market = exchange.market(symbol);
     let unit = 10f64.powi(market.instrument.price_decimals as i32);
     let lot = 10f64.powi(market.instrument.qty_decimals as i32);
@@ -177,9 +229,11 @@ fn sample(
     series.spread_bps.push((ask - bid) / mid * 1e4);
     series.depth_quote.push(within(Side::Buy, 1_000).min(within(Side::Sell, 1_000)));
     series.depth_25_quote.push(within(Side::Buy, 25).min(within(Side::Sell, 25)));
-    series.bought.push(bought);
-    series.sold.push(sold);
-    series.prints.push(prints);
-    series.changes.push(changes);
+    series.queue.push(top.bid.map_or(0.0, |bid| bid.0.0 as f64 / unit * (bid.1.0 as f64 / lot)));
+    series.bought.push(flow.bought);
+    series.sold.push(flow.sold);
+    series.withdrawn.push(flow.withdrawn);
+    series.prints.push(flow.prints);
+    series.changes.push(flow.changes);
     series.phase.push(Some(phase));
 }

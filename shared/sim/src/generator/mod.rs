@@ -23,7 +23,7 @@ use std::collections::BinaryHeap;
 pub use pulses::{Phase, Pulse, Schedule};
 pub use story::{Mood, Segment, Story};
 
-use calibration::{STEP_MEAN_S, UPDATE_GAP_CV};
+use calibration::{QUOTE_STEP_BPS, STEP_MEAN_S, UPDATE_GAP_CV};
 use fair::FairPrice;
 use ladder::{Desk, Ladder, Scale};
 use taker::Taker;
@@ -61,8 +61,8 @@ impl Clock {
 const STEP_MIN_US: i64 = 2_000;
 /// Longest time between two looks: quotes older than this would not be quotes.
 const STEP_MAX_US: i64 = 400_000;
-/// Share of looks that also change a size near the top.
-const STIR_SHARE: f64 = 0.6;
+/// Share of looks that also change a size near the top, per side.
+const STIR_SHARE: f64 = 0.9;
 /// Slots that a look may move because they were left behind, at rest and in a pulse.
 const BUDGET: (usize, usize) = (2, 6);
 
@@ -72,6 +72,8 @@ struct Flow {
     scale: Scale,
     rng: ChaCha8Rng,
     fair: FairPrice,
+    /// Logarithm of the price around which the quotes stand: they follow the fair price in steps.
+    quoted_ln: f64,
     bids: Ladder,
     asks: Ladder,
     taker: Taker,
@@ -102,13 +104,15 @@ impl Generator {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(index as u64 + 1);
             let start = rust_decimal::prelude::ToPrimitive::to_f64(&listing.start_price);
+            let fair = FairPrice::new(start.unwrap_or(1.0).max(f64::MIN_POSITIVE));
             Flow {
                 symbol: SymbolNo(index),
                 scale: Scale {
                     price: 10f64.powi(one.price_decimals as i32),
                     qty: 10f64.powi(one.qty_decimals as i32),
                 },
-                fair: FairPrice::new(start.unwrap_or(1.0).max(f64::MIN_POSITIVE)),
+                quoted_ln: fair.ln(0.0),
+                fair,
                 bids: Ladder::new(Side::Buy),
                 asks: Ladder::new(Side::Sell),
                 taker: Taker::new(),
@@ -254,21 +258,25 @@ impl Flow {
         (self.taker.gap_us(sweeps_per_s, &mut self.rng) as f64 / rate) as i64
     }
 
-    /// The quotes follow the fair price, and a size near the top changes.
+    /// The quotes follow the fair price, and sizes near the top change.
     fn step(&mut self, due_us: i64, mood: &Mood, exchange: &mut Exchange, now_us: i64) {
         self.fair.advance(due_us, mood.volatility, &mut self.rng);
         let fair_ln = self.fair.ln(mood.displacement_bps);
+        if (fair_ln - self.quoted_ln).abs() * 10_000.0 > QUOTE_STEP_BPS {
+            self.quoted_ln = fair_ln;
+        }
+        let quoted_ln = self.quoted_ln;
         let budget = if self.phase == Phase::Rest { BUDGET.0 } else { BUDGET.1 };
         let (symbol, scale) = (self.symbol, self.scale);
         let mut desk = Desk { exchange, symbol, scale, now_us, rng: &mut self.rng };
-        let bids = self.bids.pull(&mut desk, fair_ln, mood.spread, budget);
-        let asks = self.asks.pull(&mut desk, fair_ln, mood.spread, budget);
-        self.bids.place(&mut desk, fair_ln, mood.spread, &bids);
-        self.asks.place(&mut desk, fair_ln, mood.spread, &asks);
-        if rand::Rng::random_bool(desk.rng, STIR_SHARE) {
-            let bid = rand::Rng::random_bool(desk.rng, 0.5);
-            let ladder = if bid { &mut self.bids } else { &mut self.asks };
-            ladder.stir(&mut desk);
+        let bids = self.bids.pull(&mut desk, quoted_ln, mood.spread, budget);
+        let asks = self.asks.pull(&mut desk, quoted_ln, mood.spread, budget);
+        self.bids.place(&mut desk, quoted_ln, mood.spread, &bids);
+        self.asks.place(&mut desk, quoted_ln, mood.spread, &asks);
+        for ladder in [&mut self.bids, &mut self.asks] {
+            if rand::Rng::random_bool(desk.rng, STIR_SHARE) {
+                ladder.stir(&mut desk);
+            }
         }
     }
 

@@ -124,7 +124,12 @@ impl Window {
                 Side::Buy => (&mut self.bids, &mut changes.bids),
                 Side::Sell => (&mut self.asks, &mut changes.asks),
             };
-            let prices = touched.iter().filter(|(of, _)| *of == side).map(|(_, price)| *price);
+            let mut prices: Vec<Price> =
+                touched.iter().filter(|(of, _)| *of == side).map(|(_, price)| *price).collect();
+            // From the far end: a level that goes with a better one was never the best price.
+            if side == Side::Sell {
+                prices.reverse();
+            }
             advance_side(side, held, orders.side(side), prices, self.depth, events);
         }
         changes
@@ -158,7 +163,7 @@ fn advance_side(
     side: Side,
     held: &mut Side3,
     now: &Side3,
-    touched: impl Iterator<Item = Price>,
+    touched: Vec<Price>,
     depth: usize,
     events: &mut Vec<Event>,
 ) {
@@ -293,6 +298,27 @@ mod tests {
             _ => {}
         }
         orders.set(side, price, &queue);
+    }
+
+    #[test]
+    fn levels_that_go_together_go_from_the_far_end() {
+        let mut orders = Orders::default();
+        for (no, price) in (1..).zip([10, 11, 12]) {
+            orders.set(Side::Buy, Price(price), &[queued(no, 5, 1)]);
+            orders.set(Side::Sell, Price(price + 10), &[queued(no + 10, 5, 1)]);
+        }
+        let mut window = Window::new(10, &orders);
+        orders.take_touched();
+        for price in [12, 11] {
+            orders.set(Side::Buy, Price(price), &[]);
+        }
+        for price in [20, 21] {
+            orders.set(Side::Sell, Price(price), &[]);
+        }
+        let touched = orders.take_touched();
+        let changes = window.advance(&orders, &touched);
+        let prices = |events: &[Event]| events.iter().map(|e| e.price.0).collect::<Vec<_>>();
+        assert_eq!((prices(&changes.bids), prices(&changes.asks)), (vec![11, 12], vec![21, 20]));
     }
 
     proptest! {
