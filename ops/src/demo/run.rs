@@ -1,7 +1,7 @@
 //! The course of a demo: start, watch, end flat, judge, say so.
 
 use super::gather::{VenueAccount, gather};
-use super::setup::{environment, folder, venue_arguments, write_profile};
+use super::setup::{environment, folder, venue_arguments, without_derivatives, write_profile};
 use super::summary::{Summary, checksums};
 use super::venue::{Addresses, Venue};
 use super::watch::{Watch, sentence};
@@ -81,6 +81,9 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     .await?;
     let mut options = options;
     options.environment = environment(&venue.addresses);
+    if args.recording.is_some() {
+        options.environment = without_derivatives(options.environment);
+    }
     let Addresses { data_key, data_secret, .. } = &venue.addresses;
     options.ingest_key = Some((data_key.as_str().into(), data_secret.as_str().into()));
     say(&format!(

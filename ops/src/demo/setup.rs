@@ -28,7 +28,8 @@ pub(super) fn write_profile(
     let depth = recording.map(recorded_depth).transpose()?;
     let mut text = String::new();
     if let Some(depth) = depth {
-        text.push_str(&format!("l2_depth = {depth}\n"));
+        // Order-by-order books are not recorded, so the venue has none to offer.
+        text.push_str(&format!("l2_depth = {depth}\nl3_enable = false\n"));
     }
     text.push_str(PROFILE);
     let path = directory.join("penstock.toml");
@@ -86,6 +87,16 @@ pub(super) fn venue_arguments(args: &Args) -> Vec<String> {
     list
 }
 
+/// Variables that name the derivative venues; without them these are off.
+const DERIVATIVES: [&str; 2] = ["KRAKEN_FUTURES_", "BINANCE_UM_"];
+
+/// Variables without those of the derivative venues: a recording of the spot market has none beside it.
+#[must_use]
+pub(super) fn without_derivatives(variables: Vec<(String, String)>) -> Vec<(String, String)> {
+    let of_spot = |name: &str| !DERIVATIVES.iter().any(|prefix| name.starts_with(prefix));
+    variables.into_iter().filter(|(name, _)| of_spot(name)).collect()
+}
+
 /// Variables of both services that make the venue theirs. Metrics stay off: two demos may run at once.
 #[must_use]
 pub(crate) fn environment(venue: &Addresses) -> Vec<(String, String)> {
@@ -125,5 +136,21 @@ mod tests {
         std::fs::write(&file, format!("-\tr\t{ack}\n1\tr\t{snapshot}\n")).unwrap();
         assert_eq!(recorded_depth(&file).unwrap(), 100);
         assert!(recorded_depth(&directory.path().join("absent")).is_err());
+    }
+
+    #[test]
+    fn a_recordings_profile_leaves_out_what_is_not_recorded() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.rec");
+        std::fs::write(&file, "1\tr\t{\"channel\":\"book\",\"data\":[{\"bids\":[{}]}]}\n").unwrap();
+        let load = |recording| {
+            let (profile, _) = write_profile(directory.path(), recording).unwrap();
+            penstock_config::load(penstock_config::Process::Tool, Some(&profile)).unwrap()
+        };
+        assert!(load(None).areas.feeds.l3_enable);
+        assert!(!load(Some(file.as_path())).areas.feeds.l3_enable);
+        let pair = |name: &str| (name.to_owned(), "ws://127.0.0.1:1".to_owned());
+        let names = ["KRAKEN_WS_PUBLIC_URL", "KRAKEN_FUTURES_WS_URL", "BINANCE_UM_REST_URL"];
+        assert_eq!(without_derivatives(names.map(pair).to_vec()), [pair("KRAKEN_WS_PUBLIC_URL")]);
     }
 }

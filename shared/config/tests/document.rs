@@ -34,13 +34,19 @@ fn the_demo_is_a_profile_of_ordinary_keys_that_binds_half_of_its_symbols() {
     .expect("accepted");
 
     assert_eq!(demo.epoch_max_age_secs(), 140);
-    assert_eq!(demo.bindings.tokens().len(), 16);
+    let tokens = demo.bindings.tokens();
+    assert_eq!(tokens.len(), 16);
+    for venue in ["kraken", "kraken_futures", "binance_um"] {
+        let on = |token: &&penstock_config::bindings::Token| {
+            token.instruments.iter().any(|i| i.venue == venue)
+        };
+        assert!(tokens.iter().filter(on).count() >= 14, "{venue}");
+    }
     let changed: Vec<&str> = show::differences(&demo).iter().map(|one| one.key).collect();
     assert_eq!(
         changed,
         [
             "execution_universe_limit",
-            "l3_enable",
             "l2_sample_interval_ms",
             "ingest_warmup_secs",
             "epoch_interval_secs",
