@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use penstock_execution::cycle::stored::{read_input, repeats};
-use penstock_execution::cycle::{Evaluated, Evaluator};
+use penstock_execution::cycle::{Evaluated, Evaluator, LoopEnd, run_loop};
 use penstock_execution::mode::run_watchdog;
 use penstock_execution::quotes::run_reader;
 use penstock_execution::wake::Wakes;
@@ -22,6 +22,7 @@ use penstock_trading::decide::assess;
 use penstock_trading::decide::outcome::SyncProblem;
 use penstock_trading::fixtures::symbol;
 use penstock_trading::gates::{GateLimits, GenerationBlock, generation_gate};
+use penstock_trading::mode::CauseCode;
 use penstock_types::Uuid;
 use penstock_types::vocab::{SysMode, Trigger, Verdict};
 use rig::{Ledgerless, Market, N, PICTURE, market, session, settings, until};
@@ -45,10 +46,14 @@ struct Rig {
 
 impl Rig {
     async fn new(enable: bool) -> Self {
+        Self::with(enable, "").await
+    }
+
+    async fn with(enable: bool, more: &str) -> Self {
         let pair = TestPair::new().await.unwrap();
         let state_dir = tempfile::tempdir().unwrap();
         let market = market(&pair).await;
-        let session = session(&pair, settings(&pair, state_dir.path(), enable)).await;
+        let session = session(&pair, settings(&pair, state_dir.path(), enable, more)).await;
         let account = Arc::new(Ledgerless::default());
         // Each frame has a tick of its own: the beat is longer than a tick and never catches up.
         let period = Duration::from_millis(260);
@@ -83,6 +88,28 @@ impl Rig {
         let board = self.session.context.quotes.clone();
         until("the frame", || board.table().tick_id == tick).await;
         self.session.context.mode.judge();
+    }
+
+    /// Frames go on, and generations from `n` on when there is one, until the mode is this.
+    async fn until_mode(&mut self, mode: SysMode, n: Option<i64>) {
+        for step in 0..60 {
+            match n {
+                Some(n) => self.publish(n + step).await,
+                None => {
+                    self.beat.tick().await;
+                    self.market.frame(PICTURE).await.unwrap();
+                }
+            }
+            if self.session.context.mode.current() == mode {
+                return;
+            }
+        }
+        panic!("{mode} did not come: {:?}", self.session.context.mode.view());
+    }
+
+    /// Evaluations so far.
+    async fn evaluations(&self) -> usize {
+        self.verdicts().await.len()
     }
 
     /// Lets something happen between the read of the next cycle and its second read.
@@ -322,6 +349,52 @@ async fn switched_off_execution_records_its_verdict_and_submits_nothing() {
         .await
         .unwrap();
     assert_eq!(usize::try_from(gates).unwrap(), N);
+}
+
+/// One evaluation, and none for ten minutes: what moves the mode stands in generations, or is their lack.
+#[tokio::test]
+async fn the_mode_worsens_between_two_evaluations_and_improves_after_its_window() {
+    // given: a session in NORMAL whose one evaluation found everything whole
+    let mut rig = Rig::with(true, "live_evaluation_interval_secs = 600\n").await;
+    rig.market.epoch(1).await.unwrap();
+    rig.market.generation(1, PICTURE).await.unwrap();
+    let context = rig.session.context.clone();
+    let reader = tokio::spawn(run_reader(
+        context.pool.clone(),
+        context.quotes.clone(),
+        context.mode.clone(),
+        Arc::new(Wakes::default()),
+        context.settings.stale,
+        context.end.clone(),
+    ));
+    let account = Arc::clone(&rig.account);
+    let evaluations = tokio::spawn(run_loop(context.clone(), account, Arc::default()));
+    rig.until_mode(SysMode::Normal, Some(2)).await;
+    assert_eq!(rig.evaluations().await, 1);
+
+    // when: the next generation says that a gap is open
+    rig.market.gap_open = true;
+    rig.until_mode(SysMode::Degrade, Some(100)).await;
+    // then: the mode has it from there
+    assert_eq!(context.mode.view().reasons, [CauseCode::DataStale]);
+
+    // when: the gap is closed
+    rig.market.gap_open = false;
+    rig.publish(200).await;
+    // then: the mode waits for its window
+    assert_eq!(context.mode.current(), SysMode::Degrade);
+    rig.until_mode(SysMode::Normal, Some(201)).await;
+
+    // when: no generation comes any more, and the lease of ingest runs out
+    set_ingest_lease(&rig.market.pool, 0).await;
+    rig.until_mode(SysMode::Degrade, None).await;
+    // then: the poll without one has shown it
+    assert_eq!(context.mode.view().reasons, [CauseCode::DataStale]);
+    assert_eq!(rig.evaluations().await, 1, "all of that came between two evaluations");
+    context.stop.cancel();
+    assert_eq!(evaluations.await.unwrap(), LoopEnd::Stopped);
+    context.end.cancel();
+    reader.await.unwrap();
 }
 
 #[tokio::test]

@@ -4,11 +4,9 @@
 //! Outputs: causes on the board of the mode's owner. Invariants: a cause that the evaluation raised is
 //! cleared by the evaluation only; a drawdown stays until the operator or a new day with less of it.
 
-use penstock_trading::decide::outcome::Assessment;
+use penstock_trading::decide::{Assessment, Finding, Guarantees};
 use penstock_trading::mode::{CauseCode, Level};
-use penstock_types::Decimal;
-use penstock_types::UtcMicros;
-use penstock_types::vocab::EpochStatus;
+use penstock_types::{Decimal, UtcMicros};
 
 use crate::mode::{ModeHandle, Source};
 
@@ -17,22 +15,15 @@ const DRAWDOWN_DAY_BPS: i64 = 300;
 
 /// Raises and clears what the assessment says.
 pub(super) fn apply(mode: &ModeHandle, a: &Assessment) {
-    let set = |code, active, value: Option<String>| {
-        mode.set_from(Source::Cycle, code, Level::Degrade, active, value);
-    };
-    let epoch_ok = a.binding.as_ref().is_some_and(|b| b.status == EpochStatus::Valid);
-    let epoch_age = a.binding.as_ref().map(|b| format!("epoch age {} ms", b.epoch_age_ms));
-    set(CauseCode::EpochNotValid, !epoch_ok, epoch_age);
-    set(CauseCode::LineageBreak, a.lineage_break.is_some(), None);
     let m = &a.matrix;
-    let ages = a.state_age_ms.map(|age| format!("state age {age} ms"));
-    set(CauseCode::DataStale, !(m.global_liveness && m.market_freshness), ages);
-    let sync = a.sync.map(|s| s.as_str().to_owned());
-    let coherent = m.snapshot_coherence && a.sync.is_none();
-    set(CauseCode::StateGenerationMismatch, !coherent, sync);
-    set(CauseCode::UniverseTooSmall, !m.universe_viability, None);
-    set(CauseCode::PrivateStreamSilent, !m.private_stream_ok, None);
-    set(CauseCode::ProtectionMissing, !m.exposure_protected, None);
+    let found = |code, is_active| Finding { code, is_active, value: None };
+    let of_cycle = [
+        found(CauseCode::UniverseTooSmall, !m.universe_viability),
+        found(CauseCode::PrivateStreamSilent, !m.private_stream_ok),
+        found(CauseCode::ProtectionMissing, !m.exposure_protected),
+    ];
+    let of_generation = Guarantees::from(a).findings();
+    mode.set_all(Source::Cycle, of_generation.into_iter().chain(of_cycle));
 }
 
 /// Kill switches with their memory.

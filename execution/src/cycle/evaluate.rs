@@ -18,6 +18,7 @@ use penstock_trading::mode::{CauseCode, Level};
 use penstock_trading::risk;
 use penstock_types::vocab::{SysMode, Trigger, Verdict};
 use penstock_types::{EvaluationId, OrderId, RunId};
+use tokio::sync::watch;
 use tracing::Instrument;
 
 use super::detail::detail;
@@ -55,7 +56,7 @@ pub struct Evaluator<A> {
     context: Context,
     account: Arc<A>,
     index: i64,
-    lineage: LineageMemory,
+    lineage: watch::Sender<LineageMemory>,
     attached: bool,
     compared_run: Option<RunId>,
     gates: KnownGates,
@@ -74,7 +75,7 @@ impl<A: Account> Evaluator<A> {
             context,
             account,
             index: 0,
-            lineage: LineageMemory::default(),
+            lineage: watch::Sender::new(LineageMemory::default()),
             attached: false,
             compared_run: None,
             gates: KnownGates::new(),
@@ -90,6 +91,11 @@ impl<A: Account> Evaluator<A> {
     #[must_use]
     pub const fn index(&self) -> i64 {
         self.index
+    }
+
+    /// What evaluations have bound to, for whoever looks at generations between them.
+    pub(super) fn lineage(&self) -> watch::Receiver<LineageMemory> {
+        self.lineage.subscribe()
     }
 
     /// Figures of the heartbeat.
@@ -121,7 +127,7 @@ impl<A: Account> Evaluator<A> {
         let occasion = Occasion {
             evaluation_index: self.index,
             trigger,
-            lineage: self.lineage,
+            lineage: *self.lineage.borrow(),
             check_hash: self.index % every.max(1) == 1 || every == 1,
         };
         let Loaded { mut input, execution_fence } =
@@ -140,7 +146,6 @@ impl<A: Account> Evaluator<A> {
         let assessment = assess(&input, &self.context.settings.decide);
         self.bindings(&input).await;
         causes::apply(&self.context.mode, &assessment);
-        self.context.mode.judge();
         input.sys_mode = self.context.mode.current();
         self.remember(&input, &assessment);
         let outcome = self.decide_and_submit(&input, &assessment, started).await;
@@ -240,17 +245,17 @@ impl<A: Account> Evaluator<A> {
 
     /// What the next cycle and the heartbeat need.
     fn remember(&mut self, input: &CycleInput, assessment: &Assessment) {
-        if let Some(b) = assessment.lineage_break {
-            self.lineage = LineageMemory { previous: Some(b.to), grace_left: b.cycles_left };
+        let before = *self.lineage.borrow();
+        let bound = assessment.binding.as_ref().map(|b| b.lineage_id);
+        let memory = if let Some(b) = assessment.lineage_break {
+            LineageMemory { previous: Some(b.to), grace_left: b.cycles_left }
         } else {
-            if self.lineage.grace_left > 0 {
-                let to = assessment.binding.as_ref().map(|b| b.lineage_id);
-                marker!(LINEAGE_POST_SWITCH_CYCLE, to_lineage_id = to, cycles_left = 0);
+            if before.grace_left > 0 {
+                marker!(LINEAGE_POST_SWITCH_CYCLE, to_lineage_id = bound, cycles_left = 0);
             }
-            let bound = assessment.binding.as_ref().map(|b| b.lineage_id);
-            self.lineage.previous = bound.or(self.lineage.previous);
-            self.lineage.grace_left = 0;
-        }
+            LineageMemory { previous: bound.or(before.previous), grace_left: 0 }
+        };
+        self.lineage.send_replace(memory);
         self.positions_open = input.positions.iter().filter(|p| risk::holds(p)).count();
         self.unresolved_orders = input
             .live_orders

@@ -2,7 +2,8 @@
 //!
 //! Purpose: run `decide` on every due generation and carry out what it planned. Inputs: the decision
 //! cluster, quotes, the account's status. Outputs: entries, one row per cycle with everything that repeats
-//! it, markers, causes of the mode. Invariants: one evaluation at a time; a generation is evaluated at most
+//! it, markers, causes of the mode. Each generation, and the lack of one, is looked at for the mode between
+//! evaluations too. Invariants: one evaluation at a time; a generation is evaluated at most
 //! once; nothing is submitted that was not decided from one whole generation and checked again right
 //! before. Exits do not run here.
 
@@ -17,6 +18,7 @@ mod said;
 pub mod stored;
 mod submit;
 mod trigger;
+mod watch;
 
 pub use evaluate::{Evaluated, Evaluator};
 pub use run::{LoopEnd, run_loop};

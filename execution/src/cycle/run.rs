@@ -1,30 +1,29 @@
 //! The loop of evaluations: looks for generations, runs what is due, keeps heartbeat and partitions.
 //!
-//! Purpose: one evaluation at a time for the life of the session. Inputs: wake-ups, a poll every 100 ms.
-//! Outputs: evaluations, the heartbeat. Invariants: a trigger during an evaluation is coalesced; after the
-//! stop nothing starts any more; a lost fence ends the loop at once.
+//! Purpose: one evaluation at a time for the life of the session. Inputs: generations as they are seen, a
+//! beat of 100 ms. Outputs: evaluations, the heartbeat. Invariants: a trigger during an evaluation is
+//! coalesced; after the stop nothing starts any more; a lost fence ends the loop at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use penstock_store::fence::FencedService;
-use penstock_store_decision::cycle_input::glance;
 use penstock_store_decision::heartbeat::{self, Heartbeat};
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::vocab::{SysMode, Verdict};
+use tokio::sync::watch;
 
 use super::evaluate::{Evaluated, Evaluator};
 use super::trigger::Scheduler;
+use super::watch::{POLL_EVERY, Seen, run_watch};
 use crate::account::Account;
 use crate::attach::ensure_partitions;
 use crate::context::Context;
 use crate::settings::RunMode;
 use crate::wake::Wakes;
 
-/// Poll beside the notifications.
-const POLL_EVERY: Duration = Duration::from_millis(100);
 /// How often partitions of today and tomorrow are looked after.
 const PARTITIONS_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -75,7 +74,10 @@ pub async fn run_loop<A: Account>(context: Context, account: Arc<A>, wakes: Arc<
     let progress = Progress { started, at_ms: Arc::new(AtomicI64::new(0)) };
     let guard = tokio::spawn(watch_progress(context.clone(), progress.clone()));
     let mut evaluator = Evaluator::new(context.clone(), account);
-    let end = turns(&context, &mut evaluator, &wakes, &progress).await;
+    let (sender, seen) = watch::channel(None);
+    let watcher = tokio::spawn(run_watch(context.clone(), wakes, evaluator.lineage(), sender));
+    let end = turns(&context, &mut evaluator, seen, &progress).await;
+    watcher.abort();
     guard.abort();
     end
 }
@@ -83,7 +85,7 @@ pub async fn run_loop<A: Account>(context: Context, account: Arc<A>, wakes: Arc<
 async fn turns<A: Account>(
     context: &Context,
     evaluator: &mut Evaluator<A>,
-    wakes: &Wakes,
+    mut seen: watch::Receiver<Option<Seen>>,
     progress: &Progress,
 ) -> LoopEnd {
     let settings = &context.settings;
@@ -95,11 +97,11 @@ async fn turns<A: Account>(
     let mut partitions_at = Instant::now();
     let mut beats = Beats::new(context);
     loop {
-        // The end first; then the hint, which is sooner than the poll.
+        // The end first; then a generation; the time for what is due without one.
         tokio::select! {
             biased;
             () = context.stop.cancelled() => return LoopEnd::Stopped,
-            () = wakes.state.notified() => {}
+            Ok(()) = seen.changed() => {}
             () = tokio::time::sleep(POLL_EVERY) => {}
         }
         progress.touch();
@@ -115,8 +117,8 @@ async fn turns<A: Account>(
         }
         beats.beat(context, evaluator.status()).await;
         let now_ms = ms(progress.started.elapsed());
-        if let Ok(Some((generation, rows))) = glance(&context.pool, context.domain()).await {
-            scheduler.see(now_ms, generation, &rows);
+        if let Some(Seen { generation, rows }) = &*seen.borrow_and_update() {
+            scheduler.see(now_ms, *generation, rows);
         }
         let Some(trigger) = scheduler.due(now_ms) else { continue };
         scheduler.started(now_ms, trigger);

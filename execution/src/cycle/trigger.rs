@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use penstock_store_decision::cycle_input::RegimeGlance;
+use penstock_store_decision::glance::RowGlance;
 use penstock_types::vocab::Trigger;
-use penstock_types::{Decimal, GenerationId};
+use penstock_types::{Decimal, GenerationId, Symbol};
 
 /// Least time between a start and one for a regime change.
 const REGIME_AFTER_MS: i64 = 2_000;
@@ -28,7 +28,7 @@ pub struct Scheduler {
     newest_at_ms: i64,
     evaluated: Option<GenerationId>,
     stale_at_ms: Option<i64>,
-    regimes: BTreeMap<String, (String, bool)>,
+    regimes: BTreeMap<Symbol, (String, bool)>,
     regime_changed: bool,
     manual: bool,
 }
@@ -52,7 +52,7 @@ impl Scheduler {
     }
 
     /// Takes what the newest generation shows.
-    pub fn see(&mut self, now_ms: i64, generation: GenerationId, rows: &[RegimeGlance]) {
+    pub fn see(&mut self, now_ms: i64, generation: GenerationId, rows: &[RowGlance]) {
         if self.newest == Some(generation) {
             return;
         }
@@ -60,7 +60,7 @@ impl Scheduler {
         self.newest_at_ms = now_ms;
         self.stale_at_ms = None;
         let limit = Decimal::new(EXPANSION_TENTHS, 1);
-        let seen: BTreeMap<String, (String, bool)> = rows
+        let seen: BTreeMap<Symbol, (String, bool)> = rows
             .iter()
             .map(|r| {
                 let above = r.vol_expansion.is_some_and(|v| v >= limit);
@@ -112,9 +112,10 @@ impl Scheduler {
 mod tests {
     use super::*;
 
-    fn row(regime: &str, tenths: i64) -> Vec<RegimeGlance> {
-        vec![RegimeGlance {
-            symbol: "AAA/USD".to_owned(),
+    fn row(regime: &str, tenths: i64) -> Vec<RowGlance> {
+        vec![RowGlance {
+            symbol: Symbol::new("AAA/USD").unwrap(),
+            generation_id: GenerationId(1),
             regime: regime.to_owned(),
             vol_expansion: Some(Decimal::new(tenths, 1)),
         }]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use penstock_store_decision::modes::{self, ModeRow};
 use penstock_telemetry::{Level as LogLevel, marker};
+use penstock_trading::decide::Finding;
 use penstock_trading::mode::{
     Cause, CauseCode, Level, ModeChange, ModeEvent, ModeMachine, ModeTiming,
 };
@@ -44,6 +45,8 @@ pub enum Source {
     Part,
     /// The evaluation.
     Cycle,
+    /// Each generation, and the lack of one, between evaluations.
+    Generation,
     /// The operator.
     Operator,
 }
@@ -52,6 +55,23 @@ pub enum Source {
 struct Inner {
     machine: ModeMachine,
     causes: BTreeMap<(CauseCode, Source), (Level, Option<String>, Instant)>,
+}
+
+impl Inner {
+    fn set(
+        &mut self,
+        key: (CauseCode, Source),
+        level: Level,
+        is_active: bool,
+        value: Option<String>,
+    ) {
+        if is_active {
+            let since = self.causes.get(&key).map_or_else(Instant::now, |c| c.2);
+            self.causes.insert(key, (level, value, since));
+        } else {
+            self.causes.remove(&key);
+        }
+    }
 }
 
 /// Handle to the owner; cheap to clone.
@@ -141,17 +161,22 @@ impl ModeHandle {
     ) {
         {
             let mut inner = self.lock();
-            let key = (code, source);
-            if active {
-                let since = inner.causes.get(&key).map_or_else(Instant::now, |c| c.2);
-                inner.causes.insert(key, (level, value, since));
-            } else {
-                inner.causes.remove(&key);
-            }
+            inner.set((code, source), level, active, value);
         }
         if active {
             self.judge();
         }
+    }
+
+    /// Raises and clears all that a source has looked for, judged as one: a change names every cause of it.
+    pub fn set_all(&self, source: Source, findings: impl IntoIterator<Item = Finding>) {
+        {
+            let mut inner = self.lock();
+            for Finding { code, is_active, value } in findings {
+                inner.set((code, source), Level::Degrade, is_active, value);
+            }
+        }
+        self.judge();
     }
 
     /// The operator's wish, or the end of the process.

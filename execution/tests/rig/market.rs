@@ -58,6 +58,8 @@ pub(crate) struct Market {
     pub(crate) token: FencingToken,
     /// Its bindings may be exchanged before the first generation.
     pub(crate) run: RunRow,
+    /// What generations say of gaps.
+    pub(crate) gap_open: bool,
     listed: Vec<Listed>,
     lineage: LineageRow,
     publisher: GenerationPublisher,
@@ -91,6 +93,7 @@ impl Market {
         Ok(Self {
             token,
             run,
+            gap_open: false,
             listed,
             lineage,
             publisher: GenerationPublisher::new(pool.clone()),
@@ -125,7 +128,7 @@ impl Market {
                 row_count: i32::try_from(rows.len())?,
                 content_hash: content_hash(&rows),
                 refresh_duration_ms: 1,
-                gap_open: false,
+                gap_open: self.gap_open,
                 candles: &[],
                 trim_candles: false,
             })

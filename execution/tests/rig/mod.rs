@@ -71,15 +71,21 @@ pub(crate) async fn market(pair: &TestPair) -> Market {
     Market::new(pool, (0..N).map(listed).collect()).await.unwrap()
 }
 
-/// Settings of the demo's kind against a test pair.
-pub(crate) fn settings(pair: &TestPair, state_dir: &std::path::Path, enable: bool) -> Settings {
+/// Settings of the demo's kind against a test pair, with further lines.
+pub(crate) fn settings(
+    pair: &TestPair,
+    state_dir: &std::path::Path,
+    enable: bool,
+    more: &str,
+) -> Settings {
     let mut environment = BTreeMap::new();
     let url = pair.url(ClusterRole::Decision, "exec_rw");
     environment.insert("DECISION_DATABASE_URL".to_owned(), url);
     let state_dir = state_dir.display();
     let file = format!(
         "domain = \"test\"\nexecution_enable = {enable}\nstate_directory = \"{state_dir}\"\n\
-         degrade_exit_stable_window_ms = 1000\nrisk_max_exposure_symbol_quote = \"100\"\n"
+         degrade_exit_stable_window_ms = 1000\nrisk_max_exposure_symbol_quote = \"100\"\n\
+         {more}"
     );
     let sources = Sources {
         process: Process::Execution,

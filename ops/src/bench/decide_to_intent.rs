@@ -17,7 +17,7 @@ use penstock_execution::quotes::run_reader;
 use penstock_execution::settings::{RunMode, Settings};
 use penstock_execution::wake::{Wakes, run_listener};
 use penstock_store::ClusterRole;
-use penstock_store_decision::cycle_input;
+use penstock_store_decision::glance::glance;
 use penstock_store_orders::ExecStore;
 use penstock_types::TickId;
 use penstock_types::vocab::Trigger;
@@ -257,9 +257,9 @@ impl Bench {
         let visible = Instant::now();
         tokio::time::timeout(HINT_LIMIT, self.wakes.state.notified()).await?;
         let hint = visible.elapsed();
-        // The loop of the service looks which generation it is before it evaluates.
+        // The service looks which generation it is before it evaluates.
         let (pool, domain) = (&self.context.pool, self.context.domain());
-        let seen = cycle_input::glance(pool, domain).await?.map(|(seen, _)| seen);
+        let seen = glance(pool, domain, None).await?.publication.map(|p| p.generation_id);
         anyhow::ensure!(seen == Some(generation), "hint of {seen:?} instead of {generation}");
         self.evaluator.evaluate(Trigger::Generation).await;
         let Some(committed) = self.account.take() else { return Ok(None) };

@@ -42,6 +42,29 @@ pub struct Pointer {
     pub execution_fence: Option<FenceRow>,
 }
 
+/// The pointer from a row of either statement that reads it: each has a type of its own.
+macro_rules! publication_row {
+    ($row:expr, $domain:expr) => {
+        (|| {
+            Some(PublicationRow {
+                domain: $domain.to_owned(),
+                run_id: RunId($row.run_id?),
+                lineage_id: LineageId($row.lineage_id?),
+                generation_id: GenerationId($row.generation_id?),
+                fencing_token: FencingToken($row.fencing_token?),
+                as_of: $row.as_of?.into(),
+                as_of_lag_ms: $row.as_of_lag_ms?,
+                last_msg_age_ms: $row.last_msg_age_ms?,
+                published_at: $row.published_at?.into(),
+                row_count: $row.row_count?,
+                content_hash: $row.content_hash.clone()?,
+                gap_open: $row.gap_open?,
+            })
+        })()
+    };
+}
+pub(crate) use publication_row;
+
 /// Begins the transaction of a cycle.
 ///
 /// # Errors
@@ -86,22 +109,7 @@ async fn pointer_and_safety<'c>(
     .fetch_one(conn)
     .await
     .map_err(|e| StoreError::sql("read the publication pointer", CLUSTER, e))?;
-    let publication = (|| {
-        Some(PublicationRow {
-            domain: domain.to_owned(),
-            run_id: RunId(row.run_id?),
-            lineage_id: LineageId(row.lineage_id?),
-            generation_id: GenerationId(row.generation_id?),
-            fencing_token: FencingToken(row.fencing_token?),
-            as_of: row.as_of?.into(),
-            as_of_lag_ms: row.as_of_lag_ms?,
-            last_msg_age_ms: row.last_msg_age_ms?,
-            published_at: row.published_at?.into(),
-            row_count: row.row_count?,
-            content_hash: row.content_hash?,
-            gap_open: row.gap_open?,
-        })
-    })();
+    let publication = publication_row!(row, domain);
     let pointer = Pointer {
         now: row.now.into(),
         publication,
@@ -111,7 +119,10 @@ async fn pointer_and_safety<'c>(
     Ok((pointer, row.safety))
 }
 
-fn fence(token: Option<i64>, lease: Option<chrono::DateTime<chrono::Utc>>) -> Option<FenceRow> {
+pub(crate) fn fence(
+    token: Option<i64>,
+    lease: Option<chrono::DateTime<chrono::Utc>>,
+) -> Option<FenceRow> {
     Some(FenceRow { fencing_token: FencingToken(token?), lease_expires_at: lease?.into() })
 }
 
@@ -267,47 +278,6 @@ pub async fn instruments(
             })
         })
         .collect()
-}
-
-/// Regime and volatility expansion of a symbol: what an early evaluation looks at.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RegimeGlance {
-    /// Symbol.
-    pub symbol: String,
-    /// Regime.
-    pub regime: String,
-    /// Volatility against its half hour.
-    pub vol_expansion: Option<Decimal>,
-}
-
-/// Newest pointer of a domain with the regimes of its run.
-///
-/// # Errors
-/// [`StoreError::Sql`].
-pub async fn glance(
-    pool: &PgPool,
-    domain: &str,
-) -> Result<Option<(GenerationId, Vec<RegimeGlance>)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"select p.generation_id, s.symbol, s.regime, s.vol_expansion as "vol_expansion: Numeric"
-         from state_publication p join run_symbol_state s using (run_id)
-         where p.domain = $1 order by s.symbol"#,
-        domain,
-    )
-    .fetch_all(pool)
-    .await
-    .map_err(|e| StoreError::sql("look at the newest generation", CLUSTER, e))?;
-    let Some(first) = rows.first() else { return Ok(None) };
-    let generation = GenerationId(first.generation_id);
-    let glances = rows
-        .into_iter()
-        .map(|r| RegimeGlance {
-            symbol: r.symbol,
-            regime: r.regime,
-            vol_expansion: r.vol_expansion.map(|v| v.0),
-        })
-        .collect();
-    Ok(Some((generation, glances)))
 }
 
 /// The statement right before a submit: pointer, both fences and the symbol's safety of one instant.

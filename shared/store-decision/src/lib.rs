@@ -15,6 +15,7 @@ pub mod evaluations;
 pub mod evidence;
 pub mod frames;
 pub mod frames_read;
+pub mod glance;
 pub mod heartbeat;
 pub mod installation;
 pub mod instruments;

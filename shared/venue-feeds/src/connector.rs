@@ -171,12 +171,15 @@ impl<P: Protocol> Connector<P> {
                 opened = penstock_venue_net::connect(&self.endpoint, MESSAGE_BYTES_MAX) => opened,
             };
             let delay_ms = match opened {
-                Ok(socket) => {
-                    let reason = self.connection(socket).await?;
+                Ok(mut socket) => {
+                    let reason = self.connection(&mut socket).await?;
                     self.session.closed(self.shared.clock.now().mono_ms());
                     let stopped = reason == DisconnectReason::Stopped;
                     let (epoch, at) = (self.epoch, self.shared.clock.now());
                     self.emit(FeedEvent::Disconnected { epoch, at, reason }).await?;
+                    // The loss is told before the goodbye, which a dead socket holds up. It goes away either
+                    // way; one that has closed already answers at once.
+                    let _ = tokio::time::timeout(DRAIN_TIMEOUT, socket.close(None)).await;
                     if stopped {
                         return Err(Ended);
                     }
@@ -274,7 +277,7 @@ impl<P: Protocol> Connector<P> {
     }
 
     /// One connection from open to lost.
-    async fn connection(&mut self, mut socket: Socket) -> Result<DisconnectReason, Ended> {
+    async fn connection(&mut self, socket: &mut Socket) -> Result<DisconnectReason, Ended> {
         let at = self.shared.clock.now();
         self.epoch += 1;
         self.session.opened(at);
@@ -288,11 +291,11 @@ impl<P: Protocol> Connector<P> {
                 // flood of frames; commands before data, because they repair it.
                 biased;
                 () = self.cancel.cancelled() => {
-                    self.drain(&mut socket).await;
+                    self.drain(socket).await;
                     return Ok(DisconnectReason::Stopped);
                 }
                 _ = tick.tick() => {
-                    if let Some(reason) = self.act(&mut socket).await? {
+                    if let Some(reason) = self.act(socket).await? {
                         return Ok(reason);
                     }
                     continue;
@@ -377,11 +380,7 @@ impl<P: Protocol> Connector<P> {
                     self.ask_for_token();
                     None
                 }
-                Action::Close(reason) => {
-                    // The socket goes away either way; a dead one must not hold us up.
-                    let _ = tokio::time::timeout(DRAIN_TIMEOUT, socket.close(None)).await;
-                    Some(reason)
-                }
+                Action::Close(reason) => Some(reason),
             };
             if failed.is_some() {
                 return Ok(failed);

@@ -9,12 +9,14 @@
 pub mod assess;
 pub mod config;
 mod finish;
+pub mod guarantees;
 pub mod outcome;
 mod scan;
 mod summary;
 
 pub use assess::assess;
 pub use config::DecideConfig;
+pub use guarantees::{Finding, Glance, Guarantees};
 pub use outcome::{Assessment, Candidate, Decision, Finalist, PlannedEntry};
 
 use penstock_types::vocab::{Regime, RouteType, Strategy};
@@ -26,9 +28,10 @@ use crate::{rank, routes, size};
 #[must_use]
 pub fn decide(input: &CycleInput, config: &DecideConfig) -> Decision {
     let index = assess::Index::of(input);
-    let bound = assess::bind(input, config);
+    let ground = guarantees::Ground::of(input);
+    let bound = ground.bind(config);
     let filtered = assess::filter(input, bound.map(|b| b.1), &index);
-    let assessment = assess::judge(input, config, &index, bound, &filtered);
+    let assessment = assess::judge(input, config, &ground, bound, &filtered);
     let capital = size::capital(input, config, &index.states, &donors(input));
     let usable = assessment.binding.is_some() && assessment.sync.is_none();
     let mut scan = if usable {

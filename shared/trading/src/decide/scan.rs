@@ -11,8 +11,9 @@ use penstock_types::state_row::StateRow;
 use penstock_types::vocab::{Blocker, EntryMode, Horizon, OrderRole, RouteType, Strategy, SysMode};
 use penstock_types::{Decimal, Symbol};
 
-use super::assess::{Filtered, Index, count};
+use super::assess::{Filtered, Index};
 use super::config::{DecideConfig, Participation};
+use super::guarantees::count;
 use super::outcome::{Assessment, Candidate, PairOutcome, WhyLost};
 use crate::costs::{self, CostInput, CostTerms, StopTerms};
 use crate::cycle::CycleInput;

@@ -10,8 +10,9 @@ use penstock_types::decimal::round_to;
 use penstock_types::vocab::{Blocker, BlockerClass, SysMode, Verdict};
 use penstock_types::{Decimal, Symbol};
 
-use super::assess::{Filtered, count};
+use super::assess::Filtered;
 use super::config::DecideConfig;
+use super::guarantees::count;
 use super::outcome::{Assessment, Candidate, Decision, Finalist, SymbolGate};
 use super::scan::Scan;
 use crate::cycle::CycleInput;

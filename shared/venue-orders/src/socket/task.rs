@@ -35,6 +35,8 @@ const REQUESTS_LEN_LIMIT: usize = 256;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Time of one write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time of the goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A running private socket.
 #[derive(Debug)]
@@ -245,7 +247,7 @@ impl Runner {
                 // received, because their deadlines run.
                 biased;
                 () = self.cancel.cancelled() => {
-                    let _ = socket.close(None).await; // The socket goes away either way.
+                    goodbye(&mut socket).await;
                     Some(DisconnectReason::Stopped)
                 }
                 _ = tick.tick() => {
@@ -377,13 +379,18 @@ impl Runner {
                 }
                 Action::MaxRateCount(max) => self.state.lock().set_tier(max, at.mono_ms()),
                 Action::Close(reason) => {
-                    let _ = socket.close(None).await; // The socket goes away either way.
+                    goodbye(socket).await;
                     return Some(reason);
                 }
             }
         }
         None
     }
+}
+
+/// Closes a socket, which goes away either way: a dead one must not keep the next one waiting.
+async fn goodbye(socket: &mut Socket) {
+    let _ = tokio::time::timeout(GOODBYE_TIMEOUT, socket.close(None)).await;
 }
 
 fn refuse(request: Outgoing, reason: NotSent) {
