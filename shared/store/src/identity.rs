@@ -4,7 +4,7 @@
 //! address and port would miss two poolers, two schemas or a physical clone; the system identifier
 //! does not. The functions that judge are pure; only [`read`] asks the cluster.
 
-use sqlx::{PgPool, Row};
+use sqlx::{Connection, PgConnection, PgPool, Row};
 
 use crate::error::StoreError;
 use crate::role::ClusterRole;
@@ -96,7 +96,8 @@ pub async fn read(pool: &PgPool, role: ClusterRole) -> Result<ClusterIdentity, S
         "select current_database()::text, host(inet_server_addr()), inet_server_port(),
                 (select system_identifier from pg_control_system()),
                 current_setting('server_version_num')::int,
-                to_regclass('penstock.cluster_role') is not null",
+                to_regclass('penstock.cluster_role') is not null,
+                coalesce(has_table_privilege(to_regclass('penstock.cluster_role'), 'select'), false)",
     )
     .fetch_one(&mut *conn)
     .await
@@ -104,10 +105,8 @@ pub async fn read(pool: &PgPool, role: ClusterRole) -> Result<ClusterIdentity, S
     let has_role_table: bool = row.try_get(5).map_err(sql)?;
     let mut role_rows = Vec::new();
     if has_role_table {
-        role_rows = sqlx::query_scalar("select role from penstock.cluster_role order by role")
-            .fetch_all(&mut *conn)
-            .await
-            .map_err(sql)?;
+        let may_read: bool = row.try_get(6).map_err(sql)?;
+        role_rows = role_rows_of(&mut conn, may_read).await.map_err(sql)?;
     }
     Ok(ClusterIdentity {
         role,
@@ -118,6 +117,21 @@ pub async fn read(pool: &PgPool, role: ClusterRole) -> Result<ClusterIdentity, S
         server_version_num: row.try_get(4).map_err(sql)?,
         role_rows,
     })
+}
+
+/// Reads the role rows. The table comes with the first migration and the grants with the last: a service that
+/// starts while another one migrates a fresh cluster may not read it yet, and reads it as the owner, whose
+/// member every login role is that migrates.
+async fn role_rows_of(conn: &mut PgConnection, may_read: bool) -> Result<Vec<String>, sqlx::Error> {
+    let mut tx = conn.begin().await?;
+    if !may_read {
+        sqlx::query("set local role penstock_owner").execute(&mut *tx).await?;
+    }
+    let rows = sqlx::query_scalar("select role from penstock.cluster_role order by role")
+        .fetch_all(&mut *tx)
+        .await?;
+    tx.rollback().await?;
+    Ok(rows)
 }
 
 /// Judges one cluster. Before the first migration there is no role row, and that is fine; a row of

@@ -267,3 +267,34 @@ async fn daily_partition_of_frames_is_made_by_the_publisher() -> Result<(), Stor
     }
     Ok(())
 }
+
+/// The table of roles comes with the first migration, the grants on it with the last.
+#[tokio::test]
+async fn a_service_that_starts_while_another_one_migrates_learns_who_the_cluster_is() {
+    for (role, login) in [
+        (ClusterRole::Ingest, "ingest_rw"),
+        (ClusterRole::Decision, "publisher_rw"),
+        (ClusterRole::Decision, "exec_rw"),
+    ] {
+        // given: a cluster between its first and its last migration
+        let pair = TestPair::new().await.unwrap();
+        let superuser = pair.pool(role, SUPERUSER_LOGIN).await.unwrap();
+        let revoke = format!("revoke select on penstock.cluster_role from {login}, observer_ro");
+        sqlx::raw_sql(AssertSqlSafe(revoke)).execute(&superuser).await.unwrap();
+
+        // when
+        let pool = pair.pool(role, login).await.unwrap();
+        let found = identity::read(&pool, role).await.unwrap();
+
+        // then: it is known, and nothing stays of how it was read
+        assert_eq!(found.role_rows, [role.as_str()]);
+        let user: String =
+            sqlx::query_scalar("select current_user::text").fetch_one(&pool).await.unwrap();
+        assert_eq!(user, login);
+
+        // and: who never migrates is told what is missing
+        let observer = pair.pool(role, "observer_ro").await.unwrap();
+        let refused = identity::read(&observer, role).await.unwrap_err().to_string();
+        assert!(refused.contains("permission denied"), "{refused}");
+    }
+}
