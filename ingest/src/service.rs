@@ -113,7 +113,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
         None => started.newest_frame.map(|newest| newest.tick_id.end()),
     };
     raw.recovered_until = raw.recovered_until.max(recorded);
-    let (frame_spool, inherited) = crate::spooling::frames::open(&settings, &started)?;
+    let (frame_spool, mut inherited) = crate::spooling::frames::open(&settings, &started)?;
+    crate::spooling::frames::compare(&mut inherited, &started.clusters.decision).await?;
     let fold =
         checkpoints::initial_fold(&settings, &started.clusters, started.run.run_id, clock.now())
             .await;

@@ -29,6 +29,7 @@ use penstock_telemetry::marker;
 use penstock_types::TickId;
 use penstock_types::frame::Link;
 use penstock_types::time::TICKS_PER_DAY;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -40,6 +41,8 @@ const BACKLOG_TOLD: Duration = Duration::from_secs(1);
 const BACKLOG_ALERTED: Duration = Duration::from_secs(10);
 /// Condition of that alert.
 const BACKLOG: &str = "frames";
+/// Frames that found no place and are told with one line: a minute of ticks.
+const OVERFLOWED_TOLD: usize = 240;
 /// First and longest pause after a failed delivery.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
@@ -53,6 +56,8 @@ pub(crate) struct Frames {
     spool: FrameSpool,
     /// Each with the end of its tick when this process sealed it.
     queue: FrameQueue<Option<Instant>>,
+    /// Frames that found no place any more, not yet told.
+    overflowed: Vec<TickId>,
     runs: FrameRuns,
     alerts: Alerts,
     age_max: Duration,
@@ -81,6 +86,7 @@ impl Frames {
             clock: hub.clock.clone(),
             spool,
             queue: FrameQueue::new(newest.map(link_of)),
+            overflowed: Vec::new(),
             runs: FrameRuns::new(of),
             alerts: hub.alerts.clone(),
             age_max: hub.settings.spool.frame_age_max,
@@ -95,18 +101,19 @@ impl Frames {
     /// Takes over what earlier processes left, as far as it is above the newest frame and not under an
     /// older fence; the rest stands already or is given up.
     fn inherit(&mut self, left: Vec<InheritedRun>) {
-        let mut frames = Vec::new();
+        let (mut frames, mut stands) = (Vec::new(), BTreeMap::new());
         for run in left {
+            stands.extend(run.stands.map(|newest| (run.of.run.run_id, newest)));
             frames.extend(run.frames.into_iter().map(|sealed| Waiting { sealed, note: None }));
             self.runs.inherit(run.of, run.symbols);
         }
-        let given_up = self.queue.inherit(frames);
+        let given_up = self.queue.inherit(frames, &stands);
         self.tell_given_up(&given_up);
         self.forget_delivered_runs();
     }
 
     fn tell_given_up(&self, ticks: &[TickId]) {
-        let (Some(first), Some(last)) = (ticks.first(), ticks.last()) else { return };
+        let (Some(first), Some(last)) = (ticks.iter().min(), ticks.iter().max()) else { return };
         marker!(
             FRAMES_DISCARDED,
             first_tick_id = first,
@@ -115,6 +122,11 @@ impl Frames {
             fencing_token = self.context.token,
             newest_tick_id = self.queue.newest().map(|link| link.tick_id),
         );
+    }
+
+    fn tell_overflowed(&mut self) {
+        let overflowed = core::mem::take(&mut self.overflowed);
+        self.tell_given_up(&overflowed);
     }
 
     /// Runs that no waiting frame belongs to are over: what they were read from may go.
@@ -152,6 +164,7 @@ impl Frames {
             if let Some(since) = ended
                 && (self.queue.is_empty() || since.elapsed() > patience)
             {
+                self.tell_overflowed();
                 return Ok(());
             }
             self.give_up_old();
@@ -201,8 +214,9 @@ impl Frames {
             }
             FrameItem::Sealed(sealed, end) => {
                 self.spool.frame(&sealed);
-                if let Some(tick_id) = self.queue.push(*sealed, Some(end), WAITING_MAX) {
-                    tracing::debug!(%tick_id, "too many frames wait: the oldest goes");
+                self.overflowed.extend(self.queue.push(*sealed, Some(end), WAITING_MAX));
+                if self.overflowed.len() >= OVERFLOWED_TOLD {
+                    self.tell_overflowed();
                 }
             }
         }
@@ -311,6 +325,7 @@ impl Frames {
             self.runs.delivered(row.run_id);
         }
         self.forget_delivered_runs();
+        self.tell_overflowed();
         if self.queue.is_empty() {
             self.spool.all_delivered();
         }
@@ -369,7 +384,8 @@ impl Frames {
                 return Ok(());
             }
         };
-        self.queue.settled(newest.as_ref().map(link_of));
+        let given_up = self.queue.settled(newest.as_ref().map(link_of));
+        self.tell_given_up(&given_up);
         self.runs.doubt();
         Ok(())
     }

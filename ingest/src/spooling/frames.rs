@@ -18,9 +18,11 @@ use penstock_store::spool::{
     StreamCode, open_spool, start_writer,
 };
 use penstock_store::twins::RunSymbolRow;
+use penstock_store_decision::frames::newest_tick_of;
 use penstock_telemetry::marker;
 use penstock_types::frame::{decode_frame, decode_quotes};
 use penstock_types::{RunId, Seq, TickId, UtcMicros};
+use sqlx::PgPool;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -37,6 +39,25 @@ pub(crate) struct InheritedRun {
     pub of: RunRecord,
     pub symbols: Vec<RunSymbolRow>,
     pub frames: Vec<SealedTick>,
+    /// Newest tick of the run, among these, that stands on the decision cluster.
+    pub stands: Option<TickId>,
+}
+
+/// Reads which of the frames that were left stand already.
+///
+/// # Errors
+/// [`Exit::Unavailable`] when the decision cluster does not answer.
+pub(crate) async fn compare(left: &mut [InheritedRun], decision: &PgPool) -> Result<(), Exit> {
+    for run in left {
+        let ticks = || run.frames.iter().map(|sealed| sealed.tick_id);
+        let (Some(first), Some(last)) = (ticks().min(), ticks().max()) else { continue };
+        let found = newest_tick_of(decision, run.of.run.run_id, (first, last)).await;
+        run.stands = found.map_err(|e| Exit::Unavailable {
+            what: "the decision cluster",
+            error: e.to_string(),
+        })?;
+    }
+    Ok(())
 }
 
 /// The spool of this process.
@@ -242,7 +263,8 @@ fn take_record(found: &mut Option<InheritedRun>, stream: StreamCode, payload: &[
     match (stream, found) {
         (StreamCode::FrameRun, found @ None) => {
             let Ok(of) = RunRecord::decode(payload) else { return false };
-            *found = Some(InheritedRun { of, symbols: Vec::new(), frames: Vec::new() });
+            let (symbols, frames) = (Vec::new(), Vec::new());
+            *found = Some(InheritedRun { of, symbols, frames, stands: None });
             true
         }
         (StreamCode::FrameSymbol, Some(found)) => {

@@ -4,7 +4,7 @@
 //! spool directory of its own token beside a stopped process.
 
 use crate::support::{PATIENCE, World, count, reaches, world};
-use crate::takeover::child;
+use crate::takeover::{LOG, child};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use penstock_sim::server::MarketSource;
@@ -102,7 +102,17 @@ async fn f1_frames_of_a_predecessor_after_a_lease_takeover() {
     let links = chain(&world).await;
     let of_first = links.iter().filter(|l| l.fencing_token.0 == 1);
     assert_eq!(of_first.map(|l| l.tick_id.0).max(), Some(stood), "none of them stands");
+    let told = discarded(&world).expect("who finds them says so");
+    let (first_told, last_told) = (told["first_tick_id"].as_i64(), told["last_tick_id"].as_i64());
+    assert_eq!((first_told, last_told), (Some(stood + 1), i64::try_from(kept).ok()), "{told}");
     assert!(links.windows(2).all(|w| w[0].fencing_token <= w[1].fencing_token));
+}
+
+/// What the newest process says of frames that it gave up.
+fn discarded(world: &World) -> Option<serde_json::Value> {
+    let log = std::fs::read_to_string(world.dir.path().join(LOG)).unwrap();
+    let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+    lines.into_iter().find(|line: &serde_json::Value| line["marker"] == "FRAMES_DISCARDED")
 }
 
 /// Highest number in the segments of a run in the root of a spool.

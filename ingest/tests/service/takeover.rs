@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, Stdio};
 
 /// What the newest process says.
-const LOG: &str = "ingest.jsonl";
+pub(crate) const LOG: &str = "ingest.jsonl";
 
 /// The service as a process of its own, so that it can be killed.
 pub(crate) fn child(world: &crate::support::World) -> Process {

@@ -143,12 +143,13 @@ async fn frames_stand_once_and_in_order_after(loss: Loss) {
         .collect();
     assert_eq!(dropped, [13, 14, 15, 16], "none that may stand");
     let newest = newest_frame_settled(&pool, DOMAIN, token).await.unwrap().unwrap();
-    queue.settled(Some(Link {
+    let given_up = queue.settled(Some(Link {
         tick_id: newest.tick_id,
         frame_seq: newest.frame_seq,
         fencing_token: newest.fencing_token,
         sha256: newest.frame_sha256,
     }));
+    assert_eq!(given_up, [], "what was not sent follows");
     let rows = next_rows(&mut queue);
     publisher.publish(token, before, &rows).await.unwrap();
 

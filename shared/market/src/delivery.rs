@@ -11,7 +11,7 @@ use crate::core::SealedTick;
 use penstock_types::frame::{ChainError, FrameFlags, Link, decode_header, deliver};
 use penstock_types::{FencingToken, RunId, TickId};
 use std::cmp::{Ordering, Reverse};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What becomes of a frame, given the newest one that stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,15 +117,25 @@ impl<N> FrameQueue<N> {
         Self { waiting: VecDeque::new(), newest, sent: None, state: DeliveryState::Known }
     }
 
-    /// Takes over what earlier processes left, in any order, before anything of the own process. Returns
-    /// the ticks above the newest frame that are given up, because a later fence has sealed past them.
-    pub fn inherit(&mut self, left: impl IntoIterator<Item = Waiting<N>>) -> Vec<TickId> {
+    /// Takes over what earlier processes left, in any order, before anything of the own process; `stands` has
+    /// the newest tick of each of their runs that stands. Returns the ticks that never stood and are given
+    /// up, because a later fence has sealed past them.
+    pub fn inherit(
+        &mut self,
+        left: impl IntoIterator<Item = Waiting<N>>,
+        stands: &BTreeMap<RunId, TickId>,
+    ) -> Vec<TickId> {
         let mut left: Vec<Waiting<N>> = left.into_iter().collect();
         left.sort_by_key(|w| (w.sealed.tick_id, Reverse(w.sealed.fencing_token)));
         let mut given_up = Vec::new();
         for waiting in left {
             let (tick_id, token) = (waiting.sealed.tick_id, waiting.sealed.fencing_token);
             if fate(tick_id, token, self.newest.as_ref()) == Fate::Behind {
+                // Frames of a run are delivered in order: behind its newest one none is missing.
+                let newest_of_run = stands.get(&waiting.sealed.run_id);
+                if newest_of_run.is_none_or(|newest| tick_id > *newest) {
+                    given_up.push(tick_id);
+                }
                 continue;
             }
             let behind_others = self.waiting.back().is_some_and(|last| {
@@ -194,16 +204,29 @@ impl<N> FrameQueue<N> {
     }
 
     /// What stands was read behind every unfinished transaction: the frames at or below it are done, the
-    /// others follow it.
-    pub fn settled(&mut self, newest: Option<Link>) {
+    /// others follow it. Returns the ticks that can no longer follow although they were never sent.
+    pub fn settled(&mut self, newest: Option<Link>) -> Vec<TickId> {
+        let in_doubt = self.state.in_doubt();
         if let Some(state) = self.state.on(DeliveryEvent::Settled) {
             self.state = state;
         }
         (self.newest, self.sent) = (newest, None);
-        let goes_on = |w: &Waiting<N>| {
-            fate(w.sealed.tick_id, w.sealed.fencing_token, newest.as_ref()) == Fate::Deliver
-        };
-        self.waiting.retain(goes_on);
+        let mut given_up = Vec::new();
+        let mut place = 0;
+        self.waiting.retain(|w| {
+            let was_sent = place < in_doubt;
+            place += 1;
+            let (tick_id, token) = (w.sealed.tick_id, w.sealed.fencing_token);
+            match (fate(tick_id, token, newest.as_ref()), was_sent) {
+                (Fate::Deliver, _) => true,
+                (Fate::Behind, true) => false,
+                (Fate::Behind, false) | (Fate::Older, _) => {
+                    given_up.push(tick_id);
+                    false
+                }
+            }
+        });
+        given_up
     }
 
     /// Whether a batch may stand or not: nothing follows before [`Self::settled`].

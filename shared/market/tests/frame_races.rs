@@ -181,7 +181,8 @@ impl World {
                 let newest = self.newest();
                 let p = &mut self.processes[i];
                 if self.fence == p.token {
-                    p.queue.settled(newest);
+                    let given_up = p.queue.settled(newest);
+                    assert!(given_up.is_empty(), "the holder of the fence is passed by nobody");
                 } else {
                     p.is_alive = false;
                 }
@@ -202,7 +203,20 @@ impl World {
         let mut queue = FrameQueue::new(newest);
         let ended = self.processes.iter().filter(|p| !p.is_alive);
         let left: Vec<SealedTick> = ended.flat_map(|p| p.spool.clone()).collect();
-        queue.inherit(left.iter().cloned().map(|sealed| Waiting { sealed, note: () }));
+        let mut stands = BTreeMap::new();
+        for (tick, (_, link)) in &self.table {
+            // Each process has one run, whose number is that of its token.
+            stands.insert(RunId(link.fencing_token.0), TickId(*tick));
+        }
+        let waiting = left.iter().cloned().map(|sealed| Waiting { sealed, note: () });
+        let given_up = queue.inherit(waiting, &stands);
+        let has_stood = |s: &&SealedTick| {
+            let row = self.table.get(&s.tick_id.0);
+            row.is_some_and(|(_, link)| link.fencing_token == s.fencing_token)
+        };
+        let stood = left.iter().filter(has_stood).count();
+        let told = stood + queue.len() + given_up.len();
+        assert_eq!(told, left.len(), "each frame stands, waits, or is told as given up");
         let newest = newest.map(|link| (link.tick_id.0, link.fencing_token.0));
         let of = |s: &SealedTick| (s.tick_id.0, s.fencing_token.0);
         let known: Vec<(i64, i64)> = left.iter().map(of).chain(newest).collect();

@@ -260,6 +260,28 @@ pub async fn newest_frame_settled(
     Ok(newest)
 }
 
+/// Newest tick of a run that stands, between two ticks.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn newest_tick_of(
+    pool: &PgPool,
+    run_id: RunId,
+    (from, to): (TickId, TickId),
+) -> Result<Option<TickId>, StoreError> {
+    sqlx::query_scalar!(
+        "select max(tick_id) from engine_tick_frames
+         where run_id = $1 and tick_id between $2 and $3",
+        run_id.0,
+        from.0,
+        to.0,
+    )
+    .fetch_one(pool)
+    .await
+    .map(|newest| newest.map(TickId))
+    .map_err(|e| StoreError::sql("read the newest frame of a run", CLUSTER, e))
+}
+
 /// The newest frame that stands.
 ///
 /// # Errors
