@@ -6,6 +6,7 @@
 
 pub mod bindings;
 mod core;
+pub mod cut_rows;
 pub mod exit;
 mod lifecycle;
 mod publish;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::arguments::Output;
 use crate::{
     bench, check_recording, config, demo, down, exit, export, flatten, psql, record, replay,
     retention, soak, status, up, validate, verify,
@@ -61,7 +62,7 @@ pub enum Command {
         file: PathBuf,
         /// Form of the report
         #[arg(long, value_enum, default_value = "human")]
-        output: config::Output,
+        output: Output,
     },
 }
 
@@ -87,10 +88,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Soak(args) => soak::run(args, cli.config).await,
         Command::Record(args) => record::run(args, cli.config).await,
         Command::CheckRecording { file, output } => {
-            let output = match output {
-                config::Output::Human => check_recording::Output::Human,
-                config::Output::Json => check_recording::Output::Json,
-            };
             let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
             let status = check_recording::run(&file, output, &mut out, &mut err)?;
             Ok(i32::from(status))

@@ -1,6 +1,7 @@
 //! The operator's tool as a library: one module per command, so that commands can be tested without a
 //! process.
 
+pub mod arguments;
 pub mod bench;
 pub mod check_recording;
 pub mod cli;

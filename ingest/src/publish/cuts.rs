@@ -1,5 +1,6 @@
 //! The slot between the core and the publisher: it holds one cut, and the newest wins.
 
+use crate::cut_rows::generation_row;
 use penstock_market::{Gaps, StateCut};
 use penstock_store::raw_rows::GenerationRow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,29 +30,8 @@ impl CutJob {
 
     /// The row of `state_generations`.
     pub(crate) fn generation_row(&self) -> GenerationRow {
-        let cut = &self.cut;
-        GenerationRow {
-            generation_id: cut.generation_id,
-            run_id: cut.run_id,
-            lineage_id: cut.lineage_id,
-            as_of: cut.as_of,
-            row_count: row_count(cut),
-            changed_rows: cut.changed,
-            delta_ticker_rows: cut.deltas.ticker,
-            delta_trade_rows: cut.deltas.trade,
-            delta_l2_rows: cut.deltas.l2,
-            delta_l3_rows: cut.deltas.l3,
-            wm_seq: cut.wm_seq,
-            raw_complete: self.raw_complete,
-            content_hash: cut.content_hash,
-            refresh_duration_ms: self.refresh_duration_ms,
-        }
+        generation_row(&self.cut, self.refresh_duration_ms, self.raw_complete)
     }
-}
-
-/// Rows of a cut as the column has them.
-pub(crate) fn row_count(cut: &StateCut) -> i32 {
-    i32::try_from(cut.rows.len()).unwrap_or(i32::MAX)
 }
 
 #[derive(Debug, Default)]

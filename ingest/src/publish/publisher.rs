@@ -5,8 +5,9 @@
 //! Publication never waits for the ingest cluster: exits need fresh state also when that is down. A cut
 //! whose inputs are not yet durable waits for the spool, at most 250 ms.
 
-use super::cuts::{CutJob, CutSlot, row_count};
+use super::cuts::{CutJob, CutSlot};
 use crate::core::run::CoreCommand;
+use crate::cut_rows::{row_count, watermarks};
 use crate::exit::Exit;
 use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::lifecycle::clusters::Clusters;
@@ -240,15 +241,7 @@ impl Publisher {
             delta_l3_rows = cut.deltas.l3,
             wm_seq = cut.wm_seq,
         );
-        let watermarks: Vec<Watermark> = cut
-            .watermarks
-            .iter()
-            .map(|(stream, mark)| Watermark {
-                stream: *stream,
-                last_seq: mark.last_seq,
-                last_ts_local: Some(mark.last_ts_local),
-            })
-            .collect();
+        let watermarks = watermarks(cut);
         if self.recorder.is_none() {
             self.recorder = self.clusters.ingest().map(GenerationRecorder::new);
         }

@@ -26,7 +26,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand};
 use penstock_config::Process;
 
-use crate::{config, exit, stack};
+use crate::arguments::Output;
+use crate::{exit, stack};
 use rig::Rig;
 
 /// What to measure and how to say it.
@@ -37,7 +38,7 @@ pub struct Args {
     pub bench: Bench,
     /// Form of the output
     #[arg(long, value_enum, default_value = "human", global = true)]
-    pub output: config::Output,
+    pub output: Output,
     /// Directory on the disk to measure (default: the system's temporary directory)
     #[arg(long, value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
@@ -92,8 +93,8 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     let machine = figures::machine();
     let mut out = std::io::stdout().lock();
     match args.output {
-        config::Output::Human => write!(out, "{}", report.human(&machine))?,
-        config::Output::Json => writeln!(out, "{}", report.json(&machine))?,
+        Output::Human => write!(out, "{}", report.human(&machine))?,
+        Output::Json => writeln!(out, "{}", report.json(&machine))?,
     }
     Ok(exit::CLEAN)
 }

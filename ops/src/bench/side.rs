@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use penstock_ingest::cut_rows::{generation_row, watermarks};
 use penstock_store::ClusterRole;
 use penstock_store::raw_rows::GenerationRow;
 use penstock_store::state_copy::encode_state;
@@ -91,31 +92,8 @@ pub(super) fn make_cut(
         encodings.push(encoding.elapsed());
     }
     Cut {
-        row: GenerationRow {
-            generation_id: cut.generation_id,
-            run_id: cut.run_id,
-            lineage_id: cut.lineage_id,
-            as_of: cut.as_of,
-            row_count: i32::try_from(cut.rows.len()).unwrap_or(i32::MAX),
-            changed_rows: cut.changed,
-            delta_ticker_rows: cut.deltas.ticker,
-            delta_trade_rows: cut.deltas.trade,
-            delta_l2_rows: cut.deltas.l2,
-            delta_l3_rows: cut.deltas.l3,
-            wm_seq: cut.wm_seq,
-            raw_complete: true,
-            content_hash: cut.content_hash,
-            refresh_duration_ms: i32::try_from(took.as_millis()).unwrap_or(i32::MAX),
-        },
-        watermarks: cut
-            .watermarks
-            .iter()
-            .map(|(stream, mark)| Watermark {
-                stream: *stream,
-                last_seq: mark.last_seq,
-                last_ts_local: Some(mark.last_ts_local),
-            })
-            .collect(),
+        row: generation_row(&cut, i32::try_from(took.as_millis()).unwrap_or(i32::MAX), true),
+        watermarks: watermarks(&cut),
         encoded,
         last_msg_age_ms: i32::try_from(cut.last_msg_age_ms).unwrap_or(i32::MAX),
         gap_open: cut.gap_open,

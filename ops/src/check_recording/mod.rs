@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
+use crate::arguments::Output;
 use flate2::read::MultiGzDecoder;
 use penstock_venues::recording::{Cut, PROBLEMS_MAX, Report, check};
 
@@ -22,15 +23,6 @@ pub const EXIT_DIFFERENT: u8 = 15;
 /// Unzipped bytes that are read at most; a larger recording is split by its maker. Also the guard
 /// against a small file that unzips without end.
 pub const UNZIPPED_BYTES_MAX: usize = 1 << 30;
-
-/// Form of the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// A short table.
-    Human,
-    /// One JSON object on one line.
-    Json,
-}
 
 /// Runs the command.
 ///

@@ -7,7 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use penstock_venues::recording::check as check_text;
 
-use super::{EXIT_DIFFERENT, EXIT_UNREADABLE, EXIT_WHOLE, Output, read, run};
+use super::{EXIT_DIFFERENT, EXIT_UNREADABLE, EXIT_WHOLE, read, run};
+use crate::arguments::Output;
 
 const REAL: &str = "kraken_spot_v2/book10_trade_BTCUSD_ETHUSD_20260707.rec.gz";
 

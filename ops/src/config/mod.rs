@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use penstock_config::{Config, Process, show};
 
+use crate::arguments::Output;
 use crate::exit;
 
 /// Arguments of `penstock config`.
@@ -46,15 +47,6 @@ pub enum ProcessName {
     Execution,
     /// This tool.
     Tool,
-}
-
-/// Form of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// A table on a terminal, lines when piped.
-    Human,
-    /// One JSON object.
-    Json,
 }
 
 /// Runs the command.

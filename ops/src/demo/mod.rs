@@ -17,16 +17,8 @@ mod watch;
 
 pub use run::run;
 
+use crate::arguments::{Output, minutes};
 use std::path::PathBuf;
-
-/// Form of what is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// For eyes.
-    Human,
-    /// Only the closing line, as JSON.
-    Json,
-}
 
 /// Options of `penstock demo`.
 #[derive(Clone, Debug, clap::Args)]
@@ -64,11 +56,4 @@ pub struct Args {
     /// Form of the output
     #[arg(long, value_enum, default_value = "human")]
     pub output: Output,
-}
-
-fn minutes(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if (0.5..=1_440.0).contains(&value) => Ok(value),
-        Ok(_) | Err(_) => Err("a number of minutes from 0.5 to 1440".to_owned()),
-    }
 }

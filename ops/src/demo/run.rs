@@ -1,11 +1,12 @@
 //! The course of a demo: start, watch, end flat, judge, say so.
 
+use super::Args;
 use super::gather::{VenueAccount, gather};
 use super::setup::{environment, folder, venue_arguments, without_derivatives, write_profile};
 use super::summary::{Summary, checksums};
 use super::venue::{Addresses, Venue};
 use super::watch::{Watch, sentence};
-use super::{Args, Output};
+use crate::arguments::Output;
 use crate::invariants::judge;
 use crate::stack::{EXECUTION, INGEST, Notice, Stack, StackOptions};
 use crate::validate::Lines;

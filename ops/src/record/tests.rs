@@ -1,7 +1,8 @@
 //! Plans of every venue, and a recording of the simulated one that is read again.
 
 use super::*;
-use crate::check_recording::{self, EXIT_WHOLE, Output};
+use crate::arguments::Output;
+use crate::check_recording::{self, EXIT_WHOLE};
 use penstock_sim::server::{MarketSource, Options, start};
 use plan::Ping;
 

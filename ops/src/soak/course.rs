@@ -3,7 +3,8 @@
 use super::judge::{self, Happened, Run};
 use super::plan::{Action, Names, Staged, plan};
 use super::processes::{Usage, servers};
-use super::{Args, Output, profile, report};
+use super::{Args, profile, report};
+use crate::arguments::Output;
 use crate::demo::setup::environment;
 use crate::demo::venue::{Addresses, Venue};
 use crate::stack::{Notice, Quiet, Service, Stack, StackOptions};

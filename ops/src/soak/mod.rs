@@ -17,14 +17,7 @@ mod report;
 
 pub use course::run;
 
-/// Form of what is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// For eyes.
-    Human,
-    /// Only the closing line, as JSON.
-    Json,
-}
+use crate::arguments::{Output, minutes};
 
 /// Options of `penstock soak`.
 #[derive(Clone, Debug, clap::Args)]
@@ -62,13 +55,6 @@ pub struct Args {
     /// Form of the output
     #[arg(long, value_enum, default_value = "human")]
     pub output: Output,
-}
-
-fn minutes(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if (0.5..=1_440.0).contains(&value) => Ok(value),
-        Ok(_) | Err(_) => Err("a number of minutes from 0.5 to 1440".to_owned()),
-    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

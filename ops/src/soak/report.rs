@@ -1,9 +1,10 @@
 //! What a soak says at its end: a table of figures beside their targets, the findings, one JSON object.
 
+use super::Args;
 use super::course::Processes;
 use super::judge::Verdicts;
 use super::processes::GROWTH_PCT_MAX;
-use super::{Args, Output};
+use crate::arguments::Output;
 use comfy_table::{Cell, Table, presets};
 use serde_json::{Map, Value, json};
 use std::time::Duration;

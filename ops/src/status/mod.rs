@@ -3,6 +3,7 @@
 //! Input: the decision cluster, read-only. Output: a table or JSON. With `--service NAME --quiet` it is
 //! the health check: exit 0 iff that heartbeat is younger than three intervals and the mode is not PAUSE.
 
+use crate::arguments::Output;
 use crate::stack::StackOptions;
 use crate::{databases, exit};
 use anyhow::Context;
@@ -15,15 +16,6 @@ use std::path::PathBuf;
 
 /// Heartbeats that may be missed before a service counts as not healthy.
 const HEARTBEATS_MISSED_MAX: i64 = 3;
-
-/// Form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// For eyes.
-    Human,
-    /// One JSON object.
-    Json,
-}
 
 /// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

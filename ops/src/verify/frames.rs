@@ -6,6 +6,7 @@
 //! does not grow with the run. A frame that was never delivered is no difference.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use anyhow::Context;
 use penstock_clusters::ClusterKind;
@@ -17,44 +18,28 @@ use penstock_store_decision::frames_read::{ReadFrame, frames_after, run_symbols}
 use penstock_store_decision::twins_read::run_twin;
 use penstock_store_ingest::checkpoints::checkpoint_at;
 use penstock_store_ingest::raw_read::RawReader;
-use penstock_store_ingest::runs::{LoadCursor, load_cursor};
-use penstock_store_ingest::verify_read::{dropped_ranges, dropped_tables, quarantined};
+use penstock_store_ingest::runs::LoadCursor;
+use penstock_store_ingest::verify_read::{dropped_ranges, quarantined};
 use penstock_types::time::TICKS_PER_DAY;
 use penstock_types::{RunId, Seq, TickId};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::compare::Comparer;
-use super::report::{Output, Report, Verdict};
-use super::{Clusters, no_such_run};
+use super::report::{Report, Verdict};
+use super::{Clusters, Of};
 use crate::progress::Bar;
 
 /// Frames per page: a minute of them.
 const FRAMES_PER_PAGE: i64 = 240;
 
-/// Arguments of `penstock verify frames`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
-    /// Run
-    #[arg(long)]
-    pub run: i64,
-    /// Form of the report
-    #[arg(long, value_enum, default_value = "human")]
-    pub output: Output,
-}
-
-pub(super) async fn run(args: &Args, clusters: &Clusters) -> anyhow::Result<i32> {
-    let run_id = RunId(args.run);
-    let ingest = clusters.reader(ClusterKind::Ingest).await?;
+pub(super) async fn run(of: Of, clusters: &Clusters) -> anyhow::Result<i32> {
+    let run_id = RunId(of.run);
+    let (ingest, cursor) = match of.opened(clusters).await? {
+        ControlFlow::Continue(opened) => opened,
+        ControlFlow::Break(status) => return Ok(status),
+    };
     let decision = clusters.reader(ClusterKind::Decision).await?;
-    let Some(cursor) = load_cursor(&ingest, run_id).await? else { return Ok(no_such_run(run_id)) };
-    let dropped = dropped_tables(&ingest, run_id).await?;
-    if !dropped.is_empty() {
-        let report = Report::new(Verdict::Incomplete)
-            .line("run_id", run_id.0)
-            .line("dropped_partitions", dropped.join(", "));
-        return Ok(report.print(args.output));
-    }
     let found = checked(&ingest, &decision, &cursor).await?;
     let first = found.first.as_ref().map_or(Value::Null, |first| {
         json!({
@@ -71,7 +56,7 @@ pub(super) async fn run(args: &Args, clusters: &Clusters) -> anyhow::Result<i32>
         .line("different", found.different)
         .line("ticks_without_frame", found.without_frame)
         .line("first_difference", first);
-    Ok(report.print(args.output))
+    Ok(report.print(of.output))
 }
 
 /// Compares every frame of a run as far as it is loaded.

@@ -4,50 +4,40 @@
 //! Inputs: raw rows, cut times and checkpoints of the ingest cluster; the published rows of the decision
 //! cluster, when it answers, to name symbol and column. Output: counts and the first difference.
 
+use std::ops::ControlFlow;
+
 use penstock_clusters::ClusterKind;
 use penstock_ingest::verify::{Difference, Scope, VerifyError, verify};
 use penstock_store_decision::cycle_input::states;
-use penstock_store_ingest::runs::load_cursor;
-use penstock_store_ingest::verify_read::dropped_tables;
 use penstock_types::state_row::StateRow;
 use penstock_types::{GenerationId, RunId};
 use serde_json::{Value, json};
 
-use super::report::{Output, Report, Verdict};
-use super::{Clusters, no_such_run};
+use super::report::{Report, Verdict};
+use super::{Clusters, Of};
 use crate::exit;
 use crate::progress::Bar;
 
 /// Arguments of `penstock verify generation`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Run
-    #[arg(long)]
-    pub run: i64,
+    /// Run and form
+    #[command(flatten)]
+    pub of: Of,
     /// This generation, from the newest checkpoint before it
     #[arg(long, required_unless_present = "all", conflicts_with = "all")]
     pub generation: Option<i64>,
     /// Every generation of the run, in one pass
     #[arg(long)]
     pub all: bool,
-    /// Form of the report
-    #[arg(long, value_enum, default_value = "human")]
-    pub output: Output,
 }
 
 pub(super) async fn run(args: &Args, clusters: &Clusters) -> anyhow::Result<i32> {
-    let run_id = RunId(args.run);
-    let pool = clusters.reader(ClusterKind::Ingest).await?;
-    if load_cursor(&pool, run_id).await?.is_none() {
-        return Ok(no_such_run(run_id));
-    }
-    let dropped = dropped_tables(&pool, run_id).await?;
-    if !dropped.is_empty() {
-        let report = Report::new(Verdict::Incomplete)
-            .line("run_id", run_id.0)
-            .line("dropped_partitions", dropped.join(", "));
-        return Ok(report.print(args.output));
-    }
+    let run_id = RunId(args.of.run);
+    let pool = match args.of.opened(clusters).await? {
+        ControlFlow::Continue((pool, _)) => pool,
+        ControlFlow::Break(status) => return Ok(status),
+    };
     let (published, note) = match published(clusters, run_id).await {
         Ok(rows) => (rows, None),
         // Without it the hashes are compared all the same.
@@ -75,7 +65,7 @@ pub(super) async fn run(args: &Args, clusters: &Clusters) -> anyhow::Result<i32>
         .line("first_difference", shown(report.first.as_ref()))
         .line("published_difference", shown(report.published.as_ref().filter(|_| !same)))
         .line("note", note);
-    Ok(report.print(args.output))
+    Ok(report.print(args.of.output))
 }
 
 /// Rows of the run's published generation.

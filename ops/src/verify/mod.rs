@@ -10,20 +10,24 @@ mod generation;
 mod report;
 mod run;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Subcommand;
 use penstock_clusters::ClusterKind;
 use penstock_config::Process;
+use penstock_store_ingest::runs::{LoadCursor, load_cursor};
+use penstock_store_ingest::verify_read::dropped_tables;
 use penstock_types::RunId;
+use report::{Report, Verdict};
 use sqlx::PgPool;
 
+use crate::arguments::Output;
 use crate::stack::StackOptions;
 use crate::{databases, exit};
 
 pub(crate) use frames::checked as checked_frames;
-pub use report::Output;
 
 /// Arguments of `penstock verify`.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,15 +37,49 @@ pub struct Args {
     pub what: What,
 }
 
+/// Which run, and how to say what was found.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Of {
+    /// Run
+    #[arg(long)]
+    pub run: i64,
+    /// Form of the report
+    #[arg(long, value_enum, default_value = "human")]
+    pub output: Output,
+}
+
+impl Of {
+    /// A reader of the ingest cluster and how far the run is loaded. The status instead, when there is no
+    /// such run, or when a partition of it is dropped, so that nothing can be proven.
+    async fn opened(
+        self,
+        clusters: &Clusters,
+    ) -> anyhow::Result<ControlFlow<i32, (PgPool, LoadCursor)>> {
+        let run_id = RunId(self.run);
+        let ingest = clusters.reader(ClusterKind::Ingest).await?;
+        let Some(cursor) = load_cursor(&ingest, run_id).await? else {
+            return Ok(ControlFlow::Break(no_such_run(run_id)));
+        };
+        let dropped = dropped_tables(&ingest, run_id).await?;
+        if !dropped.is_empty() {
+            let report = Report::new(Verdict::Incomplete)
+                .line("run_id", run_id.0)
+                .line("dropped_partitions", dropped.join(", "));
+            return Ok(ControlFlow::Break(report.print(self.output)));
+        }
+        Ok(ControlFlow::Continue((ingest, cursor)))
+    }
+}
+
 /// What is derived.
 #[derive(Debug, Clone, Subcommand)]
 pub enum What {
     /// Every number of a run has a row, or a gap row that says why not
-    Run(run::Args),
+    Run(Of),
     /// The recorded rows give the published state, bit for bit
     Generation(generation::Args),
     /// The recorded rows give the published frames: flags, events, quotes
-    Frames(frames::Args),
+    Frames(Of),
 }
 
 /// Runs the command.
@@ -51,9 +89,9 @@ pub enum What {
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
     let Some(clusters) = Clusters::load(config_file)? else { return Ok(exit::CONFIG) };
     match args.what {
-        What::Run(args) => run::run(&args, &clusters).await,
+        What::Run(args) => run::run(args, &clusters).await,
         What::Generation(args) => generation::run(&args, &clusters).await,
-        What::Frames(args) => frames::run(&args, &clusters).await,
+        What::Frames(args) => frames::run(args, &clusters).await,
     }
 }
 

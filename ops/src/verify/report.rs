@@ -1,16 +1,8 @@
 //! How a verification says what it found: a table of a few lines, or one JSON object.
 
+use crate::arguments::Output;
 use comfy_table::Table;
 use serde_json::{Map, Value};
-
-/// Form of the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// For eyes.
-    Human,
-    /// One JSON object on one line.
-    Json,
-}
 
 /// What was found, over everything that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

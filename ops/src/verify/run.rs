@@ -3,38 +3,22 @@
 //! Input: the ingest cluster and a run. Output: the first unexplained hole. A run whose partitions are
 //! dropped, or that is not loaded to its end, is `Incomplete` beyond what was looked at.
 
-use penstock_clusters::ClusterKind;
-use penstock_store_ingest::runs::load_cursor;
-use penstock_store_ingest::verify_read::{dropped_tables, first_unexplained_hole};
+use std::ops::ControlFlow;
+
+use penstock_store_ingest::verify_read::first_unexplained_hole;
 use penstock_types::RunId;
 use serde_json::{Value, json};
 
-use super::report::{Output, Report, Verdict};
-use super::{Clusters, no_such_run};
+use super::report::{Report, Verdict};
+use super::{Clusters, Of};
 use crate::progress::Progress;
 
-/// Arguments of `penstock verify run`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
-    /// Run
-    #[arg(long)]
-    pub run: i64,
-    /// Form of the report
-    #[arg(long, value_enum, default_value = "human")]
-    pub output: Output,
-}
-
-pub(super) async fn run(args: &Args, clusters: &Clusters) -> anyhow::Result<i32> {
-    let run_id = RunId(args.run);
-    let pool = clusters.reader(ClusterKind::Ingest).await?;
-    let Some(cursor) = load_cursor(&pool, run_id).await? else { return Ok(no_such_run(run_id)) };
-    let dropped = dropped_tables(&pool, run_id).await?;
-    if !dropped.is_empty() {
-        let report = Report::new(Verdict::Incomplete)
-            .line("run_id", run_id.0)
-            .line("dropped_partitions", dropped.join(", "));
-        return Ok(report.print(args.output));
-    }
+pub(super) async fn run(of: Of, clusters: &Clusters) -> anyhow::Result<i32> {
+    let run_id = RunId(of.run);
+    let (pool, cursor) = match of.opened(clusters).await? {
+        ControlFlow::Continue(opened) => opened,
+        ControlFlow::Break(status) => return Ok(status),
+    };
     let hole = {
         let _progress = Progress::start("reading the numbers of the run");
         first_unexplained_hole(&pool, run_id).await?
@@ -53,5 +37,5 @@ pub(super) async fn run(args: &Args, clusters: &Clusters) -> anyhow::Result<i32>
         .line("rows_quarantined", cursor.rows_quarantined)
         .line("unexplained_holes", holes)
         .line("first_hole", first);
-    Ok(report.print(args.output))
+    Ok(report.print(of.output))
 }
