@@ -35,6 +35,7 @@ use crate::universe::layers::{BuildInput, Layers};
 use penstock_market::checkpoint::Checkpoint;
 use penstock_market::{Aggregator, CoreError, MarketCore, Outputs, Recording};
 use penstock_store::spool::SpoolWriter;
+use penstock_store::twins::LineageRow;
 use penstock_telemetry::marker;
 use penstock_types::{TickId, UtcMicros};
 use std::collections::BTreeSet;
@@ -198,6 +199,17 @@ impl Assembly {
         first_tick(self.clock.now().tick(), published, left).map_err(clock_behind)
     }
 
+    /// What every publication needs to know of the run, and where its lineages are told.
+    fn context(
+        &self,
+        tracked: &[TrackedPair],
+    ) -> (RunContext, watch::Sender<Vec<Arc<LineageRow>>>) {
+        let symbols: BTreeSet<_> = tracked.iter().map(|t| t.symbol.clone()).collect();
+        let (run, ring_bytes) = (self.started.run.clone(), self.settings.spool.ring_bytes);
+        let (lineages, seen) = watch::channel(vec![Arc::new(self.started.lineage.clone())]);
+        (RunContext::new(run, seen, ring_bytes, &symbols), lineages)
+    }
+
     async fn operate(
         mut self,
         raw: RawSpool,
@@ -208,12 +220,7 @@ impl Assembly {
         let carried = Carried::of(&layers);
         let first_fold = self.first_checkpoint(&carried.tracked).await;
         let clusters = self.started.clusters.clone();
-        let symbols: BTreeSet<_> = carried.tracked.iter().map(|t| t.symbol.clone()).collect();
-        let (lineages, lineages_seen) =
-            watch::channel(vec![Arc::new(self.started.lineage.clone())]);
-        let ring_bytes = self.settings.spool.ring_bytes;
-        let context =
-            RunContext::new(self.started.run.clone(), lineages_seen, ring_bytes, &symbols);
+        let (context, lineages) = self.context(&carried.tracked);
         let stops = Stops::default();
         let RawSpool { writer, thread: spool_thread, sources, recovered_until, dirs } = raw;
         let monitor = writer.monitor();
