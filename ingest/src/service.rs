@@ -6,7 +6,7 @@
 
 use crate::core::clock::RecordingClock;
 use crate::core::deriv_input::DerivInput;
-use crate::core::feed_input::{Group, Market};
+use crate::core::feed_input::{Group, GroupKind, Market};
 use crate::core::level3_input::Level3Pair;
 use crate::core::run::{
     COMMANDS_LEN_LIMIT, CoreCommand, CoreHealth, CorePorts, CoreThread, EVENTS_LEN_LIMIT,
@@ -15,10 +15,13 @@ use crate::core::run::{
 use crate::exit::Exit;
 use crate::lifecycle::alerts::Alerts;
 use crate::lifecycle::checkpoints::{self, Checkpoints};
+use crate::lifecycle::clusters::Clusters;
 use crate::lifecycle::first_tick::first_tick;
 use crate::lifecycle::heartbeat::notify;
+use crate::lifecycle::level3_past::Level3Past;
 use crate::lifecycle::startup::{Started, clock_behind, start};
 use crate::lifecycle::stop;
+use crate::lifecycle::venue_clocks::VenueClocks;
 use crate::publish::cuts::CutSlot;
 use crate::publish::publisher::RunContext;
 use crate::settings::Settings;
@@ -55,12 +58,20 @@ struct MarketSide {
 struct Carried {
     tracked: Vec<TrackedPair>,
     level3: Vec<Level3Pair>,
+    /// What was known of lost order-by-order books.
+    past: Level3Past,
 }
 
 impl Carried {
-    fn of(layers: &Layers) -> Self {
+    async fn of(layers: &Layers, clusters: &Clusters, now: UtcMicros) -> Self {
         let tracked = layers.tracked().cloned().collect();
-        Self { tracked, level3: layers.level3().cloned().collect() }
+        let level3: Vec<Level3Pair> = layers.level3().cloned().collect();
+        let past = if level3.is_empty() {
+            Level3Past::default()
+        } else {
+            Level3Past::read(clusters, now).await
+        };
+        Self { tracked, level3, past }
     }
 }
 
@@ -217,15 +228,16 @@ impl Assembly {
         stop: CancellationToken,
     ) -> Result<(), Exit> {
         let layers = self.first_universe(&mut reference).await;
-        let carried = Carried::of(&layers);
+        let carried = Carried::of(&layers, &self.started.clusters, self.clock.now()).await;
         let first_fold = self.first_checkpoint(&carried.tracked).await;
         let clusters = self.started.clusters.clone();
         let (context, lineages) = self.context(&carried.tracked);
         let stops = Stops::default();
         let RawSpool { writer, thread: spool_thread, sources, recovered_until, dirs } = raw;
         let monitor = writer.monitor();
-        let market_side = self.sockets(&layers, &reference, &stops)?;
-        let core = self.start_core(writer, market_side, recovered_until, &carried)?;
+        let clocks = VenueClocks::new(&self.alerts);
+        let market_side = self.sockets(&layers, &reference, &clocks, &stops)?;
+        let core = self.start_core(writer, market_side, recovered_until, carried)?;
         let arrival = Arrival {
             opener: self.started.opener,
             clusters: clusters.clone(),
@@ -252,6 +264,7 @@ impl Assembly {
             monitor,
             alerts: self.alerts.clone(),
             checkpoints: Checkpoints::default(),
+            clocks,
             cancel: stops.tasks.clone(),
         };
         let ends = TaskEnds {
@@ -300,6 +313,7 @@ impl Assembly {
         &self,
         layers: &Layers,
         reference: &Reference,
+        clocks: &VenueClocks,
         stops: &Stops,
     ) -> Result<MarketSide, Exit> {
         let (events, events_in) = mpsc::channel(EVENTS_LEN_LIMIT);
@@ -309,7 +323,7 @@ impl Assembly {
             &self.clock,
             reference.budget(),
             events.clone(),
-            (&self.alerts, stop),
+            (&self.alerts, clocks, stop),
         )?;
         let mut groups = Vec::new();
         for socket in opener.open_missing(layers)? {
@@ -321,6 +335,7 @@ impl Assembly {
                 clock: &self.clock,
                 kraken_budget: reference.budget(),
                 events,
+                clocks: clocks.clone(),
                 forwarders: opener.forwarders(),
                 stop: stops.sockets.clone(),
             },
@@ -334,7 +349,7 @@ impl Assembly {
         writer: SpoolWriter,
         side: MarketSide,
         recovered_until: Option<UtcMicros>,
-        carried: &Carried,
+        carried: Carried,
     ) -> Result<RunningCore, Exit> {
         let (commands, commands_in) = mpsc::channel(COMMANDS_LEN_LIMIT);
         let (frames, frames_in) = mpsc::channel(FRAMES_LEN_LIMIT);
@@ -371,7 +386,7 @@ impl Assembly {
     /// The core with everything that it tracks, and the gap that a restart leaves.
     fn market(
         &self,
-        carried: &Carried,
+        carried: Carried,
         (groups, derivs): (Vec<Group>, DerivInput),
         recovered_until: Option<UtcMicros>,
     ) -> Result<Market, Exit> {
@@ -394,7 +409,12 @@ impl Assembly {
         let mut out = Outputs::default();
         if let Some(from) = recovered_until {
             market.core.restart_gap(from, at, &mut out);
+            // Blind to orders until their first images, which the rest of the venue does not wait for.
+            for group in market.groups.iter().filter(|g| g.kind == GroupKind::Level3) {
+                market.core.restart_gap_of(&group.stream, from, at, &mut out);
+            }
         }
+        market.core.restore_level3(carried.past.blocks, carried.past.losses);
         market.out = out;
         market.begin_derivatives(derivs, recovered_until.unwrap_or(self.started_at), at);
         market.track(&carried.tracked, at).map_err(|e| Exit::Invariant(e.to_string()))?;

@@ -14,6 +14,7 @@ use crate::lifecycle::heartbeat::{Vitals, keep_fence, tell_resources, watchdog};
 use crate::lifecycle::lineage::LineageWatch;
 use crate::lifecycle::rollover::Rollovers;
 use crate::lifecycle::summaries;
+use crate::lifecycle::venue_clocks::VenueClocks;
 use crate::publish::cuts::CutSlot;
 use crate::publish::epochs::{Epochs, EpochsStatus};
 use crate::publish::frames::Frames;
@@ -61,6 +62,7 @@ pub(crate) struct Hub {
     pub monitor: SpoolMonitor,
     pub alerts: Alerts,
     pub checkpoints: Checkpoints,
+    pub clocks: VenueClocks,
     pub cancel: CancellationToken,
 }
 
@@ -107,6 +109,7 @@ impl Tasks {
             spool: hub.monitor.clone(),
             load: ends.load,
             alerts: hub.alerts.clone(),
+            clocks: hub.clocks.clone(),
             instance_id: ends.instance_id,
             started_at: ends.started_at,
             started: Instant::now(),

@@ -111,8 +111,8 @@ pub(crate) struct DerivInput {
     pub sockets: Vec<DerivSocket>,
     /// Venues with bound instruments; those without sockets are left out and stay blind.
     pub venues: Vec<Venue>,
-    /// Where trades of Binance that are missing are asked for.
-    pub trades: Option<mpsc::Sender<TradesAsk>>,
+    /// Where trades that are missing are asked for, by venue.
+    pub trades: BTreeMap<Venue, mpsc::Sender<TradesAsk>>,
     pub counts: DerivCounts,
 }
 
@@ -317,15 +317,9 @@ impl Market {
                     self.core.rate_limited(venue, STREAM_REST, &error, at, &mut self.out);
                 }
             }
-            PollEvent::Trades { symbol, text, .. } => {
-                let conn_id = penstock_types::raw::CONN_BACKFILL;
-                let (core, out) = (&mut self.core, &mut self.out);
-                let mut target = Target { core, out, at, conn_id };
-                let page = (symbol.as_str(), text.as_str());
-                let read =
-                    deriv_frames::binance_trades(&self.derivs.instruments, page, &mut target);
-                self.deriv_read(venue, read);
-            }
+            PollEvent::Trades { ask, text, .. } => self.trades_page(venue, ask, text, at),
+            // Clocks are watched where the poll hands its events on.
+            PollEvent::Clock(_) => {}
             PollEvent::TradesEnded(TradesAsk { symbol, first_id, .. }) => {
                 if let Some(bound) = self.derivs.instruments.find(venue, symbol) {
                     let (symbol, out) = (&bound.symbol, &mut self.out);
@@ -339,15 +333,35 @@ impl Market {
         }
     }
 
+    /// Takes a page of trades that were asked for after a gap.
+    fn trades_page(&mut self, venue: Venue, ask: &TradesAsk, text: &str, at: UtcMicros) {
+        let conn_id = penstock_types::raw::CONN_BACKFILL;
+        let (core, out) = (&mut self.core, &mut self.out);
+        let mut target = Target { core, out, at, conn_id };
+        let (instruments, symbol) = (&self.derivs.instruments, ask.symbol.as_str());
+        let read = match venue {
+            Venue::KrakenFutures => {
+                let page = (symbol, ask.first_id, text);
+                deriv_frames::futures_trades(instruments, page, &mut target)
+            }
+            Venue::BinanceUm => {
+                deriv_frames::binance_trades(instruments, (symbol, text), &mut target)
+            }
+            Venue::KrakenSpot => Ok(()),
+        };
+        self.deriv_read(venue, read);
+    }
+
     /// Asks for missing trades; what finds no place stays missing, and the gap is closed at once.
     pub(super) fn ask_for_deriv_trades(
         &mut self,
         venue: Venue,
         symbol: &Symbol,
         (first_id, last_id): (i64, i64),
+        until: UtcMicros,
     ) {
-        let ask = TradesAsk { symbol: symbol.as_str().to_owned(), first_id, last_id };
-        let is_asked = self.derivs.trades.as_ref().is_some_and(|to| to.try_send(ask).is_ok());
+        let ask = TradesAsk { symbol: symbol.as_str().to_owned(), first_id, last_id, until };
+        let is_asked = self.derivs.trades.get(&venue).is_some_and(|to| to.try_send(ask).is_ok());
         if !is_asked {
             let at = self.clock.now();
             let at = self.lift(at);

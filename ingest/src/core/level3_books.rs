@@ -12,7 +12,7 @@ use penstock_venues::kraken::book::{Precision, Verdict};
 use penstock_venues::kraken::book_sync::{BookAction, BookEvent, BookState, step};
 use penstock_venues::kraken::level3::Level3Row;
 use penstock_venues::kraken::level3_book::Level3Book;
-use penstock_venues::kraken::level3_flow::{QueueFlow, QueueSample, TakerFlow};
+use penstock_venues::kraken::level3_flow::QueueFlow;
 use rustc_hash::FxHashMap;
 
 /// What a message did.
@@ -194,9 +194,8 @@ impl Level3Set {
         at: UtcMicros,
     ) -> Option<Level3Sample> {
         let held = self.books.get_mut(symbol).filter(|held| held.state == BookState::Live)?;
-        let takers = TakerFlow { sell_quote_1m: takers.sell_1m, buy_quote_1m: takers.buy_1m };
         let figures = held.flow.sample(&held.book, takers, at.millis())?;
-        Some(sample(figures, held.ts_exchange))
+        Some(Level3Sample { ts_exchange: held.ts_exchange, ..figures })
     }
 
     /// Every one of the symbols has a live book.
@@ -207,27 +206,5 @@ impl Level3Set {
     /// Good and bad checksums since the start, images included.
     pub(crate) const fn checksums(&self) -> (u64, u64) {
         (self.checksums_ok, self.checksums_bad)
-    }
-}
-
-fn sample(figures: QueueSample, ts_exchange: Option<UtcMicros>) -> Level3Sample {
-    Level3Sample {
-        ts_exchange,
-        bid: figures.bid,
-        ask: figures.ask,
-        orders_at_bid: figures.orders_at_bid,
-        orders_at_ask: figures.orders_at_ask,
-        queue_bid_quote: figures.queue_bid_quote,
-        queue_ask_quote: figures.queue_ask_quote,
-        avg_age_bid_ms: figures.avg_age_bid_ms,
-        avg_age_ask_ms: figures.avg_age_ask_ms,
-        adds: figures.adds,
-        cancels: figures.cancels,
-        fills: figures.fills,
-        modifies: figures.modifies,
-        refill_ratio: figures.refill_ratio,
-        cancel_ratio: figures.cancel_ratio,
-        est_fill_bid_ms: figures.est_fill_bid_ms,
-        est_fill_ask_ms: figures.est_fill_ask_ms,
     }
 }

@@ -41,8 +41,8 @@ impl<S: RawSink + 'static> CoreThread<S> {
                 backfilled = backfilled,
                 missing = missing,
             ),
-            Note::DerivTradesMissing { venue, symbol, first_id, last_id } => {
-                self.market.ask_for_deriv_trades(venue, &symbol, (first_id, last_id));
+            Note::DerivTradesMissing { venue, symbol, first_id, last_id, until } => {
+                self.market.ask_for_deriv_trades(venue, &symbol, (first_id, last_id), until);
             }
             Note::DerivTradesBackfilled { venue, symbol, blind, backfilled, missing } => marker!(
                 at if missing > 0 { Level::Warn } else { Level::Info },

@@ -22,6 +22,7 @@ pub(crate) enum Reason {
     FeedGap,
     EpochNotValid,
     ExecutionHeartbeatMissing,
+    ClockDrift,
 }
 
 impl Reason {
@@ -34,6 +35,7 @@ impl Reason {
             Self::FeedGap => "INGEST_FEED_GAP",
             Self::EpochNotValid => "EPOCH_NOT_VALID",
             Self::ExecutionHeartbeatMissing => "EXECUTION_HEARTBEAT_MISSING",
+            Self::ClockDrift => "CLOCK_DRIFT_WARN",
         }
     }
 
@@ -43,7 +45,7 @@ impl Reason {
             | Self::RawDataLoss
             | Self::PublishFailed
             | Self::ExecutionHeartbeatMissing => true,
-            Self::SpoolBacklog | Self::FeedGap | Self::EpochNotValid => false,
+            Self::SpoolBacklog | Self::FeedGap | Self::EpochNotValid | Self::ClockDrift => false,
         }
     }
 

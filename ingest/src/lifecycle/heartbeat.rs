@@ -2,6 +2,7 @@
 
 use super::alerts::Alerts;
 use super::execution_beat::ExecutionBeat;
+use super::venue_clocks::VenueClocks;
 use crate::core::run::CoreHealth;
 use crate::exit::Exit;
 use crate::lifecycle::startup::{fence_exit, host_name};
@@ -32,6 +33,7 @@ pub(crate) struct Vitals {
     pub spool: SpoolMonitor,
     pub load: watch::Receiver<LoadStatus>,
     pub alerts: Alerts,
+    pub clocks: VenueClocks,
     pub instance_id: Uuid,
     pub started_at: UtcMicros,
     pub started: Instant,
@@ -126,6 +128,7 @@ impl Vitals {
             "load_lag_secs": self.load.borrow().lag_secs,
             "gap_open": health.is_gap_open,
             "broken_frames": health.broken_frames,
+            "clock_offset_ms": self.clocks.offsets_ms(),
             "derivatives": {
                 "rows": health.deriv_rows,
                 "frames": health.derivs.frames,

@@ -2,13 +2,16 @@
 //!
 //! Input: the blocks that stand, as the core tells them with each cut. Output: one row per block, removed
 //! when its time is over. What the cluster did not take is tried again with the next cut; a row that
-//! outlives this process ends by its own time.
+//! outlives this process ends by its own time, and one that an earlier process wrote and the core took over
+//! is not written again.
 
 use crate::tasks::Hub;
 use penstock_market::Level3Block;
 use penstock_store::StoreError;
 use penstock_store_decision::instruments::clear_safety_cause;
-use penstock_store_decision::level3::{CAUSE, clear_ended_level3_blocks, set_level3_block};
+use penstock_store_decision::level3::{
+    CAUSE, StandingBlock, clear_ended_level3_blocks, set_level3_block, standing_level3_blocks,
+};
 use penstock_types::{Symbol, UtcMicros};
 use std::collections::BTreeMap;
 
@@ -52,6 +55,15 @@ impl Level3Blocks {
         written: &mut Written,
     ) -> Result<(), StoreError> {
         let decision = &self.hub.clusters.decision;
+        if written.is_cleaning_due {
+            // Blocks that the core took over from an earlier process stand already.
+            let taken_over = |row: &StandingBlock| {
+                blocks.iter().any(|b| (&b.symbol, b.until) == (&row.symbol, row.until))
+            };
+            let standing = standing_level3_blocks(decision).await?.into_iter();
+            let standing = standing.filter(taken_over).map(|row| (row.symbol, row.until));
+            written.blocks.extend(standing);
+        }
         for block in new_blocks(blocks, &written.blocks) {
             let resyncs = i32::try_from(block.resyncs).unwrap_or(i32::MAX);
             let run_id = self.hub.context.run().run_id;

@@ -8,6 +8,7 @@ use crate::core::clock::RecordingClock;
 use crate::core::deriv_input::{BoundInstrument, DerivEvent, DerivInput, DerivSocket, Instruments};
 use crate::core::run::Input;
 use crate::exit::Exit;
+use crate::lifecycle::venue_clocks::VenueClocks;
 use penstock_types::vocab::Venue;
 use penstock_venue_feeds::derivative::{
     BinanceSession, FuturesSession, LinkEvent, LinksConfig, SYMBOLS_PER_SOCKET_MAX, spawn_links,
@@ -30,7 +31,7 @@ const SOCKET_EVENTS_MAX: usize = 1_024;
 /// Bodies of one poll that may wait.
 const POLL_EVENTS_MAX: usize = 64;
 /// Gaps of trades that may wait; a further one stays missing.
-const TRADES_ASKED_MAX: usize = 64;
+const TRADES_ASKED_MAX: usize = 256;
 /// Products of one Futures socket: a lost socket costs that many.
 const FUTURES_PER_SOCKET: usize = 100;
 /// Connects to Binance per window; the venue admits 300 per 5 min and address.
@@ -38,6 +39,8 @@ const BINANCE_CONNECTS_MAX: usize = 200;
 const BINANCE_CONNECTS_WINDOW_MS: i64 = 300_000;
 /// Seconds between two looks at the lengths of funding periods.
 const PERIODS_S: i64 = 3_600;
+/// Seconds between two looks at Binance's clock; each weighs 1.
+const CLOCK_S: i64 = 60;
 /// Weight per minute that Binance admits.
 const BINANCE_WEIGHT_MAX: u64 = 2_400;
 /// Binance: one second to one minute, and a second between any two attempts.
@@ -91,6 +94,8 @@ pub(crate) struct Opening<'a> {
     /// Connects of both Kraken venues.
     pub kraken_budget: SharedConnectBudget,
     pub events: mpsc::Sender<Input>,
+    /// Where a venue's clock is compared.
+    pub clocks: VenueClocks,
     pub forwarders: TaskTracker,
     pub stop: CancellationToken,
 }
@@ -158,15 +163,21 @@ fn open_futures(
         spawn_links(config, make, shared, to, with.stop.clone()).map_err(refused)?;
         adopt(with, input, (Venue::KrakenFutures, format!("futures-{nth}")), from, &connects);
     }
-    let rule = PollRule { funding_s: derivatives.funding_s, open_interest: None, periods_s: None };
+    let rule = PollRule {
+        funding_s: derivatives.funding_s,
+        open_interest: None,
+        periods_s: None,
+        clock_s: None,
+    };
     let config = PollConfig {
         venue: PollVenue::KrakenFutures,
         base_url: urls.rest.clone(),
         symbols: Vec::new(),
         rule,
     };
-    // Nothing is asked for by number: its REST side numbers trades otherwise than its stream.
-    poll(with, Venue::KrakenFutures, config, connects_seen).map(|_| ())
+    let trades = poll(with, Venue::KrakenFutures, config, connects_seen)?;
+    input.trades.insert(Venue::KrakenFutures, trades);
+    Ok(())
 }
 
 fn open_binance(
@@ -207,10 +218,12 @@ fn open_binance(
         funding_s: derivatives.funding_s,
         open_interest: Some(open_interest),
         periods_s: Some(PERIODS_S),
+        clock_s: Some(CLOCK_S),
     };
     let config =
         PollConfig { venue: PollVenue::BinanceUm, base_url: urls.rest.clone(), symbols: all, rule };
-    input.trades = Some(poll(with, Venue::BinanceUm, config, connects_seen)?);
+    let trades = poll(with, Venue::BinanceUm, config, connects_seen)?;
+    input.trades.insert(Venue::BinanceUm, trades);
     Ok(())
 }
 
@@ -248,9 +261,13 @@ fn poll(
     let (trades, trades_in) = mpsc::channel(TRADES_ASKED_MAX);
     let inbox = PollInbox { connects, trades: trades_in };
     spawn_poll(config, with.clock.shared(), inbox, to, with.stop.clone()).map_err(refused)?;
-    let to = with.events.clone();
+    let (to, clocks) = (with.events.clone(), with.clocks.clone());
     with.forwarders.spawn(async move {
         while let Some(event) = from.recv().await {
+            if let PollEvent::Clock(sample) = &event {
+                clocks.take(venue, *sample);
+                continue;
+            }
             if to.send(Input::Deriv(DerivEvent::Poll { venue, event })).await.is_err() {
                 return;
             }

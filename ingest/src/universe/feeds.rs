@@ -8,8 +8,11 @@ use crate::core::feed_input::{Group, GroupKind};
 use crate::core::run::Input;
 use crate::exit::Exit;
 use crate::lifecycle::alerts::Alerts;
+use crate::lifecycle::venue_clocks::VenueClocks;
 use crate::settings::Settings;
+use penstock_types::vocab::Venue;
 use penstock_types::{Decimal, Symbol};
+use penstock_venue_feeds::session::Notice;
 use penstock_venue_feeds::{
     FeedConfig, FeedEvent, FeedHandle, Level3Config, Plan, PublicRest, SharedConnectBudget,
     spawn_feed, spawn_level3,
@@ -17,6 +20,7 @@ use penstock_venue_feeds::{
 use penstock_venues::endpoint::EndpointError;
 use penstock_venues::kraken::reconnect::ConnectBudget;
 use penstock_venues::kraken::vocabulary::EventTrigger;
+use penstock_venues::venue_clock::ClockSample;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,6 +33,8 @@ use tokio_util::task::TaskTracker;
 const PAIRS_WAIT: Duration = Duration::from_secs(60);
 /// Events of one socket that may wait for their forwarder.
 const SOCKET_EVENTS_MAX: usize = 1_024;
+/// Where the nonce of the key for market data is kept, in the state directory.
+const NONCE_FILE: &str = "data-nonce";
 /// A venue on this host needs no pace between REST requests.
 const LOOPBACK_REST_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -104,6 +110,8 @@ pub(crate) struct SocketOpener {
     budget: SharedConnectBudget,
     /// Where the events of all sockets go.
     events: mpsc::Sender<Input>,
+    /// Where the venue's clock is compared.
+    clocks: VenueClocks,
     /// Forwarders; they end when the venue has closed.
     forwarders: TaskTracker,
     stop: CancellationToken,
@@ -127,7 +135,7 @@ impl SocketOpener {
         clock: &RecordingClock,
         budget: SharedConnectBudget,
         events: mpsc::Sender<Input>,
-        (alerts, stop): (&Alerts, CancellationToken),
+        (alerts, clocks, stop): (&Alerts, &VenueClocks, CancellationToken),
     ) -> Result<Self, Exit> {
         let forwarders = TaskTracker::new();
         let level3 = match &settings.level3 {
@@ -137,7 +145,12 @@ impl SocketOpener {
                 None
             }
             Level3::On(on) => {
-                let account = Level3Account::open(on, &settings.rest_url, clock, stop.clone())?;
+                let account = Level3Account::open(
+                    on,
+                    (settings.rest_url.as_str(), settings.state_dir.join(NONCE_FILE)),
+                    clock,
+                    stop.clone(),
+                )?;
                 forwarders.spawn(watch_tokens(account.tokens.status.clone(), alerts.clone()));
                 Some(account)
             }
@@ -149,6 +162,7 @@ impl SocketOpener {
             clock: clock.clone(),
             budget,
             events,
+            clocks: clocks.clone(),
             forwarders,
             stop,
             opened: 0,
@@ -231,13 +245,25 @@ impl SocketOpener {
     pub(crate) fn connect(&self, socket: OpenedSocket, known: impl FnOnce(Group)) {
         let OpenedSocket { group, number, events } = socket;
         known(group);
-        self.forwarders.spawn(forward(number, events, self.events.clone()));
+        self.forwarders.spawn(forward(number, events, self.events.clone(), self.clocks.clone()));
     }
 }
 
 /// Gives a socket's events its group and hands them on; ends with the socket or the core.
-async fn forward(group: usize, mut from: mpsc::Receiver<FeedEvent>, to: mpsc::Sender<Input>) {
+async fn forward(
+    group: usize,
+    mut from: mpsc::Receiver<FeedEvent>,
+    to: mpsc::Sender<Input>,
+    clocks: VenueClocks,
+) {
     while let Some(event) = from.recv().await {
+        if let FeedEvent::Notice {
+            notice: Notice::Latency { network_us, clock_offset_us }, ..
+        } = &event
+        {
+            let (offset_us, round_trip_us) = (*clock_offset_us, *network_us);
+            clocks.take(Venue::KrakenSpot, ClockSample { offset_us, round_trip_us });
+        }
         if to.send(Input::Spot(group, event)).await.is_err() {
             return;
         }

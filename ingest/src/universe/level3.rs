@@ -12,6 +12,7 @@ use penstock_venue_feeds::{DataKey, SharedSubscribeBudget, TokenStatus, Tokens, 
 use penstock_venues::kraken::level3_plan::{SubscribeBudget, subscription_points};
 use penstock_venues::kraken::signing::PrivateKey;
 use secrecy::ExposeSecret;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -101,11 +102,11 @@ impl Level3Account {
     /// [`Exit::Refused`] for an address.
     pub(crate) fn open(
         on: &Level3On,
-        rest_url: &str,
+        (rest_url, nonce_file): (&str, PathBuf),
         clock: &RecordingClock,
         stop: CancellationToken,
     ) -> Result<Self, Exit> {
-        let tokens = spawn_tokens(rest_url, on.key.clone(), clock.shared(), stop)
+        let tokens = spawn_tokens(rest_url, on.key.clone(), Some(nonce_file), clock.shared(), stop)
             .map_err(|e| Exit::Refused(format!("venue address: {e}")))?;
         let subscriptions = Arc::new(Mutex::new(SubscribeBudget::new(on.points_per_s)));
         Ok(Self { on: on.clone(), tokens, subscriptions })

@@ -40,9 +40,7 @@ async fn every_symbol_of_the_layer_is_sampled_and_a_bad_checksum_costs_one_resyn
         where kind = 'checksum_fail' and stream like 'level3%'";
     assert_eq!(count(&world.ingest, failed).await, 0);
 
-    let text = r#"{"kind":"bad_checksum","symbol":"BTC/USD","channel":"level3"}"#;
-    let fault: FaultRequest = serde_json::from_str(text).unwrap();
-    world.venue.venue.faults.add(&fault, world.venue.venue.now_us());
+    bad_checksum(&world);
     reaches(&world.ingest, failed, 1).await;
     let again = "select count(*) from l3_queue_metrics where symbol = 'BTC/USD' and seq > (
         select max(seq) from ingest_stream_events
@@ -74,6 +72,56 @@ async fn the_layer_has_a_cap_and_its_pairs_are_the_best_of_the_books() {
     world.decision_reaches(layer, 1).await;
     service.stopped().await.unwrap();
     assert_eq!(count(&world.ingest, SAMPLED).await, 2);
+}
+
+fn bad_checksum(world: &World) {
+    let text = r#"{"kind":"bad_checksum","symbol":"BTC/USD","channel":"level3"}"#;
+    let fault: FaultRequest = serde_json::from_str(text).unwrap();
+    world.venue.venue.faults.add(&fault, world.venue.venue.now_us());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_is_a_gap_until_the_first_images_and_lost_books_stay_counted() {
+    let mut world = keyed_world().await;
+    world.extra.insert("L3_RESYNC_MAX".to_owned(), "2".to_owned());
+    let failed = "select count(*) from ingest_stream_events
+        where kind = 'checksum_fail' and stream = 'level3'";
+    let loaded = "select count(*) from raw_load_cursor where complete";
+    let blocked = "select count(*) from symbol_safety_state
+        where symbol = 'BTC/USD' and cause = 'l3_resync_limit' and l3_resync_count = 2";
+    let since = "select (extract(epoch from since) * 1000000)::bigint from symbol_safety_state
+        where symbol = 'BTC/USD' and cause = 'l3_resync_limit'";
+
+    // One loss before the restart and one behind it are two.
+    let service = world.service();
+    reaches(&world.ingest, SAMPLED, 6).await;
+    bad_checksum(&world);
+    reaches(&world.ingest, failed, 1).await;
+    service.stopped().await.unwrap();
+    reaches(&world.ingest, loaded, 1).await;
+    assert_eq!(count(&world.decision, blocked).await, 0);
+
+    let service = world.service();
+    let back = "select count(distinct symbol) from l3_queue_metrics where run_id = 2";
+    reaches(&world.ingest, back, 6).await;
+    bad_checksum(&world);
+    world.decision_reaches(blocked, 1).await;
+    let set_at = count(&world.decision, since).await;
+    service.stopped().await.unwrap();
+    reaches(&world.ingest, loaded, 2).await;
+    let gap = "select count(*) from ingest_stream_events g join ingest_stream_events r
+            on r.run_id = g.run_id and r.stream = g.stream and r.gap_from = g.gap_from
+                and r.kind = 'recovered' and r.seq > g.seq
+        where g.run_id = 2 and g.kind = 'gap' and g.conn_id is null and g.stream like 'level3-%'";
+    assert_eq!(count(&world.ingest, gap).await, 1);
+
+    // The block outlives the process that set it, and the next one does not set it anew.
+    let service = world.service();
+    let epoch = "select count(*) from ingest_epochs where run_id = 3 and l3_mode = 'ok'
+        and hard_blocked_excluded_count = 1";
+    world.decision_reaches(epoch, 1).await;
+    service.stopped().await.unwrap();
+    assert_eq!(count(&world.decision, since).await, set_at);
 }
 
 /// An alert of the service whose summary contains a text.

@@ -8,6 +8,7 @@ mod derivatives;
 mod faults;
 mod frozen;
 mod heartbeats;
+mod history;
 mod judge;
 mod level3;
 mod proxy;

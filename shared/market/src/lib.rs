@@ -26,7 +26,7 @@ pub mod universe;
 pub use crate::core::{
     BookUpdate, Books, CoreError, DerivQuoteIn, DerivStateIn, DerivTradeIn, DerivTradeKind,
     ForcedOrderIn, Level3Block, Level3Health, Level3Sample, LostBook, MarketCore, Note, Outputs,
-    Recording, SealedTick, TakerQuotes, TickerIn, TradeIn, Withdrawal,
+    Recording, SealedTick, TakerQuotes, TickerIn, TradeIn, TradeUid, Withdrawal,
 };
 pub use aggregator::{Aggregator, CutDeltas, Gaps, STREAM_UNIVERSE, StateCut, Watermark};
 pub use config::{CoreConfig, FoldConfig};

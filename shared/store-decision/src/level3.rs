@@ -1,7 +1,8 @@
 //! Blocks that ingest sets because an order-by-order book is lost too often.
 //!
 //! Input: symbol, count, end. Output: one row of the cause `l3_resync_limit`, which forbids entries while
-//! it stands and ends by its own time, also when nobody is there to clear it.
+//! it stands and ends by its own time, also when nobody is there to clear it; and the rows that stand, for a
+//! process that takes over.
 
 use penstock_store::StoreError;
 use penstock_store::twins::db_time;
@@ -48,6 +49,42 @@ pub async fn set_level3_block(
     .await
     .map(|_| ())
     .map_err(|e| StoreError::sql("set a level 3 block", CLUSTER, e))
+}
+
+/// A block that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingBlock {
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Resyncs that caused it.
+    pub resyncs: u32,
+    /// Its end.
+    pub until: UtcMicros,
+}
+
+/// The blocks whose time is not over, of whatever process.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn standing_level3_blocks(pool: &PgPool) -> Result<Vec<StandingBlock>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select symbol, l3_resync_count, expires_at as "expires_at!"
+        from symbol_safety_state
+        where cause = $1 and expires_at > clock_timestamp()
+        order by symbol"#,
+        CAUSE,
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(|e| StoreError::sql("read level 3 blocks", CLUSTER, e))?;
+    let block = |symbol: &str, count: i32, until| {
+        let resyncs = u32::try_from(count).unwrap_or(0);
+        Some(StandingBlock { symbol: Symbol::new(symbol).ok()?, resyncs, until })
+    };
+    Ok(rows
+        .iter()
+        .filter_map(|row| block(&row.symbol, row.l3_resync_count, UtcMicros::from(row.expires_at)))
+        .collect())
 }
 
 /// Removes the blocks whose time is over, of whatever process; returns their number.

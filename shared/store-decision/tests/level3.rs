@@ -6,7 +6,9 @@ use penstock_store::testing::TestPair;
 use penstock_store_decision::instruments::{
     SafetyCause, clear_safety_cause, hard_blocked_symbols, set_safety_cause,
 };
-use penstock_store_decision::level3::{CAUSE, clear_ended_level3_blocks, set_level3_block};
+use penstock_store_decision::level3::{
+    CAUSE, StandingBlock, clear_ended_level3_blocks, set_level3_block, standing_level3_blocks,
+};
 use penstock_types::vocab::SafetyMode;
 use penstock_types::{RunId, Symbol, UtcMicros};
 use sqlx::PgPool;
@@ -34,10 +36,19 @@ async fn a_block_forbids_entries_until_its_time_and_goes_with_it() {
     .unwrap();
     assert_eq!(row, ("hard_blocked".to_owned(), 5, "ingest".to_owned(), 3));
     assert_eq!(clear_ended_level3_blocks(&pool).await.unwrap(), 0, "both stand");
+    let until = now.plus_millis(1_800_000);
+    let standing = [(&a, 5), (&b, 6)].map(|(symbol, resyncs)| StandingBlock {
+        symbol: symbol.clone(),
+        resyncs,
+        until,
+    });
+    assert_eq!(standing_level3_blocks(&pool).await.unwrap(), standing);
 
     // One ends by its time, the other is cleared by who set it; another cause stays.
     set_level3_block(&pool, &a, 5, now.plus_millis(-1), RunId(3)).await.unwrap();
     assert_eq!(hard_blocked_symbols(&pool).await.unwrap(), ["BBB/USD"]);
+    let standing = standing_level3_blocks(&pool).await.unwrap();
+    assert_eq!(standing.iter().map(|b| b.symbol.as_str()).collect::<Vec<_>>(), ["BBB/USD"]);
     let other = SafetyCause {
         symbol: "AAA/USD",
         cause: "book_stale",

@@ -8,6 +8,7 @@ pub mod epochs;
 mod error;
 pub mod evidence;
 pub mod generations;
+pub mod level3_losses;
 pub mod pair_summary;
 pub mod proof;
 pub mod raw_read;

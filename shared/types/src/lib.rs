@@ -17,6 +17,7 @@ pub mod decimal;
 pub mod digits;
 pub mod frame;
 pub mod ids;
+pub mod level3;
 pub mod raw;
 pub mod rows;
 pub mod state_row;

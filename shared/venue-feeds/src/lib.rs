@@ -15,6 +15,7 @@
 mod connector;
 pub mod derivative;
 mod level3;
+mod nonce_file;
 pub mod poll;
 mod protocol;
 mod public_rest;
@@ -32,4 +33,6 @@ pub use public_rest::PublicRest;
 pub use session::{
     DisconnectReason, FeedCommand, FeedEvent, Notice, Plan, SharedSubscribeBudget, Topic,
 };
-pub use token::{DataKey, SessionToken, TokenStatus, Tokens, spawn_tokens};
+pub use token::{
+    DataKey, SessionToken, TokenError, TokenStatus, Tokens, fetch_token, spawn_tokens,
+};

@@ -4,8 +4,10 @@
 //! [`TokenStatus`] for whoever watches. One call is in flight at a time, and whoever asked by its end
 //! gets the same token. A venue that does not give one is asked again after a time that depends on what
 //! it said; a refused key is asked for rarely and never ends anything. Neither key nor token is ever
-//! shown. It signs nothing but this one method.
+//! shown. It signs nothing but this one method. The nonce of each call is kept in a file before the call
+//! goes out, where one is named.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::nonce_file::NonceFile;
 use crate::public_rest::{body, lost};
 use crate::session::FeedCommand;
 
@@ -49,8 +52,9 @@ impl SessionToken {
         Self(Arc::from(text))
     }
 
-    /// The secret, for a request.
-    pub(crate) fn expose(&self) -> &str {
+    /// The secret, for a request to the venue and for nothing else: it must stand in no log and no file.
+    #[must_use]
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -103,29 +107,21 @@ pub struct Tokens {
     pub task: JoinHandle<()>,
 }
 
-/// Starts the task for the account of a key.
+/// Starts the task for the account of a key, whose nonce is kept in `nonce_file`.
 ///
 /// # Errors
 /// The address is refused, or the client cannot be built.
 pub fn spawn_tokens(
     base: &str,
     key: DataKey,
+    nonce_file: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     cancel: CancellationToken,
 ) -> Result<Tokens, NetError> {
     let (asks, inbox) = mpsc::channel(ASKS_LEN_LIMIT);
     let (status, status_seen) = watch::channel(TokenStatus::Unknown);
-    let nonce = Nonce::start(None, clock.now().wall_ns());
-    let fetcher = Fetcher {
-        endpoint: Endpoint::new(base, Transport::Rest)?,
-        client: http_client(CALL_TIMEOUT)?,
-        key,
-        nonce,
-        clock,
-        inbox,
-        waiting: Vec::new(),
-        status,
-    };
+    let caller = Caller::new(base, key, nonce_file, clock)?;
+    let fetcher = Fetcher { caller, inbox, waiting: Vec::new(), status };
     let task = tokio::spawn(async move {
         // A stop ends a call wherever it is: a token that nobody uses expires by itself.
         let _ = cancel.run_until_cancelled(fetcher.run()).await;
@@ -133,12 +129,97 @@ pub fn spawn_tokens(
     Ok(Tokens { asks, status: status_seen, task })
 }
 
-struct Fetcher {
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The address is refused, or the client cannot be built.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The venue refuses the key, in its own words.
+    #[error("the venue refuses the key: {0}")]
+    Refused(String),
+    /// No answer that says anything about the key.
+    #[error("no token: {0}")]
+    Missing(String),
+}
+
+/// Fetches one token, for a process that needs no more. It asks once.
+///
+/// # Errors
+/// [`TokenError`].
+pub async fn fetch_token(
+    base: &str,
+    key: DataKey,
+    nonce_file: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+) -> Result<SessionToken, TokenError> {
+    let answer = Caller::new(base, key, nonce_file, clock)?.call().await;
+    match answer.reply::<TokenResult<'_>>() {
+        Reply::Done { result, .. } => Ok(SessionToken::new(result.token.as_str())),
+        Reply::Refused { text, .. } => Err(TokenError::Refused(text)),
+        Reply::Unknown { reason, .. } => Err(TokenError::Missing(reason.to_string())),
+    }
+}
+
+/// Signs and sends the one method.
+struct Caller {
     endpoint: Endpoint,
     client: reqwest::Client,
     key: DataKey,
     nonce: Nonce,
+    file: Option<NonceFile>,
     clock: Arc<dyn Clock>,
+}
+
+impl Caller {
+    fn new(
+        base: &str,
+        key: DataKey,
+        nonce_file: Option<PathBuf>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, NetError> {
+        let file = nonce_file.map(NonceFile::new);
+        let kept = file.as_ref().and_then(NonceFile::read);
+        Ok(Self {
+            endpoint: Endpoint::new(base, Transport::Rest)?,
+            client: http_client(CALL_TIMEOUT)?,
+            key,
+            nonce: Nonce::start(kept, clock.now().wall_ns()),
+            file,
+            clock,
+        })
+    }
+
+    async fn call(&mut self) -> RestAnswer {
+        let nonce = self.nonce.next(self.clock.now().wall_ns());
+        self.keep(nonce).await;
+        let signed = PrivateRequest::GetWebSocketsToken.signed(&self.key.secret, nonce);
+        let request = self
+            .client
+            .post(format!("{}{}", self.endpoint.url(), signed.path))
+            .header("API-Key", &self.key.key)
+            .header("API-Sign", signed.signature)
+            .header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+            .body(signed.body);
+        match request.send().await {
+            Ok(response) => body(response).await,
+            Err(error) => RestAnswer::Lost(lost(&error)),
+        }
+    }
+
+    /// Before the venue sees it.
+    async fn keep(&self, nonce: u64) {
+        let Some(file) = self.file.clone() else { return };
+        match tokio::task::spawn_blocking(move || file.write(nonce)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("keep the nonce: {error}"),
+            Err(error) => tracing::warn!("keep the nonce: {error}"),
+        }
+    }
+}
+
+struct Fetcher {
+    caller: Caller,
     inbox: mpsc::Receiver<mpsc::Sender<FeedCommand>>,
     waiting: Vec<mpsc::Sender<FeedCommand>>,
     status: watch::Sender<TokenStatus>,
@@ -163,7 +244,7 @@ impl Fetcher {
     async fn token(&mut self) -> SessionToken {
         let mut failures = 0;
         loop {
-            let answer = self.call().await;
+            let answer = self.caller.call().await;
             let reply = answer.reply::<TokenResult<'_>>();
             let (text, judgement) = match reply {
                 Reply::Done { result, .. } => {
@@ -175,12 +256,12 @@ impl Fetcher {
             };
             failures += 1;
             if judgement.class == ErrorClass::Nonce {
-                self.nonce.raise(self.clock.now().wall_ns());
+                self.caller.nonce.raise(self.caller.clock.now().wall_ns());
             }
             let is_key = judgement.class == ErrorClass::Auth;
             let told = if is_key { TokenStatus::Refused } else { TokenStatus::Missing };
             self.status.send_replace(told(text));
-            let now_s = self.clock.now().wall.0 / 1_000_000;
+            let now_s = self.caller.clock.now().wall.0 / 1_000_000;
             self.pause(wait_ms(judgement, failures, now_s)).await;
         }
     }
@@ -197,22 +278,6 @@ impl Fetcher {
                 () = &mut end => return,
                 Some(ask) = self.inbox.recv() => self.waiting.push(ask),
             }
-        }
-    }
-
-    async fn call(&mut self) -> RestAnswer {
-        let nonce = self.nonce.next(self.clock.now().wall_ns());
-        let signed = PrivateRequest::GetWebSocketsToken.signed(&self.key.secret, nonce);
-        let request = self
-            .client
-            .post(format!("{}{}", self.endpoint.url(), signed.path))
-            .header("API-Key", &self.key.key)
-            .header("API-Sign", signed.signature)
-            .header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-            .body(signed.body);
-        match request.send().await {
-            Ok(response) => body(response).await,
-            Err(error) => RestAnswer::Lost(lost(&error)),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use penstock_sim::admin::FaultRequest;
 use penstock_sim::server::{Handle, MarketSource, Options, start};
+use penstock_types::UtcMicros;
 use penstock_venue_feeds::derivative::{
     BinanceSession, DerivNotice, FuturesSession, LinkEvent, LinksConfig, spawn_links,
 };
@@ -168,8 +169,12 @@ async fn a_cut_socket_comes_back_whole_and_numbers_tell_what_was_lost() {
 async fn polls_bring_bodies_of_both_venues_and_stop_when_the_venue_says_so() {
     let handle = venue().await;
     let open_interest = OiRule { interval_s: 1, requests_per_s: 10, weight_max: 2_400 };
-    let rule =
-        PollRule { funding_s: 60, open_interest: Some(open_interest), periods_s: Some(3_600) };
+    let rule = PollRule {
+        funding_s: 60,
+        open_interest: Some(open_interest),
+        periods_s: Some(3_600),
+        clock_s: None,
+    };
     let config = PollConfig {
         venue: PollVenue::BinanceUm,
         base_url: handle.addresses.binance_rest.clone(),
@@ -205,13 +210,14 @@ async fn polls_bring_bodies_of_both_venues_and_stop_when_the_venue_says_so() {
         }
     }
     assert_eq!(symbols, BTreeSet::from(["BTCUSDT".to_owned(), "ETHUSDT".to_owned()]));
-    let ask = TradesAsk { symbol: "BTCUSDT".to_owned(), first_id: 2, last_id: 4 };
+    let ask =
+        TradesAsk { symbol: "BTCUSDT".to_owned(), first_id: 2, last_id: 4, until: UtcMicros(0) };
     trades.send(ask.clone()).await.unwrap();
     let mut ids = Vec::new();
     loop {
         match next(&mut events).await {
-            PollEvent::Trades { symbol, text, .. } => {
-                assert_eq!(symbol, "BTCUSDT");
+            PollEvent::Trades { ask: of, text, .. } => {
+                assert_eq!(of, ask);
                 let body = binance::rest::decode("/fapi/v1/aggTrades", &text).unwrap();
                 let binance::rest::Body::AggTrades(rows) = body else { panic!("{text}") };
                 ids.extend(rows.iter().map(|row| row.agg_id));

@@ -9,8 +9,8 @@ use std::time::Duration;
 use penstock_sim::admin::FaultRequest;
 use penstock_sim::server::{Handle, MarketSource, Options, start};
 use penstock_venue_feeds::{
-    DataKey, FeedCommand, FeedEvent, FeedHandle, Level3Config, Notice, SystemClock, TokenStatus,
-    Tokens, spawn_level3, spawn_tokens,
+    Clock, DataKey, FeedCommand, FeedEvent, FeedHandle, Level3Config, Notice, Stamp, SystemClock,
+    TokenError, TokenStatus, Tokens, fetch_token, spawn_level3, spawn_tokens,
 };
 use penstock_venues::kraken::book::{Precision, Verdict};
 use penstock_venues::kraken::level3_book::Level3Book;
@@ -53,7 +53,7 @@ fn account(venue: &Handle, key: &str, symbols: &[&[String]]) -> Account {
     let at = &venue.addresses;
     let secret = PrivateKey::from_base64(&at.data_secret).unwrap();
     let key = DataKey { key: key.to_owned(), secret };
-    let tokens = spawn_tokens(&at.rest, key, clock.clone(), cancel.clone()).unwrap();
+    let tokens = spawn_tokens(&at.rest, key, None, clock.clone(), cancel.clone()).unwrap();
     let subscriptions = Arc::new(Mutex::new(SubscribeBudget::new(POINTS_PER_SECOND_STANDARD)));
     let budget = Arc::new(Mutex::new(ConnectBudget::default()));
     let socket = |(connection, symbols): (usize, &&[String])| {
@@ -235,4 +235,38 @@ async fn a_refused_key_opens_no_socket_and_is_told() {
     assert!(account.sockets[0].1.try_recv().is_err(), "nothing was opened");
     account.stop().await;
     venue.stop().await;
+}
+
+/// A clock that went back by an hour.
+struct Behind(SystemClock);
+
+impl Clock for Behind {
+    fn now(&self) -> Stamp {
+        let Stamp { wall, mono_ns } = self.0.now();
+        Stamp { wall: wall.plus_millis(-3_600_000), mono_ns }
+    }
+}
+
+/// The venue keeps the highest nonce of a key and refuses what does not rise.
+#[tokio::test]
+async fn a_nonce_that_was_kept_rises_over_a_restart_whose_clock_went_back() {
+    let venue = venue(1).await;
+    let at = &venue.addresses;
+    let directory = std::env::temp_dir().join(format!("data-nonce-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = Some(directory.join("data-nonce"));
+    let key = || {
+        let secret = PrivateKey::from_base64(&at.data_secret).unwrap();
+        DataKey { key: at.data_key.clone(), secret }
+    };
+    let now: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let behind: Arc<dyn Clock> = Arc::new(Behind(SystemClock::new()));
+    fetch_token(&at.rest, key(), file.clone(), now).await.unwrap();
+    let forgotten = fetch_token(&at.rest, key(), None, behind.clone()).await;
+    let Err(TokenError::Refused(text)) = forgotten else { panic!("a nonce that fell was taken") };
+    assert_eq!(text, "EAPI:Invalid nonce");
+    for _ in 0..2 {
+        fetch_token(&at.rest, key(), file.clone(), behind.clone()).await.unwrap();
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
 }

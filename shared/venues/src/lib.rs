@@ -7,6 +7,7 @@
 //! * [`sequence`], [`depth_book`]: numbers of messages, and books that are kept by them.
 //! * [`wire`], [`number`], [`whole`]: the leaves that all venues share: borrowed text, number text, vocabularies,
 //!   exact conversions.
+//! * [`venue_clock`]: how far a venue's clock is from ours.
 //! * [`endpoint`]: addresses, and where plain text is allowed.
 //! * [`recording`]: the container format of recorded frames and the check over a whole recording.
 //!
@@ -21,5 +22,6 @@ pub mod kraken_futures;
 pub mod number;
 pub mod recording;
 pub mod sequence;
+pub mod venue_clock;
 pub mod whole;
 pub mod wire;

@@ -3,7 +3,9 @@
 //! A connection that delivers nothing, heartbeats included, for the silence limit loses its quotes; so
 //! does one whose book updates arrive later after their venue time than its best delay of the last 300 s
 //! allows, which catches a frozen network that hands over old prices; so does every one after a stall of
-//! the core. Each withdrawal and each return is a row.
+//! the core. What is heard first after a silence may have been sent before it, a heartbeat above all: the
+//! quotes return with data that the venue has stamped within the limit, and nothing else brings them back.
+//! Each withdrawal and each return is a row.
 
 use super::delays::Delays;
 use super::{MarketCore, Note, Outputs};
@@ -70,6 +72,11 @@ struct Conn {
 }
 
 impl Conn {
+    /// Withdrawn because nothing came, or nothing was taken.
+    const fn is_unheard(&self) -> bool {
+        matches!(self.quiet, Some(Withdrawal::Silent | Withdrawal::Stall))
+    }
+
     /// Quotes stand on it; on the others only order-by-order books do.
     fn has_quotes(&self) -> bool {
         !is_level3_stream(&self.stream)
@@ -129,10 +136,21 @@ impl MarketCore {
 
     /// Opens the gap that a restart leaves, from the last recovered record to the first whole feed.
     pub fn restart_gap(&mut self, from: UtcMicros, at: UtcMicros, out: &mut Outputs) {
-        let mut gap = self.status(StatusKind::Gap, "restart");
+        self.restart_gap_of("restart", from, at, out);
+    }
+
+    /// The same of one stream whose wholeness the venue's does not wait for: order-by-order books.
+    pub fn restart_gap_of(
+        &mut self,
+        stream: &str,
+        from: UtcMicros,
+        at: UtcMicros,
+        out: &mut Outputs,
+    ) {
+        let mut gap = self.status(StatusKind::Gap, stream);
         gap.gap_from = Some(from.min(at));
         self.number(at, RawBody::Status(gap), out);
-        self.connections.gaps.push((None, "restart".to_owned(), from.min(at)));
+        self.connections.gaps.push((None, stream.to_owned(), from.min(at)));
     }
 
     /// Everything that `stream` carries is subscribed again: its gaps end here.
@@ -155,14 +173,69 @@ impl MarketCore {
         self.connections.gaps.iter().any(|gap| !is_level3_stream(&gap.1))
     }
 
-    /// Any frame of the connection arrived.
+    /// Any frame of the connection arrived. Order-by-order books give samples again; quotes wait for data.
     pub fn heard(&mut self, conn_id: i16, at: UtcMicros, out: &mut Outputs) {
         let Some(conn) = self.connections.conns.get_mut(&conn_id) else {
             return;
         };
         conn.last_at = at;
-        if matches!(conn.quiet, Some(Withdrawal::Silent | Withdrawal::Stall)) {
+        if conn.is_unheard() && !conn.has_quotes() {
             self.quotes_return(conn_id, at, out);
+        }
+    }
+
+    /// A trade, a ticker or an image of a book arrived, with the venue's time where it has one: after a
+    /// silence it brings the quotes back when it is no older than the limit allows.
+    pub(super) fn data_heard(
+        &mut self,
+        conn_id: i16,
+        at: UtcMicros,
+        sent: Option<UtcMicros>,
+        out: &mut Outputs,
+    ) {
+        let limit_us = self.connections.silence_ms * 1_000;
+        let Some(conn) = self.connections.conns.get(&conn_id).filter(|conn| conn.is_unheard())
+        else {
+            return;
+        };
+        let is_fresh = match (sent, conn.delays.least()) {
+            (Some(sent), Some(least_us)) => {
+                at.0.saturating_sub(sent.0).saturating_sub(least_us) <= limit_us
+            }
+            (None, Some(_)) => false,
+            // A connection whose books have told no delay yet: nothing can be compared.
+            (Some(_) | None, None) => true,
+        };
+        if is_fresh {
+            self.quotes_return(conn_id, at, out);
+        }
+    }
+
+    /// An image of a book arrived. After a stall every book is asked for anew, and this is the answer; one
+    /// without the venue's time is of a venue that stamps none.
+    pub(super) fn image_heard(
+        &mut self,
+        conn_id: i16,
+        at: UtcMicros,
+        sent: Option<UtcMicros>,
+        out: &mut Outputs,
+    ) {
+        let quiet = self.connections.conns.get(&conn_id).and_then(|conn| conn.quiet);
+        match (quiet, sent) {
+            (Some(Withdrawal::Stall), _) | (Some(Withdrawal::Silent), None) => {
+                self.quotes_return(conn_id, at, out);
+            }
+            (Some(Withdrawal::Silent), Some(_))
+            | (
+                Some(
+                    Withdrawal::Book
+                    | Withdrawal::Resync
+                    | Withdrawal::Disconnect
+                    | Withdrawal::Late,
+                )
+                | None,
+                _,
+            ) => self.data_heard(conn_id, at, sent, out),
         }
     }
 
@@ -213,8 +286,8 @@ impl MarketCore {
         let is_late = delay_us.saturating_sub(conn.delays.take(at, delay_us)) > limit_us;
         match (conn.quiet, is_late) {
             (None, true) => self.withdraw(conn_id, Withdrawal::Late, at, out),
-            (Some(Withdrawal::Late), false) => self.quotes_return(conn_id, at, out),
-            (Some(_), true) | (Some(_) | None, false) => {}
+            (Some(_), false) => self.quotes_return(conn_id, at, out),
+            (Some(_), true) | (None, false) => {}
         }
     }
 

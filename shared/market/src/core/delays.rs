@@ -34,6 +34,11 @@ impl Delays {
         }
         self.least.front().map_or(delay_us, |held| held.1)
     }
+
+    /// The least one that is known; none before the first.
+    pub(super) fn least(&self) -> Option<i64> {
+        self.least.front().map(|held| held.1)
+    }
 }
 
 #[cfg(test)]
@@ -70,9 +75,11 @@ mod tests {
     #[test]
     fn the_best_delay_leaves_after_five_minutes() {
         let mut delays = Delays::new();
+        assert_eq!(delays.least(), None);
         let at = |second: i64| UtcMicros(second * 1_000_000);
         assert_eq!(delays.take(at(1_000), 5), 5);
         assert_eq!(delays.take(at(1_299), 9), 5);
+        assert_eq!(delays.least(), Some(5));
         assert_eq!(delays.take(at(1_300), 9), 9);
         assert_eq!(delays.take(at(1_200), 7), 7, "a time of before counts as now");
     }

@@ -7,6 +7,7 @@
 //! that does not rise, so that two overlapping connections give one stream.
 
 use super::id_gaps::IdGaps;
+use super::numbering::{Fetch, Numbering, TradeUid};
 use super::{MarketCore, Note, Outputs};
 use penstock_types::decimal::{round_to, scale};
 use penstock_types::raw::{
@@ -53,6 +54,8 @@ pub struct DerivTradeIn {
     pub conn_id: i16,
     /// Venue's number, contiguous per symbol.
     pub trade_id: i64,
+    /// Venue's unique id, where it tells one.
+    pub uid: Option<TradeUid>,
     /// Taker's side; of a liquidation that of the forced order.
     pub side: Side,
     /// Why it took place.
@@ -145,6 +148,9 @@ pub(super) struct Instrument {
     trade_mark: Option<(i64, UtcMicros)>,
     /// Numbers that jumps left.
     pub(super) gaps: IdGaps,
+    /// Unique ids of the stream, and what is being fetched for its gaps.
+    pub(super) numbering: Numbering,
+    pub(super) fetches: Vec<Fetch>,
     /// Trades that the venue sent with the subscription, for the gap that the next one may show.
     pub(super) snapshot: Vec<DerivTradeIn>,
     quote: Option<(UtcMicros, TickerRow)>,
@@ -177,13 +183,15 @@ impl MarketCore {
     /// Takes a trade of a derivative: an id at or below the symbol's mark is a duplicate, a jump is a gap.
     /// A liquidation is two rows: the trade and the forced order.
     pub fn deriv_trade(&mut self, at: UtcMicros, trade: DerivTradeIn, out: &mut Outputs) {
-        let DerivTradeIn { venue, symbol, trade_id, side, ts_exchange, conn_id, .. } = trade;
+        let DerivTradeIn { venue, trade_id, side, ts_exchange, conn_id, .. } = trade;
+        let symbol = trade.symbol.clone();
         let (price, qty) = (round_to(trade.price, scale::PX), round_to(trade.qty, scale::QTY));
         if price <= Decimal::ZERO || qty <= Decimal::ZERO || trade_id < 0 {
             out.notes.push(Note::Refused { symbol, reason: "trade without price, quantity or id" });
             return;
         }
         let held = self.derivatives.of(venue, &symbol);
+        held.numbering.note(&trade);
         match held.trade_mark {
             Some((mark, _)) if trade_id <= mark => {
                 // A number of an open gap that the stream itself delivers late is no duplicate.
@@ -193,12 +201,7 @@ impl MarketCore {
             }
             Some((mark, seen)) if trade_id > mark + 1 => {
                 held.trade_mark = Some((trade_id, at));
-                self.deriv_trades_missing(
-                    (venue, &symbol),
-                    (mark + 1, trade_id - 1),
-                    (seen, at),
-                    out,
-                );
+                self.deriv_trades_missing((mark + 1, trade_id - 1), &trade, (seen, at), out);
             }
             Some(_) | None => held.trade_mark = Some((trade_id, at)),
         }

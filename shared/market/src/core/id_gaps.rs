@@ -77,6 +77,16 @@ impl IdGaps {
         self.open.iter_mut().any(|gap| gap.take(id))
     }
 
+    /// All numbers of the gap that began with a number have come back, or there is no such gap.
+    pub(super) fn is_filled(&self, first_id: i64) -> bool {
+        self.open.iter().all(|gap| gap.first_id != first_id || gap.missing.is_empty())
+    }
+
+    /// First numbers of the gaps whose return was before a time.
+    pub(super) fn returned_before(&self, limit: UtcMicros) -> impl Iterator<Item = i64> {
+        self.open.iter().filter(move |gap| gap.blind.1 < limit).map(|gap| gap.first_id)
+    }
+
     /// Closes the gap that began with a number.
     pub(super) fn close(&mut self, first_id: i64) -> Option<ClosedGap> {
         let i = self.open.iter().position(|gap| gap.first_id == first_id)?;

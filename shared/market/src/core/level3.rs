@@ -10,58 +10,11 @@ use super::connections::LostBook;
 use super::level3_guard::{Guard, Level3Block};
 use super::{Books, MarketCore, Note, Outputs};
 use penstock_types::decimal::{round_to, scale};
+use penstock_types::level3::Level3Sample;
 use penstock_types::raw::{L3Row, RawBody, STREAM_LEVEL3};
 use penstock_types::vocab::StatusKind;
 use penstock_types::{Decimal, Symbol, UtcMicros};
 use rustc_hash::FxHashMap;
-
-/// What takers did in the minute that ends at a moment, quote asset.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TakerQuotes {
-    /// What they bought.
-    pub buy_1m: Decimal,
-    /// What they sold.
-    pub sell_1m: Decimal,
-}
-
-/// Figures of an order-by-order book at one moment, not yet rounded. Their meaning is that of [`L3Row`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Level3Sample {
-    /// Venue time of the last update.
-    pub ts_exchange: Option<UtcMicros>,
-    /// Best bid.
-    pub bid: Decimal,
-    /// Best ask.
-    pub ask: Decimal,
-    /// Orders at the best bid.
-    pub orders_at_bid: u32,
-    /// Orders at the best ask.
-    pub orders_at_ask: u32,
-    /// Quote value of the orders at the best bid.
-    pub queue_bid_quote: Decimal,
-    /// Quote value of the orders at the best ask.
-    pub queue_ask_quote: Decimal,
-    /// Mean age at the best bid, milliseconds.
-    pub avg_age_bid_ms: i64,
-    /// Mean age at the best ask, milliseconds.
-    pub avg_age_ask_ms: i64,
-    /// Orders that came since the sample before.
-    pub adds: u32,
-    /// Orders that were taken back.
-    pub cancels: u32,
-    /// Orders that traded.
-    pub fills: u32,
-    /// Orders that changed.
-    pub modifies: u32,
-    /// Added to filled or cancelled quantity.
-    pub refill_ratio: Option<Decimal>,
-    /// Cancelled to cancelled or filled quantity.
-    pub cancel_ratio: Option<Decimal>,
-    /// Estimated time to a fill at the bid, milliseconds.
-    pub est_fill_bid_ms: Option<i64>,
-    /// At the ask.
-    pub est_fill_ask_ms: Option<i64>,
-}
 
 /// How order-by-order books are, for judgements and signs of life.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -121,6 +74,19 @@ impl Level3 {
 }
 
 impl MarketCore {
+    /// Takes over what an earlier process knew about lost books: blocks that stand, and the resyncs of the
+    /// last ten minutes in the order of their times. To be called before the first loss.
+    pub fn restore_level3(
+        &mut self,
+        blocks: Vec<Level3Block>,
+        resyncs: impl IntoIterator<Item = (Symbol, UtcMicros)>,
+    ) {
+        self.level3.guard.restore(blocks);
+        for (symbol, at) in resyncs {
+            self.level3.guard.recall(symbol, at);
+        }
+    }
+
     /// Begins to follow a symbol's order-by-order book of `depth` price levels.
     pub fn track_level3(&mut self, symbol: &Symbol, depth: u32, at: UtcMicros, out: &mut Outputs) {
         if self.level3.index.contains_key(symbol) {

@@ -106,6 +106,27 @@ impl Guard {
         }
     }
 
+    /// Takes over blocks that an earlier process set and that stand until their own time.
+    pub(super) fn restore(&mut self, blocks: Vec<Level3Block>) {
+        for Level3Block { symbol, resyncs, until } in blocks {
+            let entry =
+                Entry { state: State::Blocked, resyncs: VecDeque::new(), block: (resyncs, until) };
+            self.entries.insert(symbol, entry);
+        }
+    }
+
+    /// Takes over a resync that an earlier process recorded: it counts for its ten minutes and blocks
+    /// nothing by itself.
+    pub(super) fn recall(&mut self, symbol: Symbol, at: UtcMicros) {
+        let (state, block) = (State::Free, (0, UtcMicros(0)));
+        let held = self.entries.entry(symbol);
+        let entry = held.or_insert_with(|| Entry { state, resyncs: VecDeque::new(), block });
+        // One below the limit: the next loss is the one that blocks.
+        if entry.state == State::Free && entry.resyncs.len() + 1 < self.resync_max {
+            entry.resyncs.push_back(at);
+        }
+    }
+
     /// Judges the books that were `lost` in the tick that ends at `end`; `missing` are those that are lost
     /// at its end, each with the time since when, of `tracked` in all.
     pub(super) fn judge(

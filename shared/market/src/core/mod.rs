@@ -15,14 +15,17 @@ mod derivatives;
 mod id_gaps;
 mod level3;
 mod level3_guard;
+mod numbering;
 mod outputs;
 mod tracked;
 
 pub use connections::{LostBook, Withdrawal};
 pub use derivatives::{DerivQuoteIn, DerivStateIn, DerivTradeIn, DerivTradeKind, ForcedOrderIn};
-pub use level3::{Level3Health, Level3Sample, TakerQuotes};
+pub use level3::Level3Health;
 pub use level3_guard::Level3Block;
+pub use numbering::TradeUid;
 pub use outputs::{Note, Outputs, SealedTick};
+pub use penstock_types::level3::{Level3Sample, TakerQuotes};
 pub use tracked::{BookUpdate, Books, TickerIn, TradeIn};
 
 use crate::aggregator::{Aggregator, STREAM_UNIVERSE};

@@ -78,6 +78,8 @@ pub enum Note {
         first_id: i64,
         /// Last missing number.
         last_id: i64,
+        /// Venue time of the first trade after them.
+        until: UtcMicros,
     },
     /// A gap of trade numbers of a derivative is closed.
     DerivTradesBackfilled {

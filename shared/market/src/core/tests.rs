@@ -34,6 +34,23 @@ fn trade_in(ms: i64, trade_id: i64) -> TradeIn {
     }
 }
 
+fn ticker_in(bid: &str, sent_ms: Option<i64>) -> TickerIn {
+    TickerIn {
+        symbol: symbol(A),
+        conn_id: 1,
+        is_snapshot: false,
+        ts_exchange: sent_ms.map(at_ms),
+        bid: Some(dec(bid)),
+        ask: None,
+        last: None,
+        bid_qty: None,
+        ask_qty: None,
+        volume_24h: None,
+        vwap_24h: None,
+        change_pct_24h: None,
+    }
+}
+
 struct Rig {
     core: MarketCore,
     books: OneBook,
@@ -167,21 +184,7 @@ fn a_book_is_sampled_when_its_best_changed_and_else_once_per_interval() {
 fn the_last_ticker_of_a_tick_is_recorded_at_its_end() {
     let mut rig = Rig::new();
     for (ms, bid) in [(10, "1"), (20, "1.00000000000049"), (240, "3.0000000000005")] {
-        let ticker = TickerIn {
-            symbol: symbol(A),
-            conn_id: 1,
-            is_snapshot: false,
-            ts_exchange: None,
-            bid: Some(dec(bid)),
-            ask: None,
-            last: None,
-            bid_qty: None,
-            ask_qty: None,
-            volume_24h: None,
-            vwap_24h: None,
-            change_pct_24h: None,
-        };
-        rig.core.ticker(at_ms(ms), ticker, &mut rig.out);
+        rig.core.ticker(at_ms(ms), ticker_in(bid, None), &mut rig.out);
     }
     assert_eq!(rig.count(RawStream::Ticker), 0);
     rig.to(250);
@@ -254,7 +257,7 @@ fn a_late_trade_of_the_stream_fills_its_gap_and_one_that_nobody_fetches_is_close
 }
 
 #[test]
-fn silence_withdraws_the_quotes_of_a_connection_and_a_frame_brings_them_back() {
+fn silence_withdraws_the_quotes_of_a_connection_and_fresh_data_brings_them_back() {
     let mut rig = Rig::new();
     rig.book(10, [1_000, 10, 1_002, 10], None);
     rig.core.heard(1, at_ms(2_600), &mut rig.out);
@@ -266,8 +269,39 @@ fn silence_withdraws_the_quotes_of_a_connection_and_a_frame_brings_them_back() {
     rig.to(2_000);
     rig.core.heard(2, at_ms(2_000), &mut rig.out);
     rig.to(2_250);
+    assert!(!rig.kinds().contains(&StatusKind::Heard), "a heartbeat may be old");
+    rig.book(2_300, [1_000, 11, 1_002, 10], Some(2_290));
+    rig.to(2_500);
     assert_eq!(rig.bids().last().unwrap(), &[1_000]);
     assert!(rig.kinds().contains(&StatusKind::Heard));
+}
+
+/// F6: what a frozen network held back comes first, with a heartbeat before all data: the old quote stays
+/// away until something arrives that was sent after it.
+#[test]
+fn f6_an_old_heartbeat_after_a_silence_brings_no_old_quote_back() {
+    let mut rig = Rig::new();
+    rig.book(10, [1_000, 10, 1_002, 10], None);
+    rig.book(100, [1_000, 11, 1_002, 10], Some(90));
+    rig.to(4_000);
+    let withdrawn = rig.bids().len();
+    rig.core.heard(2, at_ms(4_000), &mut rig.out);
+    rig.to(4_250);
+    let old = TickerIn { conn_id: 2, ..ticker_in("100", Some(200)) };
+    rig.core.ticker(at_ms(4_260), old, &mut rig.out);
+    rig.to(4_500);
+    let old = TradeIn { conn_id: 2, ..trade_in(300, 1) };
+    rig.core.trade(at_ms(4_510), old, &mut rig.out);
+    rig.book(4_520, [1_050, 10, 1_052, 10], Some(400));
+    rig.to(5_000);
+    let bids = rig.bids()[withdrawn..].concat();
+    assert_eq!(bids, [] as [i64; 0], "nothing is quoted");
+    assert!(!rig.kinds().contains(&StatusKind::Heard));
+    // Sent after the silence, and in order behind everything that was held back.
+    let new = TickerIn { conn_id: 2, ..ticker_in("100", Some(5_000)) };
+    rig.core.ticker(at_ms(5_010), new, &mut rig.out);
+    rig.to(5_250);
+    assert_eq!(rig.bids().last().unwrap(), &[1_050]);
 }
 
 /// F6: a frozen network hands over old prices one after another: each frame is news, none is current.

@@ -4,10 +4,10 @@
 
 use super::connections::Withdrawal;
 use super::id_gaps::IdGaps;
-use super::level3::{Level3Sample, TakerQuotes};
 use super::{MarketCore, Note, Outputs};
 use crate::sample::BookSample;
 use penstock_types::decimal::{round_to, scale};
+use penstock_types::level3::{Level3Sample, TakerQuotes};
 use penstock_types::raw::{L2Row, RawBody, TickerRow, TradeRow};
 use penstock_types::vocab::{Side, Venue};
 use penstock_types::{Decimal, Symbol, UtcMicros};
@@ -134,6 +134,9 @@ impl MarketCore {
     /// Takes a ticker message; the last one of a tick is recorded at its end.
     pub fn ticker(&mut self, at: UtcMicros, ticker: TickerIn, out: &mut Outputs) {
         self.market_message(at, out);
+        if !ticker.is_snapshot {
+            self.data_heard(ticker.conn_id, at, ticker.ts_exchange, out);
+        }
         let Some(&i) = self.index.get(&ticker.symbol) else {
             return;
         };
@@ -169,6 +172,7 @@ impl MarketCore {
     /// was recorded.
     pub fn trade(&mut self, at: UtcMicros, trade: TradeIn, out: &mut Outputs) -> bool {
         self.market_message(at, out);
+        self.data_heard(trade.conn_id, at, Some(trade.ts_exchange), out);
         let Some(&i) = self.index.get(&trade.symbol) else {
             return false;
         };
@@ -209,10 +213,10 @@ impl MarketCore {
 
     /// Takes a book message that was applied and verified.
     pub fn book_updated(&mut self, at: UtcMicros, update: &BookUpdate, out: &mut Outputs) {
-        if !update.is_snapshot
-            && let Some(sent) = update.ts_exchange
-        {
-            self.book_delay(update.conn_id, at, sent, out);
+        match (update.is_snapshot, update.ts_exchange) {
+            (false, Some(sent)) => self.book_delay(update.conn_id, at, sent, out),
+            (false, None) => self.data_heard(update.conn_id, at, None, out),
+            (true, sent) => self.image_heard(update.conn_id, at, sent, out),
         }
         let Some(&i) = self.index.get(&update.symbol) else {
             return;

@@ -86,6 +86,7 @@ fn carry_out(venue: &Venue, request: &FaultRequest) -> Result<(), String> {
         | FaultRequest::Http { .. }
         | FaultRequest::VenueDelay { .. }
         | FaultRequest::RestDelay { .. }
+        | FaultRequest::HistoryShift { .. }
         | FaultRequest::Clear => {
             venue.faults.add(request, venue.steady_us());
             Ok(())

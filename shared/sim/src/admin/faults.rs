@@ -155,6 +155,11 @@ pub enum FaultRequest {
         /// Delay, ms.
         ms: u32,
     },
+    /// REST of Kraken Futures numbers trades by so much otherwise than its stream; 0 ends it.
+    HistoryShift {
+        /// Added to each number.
+        by: i64,
+    },
     /// The venue's clock is wrong by so much from now on; 0 ends it.
     ClockSkew {
         /// Ahead of the true time, ms; negative: behind.
@@ -202,6 +207,7 @@ struct State {
     delay_ms: u32,
     rest_delay_ms: u32,
     rest_lag_ms: u32,
+    history_shift: i64,
     stalled_until_us: BTreeMap<Endpoint, i64>,
     closed_until_us: BTreeMap<Endpoint, i64>,
 }
@@ -290,6 +296,7 @@ impl Faults {
             }
             FaultRequest::RestDelay { ms } => self.lock().rest_delay_ms = *ms,
             FaultRequest::VenueDelay { ms } => self.lock().delay_ms = *ms,
+            FaultRequest::HistoryShift { by } => self.lock().history_shift = *by,
             FaultRequest::Clear => *self.lock() = State::default(),
             FaultRequest::SystemStatus { .. }
             | FaultRequest::PairStatus { .. }
@@ -414,6 +421,11 @@ impl Faults {
     #[must_use]
     pub fn delay_ms(&self) -> u32 {
         self.lock().delay_ms
+    }
+
+    /// By how much REST of Kraken Futures numbers trades otherwise.
+    pub fn history_shift(&self) -> i64 {
+        self.lock().history_shift
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -118,7 +118,8 @@ fn respond(futures: &Futures, endpoint: &str, detail: Option<&str>, params: &Par
         }
         ("orderbook", None) => by_name(named()?).map(orderbook).ok_or("invalidArgument"),
         ("history", None) => {
-            history(by_name(named()?).ok_or("invalidArgument")?, params.get("lastTime"))
+            let shift = futures.venue.faults.history_shift();
+            history(by_name(named()?).ok_or("invalidArgument")?, params.get("lastTime"), shift)
         }
         ("historical-funding-rates", None) => {
             by_name(named()?).map(funding_rates).ok_or("invalidArgument")
@@ -214,8 +215,9 @@ fn orderbook(one: &Contract) -> String {
     format!(r#""orderBook":{{"bids":[{}],"asks":[{}]}}"#, bids.join(","), asks.join(","))
 }
 
-/// Trades not younger than `lastTime`, newest first.
-fn history(one: &Contract, last_time: Option<&String>) -> Answer {
+/// Trades not younger than `lastTime`, newest first. Their numbers are those of the stream, unless a fault
+/// shifts them.
+fn history(one: &Contract, last_time: Option<&String>, shift: i64) -> Answer {
     let until_us = match last_time {
         None => i64::MAX,
         Some(text) => {
@@ -227,7 +229,7 @@ fn history(one: &Contract, last_time: Option<&String>) -> Answer {
     let row = |print: &crate::derivatives::Print| {
         object(&[
             ("time", format!(r#""{}""#, time(print.ts_us))),
-            ("trade_id", print.id.to_string()),
+            ("trade_id", print.id.cast_signed().saturating_add(shift).to_string()),
             ("price", exact(print.ticks, one.spec.price_decimals)),
             ("size", exact(print.lots, one.spec.qty_decimals)),
             ("side", format!(r#""{}""#, print.taker.text())),

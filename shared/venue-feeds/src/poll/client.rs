@@ -7,12 +7,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use penstock_types::UtcMicros;
 use penstock_venue_net::{Clock, NetError, Stamp, http_client};
+use penstock_venues::binance;
 use penstock_venues::endpoint::{Endpoint, Transport};
+use penstock_venues::venue_clock::ClockSample;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::history::{History, Pace};
 use super::open_interest::IntervalChange;
 use super::plan::{Ask, Outcome, PollPlan, PollRule};
 use super::trades::{Pages, TradesAsk};
@@ -22,6 +26,8 @@ use crate::connector::MESSAGE_BYTES_MAX;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Distance of looks at the plan.
 const TICK: Duration = Duration::from_millis(50);
+/// Path of the venue's clock.
+const TIME: &str = "/fapi/v1/time";
 /// Requests under way at once.
 const UNDER_WAY_MAX: usize = 8;
 
@@ -61,15 +67,17 @@ pub enum PollEvent {
     },
     /// The interval of the open interest changed.
     Interval(IntervalChange),
-    /// A page of trades that were asked for by number.
+    /// A page of trades that were asked for after a gap.
     Trades {
         /// When it was received.
         at: Stamp,
-        /// Their symbol.
-        symbol: String,
+        /// What it was asked for.
+        ask: TradesAsk,
         /// Its text.
         text: String,
     },
+    /// The venue told its time.
+    Clock(ClockSample),
     /// Nothing more comes for a range that was asked for.
     TradesEnded(TradesAsk),
     /// A request gave no body that could be used.
@@ -86,7 +94,7 @@ pub enum PollEvent {
 pub struct PollInbox {
     /// Connects of the stream: each makes everything due.
     pub connects: watch::Receiver<u64>,
-    /// Trades that are missing; only Binance can be asked.
+    /// Trades that are missing.
     pub trades: mpsc::Receiver<TradesAsk>,
 }
 
@@ -106,7 +114,9 @@ pub fn spawn_poll(
     let client = http_client(REQUEST_TIMEOUT)?;
     let is_bound: Vec<bool> = config.symbols.iter().map(|(_, is_bound)| *is_bound).collect();
     let plan = PollPlan::new(config.rule, &is_bound, clock.now().mono_ms());
-    let poll = Poll { config, base, client, plan, clock, inbox, events, cancel };
+    let pace = (config.venue == PollVenue::KrakenFutures).then(Arc::<Pace>::default);
+    let is_fetching = false;
+    let poll = Poll { config, base, client, plan, clock, pace, is_fetching, inbox, events, cancel };
     Ok(tokio::spawn(async move {
         // The reader went away or the process stops; both are the owner's own doing.
         let _ = poll.run().await;
@@ -119,6 +129,7 @@ struct Ended;
 enum Answer {
     Asked {
         ask: Ask,
+        sent: Stamp,
         at: Stamp,
         path: &'static str,
         result: Result<(String, Option<u64>), (Outcome, String)>,
@@ -135,6 +146,10 @@ struct Poll {
     client: reqwest::Client,
     plan: PollPlan,
     clock: Arc<dyn Clock>,
+    /// Distance of requests, where the venue's budget is ours to keep.
+    pace: Option<Arc<Pace>>,
+    /// A gap of a venue with such a distance is being fetched: the others wait.
+    is_fetching: bool,
     inbox: PollInbox,
     events: mpsc::Sender<PollEvent>,
     cancel: CancellationToken,
@@ -162,7 +177,7 @@ impl Poll {
                 Ok(()) = self.inbox.connects.changed() => {
                     self.plan.reconnected(self.clock.now().mono_ms());
                 }
-                Some(ask) = self.inbox.trades.recv() => self.ask_trades(ask, &mut under_way),
+                Some(ask) = self.inbox.trades.recv(), if !self.is_fetching => self.ask_trades(ask, &mut under_way),
                 _ = tick.tick() => {
                     while under_way.len() < UNDER_WAY_MAX
                         && let Some(ask) = self.plan.next(self.clock.now().mono_ms())
@@ -176,9 +191,11 @@ impl Poll {
 
     fn ask(&self, ask: Ask, under_way: &mut JoinSet<Answer>) {
         let (path, suffix) = match (self.config.venue, ask) {
-            (PollVenue::KrakenFutures, Ask::Funding | Ask::Periods | Ask::OpenInterest(_)) => {
-                ("/derivatives/api/v3/tickers", "/tickers")
-            }
+            (
+                PollVenue::KrakenFutures,
+                Ask::Funding | Ask::Periods | Ask::Clock | Ask::OpenInterest(_),
+            ) => ("/derivatives/api/v3/tickers", "/tickers"),
+            (PollVenue::BinanceUm, Ask::Clock) => (TIME, TIME),
             (PollVenue::BinanceUm, Ask::Funding) => {
                 ("/fapi/v1/premiumIndex", "/fapi/v1/premiumIndex")
             }
@@ -195,30 +212,36 @@ impl Poll {
         {
             request = request.query(&[("symbol", symbol)]);
         }
-        let clock = Arc::clone(&self.clock);
+        let (clock, pace) = (Arc::clone(&self.clock), self.pace.clone());
         under_way.spawn(async move {
+            if let Some(pace) = pace {
+                pace.turn().await;
+            }
+            let sent = clock.now();
             let result = fetch(request).await;
-            Answer::Asked { ask, at: clock.now(), path, result }
+            Answer::Asked { ask, sent, at: clock.now(), path, result }
         });
     }
 
-    fn ask_trades(&self, ask: TradesAsk, under_way: &mut JoinSet<Answer>) {
-        let pages = Pages {
-            client: self.client.clone(),
-            base: self.base.clone(),
-            clock: Arc::clone(&self.clock),
-            events: self.events.clone(),
-        };
+    fn ask_trades(&mut self, ask: TradesAsk, under_way: &mut JoinSet<Answer>) {
+        let (client, base, events) = (self.client.clone(), self.base.clone(), self.events.clone());
+        let clock = Arc::clone(&self.clock);
+        self.is_fetching = self.pace.is_some();
+        let pace = self.pace.clone();
         under_way.spawn(async move {
-            let refused = pages.run(&ask).await;
+            let refused = match pace {
+                Some(pace) => History { client, base, clock, pace, events }.run(&ask).await,
+                None => Pages { client, base, clock, events }.run(&ask).await,
+            };
             Answer::Trades { ask, refused }
         });
     }
 
     async fn ended(&mut self, answer: Answer) -> Result<(), Ended> {
-        let (ask, at, path, result) = match answer {
-            Answer::Asked { ask, at, path, result } => (ask, at, path, result),
+        let (ask, sent, at, path, result) = match answer {
+            Answer::Asked { ask, sent, at, path, result } => (ask, sent, at, path, result),
             Answer::Trades { ask, refused } => {
+                self.is_fetching = false;
                 let now_ms = self.clock.now().mono_ms();
                 let change = refused.and_then(|o| self.plan.ended(Ask::Funding, o, now_ms));
                 self.emit(PollEvent::TradesEnded(ask)).await?;
@@ -230,7 +253,13 @@ impl Poll {
         };
         let (outcome, event) = match result {
             Ok((text, used_weight)) => {
-                (Outcome::Answered { used_weight }, PollEvent::Body { at, path, text })
+                let event = match ask {
+                    Ask::Clock => clock_event(path, &text, sent, at),
+                    Ask::Funding | Ask::Periods | Ask::OpenInterest(_) => {
+                        PollEvent::Body { at, path, text }
+                    }
+                };
+                (Outcome::Answered { used_weight }, event)
             }
             Err((outcome, error)) => (outcome, PollEvent::Failed { path, error }),
         };
@@ -249,6 +278,18 @@ impl Poll {
             () = self.cancel.cancelled() => Err(Ended),
             sent = self.events.send(event) => sent.map_err(|_| Ended),
         }
+    }
+}
+
+/// What an answer with the venue's time says.
+fn clock_event(path: &'static str, text: &str, sent: Stamp, at: Stamp) -> PollEvent {
+    match binance::rest::decode(path, text) {
+        Ok(binance::rest::Body::Time(row)) => {
+            let venue = UtcMicros(row.server_time_ms.saturating_mul(1_000));
+            PollEvent::Clock(ClockSample::of(sent.wall, venue, at.wall))
+        }
+        Ok(_) => PollEvent::Failed { path, error: format!("no time: {text:.200}") },
+        Err(error) => PollEvent::Failed { path, error: error.to_string() },
     }
 }
 

@@ -1,10 +1,12 @@
-//! Public REST of the derivative venues, asked regularly: funding, mark and open interest.
+//! Public REST of the derivative venues: funding, mark, open interest and the venue's clock regularly,
+//! trades after a gap.
 //!
 //! [`PollPlan`] says what is due when, without input or output; [`spawn_poll`] asks and hands the bodies
 //! on undecoded, with the time of their receipt. Nothing is retried on its own: what failed is due again
 //! by the plan.
 
 mod client;
+mod history;
 mod open_interest;
 mod plan;
 mod trades;

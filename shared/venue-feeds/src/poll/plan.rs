@@ -27,6 +27,8 @@ pub struct PollRule {
     pub open_interest: Option<OiRule>,
     /// Seconds between two requests for the lengths of funding periods, where the venue tells them.
     pub periods_s: Option<i64>,
+    /// Seconds between two looks at the venue's clock, where a request gives nothing else.
+    pub clock_s: Option<i64>,
 }
 
 /// A request that is due.
@@ -36,6 +38,8 @@ pub enum Ask {
     Funding,
     /// Lengths of funding periods.
     Periods,
+    /// The venue's clock.
+    Clock,
     /// Open interest of the symbol at this position.
     OpenInterest(usize),
 }
@@ -65,6 +69,7 @@ pub struct PollPlan {
     rule: PollRule,
     funding_due_ms: i64,
     periods_due_ms: i64,
+    clock_due_ms: i64,
     failures: u32,
     open_interest: Option<OiSchedule>,
     stopped_until_ms: Option<i64>,
@@ -78,6 +83,7 @@ impl PollPlan {
             rule,
             funding_due_ms: now_ms,
             periods_due_ms: now_ms,
+            clock_due_ms: now_ms,
             failures: 0,
             open_interest,
             stopped_until_ms: None,
@@ -103,6 +109,12 @@ impl PollPlan {
         {
             self.periods_due_ms = now_ms + periods_s * 1_000;
             return Some(Ask::Periods);
+        }
+        if let Some(clock_s) = self.rule.clock_s
+            && now_ms >= self.clock_due_ms
+        {
+            self.clock_due_ms = now_ms + clock_s * 1_000;
+            return Some(Ask::Clock);
         }
         self.open_interest.as_mut()?.next(now_ms).map(Ask::OpenInterest)
     }

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 const RULE: OiRule = OiRule { interval_s: 5, requests_per_s: 10, weight_max: 2_400 };
 
 fn plan(symbols: usize) -> PollPlan {
-    let rule = PollRule { funding_s: 60, open_interest: Some(RULE), periods_s: None };
+    let rule =
+        PollRule { funding_s: 60, open_interest: Some(RULE), periods_s: None, clock_s: None };
     PollPlan::new(rule, &vec![true; symbols], 0)
 }
 
@@ -37,9 +38,19 @@ fn funding_comes_every_minute_and_at_once_after_a_reconnect() {
 
 #[test]
 fn lengths_of_periods_come_every_hour() {
-    let rule = PollRule { funding_s: 60, open_interest: None, periods_s: Some(3_600) };
+    let rule =
+        PollRule { funding_s: 60, open_interest: None, periods_s: Some(3_600), clock_s: None };
     let asked = run(&mut PollPlan::new(rule, &[], 0), 0, 7_300_000);
     assert_eq!(times(&asked, Ask::Periods), [0, 3_600_000, 7_200_000]);
+}
+
+#[test]
+fn the_clock_comes_at_its_own_distance_and_a_failed_look_waits_for_the_next() {
+    let rule = PollRule { funding_s: 600, open_interest: None, periods_s: None, clock_s: Some(60) };
+    let mut plan = PollPlan::new(rule, &[], 0);
+    assert_eq!(times(&run(&mut plan, 0, 100), Ask::Clock), [0]);
+    plan.ended(Ask::Clock, Outcome::Failed, 100);
+    assert_eq!(times(&run(&mut plan, 100, 130_000), Ask::Clock), [60_000, 120_000]);
 }
 
 #[test]
@@ -72,7 +83,8 @@ fn more_symbols_than_the_budget_stretch_the_interval_of_all() {
 
 #[test]
 fn others_come_once_a_minute() {
-    let rule = PollRule { funding_s: 60, open_interest: Some(RULE), periods_s: None };
+    let rule =
+        PollRule { funding_s: 60, open_interest: Some(RULE), periods_s: None, clock_s: None };
     let mut plan = PollPlan::new(rule, &[true, false], 0);
     let asked = run(&mut plan, 0, 60_000);
     assert_eq!(times(&asked, Ask::OpenInterest(0)).len(), 12);

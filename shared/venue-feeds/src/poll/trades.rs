@@ -1,4 +1,4 @@
-//! Trades by number, after a gap.
+//! Trades of Binance by number, after a gap.
 //!
 //! Input: a range of aggregate ids of a Binance symbol. Output: pages of trades, and how the last request
 //! ended. A venue that does not show the newest ones yet, or does not answer, costs a few attempts.
@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use penstock_types::UtcMicros;
 use penstock_venue_net::Clock;
 use penstock_venues::binance::rest::{Body, decode};
 use tokio::sync::mpsc;
@@ -33,6 +34,8 @@ pub struct TradesAsk {
     pub first_id: i64,
     /// Last missing number.
     pub last_id: i64,
+    /// Venue time of the first trade after them; where the venue is asked by time, that is where it begins.
+    pub until: UtcMicros,
 }
 
 /// What the requests of one range are made of.
@@ -46,8 +49,8 @@ pub(super) struct Pages {
 impl Pages {
     /// Hands a page on; false when nobody reads.
     async fn page(&self, ask: &TradesAsk, text: String) -> bool {
-        let (at, symbol) = (self.clock.now(), ask.symbol.clone());
-        self.events.send(PollEvent::Trades { at, symbol, text }).await.is_ok()
+        let (at, ask) = (self.clock.now(), ask.clone());
+        self.events.send(PollEvent::Trades { at, ask, text }).await.is_ok()
     }
 
     /// Asks for all pages of a range and hands them on. Gives the refusal that ended it, if one did.

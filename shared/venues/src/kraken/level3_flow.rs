@@ -1,6 +1,6 @@
 //! What happens at the best prices of one symbol, order by order: the figures of a queue.
 //!
-//! Input: changes of the book, prints, and the time at which each came. Output: a [`QueueSample`].
+//! Input: changes of the book, prints, and the time at which each came. Output: a [`Level3Sample`], without the venue's time.
 //! A quantity that went at a price which traded within 250 ms before or after is filled, up to what
 //! traded there; the rest is cancelled. That is decided 250 ms after it came, so it does not matter
 //! whether the print or the change came first. Ratios and the cancelled amount cover the sixty seconds
@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use penstock_types::level3::{Level3Sample, TakerQuotes};
 use penstock_types::vocab::Side;
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -25,52 +26,6 @@ pub const FILL_ESTIMATE_MS_MAX: i64 = 86_400_000;
 const REFILL_RATIO_MAX: i64 = 10;
 /// Undecided quantities and prints that are kept; a burst beyond it is decided early.
 const PENDING_LEN_MAX: usize = 4_096;
-
-/// Figures of the best prices.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueSample {
-    /// Best bid.
-    pub bid: Decimal,
-    /// Best ask.
-    pub ask: Decimal,
-    /// Orders at the best bid.
-    pub orders_at_bid: u32,
-    /// Orders at the best ask.
-    pub orders_at_ask: u32,
-    /// What waits at the best bid, quote asset: a new order there stands behind it.
-    pub queue_bid_quote: Decimal,
-    /// What waits at the best ask, quote asset.
-    pub queue_ask_quote: Decimal,
-    /// Mean age of the orders at the best bid.
-    pub avg_age_bid_ms: i64,
-    /// Mean age of the orders at the best ask.
-    pub avg_age_ask_ms: i64,
-    /// Orders that came since the sample before.
-    pub adds: u32,
-    /// Orders that were cancelled, in whole or in part.
-    pub cancels: u32,
-    /// Orders that were filled, in whole or in part.
-    pub fills: u32,
-    /// Orders that changed and did not get smaller.
-    pub modifies: u32,
-    /// What came at the best prices over what went there; at most 10, none if nothing went.
-    pub refill_ratio: Option<Decimal>,
-    /// What was cancelled at the best prices over what went there; none if nothing went.
-    pub cancel_ratio: Option<Decimal>,
-    /// How long a new order at the best bid waits for its fill; none if nothing takes from the queue.
-    pub est_fill_bid_ms: Option<i64>,
-    /// The same at the best ask.
-    pub est_fill_ask_ms: Option<i64>,
-}
-
-/// Quote amounts of takers over the last minute, known from the prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TakerFlow {
-    /// What takers sold, quote asset.
-    pub sell_quote_1m: Decimal,
-    /// What takers bought, quote asset.
-    pub buy_quote_1m: Decimal,
-}
 
 /// A quantity that went and is not decided yet.
 #[derive(Clone, Copy, Debug)]
@@ -180,9 +135,9 @@ impl QueueFlow {
     pub fn sample(
         &mut self,
         book: &Level3Book,
-        takers: TakerFlow,
+        takers: TakerQuotes,
         now_ms: i64,
-    ) -> Option<QueueSample> {
+    ) -> Option<Level3Sample> {
         self.settle(now_ms);
         let (bid, ask) = (book.bids().next()?, book.asks().next()?);
         let counts = core::mem::take(&mut self.counts);
@@ -194,7 +149,8 @@ impl QueueFlow {
         let fill = |queue: Decimal, taken_1m: Decimal, cancelled: i128| {
             estimate_ms(queue, taken_1m, self.quote(cancelled)?)
         };
-        Some(QueueSample {
+        Some(Level3Sample {
+            ts_exchange: None,
             bid: super::number::unscaled(bid.price, self.precision.price),
             ask: super::number::unscaled(ask.price, self.precision.price),
             orders_at_bid: u32::try_from(bid.orders.len()).unwrap_or(u32::MAX),
@@ -209,8 +165,8 @@ impl QueueFlow {
             modifies: counts.modifies,
             refill_ratio: ratio(sum.added, went).map(|ratio| ratio.min(ten)),
             cancel_ratio: ratio(sum.cancelled, went),
-            est_fill_bid_ms: fill(queue_bid_quote, takers.sell_quote_1m, sum.cancelled_bid_quote),
-            est_fill_ask_ms: fill(queue_ask_quote, takers.buy_quote_1m, sum.cancelled_ask_quote),
+            est_fill_bid_ms: fill(queue_bid_quote, takers.sell_1m, sum.cancelled_bid_quote),
+            est_fill_ask_ms: fill(queue_ask_quote, takers.buy_1m, sum.cancelled_ask_quote),
         })
     }
 

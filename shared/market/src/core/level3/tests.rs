@@ -7,6 +7,7 @@ use crate::core::{BookUpdate, Recording};
 use crate::fixtures::{T0, at_ms, dec, level3_sample, lineage, symbol};
 use crate::sample::{BookSample, Scales, sample_book};
 use penstock_types::frame::decode_quotes;
+use penstock_types::level3::TakerQuotes;
 use penstock_types::raw::StatusRow;
 use penstock_types::vocab::Side;
 use penstock_types::{FencingToken, RunId};

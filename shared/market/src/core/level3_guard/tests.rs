@@ -109,3 +109,18 @@ fn what_was_counted_before_the_wave_was_seen_is_forgiven() {
     let counts = [&a, &b, &c].map(|s| guard.count(s, at_ms(1_500)));
     assert_eq!(counts, [1, 0, 0]);
 }
+
+#[test]
+fn what_an_earlier_process_knew_goes_on_and_blocks_nothing_by_itself() {
+    let mut guard = Guard::new(5, 1_800);
+    let (b, until) = (symbol("BBB/USD"), at_ms(900_000));
+    guard.restore(vec![Level3Block { symbol: b.clone(), resyncs: 5, until }]);
+    for ms in [0, 1_000, 2_000, 3_000, 4_000, 5_000] {
+        guard.recall(symbol(A), at_ms(ms));
+        guard.recall(b.clone(), at_ms(ms));
+    }
+    assert_eq!(guard.blocks(), [Level3Block { symbol: b.clone(), resyncs: 5, until }]);
+    let (count, blocked) = lose(&mut guard, 10_000);
+    assert_eq!((count, blocked), (5, Some(at_ms(10_000 + 1_800_000))), "one more is the fifth");
+    assert_eq!(guard.expire(until), [b], "a block ends by the time that it was set with");
+}

@@ -10,8 +10,8 @@ fn dec(text: &str) -> Decimal {
     text.parse().unwrap()
 }
 
-fn no_takers() -> TakerFlow {
-    TakerFlow { sell_quote_1m: Decimal::ZERO, buy_quote_1m: Decimal::ZERO }
+fn no_takers() -> TakerQuotes {
+    TakerQuotes { sell_1m: Decimal::ZERO, buy_1m: Decimal::ZERO }
 }
 
 /// Bids 3.00 (two orders) at 10.0; asks 4.00 at 10.5; the orders are of second 100 and 101.
@@ -63,7 +63,7 @@ fn what_traded_is_filled_and_the_rest_is_cancelled() {
     // 250 ms are not over for anybody.
     let early = flow.sample(&book(), no_takers(), 101_249).unwrap();
     assert_eq!((early.adds, early.fills, early.cancels), (2, 0, 0));
-    let takers = TakerFlow { sell_quote_1m: dec("60"), buy_quote_1m: dec("0") };
+    let takers = TakerQuotes { sell_1m: dec("60"), buy_1m: dec("0") };
     let sample = flow.sample(&book(), takers, 102_000).unwrap();
     assert_eq!((sample.adds, sample.fills, sample.cancels, sample.modifies), (0, 1, 1, 0));
     assert_eq!(sample.refill_ratio, Some(dec("0.5")));
@@ -99,7 +99,7 @@ fn ratios_forget_after_a_minute_and_stay_within_their_limits() {
     assert_eq!(sample.refill_ratio, Some(dec("10")));
     // A queue of 30 behind a trickle takes longer than is said.
     assert_eq!(sample.est_fill_bid_ms, Some(36_000_000));
-    let tiny = TakerFlow { sell_quote_1m: dec("0.0001"), buy_quote_1m: dec("0") };
+    let tiny = TakerQuotes { sell_1m: dec("0.0001"), buy_1m: dec("0") };
     assert_eq!(
         flow.sample(&book(), tiny, 160_000).unwrap().est_fill_bid_ms,
         Some(FILL_ESTIMATE_MS_MAX)
