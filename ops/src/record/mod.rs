@@ -1,28 +1,31 @@
-//! `penstock record FILE --symbols A,B`: the public frames of a venue, byte for byte.
+//! `penstock record FILE --symbols A,B`: the market frames of a venue, byte for byte.
 //!
-//! Inputs: a venue, symbols, channels, an end (seconds, frames or Ctrl-C). Outputs: a recording that
-//! `penstock check-recording` reads, and what was written. Invariants: every frame that was received or
-//! sent is a line, in the order of arrival; a file that is there is never overwritten; public channels
-//! only, so that no token can stand in it. A lost connection ends the recording, because a hole in it
+//! Inputs: a venue, symbols, channels, an end (seconds, frames or Ctrl-C); for order-by-order books the key
+//! that ingest uses, which buys one token. Outputs: a recording that `penstock check-recording` reads, and
+//! what was written. Invariants: every frame that was received or sent is a line, in the order of arrival; a
+//! file that is there is never overwritten; the token of a request is struck out before it is a line. A lost connection ends the recording, because a hole in it
 //! would look like one of the venue; the file is whole up to there.
 
+mod access;
 mod plan;
 mod session;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use penstock_config::{Endpoint, Process};
+use penstock_venue_feeds::SessionToken;
 use penstock_venue_net::SystemClock;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit;
+pub use access::AccessError;
 pub use plan::{Addresses, Channel, PlanError, Venue};
-use plan::{Connection, Wanted, connections};
+use plan::{Wanted, connections};
 use session::{Captured, SessionError};
 use writer::{Writer, WriterError};
 
@@ -40,7 +43,7 @@ pub struct Args {
     /// Channels
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["book", "trade"])]
     pub channels: Vec<Channel>,
-    /// Depth of Kraken spot's books
+    /// Depth of Kraken spot's books, of orders too
     #[arg(long, default_value_t = 10)]
     pub depth: u32,
     /// End after this many seconds
@@ -52,6 +55,12 @@ pub struct Args {
     /// Address of the socket (default: the configured one); of Binance its `/public` route
     #[arg(long)]
     pub url: Option<String>,
+    /// Address of Kraken spot's order-by-order socket (default: the configured one)
+    #[arg(long)]
+    pub l3_url: Option<String>,
+    /// Address at which the token of that socket is asked for (default: the configured one)
+    #[arg(long)]
+    pub rest_url: Option<String>,
     /// Address of Binance's `/market` route (default: the configured one, or that beside --url)
     #[arg(long)]
     pub market_url: Option<String>,
@@ -97,7 +106,7 @@ const REFUSALS_MAX: usize = 20;
 /// # Errors
 /// None beyond those it prints.
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
-    let Some(found) = addresses(&args, config_file) else {
+    let Some(found) = addresses(&args, config_file.as_deref()) else {
         eprintln!("no address of {} is configured; next: --url wss://…", args.venue.name());
         return Ok(exit::USAGE);
     };
@@ -108,6 +117,13 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
             return Ok(exit::CONFIG);
         }
     };
+    let token = match token(&args, &addresses, config_file.as_deref()).await {
+        Ok(token) => token,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(error.exit());
+        }
+    };
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     let listener = tokio::spawn(async move {
@@ -115,7 +131,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
             stop.cancel();
         }
     });
-    let recorded = record(&args, &addresses, cancel).await;
+    let recorded = record(&args, &addresses, token.as_ref(), cancel).await;
     listener.abort();
     match recorded {
         Ok(summary) => {
@@ -145,12 +161,16 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
 /// the venue out.
 fn addresses(
     args: &Args,
-    config_file: Option<PathBuf>,
+    config_file: Option<&Path>,
 ) -> Option<Result<Addresses, penstock_config::ConfigError>> {
-    if let Some(url) = &args.url {
-        return Some(Ok(Addresses::of(url, args.market_url.as_deref())));
+    let wants_level3 = args.wants_level3();
+    if let Some(url) = &args.url
+        && (!wants_level3 || args.l3_url.is_some())
+    {
+        let addresses = Addresses::of(url, args.market_url.as_deref());
+        return Some(Ok(addresses.with_level3(args.l3_url.clone())));
     }
-    let config = match penstock_config::load(Process::Tool, config_file.as_deref()) {
+    let config = match penstock_config::load(Process::Tool, config_file) {
         Ok(config) => config,
         Err(error) => return Some(Err(error)),
     };
@@ -160,33 +180,62 @@ fn addresses(
         Endpoint::At(url) => Some(url.to_string()),
     };
     let market = args.market_url.clone().or_else(|| at(&venues.binance_um_ws_market_url));
-    let url = match args.venue {
+    let level3 = args.l3_url.clone().unwrap_or_else(|| venues.kraken_ws_l3_url.to_string());
+    let configured = match args.venue {
         Venue::KrakenSpot => Some(venues.kraken_ws_public_url.to_string()),
         Venue::KrakenFutures => at(&venues.kraken_futures_ws_url),
         Venue::BinanceUm => at(&venues.binance_um_ws_public_url),
     };
-    url.map(|url| Ok(Addresses::of(&url, market.as_deref())))
+    let url = args.url.clone().or(configured);
+    url.map(|url| Ok(Addresses::of(&url, market.as_deref()).with_level3(Some(level3))))
 }
 
-/// Records until the end that the arguments name, or until it is cancelled.
+/// The token of the order-by-order socket; none when it is not asked for. What the plan refuses is refused
+/// before.
+async fn token(
+    args: &Args,
+    addresses: &Addresses,
+    config_file: Option<&Path>,
+) -> Result<Option<SessionToken>, AccessError> {
+    if !args.wants_level3() {
+        return Ok(None);
+    }
+    connections(args.venue, addresses, &args.wanted(None))?;
+    let config = penstock_config::load(Process::Tool, config_file)?;
+    access::token(&config, args.rest_url.as_deref()).await.map(Some)
+}
+
+impl Args {
+    fn wants_level3(&self) -> bool {
+        self.channels.contains(&Channel::Level3)
+    }
+
+    fn wanted<'a>(&'a self, token: Option<&'a SessionToken>) -> Wanted<'a> {
+        let Self { symbols, channels, depth, .. } = self;
+        Wanted { symbols, channels, depth: *depth, token: token.map_or("", SessionToken::expose) }
+    }
+}
+
+/// Records until the end that the arguments name, or until it is cancelled; `token` opens the order-by-order
+/// socket, where that is asked for.
 ///
 /// # Errors
 /// [`RecordError`]; the file holds what came before.
 pub async fn record(
     args: &Args,
     addresses: &Addresses,
+    token: Option<&SessionToken>,
     cancel: CancellationToken,
 ) -> Result<Summary, RecordError> {
-    let wanted = Wanted { symbols: &args.symbols, channels: &args.channels, depth: args.depth };
-    let plan = connections(args.venue, addresses, &wanted)?;
+    let plan = connections(args.venue, addresses, &args.wanted(token))?;
     let mut writer = Writer::create(&args.file)?;
     let (frames, inbox) = mpsc::channel(QUEUE_LEN_LIMIT);
     let clock = Arc::new(SystemClock::new());
     let mut sessions = JoinSet::new();
-    for Connection { url, requests, ping } in plan {
+    for connection in plan {
         let (frames, clock, cancel) = (frames.clone(), clock.clone(), cancel.clone());
         sessions.spawn(async move {
-            let ended = session::run(url, requests, ping, clock, frames, cancel.clone()).await;
+            let ended = session::run(connection, clock, frames, cancel.clone()).await;
             if ended.is_err() {
                 cancel.cancel();
             }

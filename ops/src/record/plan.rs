@@ -6,6 +6,9 @@
 use penstock_venues::binance::request as binance;
 use penstock_venues::binance::stream::{Route, StreamKind};
 use penstock_venues::kraken::book::DEPTHS;
+use penstock_venues::kraken::level3_plan::{
+    POINTS_PER_SECOND_STANDARD, SYMBOLS_PER_CONNECTION_MAX, subscription_points,
+};
 use penstock_venues::kraken::request::{self as kraken, Subscription};
 use penstock_venues::kraken::vocabulary::EventTrigger;
 use penstock_venues::{binance as binance_frames, kraken as kraken_frames, kraken_futures};
@@ -48,6 +51,8 @@ pub enum Channel {
     Mark,
     /// Liquidations of Binance; those of Kraken Futures are among its prints.
     Liquidation,
+    /// Order-by-order books of Kraken spot; they need a key.
+    Level3,
 }
 
 /// Where the sockets of a venue are.
@@ -57,6 +62,8 @@ pub struct Addresses {
     pub socket: String,
     /// Binance's `/market` route.
     pub market: String,
+    /// Kraken spot's order-by-order socket, where one is known.
+    pub level3: Option<String>,
 }
 
 impl Addresses {
@@ -69,7 +76,13 @@ impl Addresses {
             format!("{base}{}", Route::Market.path())
         };
         let market = market.map_or_else(beside, |url| url.trim_end_matches('/').to_owned());
-        Self { socket: socket.to_owned(), market }
+        Self { socket: socket.to_owned(), market, level3: None }
+    }
+
+    /// The same with the order-by-order socket.
+    #[must_use]
+    pub fn with_level3(self, url: Option<String>) -> Self {
+        Self { level3: url, ..self }
     }
 }
 
@@ -92,6 +105,24 @@ pub enum PlanError {
         /// Depth.
         depth: u32,
     },
+    /// A depth that the order-by-order channel refuses.
+    #[error("depth {depth} is not offered for level3; next: --depth 10, 100 or 1000")]
+    Level3Depth {
+        /// Depth.
+        depth: u32,
+    },
+    /// More order-by-order books than one connection may carry.
+    #[error(
+        "{symbols} symbols for level3, at most {max}; next: fewer --symbols",
+        max = SYMBOLS_PER_CONNECTION_MAX
+    )]
+    Level3Symbols {
+        /// Symbols.
+        symbols: usize,
+    },
+    /// No address for the order-by-order socket.
+    #[error("no address of the level3 socket is known; next: --l3-url wss://…")]
+    Level3Address,
     /// A symbol that cannot be asked for.
     #[error("{symbol:?} is no symbol; next: --symbols {example}")]
     Symbol {
@@ -108,6 +139,8 @@ pub(super) struct Wanted<'a> {
     pub(super) symbols: &'a [String],
     pub(super) channels: &'a [Channel],
     pub(super) depth: u32,
+    /// What the order-by-order socket is asked with.
+    pub(super) token: &'a str,
 }
 
 /// How a socket is kept open.
@@ -134,9 +167,16 @@ pub(super) enum Ping {
 pub(super) struct Connection {
     pub(super) url: String,
     pub(super) requests: Vec<String>,
+    /// Distance of two requests, milliseconds.
+    pub(super) pace_ms: u64,
     pub(super) ping: Ping,
 }
 
+/// Distance of two requests, milliseconds: half of what the strictest venue takes.
+const REQUEST_PACE_MS: u64 = 200;
+/// Distance of two order-by-order requests, milliseconds. With it half of the standard account's budget of
+/// subscription points is spent; the other half is ingest's, whose account this may be.
+const LEVEL3_PACE_MS: u64 = 1_000;
 /// Symbols that one subscribe request of Kraken spot names.
 const SYMBOLS_PER_REQUEST_MAX: usize = 100;
 /// Distance of the application's pings on Kraken spot, milliseconds.
@@ -166,14 +206,46 @@ pub(super) fn connections(
     channels.dedup();
     let wanted = Wanted { channels: &channels, ..*wanted };
     match venue {
-        Venue::KrakenSpot => kraken_spot(&addresses.socket, &wanted),
+        Venue::KrakenSpot => kraken_spot(addresses, &wanted),
         Venue::KrakenFutures => futures(&addresses.socket, &wanted),
         Venue::BinanceUm => binance_um(addresses, &wanted),
     }
 }
 
-fn kraken_spot(url: &str, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanError> {
-    if !DEPTHS.contains(&wanted.depth) {
+fn kraken_spot(addresses: &Addresses, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanError> {
+    let is_level3 = |channel: &Channel| *channel == Channel::Level3;
+    let public: Vec<Channel> =
+        wanted.channels.iter().copied().filter(|channel| !is_level3(channel)).collect();
+    let mut connections = Vec::new();
+    if wanted.channels.iter().any(is_level3) {
+        connections.push(kraken_level3(addresses, wanted)?);
+    }
+    if !public.is_empty() {
+        let wanted = Wanted { channels: &public, ..*wanted };
+        connections.push(kraken_public(&addresses.socket, &wanted)?);
+    }
+    Ok(connections)
+}
+
+/// The order-by-order socket: its subscriptions cost points, by depth.
+fn kraken_level3(addresses: &Addresses, wanted: &Wanted<'_>) -> Result<Connection, PlanError> {
+    let Wanted { symbols, depth, token, .. } = *wanted;
+    let points = subscription_points(depth).ok_or(PlanError::Level3Depth { depth })?;
+    if symbols.len() > SYMBOLS_PER_CONNECTION_MAX {
+        return Err(PlanError::Level3Symbols { symbols: symbols.len() });
+    }
+    let url = addresses.level3.clone().ok_or(PlanError::Level3Address)?;
+    let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let at_once = (POINTS_PER_SECOND_STANDARD / 2 / points).max(1) as usize;
+    let requests = symbols.chunks(at_once).zip(1..).map(|(symbols, req_id)| {
+        kraken::subscribe(&Subscription::Level3 { symbols, depth, token }, req_id)
+    });
+    let ping = Ping::Text { text: kraken::ping(0), interval_ms: KRAKEN_PING_MS };
+    Ok(Connection { url, requests: requests.collect(), pace_ms: LEVEL3_PACE_MS, ping })
+}
+
+fn kraken_public(url: &str, wanted: &Wanted<'_>) -> Result<Connection, PlanError> {
+    if wanted.channels.contains(&Channel::Book) && !DEPTHS.contains(&wanted.depth) {
         return Err(PlanError::Depth { depth: wanted.depth });
     }
     let symbols: Vec<&str> = wanted.symbols.iter().map(String::as_str).collect();
@@ -195,15 +267,15 @@ fn kraken_spot(url: &str, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanEr
                     // It has no symbols.
                     break;
                 }
-                Channel::Mark | Channel::Liquidation => {
-                    let offered = "book, trade, ticker, instrument";
+                Channel::Mark | Channel::Liquidation | Channel::Level3 => {
+                    let offered = "book, trade, ticker, instrument, level3";
                     return Err(refused(Venue::KrakenSpot, *channel, offered));
                 }
             }
         }
     }
     let ping = Ping::Text { text: kraken::ping(0), interval_ms: KRAKEN_PING_MS };
-    Ok(vec![Connection { url: url.to_owned(), requests, ping }])
+    Ok(Connection { url: url.to_owned(), requests, pace_ms: REQUEST_PACE_MS, ping })
 }
 
 fn futures(url: &str, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanError> {
@@ -215,14 +287,14 @@ fn futures(url: &str, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanError>
             Channel::Book => "book",
             Channel::Trade => "trade",
             Channel::Ticker => "ticker",
-            Channel::Instrument | Channel::Mark | Channel::Liquidation => {
+            Channel::Instrument | Channel::Mark | Channel::Liquidation | Channel::Level3 => {
                 return Err(refused(Venue::KrakenFutures, *channel, "book, trade, ticker"));
             }
         };
         requests.push(subscribe(feed, &products));
     }
     let ping = Ping::Protocol { interval_ms: PING_INTERVAL_MS };
-    Ok(vec![Connection { url: url.to_owned(), requests, ping }])
+    Ok(vec![Connection { url: url.to_owned(), requests, pace_ms: REQUEST_PACE_MS, ping }])
 }
 
 fn binance_um(addresses: &Addresses, wanted: &Wanted<'_>) -> Result<Vec<Connection>, PlanError> {
@@ -234,7 +306,7 @@ fn binance_um(addresses: &Addresses, wanted: &Wanted<'_>) -> Result<Vec<Connecti
             Channel::Ticker => (StreamKind::BookTicker, "bookTicker"),
             Channel::Mark => (StreamKind::MarkPrice, "markPrice@1s"),
             Channel::Liquidation => (StreamKind::ForceOrder, "forceOrder"),
-            Channel::Instrument => {
+            Channel::Instrument | Channel::Level3 => {
                 let offered = "book, trade, ticker, mark, liquidation";
                 return Err(refused(Venue::BinanceUm, *channel, offered));
             }
@@ -250,6 +322,7 @@ fn binance_um(addresses: &Addresses, wanted: &Wanted<'_>) -> Result<Vec<Connecti
             connections.push(Connection {
                 url: format!("{url}/stream"),
                 requests: vec![binance::subscribe(names, 1)],
+                pace_ms: REQUEST_PACE_MS,
                 ping: Ping::Venue,
             });
         }

@@ -10,18 +10,17 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use penstock_venue_net::{Clock, Message, NetError, Socket, SystemClock, connect};
 use penstock_venues::endpoint::{Endpoint, EndpointError, Transport};
+use penstock_venues::kraken::request::redacted;
 use penstock_venues::recording::Direction;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::Ping;
+use super::plan::{Connection, Ping};
 
 /// Largest message: the instrument image of Kraken spot reaches 1 MB.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Time for the venue's goodbye.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Distance of two requests: half of what the strictest venue takes.
-const REQUEST_INTERVAL: Duration = Duration::from_millis(200);
 /// A socket that is silent for longer than this is lost: every venue here sends more often.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -67,13 +66,12 @@ pub enum SessionError {
 
 /// Runs a socket.
 pub(super) async fn run(
-    url: String,
-    requests: Vec<String>,
-    ping: Ping,
+    connection: Connection,
     clock: Arc<SystemClock>,
     frames: mpsc::Sender<Captured>,
     cancel: CancellationToken,
 ) -> Result<(), SessionError> {
+    let Connection { url, requests, pace_ms, ping } = connection;
     let endpoint = Endpoint::new(&url, Transport::Socket)?;
     let socket = tokio::select! {
         // Biased: a stop goes before a socket that might open just now.
@@ -82,7 +80,7 @@ pub(super) async fn run(
         socket = connect(&endpoint, MESSAGE_BYTES_MAX) => socket?,
     };
     let mut session = Session { socket, clock, frames };
-    let ended = session.until_stopped(requests, ping, &cancel).await;
+    let ended = session.until_stopped((requests, pace_ms), ping, &cancel).await;
     ended.map_err(|reason| SessionError::Lost { host: endpoint.host().to_owned(), reason })
 }
 
@@ -95,12 +93,12 @@ struct Session {
 impl Session {
     async fn until_stopped(
         &mut self,
-        requests: Vec<String>,
+        (requests, pace_ms): (Vec<String>, u64),
         ping: Ping,
         cancel: &CancellationToken,
     ) -> Result<(), String> {
         let mut requests = requests.into_iter();
-        let mut pace = tokio::time::interval(REQUEST_INTERVAL);
+        let mut pace = tokio::time::interval(Duration::from_millis(pace_ms.max(1)));
         let mut beat = tokio::time::interval(interval(&ping));
         // The first tick of an interval is at once; nothing has to be kept alive yet.
         beat.tick().await;
@@ -157,8 +155,8 @@ impl Session {
     }
 
     async fn send(&mut self, text: String) -> Result<(), String> {
-        // Before the write: an answer must not stand before its request.
-        if self.hand_on(Direction::Sent, text.clone()).await {
+        // Before the write: an answer must not stand before its request. A token stays out of the file.
+        if self.hand_on(Direction::Sent, redacted(&text)).await {
             self.write(Message::text(text)).await?;
         }
         Ok(())

@@ -344,7 +344,7 @@ fn a_start_and_a_loss_are_gaps_of_the_venue_and_a_rotation_is_none() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Recorded ids rise, and with the missing ones that gap rows count they are contiguous.
+    /// Each id is recorded once, and with the missing ones that gap rows count they are contiguous.
     #[test]
     fn ids_and_missing_ones_are_contiguous(ids in proptest::collection::vec(0i64..40, 1..80)) {
         let mut rig = Rig::new(Venue::KrakenFutures);
@@ -353,7 +353,9 @@ proptest! {
         }
         // Nothing comes for the gaps that are open: five minutes later they are closed.
         rig.to(301_000);
-        let taken = rig.trade_ids();
+        let mut taken = rig.trade_ids();
+        // What the stream delivers late fills an open gap out of turn.
+        taken.sort_unstable();
         prop_assert!(taken.windows(2).all(|pair| pair[0] < pair[1]));
         let missing: i64 = rig.out.notes.iter().map(|note| match note {
             Note::DerivTradesBackfilled { missing, .. } => *missing,

@@ -316,14 +316,34 @@ fn f6_frozen_network_old_prices_heard_as_new() {
     }
     rig.to(4_250);
     assert_eq!(rig.bids().last().unwrap(), &[] as &[i64], "withdrawn and stays withdrawn");
-    assert!(
-        rig.out
-            .notes
-            .iter()
-            .any(|n| matches!(n, Note::QuoteWithdrawn { reason: Withdrawal::Late, .. }))
-    );
+    let returned =
+        |rig: &Rig| rig.out.notes.iter().any(|n| matches!(n, Note::QuotesReturned { conn_id: 2 }));
+    assert!(!returned(&rig));
     rig.book(4_300, [1_200, 10, 1_202, 10], Some(44_240));
+    assert!(returned(&rig));
     rig.to(4_500);
+    assert_eq!(rig.bids().last().unwrap(), &[1_200]);
+}
+
+#[test]
+fn a_late_update_withdraws_the_quotes_of_a_connection_that_is_heard() {
+    let mut rig = Rig::new();
+    rig.book(10, [1_000, 10, 1_002, 10], Some(0));
+    for ms in [1_000, 2_000, 3_000] {
+        rig.to(ms);
+        rig.core.heard(2, at_ms(ms), &mut rig.out);
+    }
+    rig.book(3_100, [1_100, 10, 1_102, 10], Some(1_000));
+    rig.to(3_250);
+    assert_eq!(rig.bids().last().unwrap(), &[0]);
+    let is_late =
+        |n: &Note| matches!(n, Note::QuoteWithdrawn { reason: Withdrawal::Late, conn_id: 2, .. });
+    assert!(rig.out.notes.iter().any(is_late));
+    rig.core.heard(2, at_ms(3_260), &mut rig.out);
+    rig.to(3_500);
+    assert_eq!(rig.bids().last().unwrap(), &[] as &[i64], "a heartbeat changes nothing");
+    rig.book(3_510, [1_200, 10, 1_202, 10], Some(3_500));
+    rig.to(3_750);
     assert_eq!(rig.bids().last().unwrap(), &[1_200]);
 }
 
