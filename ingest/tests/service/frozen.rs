@@ -10,22 +10,19 @@ use std::time::Duration;
 /// How far behind the network is; more than a connection may be silent.
 const BEHIND: Duration = Duration::from_secs(3);
 
-/// Rows of one kind and reason.
-const LATE: &str = "select count(*) from ingest_stream_events
-    where kind = 'silent' and detail ->> 'reason' = 'late'";
-const TIMELY: &str = "select count(*) from ingest_stream_events
-    where kind = 'heard' and detail ->> 'reason' = 'late'";
+/// The book socket has been silent for too long.
+const SILENT: &str = "select count(*) from ingest_stream_events where kind = 'silent'";
+/// It is heard again, in time.
+const HEARD: &str = "select count(*) from ingest_stream_events where kind = 'heard'";
 
-/// Time of the first row of a kind with a reason.
-async fn first(world: &World, kind: &str, reason: &str) -> UtcMicros {
-    let at: chrono::DateTime<chrono::Utc> = sqlx::query_scalar(
-        "select min(ts) from ingest_stream_events where kind = $1 and detail ->> 'reason' = $2",
-    )
-    .bind(kind)
-    .bind(reason)
-    .fetch_one(&world.ingest)
-    .await
-    .unwrap();
+/// Time of the first row of a kind.
+async fn first(world: &World, kind: &str) -> UtcMicros {
+    let at: chrono::DateTime<chrono::Utc> =
+        sqlx::query_scalar("select min(ts) from ingest_stream_events where kind = $1")
+            .bind(kind)
+            .fetch_one(&world.ingest)
+            .await
+            .unwrap();
     at.into()
 }
 
@@ -60,31 +57,29 @@ async fn f6_frozen_network_old_prices_heard_as_new() {
 
     // when: it freezes, thaws without catching up, and catches up
     network.delay_by(BEHIND);
-    reaches(&world.ingest, LATE, 1).await;
+    reaches(&world.ingest, SILENT, 1).await;
     let thawed = count(&world.decision, frames).await;
     world.decision_reaches(frames, thawed + 12).await;
     let heard = "select count(*) from ticker_samples s where s.ts_local > (
-        select min(ts) from ingest_stream_events
-        where kind = 'silent' and detail ->> 'reason' = 'late')";
+        select min(ts) from ingest_stream_events where kind = 'silent')";
     reaches(&world.ingest, heard, 5).await;
     network.delay_by(Duration::ZERO);
-    reaches(&world.ingest, TIMELY, 1).await;
+    reaches(&world.ingest, HEARD, 1).await;
     let caught_up = count(&world.decision, frames).await;
     world.decision_reaches(frames, caught_up + 8).await;
     service.stopped().await.unwrap();
 
-    // then: silence withdrew them, and lateness again
-    let silent = first(&world, "silent", "silent").await;
-    let late = first(&world, "silent", "late").await;
-    let timely = first(&world, "heard", "late").await;
-    assert!(silent < late && late < timely);
+    // then: silence withdrew them, and what came late did not bring them back
+    let silent = first(&world, "silent").await;
+    let timely = first(&world, "heard").await;
+    assert!(silent < timely);
     let quotes = quotes(&world).await;
     let within = |from: UtcMicros, to: UtcMicros| {
         let (from, to) = (from.tick().0 + 1, to.tick().0);
         quotes.iter().filter(move |(tick, _, _)| (from..to).contains(tick))
     };
-    assert!(within(late, timely).count() >= 10, "{late:?} to {timely:?}");
-    let set: Vec<_> = within(late, timely).filter(|(_, set, _)| *set > 0).collect();
+    assert!(within(silent, timely).count() >= 10, "{silent:?} to {timely:?}");
+    let set: Vec<_> = within(silent, timely).filter(|(_, set, _)| *set > 0).collect();
     assert!(set.is_empty(), "no old price is a quote: {set:?}");
     let at_silence = quotes.iter().find(|(tick, _, _)| *tick == silent.tick().0);
     assert!(at_silence.is_some_and(|(_, set, back)| (*set, *back) == (0, 6)), "{at_silence:?}");
