@@ -6,6 +6,7 @@ use penstock_venues::binance;
 use penstock_venues::kraken::book::{Book, Precision};
 use penstock_venues::kraken::error_table::{ErrorOutcome, judge};
 use penstock_venues::kraken::level3_book::Level3Book;
+use penstock_venues::kraken::nonce::{nonce_text, parse_nonce};
 use penstock_venues::kraken::rest::private::{
     BalanceResult, ClosedOrdersResult, LedgersResult, OpenOrdersResult, QueryOrdersResult,
     TradeVolumeResult, TradesHistoryResult,
@@ -107,6 +108,9 @@ pub(super) fn recording(bytes: &[u8]) {
 
 /// Texts of numbers, times and symbols: nothing is rounded, and what was read prints as what reads the same.
 pub(super) fn text_values(bytes: &[u8]) {
+    if let Some(nonce) = parse_nonce(bytes) {
+        assert_eq!(parse_nonce(nonce_text(nonce).as_bytes()), Some(nonce));
+    }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let read = parse_wire(text);
     if let Ok(value) = &read {

@@ -17,6 +17,7 @@ use crate::universe::feeds::{Reference, SocketOpener};
 use crate::universe::layers::{BuildInput, Layers};
 use crate::universe::reference::Pairs;
 use penstock_market::epoch::{self, EpochInput as Judged, Level3Input};
+use penstock_market::universe::HARD_BLOCKED;
 use penstock_store::fence::FenceError;
 use penstock_store::twins::{JudgedEpochRow, UniverseSnapshotRow};
 use penstock_store_decision::epochs::{EpochInput, publish_epoch};
@@ -161,6 +162,7 @@ impl Epochs {
             execution: &universe.execution,
             pinned: &progress.pinned,
             hard_blocked: &progress.hard_blocked,
+            hard_blocked_left_out: universe.left_out(HARD_BLOCKED),
             window_start,
             gaps: &cut.job.gaps,
             gap_secs: self.hub.settings.core.gap_secs,

@@ -23,6 +23,8 @@ use crate::stack::{Clusters, StackOptions};
 
 /// Name shown in `pg_stat_activity`.
 const NAME: &str = "penstock bench";
+/// Longest statement that counts what a bench has left behind, milliseconds.
+const COUNT_TIMEOUT_MS: u32 = 600_000;
 /// Longest wait for a cluster that has just been started.
 const READY_LIMIT: Duration = Duration::from_secs(30);
 /// Longest wait for a fence that nobody else can hold.
@@ -163,6 +165,23 @@ impl Databases {
         connections_max: u32,
     ) -> anyhow::Result<PgPool> {
         let settings = PoolSettings::service(NAME, connections_max);
+        Ok(pools::open(&self.url(role, login)?, role, &settings, READY_LIMIT).await?)
+    }
+
+    /// A pool whose statements may take minutes, for counting what a bench has left behind.
+    ///
+    /// # Errors
+    /// A cluster that does not answer.
+    pub(super) async fn patient_pool(
+        &self,
+        role: ClusterRole,
+        login: &str,
+        connections_max: u32,
+    ) -> anyhow::Result<PgPool> {
+        let settings = PoolSettings {
+            statement_timeout_ms: COUNT_TIMEOUT_MS,
+            ..PoolSettings::service(NAME, connections_max)
+        };
         Ok(pools::open(&self.url(role, login)?, role, &settings, READY_LIMIT).await?)
     }
 

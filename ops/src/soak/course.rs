@@ -3,6 +3,7 @@
 use super::judge::{self, Happened, Run};
 use super::plan::{Action, Names, Staged, plan};
 use super::processes::{Usage, servers};
+use super::report::Rates;
 use super::{Args, profile, report};
 use crate::arguments::Output;
 use crate::demo::setup::environment;
@@ -171,8 +172,8 @@ impl Soak {
         }
     }
 
-    /// Until the services are to be stopped: frames and events per second, and when it was NORMAL.
-    async fn lead(&mut self) -> anyhow::Result<([f64; 2], Duration)> {
+    /// Until the services are to be stopped: what was sent, and when it was NORMAL.
+    async fn lead(&mut self) -> anyhow::Result<(Rates, Duration)> {
         let ready_after = self.ready().await?;
         self.say(&format!("NORMAL after {:.1} s", ready_after.as_secs_f64()));
         self.waiting = plan(&self.args, &names(&self.args)?, ready_after).into();
@@ -181,17 +182,17 @@ impl Soak {
         self.course(ready_after).await?;
         let after = self.counted().await?;
         let seconds = measured.elapsed().as_secs_f64();
-        let (frames, events) = (after.0 - before.0, after.1 - before.1);
-        let rates = [frames as f64 / seconds, events as f64 / seconds];
-        self.say(&format!("the venue sent {:.0} frames/s; stopping the services", rates[0]));
+        let rate = |n: usize| (after[n] - before[n]) / seconds;
+        let rates = Rates { frames: rate(0), events: rate(1), order_events: rate(2) };
+        self.say(&format!("the venue sent {:.0} frames/s; stopping the services", rates.frames));
         Ok((rates, ready_after))
     }
 
-    /// Frames and events that the venue has sent.
-    async fn counted(&self) -> anyhow::Result<(u64, u64)> {
+    /// Frames, events, and events of order-by-order books that the venue has sent.
+    async fn counted(&self) -> anyhow::Result<[f64; 3]> {
         let stats = self.venue.get("/stats").await?;
-        let count = |name: &str| stats[name].as_u64().unwrap_or(0);
-        Ok((count("frames_sent"), count("events_sent")))
+        let count = |name: &str| stats[name].as_f64().unwrap_or(0.0);
+        Ok(["frames_sent", "events_sent", "order_events_sent"].map(count))
     }
 
     /// Waits until execution is NORMAL.
@@ -291,7 +292,7 @@ impl Soak {
     }
 
     /// Stops the services, judges, stops the rest; the exit status.
-    async fn end(self, rates: [f64; 2], ready_after: Duration) -> anyhow::Result<i32> {
+    async fn end(self, rates: Rates, ready_after: Duration) -> anyhow::Result<i32> {
         self.venue.post("/faults", &json!({"kind": "clear"})).await?;
         let stopping_at = now();
         let quiet: Notice = Arc::new(|_line| {});

@@ -6,6 +6,7 @@ use super::judge::Verdicts;
 use super::processes::GROWTH_PCT_MAX;
 use crate::arguments::Output;
 use comfy_table::{Cell, Table, presets};
+use penstock_store_ingest::evidence::Lags;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -13,16 +14,27 @@ use std::time::Duration;
 const SYMBOL_KIB_MAX: [f64; 2] = [64.0, 2_048.0];
 /// From the end of a tick to a frame that can be read, p50 and p99, ms.
 const SEAL_MS_MAX: [f64; 2] = [8.0, 20.0];
+/// One generation onto the decision cluster, p50 and p99, ms.
+const PUBLICATION_MS_MAX: [f64; 2] = [10.0, 30.0];
 /// Memory of both services, MiB.
 const BOTH_MIB_MAX: f64 = 1_024.0;
 /// Frames per second that a run at 200 symbols is to see.
 const FRAMES_PER_S_MIN: f64 = 5_000.0;
 
+/// What the venue sent per second, images of the beginning left out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rates {
+    pub frames: f64,
+    /// Orders, levels and prints.
+    pub events: f64,
+    /// Orders of order-by-order books among them.
+    pub order_events: f64,
+}
+
 /// Everything that is said.
 pub(super) struct Report<'a> {
     pub args: &'a Args,
-    /// Frames and events per second that the venue sent.
-    pub rates: [f64; 2],
+    pub rates: Rates,
     pub length: Duration,
     pub processes: &'a Processes,
     /// Memory is compared from here on.
@@ -78,20 +90,23 @@ impl Report<'_> {
         } else {
             String::new()
         };
-        row("frames sent per s", format!("{:.0}", self.rates[0]), fast);
-        row("events sent per s", format!("{:.0}", self.rates[1]), String::new());
+        row("frames sent per s", format!("{:.0}", self.rates.frames), fast);
+        row("events sent per s", format!("{:.0}", self.rates.events), String::new());
+        let orders = format!("{:.0}", self.rates.order_events);
+        row("order-by-order events sent per s", orders, String::new());
         let two = |q: &super::figures::Quantiles| format!("{:.1} / {:.1}", q.p50, q.p99);
         let [p50, p99] = SEAL_MS_MAX;
         row("seal lag p50 / p99, ms", two(&found.seal_lag), format!("≤ {p50} / {p99}"));
         row("trade sent → frame visible p50 / p99, ms", two(&found.frame_visible), String::new());
         row("trade sent → received p50 / p99, ms", two(&found.received), String::new());
-        let load = &found.load_lag;
-        let load = format!(
-            "{:.1} / {:.1}",
-            load.p50_ms.unwrap_or_default(),
-            load.p99_ms.unwrap_or_default()
-        );
-        row("load lag p50 / p99, ms", load, String::new());
+        let of_rows = |lags: &Lags| {
+            let [p50, p99] = [lags.p50_ms, lags.p99_ms].map(Option::unwrap_or_default);
+            format!("{p50:.1} / {p99:.1}")
+        };
+        row("load lag p50 / p99, ms", of_rows(&found.load_lag), String::new());
+        let [p50, p99] = PUBLICATION_MS_MAX;
+        let publication = of_rows(&found.publication);
+        row("publication p50 / p99, ms", publication, format!("≤ {p50} / {p99}"));
         let both = self.processes.ingest.rss_mib_max() + self.processes.execution.rss_mib_max();
         row("memory of both services, MiB", format!("{both:.0}"), format!("≤ {BOTH_MIB_MAX}"));
         let each = format!("≤ {} (L2), {} (L3), state alone", SYMBOL_KIB_MAX[0], SYMBOL_KIB_MAX[1]);
@@ -195,19 +210,23 @@ impl Report<'_> {
             .map(|(name, cores)| (name.to_owned(), rounded(cores).into()))
             .into_iter()
             .collect();
-        let load = &found.load_lag;
+        let lags = |lags: &Lags| {
+            json!({
+                "count": lags.rows, "p50": lags.p50_ms, "p99": lags.p99_ms, "max": lags.max_ms,
+            })
+        };
         json!({
             "seconds": self.length.as_secs(),
             "symbols": self.args.symbols, "l3_symbols": self.args.l3_symbols,
             "rate": self.args.rate, "seed": self.args.seed,
-            "frames_per_s_sent": self.rates[0].round(), "events_per_s_sent": self.rates[1].round(),
+            "frames_per_s_sent": self.rates.frames.round(),
+            "events_per_s_sent": self.rates.events.round(),
+            "order_events_per_s_sent": self.rates.order_events.round(),
             "faults": found.faults, "gap_rows": found.gap_rows,
             "gap_rows_unexplained": self.unexplained(), "blind": blind,
             "seal_lag_ms": found.seal_lag.json(), "frame_visible_ms": found.frame_visible.json(),
             "received_ms": found.received.json(), "book_behind_ms": found.behind.json(),
-            "load_lag_ms": {
-                "count": load.rows, "p50": load.p50_ms, "p99": load.p99_ms, "max": load.max_ms,
-            },
+            "load_lag_ms": lags(&found.load_lag), "publication_ms": lags(&found.publication),
             "rss_mib_max": {
                 "ingest": rounded(self.processes.ingest.rss_mib_max()),
                 "execution": rounded(self.processes.execution.rss_mib_max()),

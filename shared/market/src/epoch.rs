@@ -48,6 +48,8 @@ pub struct EpochInput<'a> {
     pub pinned: &'a BTreeSet<Symbol>,
     /// Symbols that are hard-blocked.
     pub hard_blocked: &'a BTreeSet<Symbol>,
+    /// Hard-blocked symbols that the universe has left out of `execution` already.
+    pub hard_blocked_left_out: usize,
     /// Start of the judged window.
     pub window_start: UtcMicros,
     /// Gaps of the recording.
@@ -77,7 +79,7 @@ pub struct EpochJudgement {
     pub entry_set_count: usize,
     /// Pinned symbols left out of the entry set.
     pub pinned_excluded_count: usize,
-    /// Hard-blocked symbols left out.
+    /// Hard-blocked symbols left out, by the universe or of its execution set.
     pub hard_blocked_excluded_count: usize,
     /// Share with enough ticker rows, scale 6.
     pub frac_ticker: Decimal,
@@ -155,7 +157,7 @@ pub fn judge(input: &EpochInput<'_>) -> EpochJudgement {
         symbol_count: input.cut.rows.len(),
         entry_set_count: entry.len(),
         pinned_excluded_count: excluded(input.pinned),
-        hard_blocked_excluded_count: excluded(input.hard_blocked),
+        hard_blocked_excluded_count: input.hard_blocked_left_out + excluded(input.hard_blocked),
         frac_ticker: ratio(ticker),
         frac_trade: ratio(trade),
         frac_l2: ratio(l2),

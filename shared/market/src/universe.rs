@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const REPLACE_FACTOR: f64 = 1.15;
 /// Epochs for which a member stays at least.
 const MEMBER_EPOCHS_MIN: u32 = 2;
+/// Reason of an exclusion: a block stands.
+pub const HARD_BLOCKED: &str = "hard_blocked";
 
 /// Rules of the universe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +99,12 @@ pub struct Universe {
 }
 
 impl Universe {
+    /// How many symbols are excluded for a reason.
+    #[must_use]
+    pub fn left_out(&self, reason: &str) -> usize {
+        self.excluded.get(reason).map_or(0, Vec::len)
+    }
+
     /// SHA-256 of the execution, pinned and tracked sets, in hex.
     #[must_use]
     pub fn hash(&self) -> String {
@@ -143,7 +151,7 @@ pub fn build(
         let has_tickers = figures.get(symbol).is_some_and(|f| f.has_tickers);
         let is_full = execution.len() >= rules.execution_limit.unwrap_or(usize::MAX);
         let reason = match (hard_blocked.contains(symbol), has_tickers, is_full) {
-            (true, _, _) => Some("hard_blocked"),
+            (true, _, _) => Some(HARD_BLOCKED),
             (false, false, _) => Some("too_few_tickers"),
             (false, true, true) => Some("execution_limit"),
             (false, true, false) => None,

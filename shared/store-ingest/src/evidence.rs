@@ -140,12 +140,12 @@ pub async fn run_times(pool: &PgPool) -> Result<Vec<RunTimes>, sqlx::Error> {
     .await
 }
 
-/// From the receipt of a message to the commit of its row, over the trades and book samples of all runs.
+/// Quantiles of times.
 #[derive(Debug, Clone)]
-pub struct LoadLag {
+pub struct Lags {
     /// Rows looked at.
     pub rows: i64,
-    /// Median, ms; `None` without rows, or when the cluster keeps no commit times.
+    /// Median, ms; `None` without rows, or when the cluster keeps no such times.
     pub p50_ms: Option<f64>,
     /// 99th percentile, ms.
     pub p99_ms: Option<f64>,
@@ -153,13 +153,14 @@ pub struct LoadLag {
     pub max_ms: Option<f64>,
 }
 
-/// How long rows took to become durable here, by PostgreSQL's own commit times.
+/// From the receipt of a message to the commit of its row, over the trades and book samples of all runs, by
+/// PostgreSQL's own commit times.
 ///
 /// # Errors
 /// When the cluster does not answer.
-pub async fn load_lag(pool: &PgPool) -> Result<LoadLag, sqlx::Error> {
+pub async fn load_lag(pool: &PgPool) -> Result<Lags, sqlx::Error> {
     sqlx::query_as!(
-        LoadLag,
+        Lags,
         r#"with lags as (
             select (extract(epoch from case when current_setting('track_commit_timestamp')::boolean
                 then pg_xact_commit_timestamp(r.xmin) end - r.ts_local) * 1000)::float8 as ms
@@ -169,6 +170,22 @@ pub async fn load_lag(pool: &PgPool) -> Result<LoadLag, sqlx::Error> {
         select count(*) as "rows!", percentile_disc(0.5) within group (order by ms) as p50_ms,
             percentile_disc(0.99) within group (order by ms) as p99_ms, max(ms) as max_ms
         from lags"#
+    )
+    .fetch_one(pool)
+    .await
+}
+
+/// How long publications on the decision cluster took, over the generations of all runs.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn publication_times(pool: &PgPool) -> Result<Lags, sqlx::Error> {
+    sqlx::query_as!(
+        Lags,
+        r#"select count(*) as "rows!", percentile_disc(0.5) within group (order by ms) as p50_ms,
+            percentile_disc(0.99) within group (order by ms) as p99_ms, max(ms) as max_ms
+        from (select sync_duration_ms::float8 as ms from state_generations
+            where sync_status = 'published') g"#
     )
     .fetch_one(pool)
     .await

@@ -11,10 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Longest content that is looked at: a nonce has at most 19 digits.
-const BYTES_MAX: usize = 32;
-/// Largest nonce that a clock in nanoseconds gives before the year 2262.
-const NONCE_MAX: u64 = i64::MAX as u64;
+use penstock_venues::kraken::nonce::{nonce_text, parse_nonce};
 
 /// Where a nonce is kept.
 #[derive(Debug, Clone)]
@@ -29,7 +26,7 @@ impl NonceFile {
     pub(crate) fn read(&self) -> Option<u64> {
         match fs::read(&self.0) {
             Ok(bytes) => {
-                let kept = parse(&bytes);
+                let kept = parse_nonce(&bytes);
                 if kept.is_none() {
                     tracing::warn!(path = %self.0.display(), "it holds no nonce; the clock's is taken");
                 }
@@ -52,7 +49,7 @@ impl NonceFile {
             .truncate(true)
             .mode(0o600)
             .open(&temporary)?;
-        writeln!(file, "{nonce}")?;
+        file.write_all(nonce_text(nonce).as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, &self.0)?;
         let directory = self.0.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -60,18 +57,9 @@ impl NonceFile {
     }
 }
 
-/// The nonce of a file's content.
-fn parse(bytes: &[u8]) -> Option<u64> {
-    let text = core::str::from_utf8(bytes.get(..bytes.len().min(BYTES_MAX))?).ok()?;
-    let digits = text.strip_suffix('\n')?;
-    let is_plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    digits.parse().ok().filter(|nonce| is_plain && *nonce <= NONCE_MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn what_was_kept_is_read_again_and_anything_else_is_no_memory() {
@@ -91,19 +79,5 @@ mod tests {
         assert_eq!(file.read(), None, "cut before its end of line");
         fs::remove_dir_all(&directory).unwrap();
         assert!(file.write(1).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_nonce_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            if let Some(nonce) = parse(&bytes) {
-                prop_assert!(nonce <= NONCE_MAX);
-            }
-        }
-
-        #[test]
-        fn every_nonce_comes_back(nonce in 0..=NONCE_MAX) {
-            prop_assert_eq!(parse(format!("{nonce}\n").as_bytes()), Some(nonce));
-        }
     }
 }

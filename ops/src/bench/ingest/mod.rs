@@ -35,6 +35,9 @@ const LIVE_LIMIT: Duration = Duration::from_secs(120);
 const LOAD_LIMIT: Duration = Duration::from_secs(120);
 /// How often the tables are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Rows in which the last trade of every symbol is looked for: 500 per symbol of the largest universe, in
+/// an order that takes the symbols in turn.
+const NEWEST_ROWS: i64 = 500_000;
 /// One in so many symbols is in the smaller of the two universes whose memory is compared.
 const FEW: usize = 10;
 
@@ -142,7 +145,7 @@ impl Setting {
         let databases = rig.databases(name).await?;
         let venue = Venue::start(symbols)?;
         let mut service = Service::start(&databases, &venue)?;
-        let pool = databases.pool(ClusterRole::Ingest, "ops_rw", 2).await?;
+        let pool = databases.patient_pool(ClusterRole::Ingest, "ops_rw", 2).await?;
         let deadline = Instant::now() + LIVE_LIMIT;
         let run_id = loop {
             service.check()?;
@@ -224,17 +227,22 @@ impl Setting {
         Ok(u64::try_from(sent - found)?)
     }
 
-    /// The last trade of every symbol stands in its table, and with it everything before it.
+    /// The last trade of every symbol stands in its table, and with it everything before it. It looks at
+    /// the newest rows only: a look at all of them would cost the cluster what is being measured.
     async fn are_loaded(&self, last: &[(String, i64)]) -> anyhow::Result<bool> {
         let (symbols, ids) = columns(last);
+        let cursor = penstock_store_ingest::runs::load_cursor(&self.pool, self.run_id).await?;
+        let newest = cursor.map_or(0, |cursor| cursor.last_seq.0) - NEWEST_ROWS;
         let found: i64 = sqlx::query_scalar(
             "select count(*) from unnest($2::text[], $3::bigint[]) as l (symbol, trade_id)
              join trade_samples t on t.run_id = $1 and t.venue = 0 and t.symbol = l.symbol
-                 and t.trade_id = l.trade_id",
+                 and t.trade_id = l.trade_id
+             where t.seq > $4",
         )
         .bind(self.run_id.0)
         .bind(symbols)
         .bind(ids)
+        .bind(newest)
         .fetch_one(&self.pool)
         .await?;
         Ok(usize::try_from(found)? == last.len())

@@ -26,7 +26,7 @@ use pass::Pass;
 use penstock_clusters::ClusterKind;
 use penstock_ingest::verify::verify_generations;
 use penstock_store_decision::frames_read::frames_after;
-use penstock_store_ingest::evidence::{LoadLag, RunTimes, load_lag, run_times};
+use penstock_store_ingest::evidence::{Lags, RunTimes, load_lag, publication_times, run_times};
 use penstock_store_ingest::runs::load_cursor;
 use penstock_types::vocab::{Blocker, Venue};
 use penstock_types::{RunId, TickId, UtcMicros};
@@ -89,7 +89,8 @@ pub(super) struct Verdicts {
     pub frame_visible: Quantiles,
     pub received: Quantiles,
     pub behind: Quantiles,
-    pub load_lag: LoadLag,
+    pub load_lag: Lags,
+    pub publication: Lags,
     pub trades: Vec<(&'static str, Counts)>,
     pub gap_rows: u64,
     /// Venue, blind milliseconds, allowed ones.
@@ -157,8 +158,9 @@ pub(super) async fn judge(run: &Run<'_>, processes: &Processes) -> anyhow::Resul
     let runs: Vec<RunId> = times.iter().map(|times| RunId(times.run_id)).collect();
     let (visible, seal_lag) = frames(&decision).await?;
     let faults = outages::faults(run, &decision).await?;
+    let kills = known(run, faults.iter().filter(|fault| fault.costs_frames));
+    let mut others = vec![("frames", delivered(&visible, run, &kills))];
     let known = known(run, &faults);
-    let mut others = vec![("frames", delivered(&visible, run, &known))];
     let mut pass = Pass::new(run.send_log, &digits(run.markets), visible)?;
     let lines = pass.run(&ingest, &runs).await.context("hold the rows against the send log")?;
     let mut whole = Verdict::default();
@@ -192,6 +194,7 @@ pub(super) async fn judge(run: &Run<'_>, processes: &Processes) -> anyhow::Resul
         received: pass.received.quantiles(),
         behind: pass.behind.quantiles(),
         load_lag: load_lag(&ingest).await?,
+        publication: publication_times(&ingest).await?,
         trades,
         gap_rows: pass.gaps.count(),
         blind,
@@ -222,8 +225,9 @@ async fn frames(decision: &PgPool) -> anyhow::Result<(HashMap<i64, UtcMicros>, Q
     }
 }
 
-/// Each tick has its frame on the decision cluster, but for those that a fault explains.
-fn delivered(visible: &HashMap<i64, UtcMicros>, run: &Run<'_>, known: &[Known]) -> Verdict {
+/// Each tick has its frame on the decision cluster, but for those that a kill of ingest explains: no other
+/// fault that is staged can cost one.
+fn delivered(visible: &HashMap<i64, UtcMicros>, run: &Run<'_>, kills: &[Known]) -> Verdict {
     let mut verdict = Verdict::default();
     let first = run.ready_at.tick().0 + 1;
     for tick in (first..run.stopping_at.tick().0).map(TickId) {
@@ -231,20 +235,20 @@ fn delivered(visible: &HashMap<i64, UtcMicros>, run: &Run<'_>, known: &[Known]) 
             let near = |one: &Known| {
                 one.from <= tick.end() && tick.start() <= one.to.plus_millis(LIMIT_MS)
             };
-            known.iter().any(near)
+            kills.iter().any(near)
         };
         verdict.check(visible.contains_key(&tick.0) || is_known(), || {
-            format!("tick {tick} has no frame and no fault explains it")
+            format!("tick {tick} has no frame and no kill of ingest explains it")
         });
     }
     verdict
 }
 
 /// What explains blind time: faults, the start, the stop.
-fn known(run: &Run<'_>, faults: &[outages::Timed]) -> Vec<Known> {
+fn known<'a>(run: &Run<'_>, faults: impl IntoIterator<Item = &'a outages::Timed>) -> Vec<Known> {
     let all = VENUES.map(|(venue, _)| venue).to_vec();
     let mut known: Vec<Known> = faults
-        .iter()
+        .into_iter()
         .map(|fault| Known {
             venues: fault.venues.clone(),
             from: fault.fact.from,
@@ -277,7 +281,7 @@ fn trades(
 /// After a cut everything that the venue can be asked for has come back.
 fn fetched(trades: &[(&'static str, Counts)]) -> Verdict {
     let mut verdict = Verdict::default();
-    for (name, counts) in trades.iter().filter(|(name, _)| *name != "kraken_futures") {
+    for (name, counts) in trades {
         verdict
             .check(counts.missing == 0, || format!("{name}: {} did not come back", counts.missing));
         verdict.check(counts.fetched > 0, || format!("{name}: nothing was fetched"));

@@ -30,6 +30,8 @@ const RSS_MIB_MAX: f64 = 1_024.0;
 pub(super) struct Timed {
     pub fact: FaultFact,
     pub venues: Vec<Venue>,
+    /// Nobody sealed ticks while it lasted.
+    pub costs_frames: bool,
 }
 
 /// Every fault with its end.
@@ -46,7 +48,8 @@ pub(super) async fn faults(run: &Run<'_>, decision: &PgPool) -> anyhow::Result<V
             Action::KillExecution => reconciled_after(run, *until)?,
         };
         let fact = FaultFact { what: staged.what.clone(), from: *from, to, lost: staged.lost };
-        faults.push(Timed { fact, venues: staged.venues.clone() });
+        let costs_frames = matches!(staged.action, Action::KillIngest);
+        faults.push(Timed { fact, venues: staged.venues.clone(), costs_frames });
     }
     Ok(faults)
 }

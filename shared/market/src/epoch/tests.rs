@@ -96,6 +96,7 @@ fn judged(flaw: Flaw) -> EpochJudgement {
         execution: &execution,
         pinned: &pinned,
         hard_blocked: &hard_blocked,
+        hard_blocked_left_out: usize::from(!hard_blocked.is_empty()),
         window_start: at_ms(0),
         gaps: aggregator.gaps(),
         gap_secs: 120,
@@ -143,7 +144,7 @@ fn pinned_and_blocked_symbols_are_counted_out_of_the_entry_set() {
     let pinned = judged(Flaw::PinnedWhole);
     assert_eq!((pinned.entry_set_count, pinned.pinned_excluded_count), (9, 1));
     let blocked = judged(Flaw::HardBlocked(3));
-    assert_eq!((blocked.entry_set_count, blocked.hard_blocked_excluded_count), (7, 3));
+    assert_eq!((blocked.entry_set_count, blocked.hard_blocked_excluded_count), (7, 4));
 }
 
 #[test]
@@ -177,6 +178,7 @@ fn level3_judged(with: usize, samples: i64, level3: Level3Input<'_>) -> Level3Ju
         execution: &all(),
         pinned: &none,
         hard_blocked: &none,
+        hard_blocked_left_out: 0,
         window_start: at_ms(0),
         gaps: aggregator.gaps(),
         gap_secs: 120,

@@ -41,6 +41,8 @@ struct Inner {
     symbols: BTreeMap<&'static str, BTreeMap<String, u64>>,
     frames_sent: u64,
     events_sent: u64,
+    /// Those of order-by-order books.
+    order_events_sent: u64,
     bad_checksums_sent: u64,
     rejected_upgrades: u64,
     last_connection: u64,
@@ -80,7 +82,11 @@ impl Stats {
             for frame in frames {
                 bump(&mut stats.sent, frame.channel, 1);
                 inner.frames_sent += 1;
-                inner.events_sent += u64::from(frame.content.events);
+                let events = u64::from(frame.content.events);
+                inner.events_sent += events;
+                if frame.channel == "level3" {
+                    inner.order_events_sent += events;
+                }
                 let Some(symbol) = &frame.symbol else { continue };
                 if frame.channel == "book" {
                     bump(&mut stats.book, symbol, 1);
@@ -151,6 +157,7 @@ impl Stats {
             "bad_checksums_sent": inner.bad_checksums_sent,
             "frames_sent": inner.frames_sent,
             "events_sent": inner.events_sent,
+            "order_events_sent": inner.order_events_sent,
             "connects": connects,
             "rest": inner.rest,
             "connections": inner.connections,

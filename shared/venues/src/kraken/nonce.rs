@@ -1,12 +1,30 @@
 //! The nonce of one API key: strictly rising, in nanoseconds.
 //!
-//! Input: the last persisted nonce and the wall clock. Output: the next nonce. Invariant: no value is
+//! Input: the last persisted nonce and the wall clock. Output: the next nonce, and its persisted text. Invariant: no value is
 //! given twice by one instance, and a new instance starts above everything that an old one can have
 //! used, because it adds a second to what was persisted (at least once per second). One key belongs
 //! to one process; the lock that holds a nonce until its request is on the wire is the caller's.
 
 /// Added to the persisted nonce at start: the persisted value may be up to a second old.
 pub const START_MARGIN_NS: u64 = 1_000_000_000;
+
+/// Largest nonce that a clock in nanoseconds gives before the year 2262.
+const NONCE_MAX: u64 = i64::MAX as u64;
+/// Bytes of a persisted nonce that are looked at: it has at most 19 digits and an end of line.
+const TEXT_BYTES_MAX: usize = 32;
+
+/// A nonce as it is persisted: its digits and an end of line, which a torn write lacks.
+pub fn nonce_text(nonce: u64) -> String {
+    format!("{nonce}\n")
+}
+
+/// The nonce of a persisted text; none when the bytes hold none.
+pub fn parse_nonce(bytes: &[u8]) -> Option<u64> {
+    let text = core::str::from_utf8(bytes.get(..bytes.len().min(TEXT_BYTES_MAX))?).ok()?;
+    let digits = text.strip_suffix('\n')?;
+    let is_plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|nonce| is_plain && *nonce <= NONCE_MAX)
+}
 
 /// Generator of nonces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +76,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_bytes_are_a_nonce_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(nonce) = parse_nonce(&bytes) {
+                prop_assert!(nonce <= NONCE_MAX);
+            }
+        }
+
+        #[test]
+        fn every_nonce_comes_back(nonce in 0..=NONCE_MAX) {
+            prop_assert_eq!(parse_nonce(nonce_text(nonce).as_bytes()), Some(nonce));
+        }
+
         #[test]
         fn nonces_rise_under_any_clock(clock in proptest::collection::vec(0..u64::MAX / 2, 1..50)) {
             let mut nonce = Nonce::start(Some(3), clock[0]);
