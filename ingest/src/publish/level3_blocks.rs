@@ -38,13 +38,11 @@ impl Level3Blocks {
 
     async fn follow(&mut self) {
         let mut written = Written { is_cleaning_due: true, ..Written::default() };
-        loop {
+        // Before its first cut the core has told nothing: no blocks then would read as blocks that ended.
+        while self.hub.health.changed().await.is_ok() {
             let blocks = self.hub.health.borrow_and_update().level3.blocks.clone();
             if let Err(error) = self.settle(&blocks, &mut written).await {
                 tracing::debug!("level 3 blocks: {error}");
-            }
-            if self.hub.health.changed().await.is_err() {
-                return;
             }
         }
     }
