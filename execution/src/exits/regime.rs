@@ -1,13 +1,14 @@
 //! Exits by regime: what the published state says of held symbols, and what a change of it does.
 //!
-//! Input: rows of the newest generation, once per publication. Output: closes and tightenings, each acted
-//! on once per settled regime. A state that is too old says nothing.
+//! Input: rows of the newest generation, once per publication. Output: closes and tightenings. The pair
+//! of regimes is judged at every tick: a settled regime tightens once, and closes as soon as its
+//! refinement or its drift asks for it. A state that is too old says nothing.
 
 use penstock_store_orders::exit_plans::PlanChange;
 use penstock_store_orders::positions::PlanRecord;
 use penstock_telemetry::marker;
 use penstock_trading::exit::policy::stop_level;
-use penstock_trading::exit::regime::{RegimeAction, action};
+use penstock_trading::exit::regime::{Due, RegimeAction, action, due};
 use penstock_trading::exit::trigger::{Decision, RaiseCause, Tick, stop_ceiling};
 use penstock_types::vocab::{ExitReason, PlanState, Regime};
 use penstock_types::{Decimal, PositionId, Symbol};
@@ -56,7 +57,7 @@ impl Desk {
         held.watch.settled(self.now()).filter(|_| age_ms <= STATE_AGE_MS_MAX)
     }
 
-    /// Acts on a settled change; true when this tick is done with it.
+    /// Acts on the present pair of regimes; true when this tick is done with it.
     pub(crate) async fn regime_exit(
         &mut self,
         id: PositionId,
@@ -80,27 +81,26 @@ impl Desk {
         else {
             return Ok(false);
         };
-        if held.regime_acted == Some(now) {
-            return Ok(false);
-        }
         let drift = held.watch.drift(self.now());
         let g = judged.g_bps.unwrap_or_default();
         let what = action(then, now, held.regime_sub, drift, g);
+        let due = due(held.regime_acted, now, what);
         let symbol = held.position.symbol.clone();
         if let Some(held) = self.tracker.positions.get_mut(&id) {
-            held.regime_acted = Some(now);
+            held.regime_acted = Some((now, what));
         }
-        if what == RegimeAction::Keep {
-            return Ok(false);
+        match due {
+            Due::Nothing => return Ok(false),
+            Due::First => marker!(
+                EXIT_MODE_REROUTED,
+                plan_id = plan.plan_id,
+                symbol = symbol.as_str(),
+                from_regime = then.as_str(),
+                to_regime = now.as_str(),
+                action = format!("{what:?}")
+            ),
+            Due::Again => {}
         }
-        marker!(
-            EXIT_MODE_REROUTED,
-            plan_id = plan.plan_id,
-            symbol = symbol.as_str(),
-            from_regime = then.as_str(),
-            to_regime = now.as_str(),
-            action = format!("{what:?}")
-        );
         match what {
             RegimeAction::Close => {
                 self.decide_close(id, ExitReason::RegimeExit, false, judged).await?;

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use penstock_store_orders::positions::{PlanRecord, PositionRecord};
-use penstock_trading::exit::regime::RegimeWatch;
+use penstock_trading::exit::regime::{RegimeAction, RegimeWatch};
 use penstock_types::vocab::{ExitReason, Regime, RegimeSub};
 use penstock_types::{Decimal, OrderId, UtcMicros};
 
@@ -91,8 +91,8 @@ pub(crate) struct Held {
     pub(crate) regime_sub: Option<RegimeSub>,
     /// Age of the newest state at its read, and when that was.
     pub(crate) state_seen: Option<(i64, i64)>,
-    /// Settled regime that was acted on.
-    pub(crate) regime_acted: Option<Regime>,
+    /// Settled regime that was acted on last, and what it asked for.
+    pub(crate) regime_acted: Option<(Regime, RegimeAction)>,
     /// Take-profit in force: of the plan, given up, or another level.
     pub(crate) take_profit: TakeProfit,
     /// Raise whose answer is open.

@@ -8,6 +8,7 @@ mod life;
 mod outage;
 mod place;
 mod reconcile;
+mod regimes;
 mod strangers;
 
 use std::time::{Duration, Instant};

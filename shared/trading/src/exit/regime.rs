@@ -1,8 +1,9 @@
-//! What a change of regime does to a held position: one total match over (then, now).
+//! What the present regime does to a held position: one total match over (then, now).
 //!
-//! Input: regime at entry, current regime with its refinement, which of the five-minute drift's
-//! directions has lasted, profit. Output: close, tighten, or nothing. Whether a regime or a direction
-//! has lasted long enough is the caller's, see [`RegimeWatch`].
+//! Input: regime at entry, current regime with its refinement, the direction of the five-minute drift,
+//! profit. Output: close, tighten, or nothing. The pair is judged for as long as it stands, because its
+//! refinement, drift and profit go on: [`due`] says what of it is still to be done. Whether a regime or
+//! a direction has lasted long enough is [`RegimeWatch`]'s.
 
 use penstock_types::vocab::{Regime, RegimeSub};
 use penstock_types::{Decimal, UtcMicros};
@@ -27,7 +28,33 @@ pub enum RegimeAction {
     TakeProfitAtFees,
 }
 
-/// Judges a change.
+/// What is still to be done of what the present pair asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// Nothing.
+    Nothing,
+    /// It is asked for the first time.
+    First,
+    /// A close that was asked for before and has not been taken.
+    Again,
+}
+
+/// Compares what is asked for with what was done last. Everything is done once while the regime
+/// stands, since tightening again and again would end at the price; a close is asked for until it is
+/// taken, also in a regime that was met by tightening before.
+#[must_use]
+pub fn due(acted: Option<(Regime, RegimeAction)>, now: Regime, asked: RegimeAction) -> Due {
+    match (asked, acted == Some((now, asked))) {
+        (RegimeAction::Keep, true | false) => Due::Nothing,
+        (RegimeAction::Close, true) => Due::Again,
+        (RegimeAction::TightenPct(_) | RegimeAction::TrailOnly, true)
+        | (RegimeAction::TakeProfitAtFees, true) => Due::Nothing,
+        (RegimeAction::Close | RegimeAction::TightenPct(_), false)
+        | (RegimeAction::TrailOnly | RegimeAction::TakeProfitAtFees, false) => Due::First,
+    }
+}
+
+/// Judges the present pair.
 #[must_use]
 pub fn action(
     then: Regime,
@@ -38,9 +65,11 @@ pub fn action(
 ) -> RegimeAction {
     use Regime::{Chaos, HighVolatility, LowLiquidity, Range, Trend};
     match (then, now) {
-        (Range, Range) | (Trend, Trend) | (HighVolatility, HighVolatility) => RegimeAction::Keep,
+        (Range, Range) | (HighVolatility, HighVolatility) => RegimeAction::Keep,
         (LowLiquidity, Range | LowLiquidity) => RegimeAction::Keep,
-        (Range, Trend) if drift == Drift::Against => RegimeAction::Close,
+        (Trend, Trend) if drift == Drift::Against => RegimeAction::Close,
+        (Trend, Trend) => RegimeAction::Keep,
+        (Range, Trend) if drift.falls() => RegimeAction::Close,
         (Range, Trend) => RegimeAction::TrailOnly,
         (Range, HighVolatility) => RegimeAction::TightenPct(60),
         (Range, LowLiquidity) => RegimeAction::TakeProfitAtFees,
@@ -48,7 +77,7 @@ pub fn action(
         (Trend, HighVolatility) => RegimeAction::TightenPct(80),
         (HighVolatility, Trend) => RegimeAction::Keep,
         (LowLiquidity, Trend) => {
-            if drift == Drift::Against {
+            if drift.falls() {
                 RegimeAction::Close
             } else {
                 RegimeAction::Keep
@@ -77,10 +106,23 @@ pub fn action(
 pub enum Drift {
     /// Rising.
     With,
+    /// Neither.
+    Still,
+    /// Falling, not yet for long.
+    Falling,
     /// Falling, for as long as [`PERSIST_MS`] asks.
     Against,
-    /// Neither has lasted.
-    Unclear,
+}
+
+impl Drift {
+    /// Negative, however long.
+    #[must_use]
+    pub const fn falls(self) -> bool {
+        match self {
+            Self::With | Self::Still => false,
+            Self::Falling | Self::Against => true,
+        }
+    }
 }
 
 /// Remembers since when a regime and a direction have stood.
@@ -139,11 +181,11 @@ impl RegimeWatch {
         if self.drift_bps > Decimal::ZERO {
             return Drift::With;
         }
-        let lasted = self.falling_since.is_some_and(|since| now.millis_since(since) >= PERSIST_MS);
-        if lasted && self.falling_seen >= PERSIST_PUBLICATIONS {
+        let Some(since) = self.falling_since else { return Drift::Still };
+        if now.millis_since(since) >= PERSIST_MS && self.falling_seen >= PERSIST_PUBLICATIONS {
             Drift::Against
         } else {
-            Drift::Unclear
+            Drift::Falling
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::closing::{self, ClosingAction, ClosingInput, OrderView};
 use super::plan::{self, PlanEvent};
 use super::policy::{PlanTerms, PolicyInput, plan_terms};
-use super::regime::{self, Drift, RegimeAction, RegimeWatch};
+use super::regime::{self, Drift, Due, RegimeAction, RegimeWatch};
 use super::trigger::{Decision, Quote, RaiseCause, TickInput, judge, stop_ceiling};
 use penstock_types::vocab::{ExitPolicy, ExitReason, Horizon, PlanState, Regime, RegimeSub};
 use penstock_types::{Decimal, UtcMicros};
@@ -179,26 +179,90 @@ fn a_decaying_take_profit_falls_to_fees_at_its_time_stop() {
     assert_eq!(super::trigger::take_profit_bps(&view), Some(d("32")));
 }
 
+const DRIFTS: [Drift; 4] = [Drift::With, Drift::Still, Drift::Falling, Drift::Against];
+
+/// What the table says: rows are the regime at entry, columns the present one.
+fn by_table(then: Regime, now: Regime, sub: Option<RegimeSub>, drift: Drift) -> RegimeAction {
+    use Regime::{Chaos, HighVolatility, LowLiquidity, Range, Trend};
+    use RegimeAction::{Close, Keep, TakeProfitAtFees, TightenPct, TrailOnly};
+    let close_if = |close: bool, other| if close { Close } else { other };
+    let rides = sub == Some(RegimeSub::ChaosDirectional) && drift == Drift::With;
+    let falls = matches!(drift, Drift::Falling | Drift::Against);
+    match then {
+        Range => match now {
+            Range => Keep,
+            Trend => close_if(falls, TrailOnly),
+            HighVolatility => TightenPct(60),
+            LowLiquidity => TakeProfitAtFees,
+            Chaos => Close,
+        },
+        Trend => match now {
+            Range | LowLiquidity => TightenPct(50),
+            Trend => close_if(drift == Drift::Against, Keep),
+            HighVolatility => TightenPct(80),
+            Chaos => close_if(!rides, TightenPct(60)),
+        },
+        HighVolatility => match now {
+            Range | LowLiquidity => TightenPct(50),
+            Trend | HighVolatility => Keep,
+            Chaos => close_if(!rides, TightenPct(60)),
+        },
+        LowLiquidity => match now {
+            Range | LowLiquidity => Keep,
+            Trend => close_if(falls, Keep),
+            HighVolatility => close_if(ANY_PROFIT < Decimal::ZERO, Keep),
+            Chaos => Close,
+        },
+        Chaos => close_if(now == Chaos, Keep),
+    }
+}
+
 #[test]
 fn regimes_decide_every_pair() {
     for then in Regime::ALL {
         for now in Regime::ALL {
             for sub in [None, Some(RegimeSub::ChaosDirectional), Some(RegimeSub::ChaosNoise)] {
-                for drift in [Drift::With, Drift::Against, Drift::Unclear] {
+                for drift in DRIFTS {
                     let act = regime::action(*then, *now, sub, drift, ANY_PROFIT);
-                    if then == now && *now != Regime::Chaos {
-                        assert_eq!(act, RegimeAction::Keep);
-                    }
-                    if *now == Regime::Chaos && sub == Some(RegimeSub::ChaosNoise) {
-                        assert_eq!(act, RegimeAction::Close);
-                    }
+                    let wanted = by_table(*then, *now, sub, drift);
+                    assert_eq!(act, wanted, "{then:?} {now:?} {sub:?} {drift:?}");
                 }
             }
         }
     }
-    let directional = Some(RegimeSub::ChaosDirectional);
-    let kept = regime::action(Regime::Trend, Regime::Chaos, directional, Drift::With, ANY_PROFIT);
-    assert_eq!(kept, RegimeAction::TightenPct(60));
+    let losing = regime::action(
+        Regime::LowLiquidity,
+        Regime::HighVolatility,
+        None,
+        Drift::With,
+        -ANY_PROFIT,
+    );
+    assert_eq!(losing, RegimeAction::Close);
+}
+
+#[test]
+fn a_regime_tightens_once_and_closes_when_its_pair_begins_to_ask_for_it() {
+    let chaos = |sub, drift| {
+        regime::action(Regime::HighVolatility, Regime::Chaos, Some(sub), drift, ANY_PROFIT)
+    };
+    // The rise becomes chaos: the stop is tightened, once.
+    let rise = chaos(RegimeSub::ChaosDirectional, Drift::With);
+    assert_eq!(regime::due(None, Regime::Chaos, rise), Due::First);
+    let acted = Some((Regime::Chaos, rise));
+    assert_eq!(regime::due(acted, Regime::Chaos, rise), Due::Nothing);
+    // The fall takes the rise back: still the same regime, and the pair says close.
+    for fall in [
+        chaos(RegimeSub::ChaosNoise, Drift::With),
+        chaos(RegimeSub::ChaosDirectional, Drift::Still),
+        chaos(RegimeSub::ChaosDirectional, Drift::Falling),
+    ] {
+        assert_eq!(regime::due(acted, Regime::Chaos, fall), Due::First);
+        let acted = Some((Regime::Chaos, fall));
+        assert_eq!(regime::due(acted, Regime::Chaos, fall), Due::Again, "until it is taken");
+    }
+    // Another regime may ask for the same again.
+    assert_eq!(regime::due(acted, Regime::Range, RegimeAction::TightenPct(60)), Due::First);
+    assert_eq!(regime::due(acted, Regime::Chaos, RegimeAction::Keep), Due::Nothing);
 }
 
 const ANY_PROFIT: Decimal = Decimal::ONE;
@@ -206,8 +270,12 @@ const ANY_PROFIT: Decimal = Decimal::ONE;
 #[test]
 fn a_regime_settles_by_time_and_publications_and_chaos_at_once() {
     let mut watch = RegimeWatch::new(UtcMicros(0));
+    assert_eq!(watch.drift(UtcMicros(0)), Drift::Still);
     for n in 0..=20 {
-        watch.observe(Regime::Trend, d("-1"), UtcMicros::from_millis(n * 1_000));
+        let at = UtcMicros::from_millis(n * 1_000);
+        watch.observe(Regime::Trend, d("-1"), at);
+        let wanted = if n < 20 { Drift::Falling } else { Drift::Against };
+        assert_eq!(watch.drift(at), wanted, "after {n} s");
     }
     let now = UtcMicros::from_millis(20_000);
     assert_eq!(watch.settled(now), Some(Regime::Trend));
@@ -217,6 +285,9 @@ fn a_regime_settles_by_time_and_publications_and_chaos_at_once() {
     assert_eq!(watch.drift(now), Drift::With);
     watch.observe(Regime::Range, d("0"), now);
     assert_eq!(watch.settled(now), None);
+    assert_eq!(watch.drift(now), Drift::Still);
+    watch.observe(Regime::Range, d("-1"), now);
+    assert_eq!(watch.drift(now), Drift::Falling);
 }
 
 const VIEWS: [OrderView; 6] = [
