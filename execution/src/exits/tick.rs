@@ -28,6 +28,7 @@ impl Desk {
         for id in ids {
             self.supervise(id).await?;
         }
+        self.cancel_missed_entries().await?;
         self.cancel_expired_entries().await?;
         self.expire_waiting().await?;
         self.housekeeping().await

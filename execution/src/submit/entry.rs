@@ -200,6 +200,24 @@ impl Desk {
         Ok(())
     }
 
+    /// Cancels what the change of the mode could not: a request of the order was open then, or it was
+    /// found live later. Each is asked for once; its expiry at the venue is the second net.
+    pub(crate) async fn cancel_missed_entries(&mut self) -> Result<(), DeskError> {
+        if self.mode.current() == SysMode::Normal && !self.entries_stopped {
+            return Ok(());
+        }
+        let ids: Vec<OrderId> = self
+            .tracker
+            .live()
+            .filter(|t| t.record.enters() && t.mutation.is_none() && t.cancel_mono_ms.is_none())
+            .map(|t| t.record.order_id)
+            .collect();
+        for id in ids {
+            self.cancel(id, "mode").await?;
+        }
+        Ok(())
+    }
+
     /// Cancels entries whose time to live is over.
     pub(crate) async fn cancel_expired_entries(&mut self) -> Result<(), DeskError> {
         let (now, mono) = (self.now(), self.mono_ms());

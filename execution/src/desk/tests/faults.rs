@@ -1,5 +1,7 @@
 //! What must hold when answers are lost, orders refused, processes killed.
 
+use penstock_trading::mode::{CauseCode, Level};
+
 use super::place::until;
 use super::{ENTRY, PLAN, POSITION, World};
 use crate::account::EntryOutcome;
@@ -17,6 +19,21 @@ async fn an_order_that_the_venue_took_without_an_answer_is_found_and_never_sent_
     let orders = world.venue.venue.with(|e, _| e.account().orders().count());
     assert_eq!(orders, 2, "the entry once, its stop once");
     world.agrees().await;
+    session.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_whose_answer_is_open_when_the_mode_worsens_goes_when_it_is_there() {
+    let mut world = World::new().await;
+    let session = world.session().await;
+    world.fault(r#"{"kind":"lost_ack","method":"add_order","count":1}"#);
+    assert!(matches!(world.enter(&session, false).await, EntryOutcome::Sent { .. }));
+    // when a cause comes while the answer is awaited: nothing can be asked of the order yet
+    session.mode.raise(CauseCode::OperatorRequest, Level::Degrade, None);
+    // then it is cancelled all the same, and gives everything back
+    world.until_word("entry", ENTRY, "canceled").await;
+    let open = "select count(*)::text from capital_reservations where released_at is null";
+    world.until_word("reservations", open, "0").await;
     session.kill().await;
 }
 
