@@ -47,7 +47,6 @@ fn the_demo_is_a_profile_of_ordinary_keys_that_binds_half_of_its_symbols() {
         changed,
         [
             "execution_universe_limit",
-            "l3_enable",
             "l2_sample_interval_ms",
             "ingest_warmup_secs",
             "epoch_interval_secs",
