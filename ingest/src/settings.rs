@@ -10,6 +10,7 @@ use penstock_market::{CoreConfig, FoldConfig};
 use secrecy::ExposeSecret;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Pairs of one socket: the venue admits far more subscriptions; a lost socket costs that many pairs.
@@ -93,7 +94,7 @@ pub struct Settings {
     /// Instruments of the bound tokens.
     pub instruments: Vec<InstrumentBinding>,
     /// Canonical JSON of the token bindings.
-    pub bindings: serde_json::Value,
+    pub bindings: Arc<serde_json::Value>,
     /// Its SHA-256 in hex.
     pub bindings_hash: String,
 }
@@ -187,7 +188,7 @@ impl Settings {
                 areas.universe.universe_exec_limit_override,
             ),
             instruments: crate::bindings::instruments(&config.bindings)?,
-            bindings: config.bindings.to_json(),
+            bindings: Arc::new(config.bindings.to_json()),
             bindings_hash: hex::encode(config.bindings.hash()),
         })
     }

@@ -1,6 +1,7 @@
 //! Two instances on one account, and an instance whose token bindings are not those of the published run.
 
 use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
 
 use super::world::World;
 
@@ -75,7 +76,7 @@ async fn other_token_bindings_are_refused_with_both_hashes_and_the_first_differe
     let hash = hex::encode(theirs.hash());
     let world = World::with(|market| {
         market.run.bindings_hash = hex::encode(theirs.hash());
-        market.run.bindings = theirs.to_json();
+        market.run.bindings = Arc::new(theirs.to_json());
     })
     .await;
     world.configure(&bindings("BTC"));

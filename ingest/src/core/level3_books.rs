@@ -50,7 +50,7 @@ impl Held {
 
     fn give_up(&mut self) {
         self.book.clear();
-        self.flow = QueueFlow::new(self.book.precision());
+        self.flow.clear();
     }
 
     fn on(&mut self, event: BookEvent) -> BookAction {

@@ -20,6 +20,7 @@ use penstock_store_ingest::TwinError;
 use penstock_telemetry::{build, marker};
 use penstock_types::{LineageId, RunId, UtcMicros, Uuid};
 use sqlx::PgPool;
+use std::sync::Arc;
 
 /// What the start leaves behind.
 #[derive(Debug)]
@@ -174,7 +175,7 @@ fn run_row(
         build_profile: build::PROFILE.to_owned(),
         config_hash: settings.config_hash.clone(),
         bindings_hash: settings.bindings_hash.clone(),
-        bindings: settings.bindings.clone(),
+        bindings: Arc::clone(&settings.bindings),
         schema_version: MigrationSet::Both.highest(),
         started_at,
     }

@@ -39,6 +39,8 @@ const LAST_RECORD_WAIT: Duration = Duration::from_secs(3);
 const DECISION: &str = "decision";
 /// Marks that may be on their way; more are left out, they only repeat the pointer.
 const MARKS_MAX: usize = 16;
+/// Runs of this process that are kept: a cut or an epoch on its way belongs to one of the last two.
+const RUNS_KEPT: usize = 64;
 /// Candles kept until a commit confirms them: 120 minutes of 1,000 symbols.
 const CANDLES_MAX: usize = 120_000;
 
@@ -48,8 +50,8 @@ pub(crate) struct RunContext {
     pub domain: String,
     /// Fence of this process.
     pub token: FencingToken,
-    /// Runs of this process, the newest last.
-    runs: Arc<Mutex<Vec<Arc<RunRow>>>>,
+    /// Newest runs of this process, the newest last.
+    runs: Arc<Mutex<VecDeque<Arc<RunRow>>>>,
     /// Lineages of this process, the newest last.
     pub lineages: watch::Receiver<Vec<Arc<LineageRow>>>,
     run_symbols: Arc<Mutex<Vec<RunSymbolRow>>>,
@@ -71,7 +73,7 @@ impl RunContext {
         Self {
             domain: run.domain.clone(),
             token: run.fencing_token,
-            runs: Arc::new(Mutex::new(vec![Arc::new(run)])),
+            runs: Arc::new(Mutex::new(VecDeque::from([Arc::new(run)]))),
             lineages,
             run_symbols: Arc::default(),
             ring_bytes,
@@ -84,7 +86,7 @@ impl RunContext {
     /// The newest run.
     pub(crate) fn run(&self) -> Arc<RunRow> {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(runs.last().expect("a process starts with a run"))
+        Arc::clone(runs.back().expect("a process starts with a run"))
     }
 
     /// A run of this process.
@@ -96,7 +98,11 @@ impl RunContext {
 
     /// The core goes over to another run.
     pub(crate) fn begin_run(&self, run: RunRow) {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(run));
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.push_back(Arc::new(run));
+        while runs.len() > RUNS_KEPT {
+            runs.pop_front();
+        }
     }
 
     /// A symbol has a number.

@@ -272,7 +272,7 @@ fn run_row(domain: &str, token: FencingToken, started_at: UtcMicros) -> anyhow::
         build_profile: build::PROFILE.to_owned(),
         config_hash: hash(&serde_json::Value::Null)?,
         bindings_hash: hash(&bindings)?,
-        bindings,
+        bindings: bindings.into(),
         schema_version: MigrationSet::Both.highest(),
         started_at,
     })

@@ -75,7 +75,8 @@ pub(crate) async fn checked(
     // The first tick of a run contains its start, or lies behind it.
     let before = TickId(twin.row.started_at.tick().0 - 1);
     let sealed_before = sealed_before(decision, run_id, before).await?;
-    let replay = first_replay(ingest, run_id, twin.row.bindings, sealed_before).await?;
+    let replay =
+        first_replay(ingest, run_id, Value::clone(&twin.row.bindings), sealed_before).await?;
     let frames = Frames { pool: decision.clone(), run_id, after: before, page: VecDeque::new() };
     let missing = Missing::of(ingest, run_id).await?;
     let mut check = Check { frames, replay, missing, comparer: Comparer::default(), at: Seq(0) };

@@ -12,6 +12,7 @@ use penstock_types::{
     EpochId, FencingToken, GenerationId, LineageId, RunId, SnapshotId, UtcMicros,
 };
 use sqlx::PgPool;
+use std::sync::Arc;
 
 use crate::CLUSTER;
 
@@ -145,7 +146,7 @@ pub async fn run_twin(pool: &PgPool, run_id: RunId) -> Result<Option<RunTwin>, S
             build_profile: r.build_profile,
             config_hash: r.config_hash,
             bindings_hash: hex::encode(r.bindings_hash),
-            bindings: r.bindings,
+            bindings: Arc::new(r.bindings),
             schema_version: r.schema_version,
             started_at: r.started_at.into(),
         },

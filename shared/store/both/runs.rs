@@ -42,7 +42,7 @@ pub async fn upsert_run(conn: &mut PgConnection, row: &RunRow) -> Result<(), Twi
         row.build_profile,
         row.config_hash,
         &hash[..],
-        row.bindings,
+        *row.bindings,
         row.schema_version,
         db_time(row.started_at),
     )

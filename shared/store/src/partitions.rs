@@ -195,7 +195,8 @@ pub async fn close_run_partition(
     let text = format!("{indexes} analyze {name};");
     sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *conn).await.map_err(sql)?;
     let text = format!("select pg_total_relation_size('{name}'), (select count(*) from {name})");
-    sqlx::query_as(AssertSqlSafe(text)).fetch_one(conn).await.map_err(sql)
+    // Asked once: a statement that stays prepared would stay with every closed run.
+    sqlx::query_as(AssertSqlSafe(text)).persistent(false).fetch_one(conn).await.map_err(sql)
 }
 
 /// Detaches and drops one partition. `detach … concurrently` cannot run in a transaction, so the

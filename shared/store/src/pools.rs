@@ -274,6 +274,13 @@ pub fn open_lazy(
                 Ok(true)
             })
         })
+        .after_release(|conn, _meta| {
+            Box::pin(async move {
+                // Connections take turns: each would keep the largest message that ever came its way.
+                conn.shrink_buffers();
+                Ok(true)
+            })
+        })
         .after_connect(move |conn, _meta| {
             Box::pin(async move {
                 if let Some(role) = act_as {

@@ -11,6 +11,7 @@ use penstock_types::{
 };
 
 use crate::twins::{LineageRow, RunRow};
+use std::sync::Arc;
 
 /// 2026-01-01T00:00:00Z.
 pub const SAMPLE_TIME: UtcMicros = UtcMicros(1_767_225_600_000_000);
@@ -42,7 +43,7 @@ pub fn sample_run(run_id: RunId, token: FencingToken) -> RunRow {
         // SHA-256 of `[]`.
         bindings_hash: "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
             .to_owned(),
-        bindings: serde_json::Value::Array(Vec::new()),
+        bindings: Arc::new(serde_json::Value::Array(Vec::new())),
         schema_version: 1,
         started_at: SAMPLE_TIME,
     }

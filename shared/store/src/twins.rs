@@ -11,6 +11,7 @@ use penstock_types::{
     Decimal, EpochId, FencingToken, GenerationId, LineageId, RunId, SnapshotId, Symbol, UtcMicros,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Row of `observation_runs` without what is written at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +42,8 @@ pub struct RunRow {
     pub config_hash: String,
     /// SHA-256 of `bindings`, hex.
     pub bindings_hash: String,
-    /// Canonical JSON of the token bindings.
-    pub bindings: serde_json::Value,
+    /// Canonical JSON of the token bindings: hundreds of objects, so all runs of a process share one.
+    pub bindings: Arc<serde_json::Value>,
     /// Highest version of the set `both` in the binary.
     pub schema_version: i32,
     /// Start.

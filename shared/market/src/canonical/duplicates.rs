@@ -4,6 +4,7 @@
 //! taken. The ring is kept as runs of consecutive numbers, because venues count: a source without holes costs
 //! one run whatever the length of the ring, and a number above the mark is taken without a look at any.
 
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::VecDeque;
 
 /// Numbers kept behind the mark.
@@ -22,8 +23,10 @@ impl Run {
     }
 }
 
-/// Numbers of one instrument and source.
-#[derive(Debug, Clone, Default)]
+/// Numbers of one instrument and source. It is written as the list of its numbers and read from one; in memory
+/// the list of a ring would take thousands of times the place of its runs.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "Vec<u64>")]
 pub(super) struct SeenNumbers {
     /// What is kept, in the order of arrival.
     runs: VecDeque<Run>,
@@ -33,17 +36,31 @@ pub(super) struct SeenNumbers {
     mark: Option<u64>,
 }
 
-impl SeenNumbers {
-    /// What is kept, in the order of arrival.
-    pub(super) fn numbers(&self) -> Vec<u64> {
-        self.runs.iter().flat_map(|run| (0..run.len).map(|n| run.first + n)).collect()
+/// What is written is equal: the mark follows from it unless it has left the ring.
+impl PartialEq for SeenNumbers {
+    fn eq(&self, other: &Self) -> bool {
+        self.runs == other.runs
     }
+}
 
-    /// Keeps these again.
-    pub(super) fn of(numbers: Vec<u64>) -> Self {
+impl Serialize for SeenNumbers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.numbers())
+    }
+}
+
+impl From<Vec<u64>> for SeenNumbers {
+    fn from(numbers: Vec<u64>) -> Self {
         let mut seen = Self::default();
         numbers.into_iter().for_each(|number| seen.keep(number));
         seen
+    }
+}
+
+impl SeenNumbers {
+    /// What is kept, in the order of arrival.
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.runs.iter().flat_map(|run| (0..run.len).map(|n| run.first + n))
     }
 
     /// Takes a number once. One that is older than everything kept may have been seen long ago, or is
@@ -106,7 +123,7 @@ mod tests {
         assert!((1..=RING_LEN + 1).all(|n| seen.accept(2 * n)));
         assert!(!seen.accept(3), "between two that have left the ring");
         assert!(seen.accept(last - 1));
-        assert_eq!(seen.numbers().len() as u64, RING_LEN);
+        assert_eq!(seen.numbers().count() as u64, RING_LEN);
     }
 
     #[test]
@@ -161,9 +178,13 @@ mod tests {
                 if want {
                     newest = i64::try_from(number).unwrap();
                 }
-                prop_assert_eq!(quick.numbers(), Vec::from(slow.order.clone()));
+                prop_assert!(quick.numbers().eq(slow.order.iter().copied()));
             }
-            let mut resumed = SeenNumbers::of(quick.numbers());
+            // Written as the list of its numbers, and read from it.
+            let written = serde_json::to_string(&quick).unwrap();
+            prop_assert_eq!(&written, &serde_json::to_string(&slow.order).unwrap());
+            let mut resumed: SeenNumbers = serde_json::from_str(&written).unwrap();
+            prop_assert_eq!(&resumed, &quick);
             for number in 0..120 {
                 let want = slow.accept(number, ring_len);
                 prop_assert_eq!(quick.accept_behind(number, ring_len), want);

@@ -38,7 +38,8 @@ pub(super) struct SourceState {
 /// resets numbers or what was seen.
 #[derive(Debug, Clone, Default)]
 pub struct EventQueue {
-    bound: FxHashMap<(Venue, Symbol), Vec<InstrumentBinding>>,
+    /// By venue, so that a row is looked up by its own symbol.
+    bound: [FxHashMap<Symbol, Vec<InstrumentBinding>>; Venue::ALL.len()],
     pub(super) tokens: BTreeMap<u16, TokenQueue>,
     pub(super) sources: FxHashMap<(InstrumentKey, Source), SourceState>,
     pub(super) timed_tickers: FxHashMap<Symbol, bool>,
@@ -52,8 +53,8 @@ impl EventQueue {
         let mut queue = Self::default();
         for binding in bindings {
             queue.tokens.entry(binding.key.token_id).or_default();
-            let place = (binding.venue, binding.symbol.clone());
-            queue.bound.entry(place).or_default().push(binding);
+            let of_venue = &mut queue.bound[binding.venue as usize];
+            of_venue.entry(binding.symbol.clone()).or_default().push(binding);
         }
         queue
     }
@@ -66,13 +67,13 @@ impl EventQueue {
 
     /// All bound instruments.
     pub fn bindings(&self) -> impl Iterator<Item = &InstrumentBinding> {
-        self.bound.values().flatten()
+        self.bound.iter().flat_map(FxHashMap::values).flatten()
     }
 
     /// Takes what a row gives to the tokens that bind its instrument; names what was accepted.
     pub fn apply(&mut self, row: &RawRow, mut accepted: impl FnMut(Venue, InstrumentKey, Source)) {
         let Some((venue, symbol)) = place(&row.body) else { return };
-        let Some(bindings) = self.bound.get(&(venue, symbol.clone())) else { return };
+        let Some(bindings) = self.bound[venue as usize].get(symbol) else { return };
         if !takes_quote(&mut self.timed_tickers, symbol, &row.body) {
             return;
         }

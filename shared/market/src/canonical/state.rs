@@ -12,7 +12,7 @@ use super::queue::{EventQueue, SourceState, TokenQueue};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueueState {
     tokens: Vec<(u16, u64)>,
-    sources: Vec<(InstrumentKey, Source, i64, Vec<u64>)>,
+    sources: Vec<(InstrumentKey, Source, i64, SeenNumbers)>,
     timed_tickers: Vec<(Symbol, bool)>,
 }
 
@@ -23,7 +23,7 @@ impl EventQueue {
         let mut sources: Vec<_> = self
             .sources
             .iter()
-            .map(|((key, source), held)| (*key, *source, held.newest_ts, held.seen.numbers()))
+            .map(|((key, source), held)| (*key, *source, held.newest_ts, held.seen.clone()))
             .collect();
         sources.sort_unstable_by_key(|held| (held.0, held.1));
         let mut timed_tickers: Vec<_> = self
@@ -45,8 +45,8 @@ impl EventQueue {
         let mut queue = Self::new(bindings);
         let token = |local_seq| TokenQueue { local_seq, waiting: Vec::new() };
         queue.tokens.extend(state.tokens.into_iter().map(|(id, local_seq)| (id, token(local_seq))));
-        queue.sources.extend(state.sources.into_iter().map(|(key, source, newest_ts, numbers)| {
-            ((key, source), SourceState { seen: SeenNumbers::of(numbers), newest_ts })
+        queue.sources.extend(state.sources.into_iter().map(|(key, source, newest_ts, seen)| {
+            ((key, source), SourceState { seen, newest_ts })
         }));
         queue.timed_tickers.extend(state.timed_tickers);
         queue

@@ -27,6 +27,8 @@ use super::shed::FillLevel;
 pub(super) const WRITE_BYTES: usize = 64 * 1024;
 /// Or when something has waited for this long.
 const WRITE_AFTER: Duration = Duration::from_millis(20);
+/// Memory of an inbox, of which there are two.
+const SPARE_BYTES: usize = 2 * WRITE_BYTES;
 /// A second error of the device within this time is a failure.
 const DEVICE_ERROR_WINDOW: Duration = Duration::from_secs(60);
 
@@ -54,6 +56,7 @@ pub fn start_writer(
             run_id,
             segment_numbers: BTreeMap::new(),
             open: None,
+            out: Vec::new(),
             unsynced_since: None,
             last_seq: 0,
             last_sync: Instant::now(),
@@ -75,9 +78,9 @@ struct OpenSegment {
 }
 
 /// Entries of one run as they came.
-struct Taken {
+struct Taken<'b> {
     run_id: RunId,
-    bytes: Vec<u8>,
+    bytes: &'b [u8],
 }
 
 type DeviceResult = Result<(), (PathBuf, std::io::Error)>;
@@ -93,6 +96,8 @@ struct SpoolThread {
     /// Highest segment of each run that was written.
     segment_numbers: BTreeMap<RunId, u32>,
     open: Option<OpenSegment>,
+    /// Memory of the records that are written next.
+    out: Vec<u8>,
     unsynced_since: Option<Instant>,
     last_seq: u64,
     last_sync: Instant,
@@ -102,14 +107,17 @@ struct SpoolThread {
 
 impl SpoolThread {
     fn run(mut self) {
-        let mut spare = Vec::new();
+        let mut spare = Vec::with_capacity(SPARE_BYTES);
         loop {
             let inbox = self.shared.take(WRITE_BYTES, WRITE_AFTER, spare);
-            spare = Vec::with_capacity(2 * WRITE_BYTES);
             if !inbox.bytes.is_empty() {
                 self.unsynced_since.get_or_insert_with(Instant::now);
-                self.accept(inbox.bytes);
+                self.accept(&inbox.bytes);
             }
+            spare = inbox.bytes;
+            spare.clear();
+            // What a stall has made large goes again.
+            spare.shrink_to(SPARE_BYTES);
             let due = self.last_sync.elapsed() >= self.settings.fsync_every;
             self.count_committed();
             if inbox.sync_requested || inbox.closing || due {
@@ -123,15 +131,16 @@ impl SpoolThread {
         }
     }
 
-    /// Takes entries over; while the device is down they wait in memory.
-    fn accept(&mut self, bytes: Vec<u8>) {
+    /// Takes entries over; while the device is down they wait in memory. What waits there takes its own length
+    /// and not that of an inbox, of which dozens wait while a sync takes long.
+    fn accept(&mut self, bytes: &[u8]) {
         for Taken { run_id, bytes } in self.split_at_runs(bytes) {
             if self.device_is_down() {
-                self.segments.ring().push(run_id, bytes);
+                self.segments.ring().push(run_id, bytes.to_vec());
                 continue;
             }
-            let written = self.write_chunk(run_id, &bytes);
-            self.segments.ring().push(run_id, bytes);
+            let written = self.write_chunk(run_id, bytes);
+            self.segments.ring().push(run_id, bytes.to_vec());
             if let Err((path, error)) = written {
                 self.device_error(path, &error);
             }
@@ -139,9 +148,9 @@ impl SpoolThread {
     }
 
     /// Cuts the inbox where the run changes.
-    fn split_at_runs(&mut self, bytes: Vec<u8>) -> Vec<Taken> {
+    fn split_at_runs<'b>(&mut self, bytes: &'b [u8]) -> Vec<Taken<'b>> {
         let mut chunks = Vec::with_capacity(1);
-        let mut rest = bytes.as_slice();
+        let mut rest = bytes;
         let mut from = 0;
         loop {
             let at = bytes.len() - rest.len();
@@ -149,7 +158,7 @@ impl SpoolThread {
                 Some(entry) if entry.kind == ENTRY_RECORD => {}
                 Some(entry) => {
                     if at > from {
-                        chunks.push(Taken { run_id: self.taking, bytes: bytes[from..at].to_vec() });
+                        chunks.push(Taken { run_id: self.taking, bytes: &bytes[from..at] });
                     }
                     self.taking = RunId(entry.seq);
                     from = bytes.len() - rest.len();
@@ -160,10 +169,8 @@ impl SpoolThread {
                 None => break,
             }
         }
-        if from == 0 {
-            chunks.push(Taken { run_id: self.taking, bytes });
-        } else if from < bytes.len() {
-            chunks.push(Taken { run_id: self.taking, bytes: bytes[from..].to_vec() });
+        if from < bytes.len() {
+            chunks.push(Taken { run_id: self.taking, bytes: &bytes[from..] });
         }
         chunks
     }
@@ -188,11 +195,15 @@ impl SpoolThread {
             self.last_seq = 0;
         }
         let mut rest = bytes;
-        let mut out = Vec::with_capacity(bytes.len() + WRITE_BYTES / 4);
+        let mut out = core::mem::take(&mut self.out);
+        out.clear();
         while let Some(entry) = pop_entry(&mut rest) {
             self.write_record(&entry, &mut out)?;
         }
-        self.flush(&mut out)
+        self.flush(&mut out)?;
+        out.shrink_to(SPARE_BYTES);
+        self.out = out;
+        Ok(())
     }
 
     fn write_record(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) -> DeviceResult {

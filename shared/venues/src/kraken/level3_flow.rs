@@ -1,9 +1,10 @@
 //! What happens at the best prices of one symbol, order by order: the figures of a queue.
 //!
-//! Input: changes of the book, prints, and the time at which each came. Output: a [`Level3Sample`], without the venue's time.
-//! A quantity that went at a price which traded within 250 ms before or after is filled, up to what
-//! traded there; the rest is cancelled. That is decided 250 ms after it came, so it does not matter
-//! whether the print or the change came first. Ratios and the cancelled amount cover the sixty seconds
+//! Input: changes of the book, prints, and the time at which each came. Output: a [`Level3Sample`], without the
+//! venue's time. A quantity that went at a price which traded within 250 ms before or after is filled, up to
+//! what traded there; the rest is cancelled. That is decided a second after it came, or with a sample that is
+//! taken 250 ms after it or later, so it does not matter whether the print or the change came first. Ratios and
+//! the cancelled amount cover the sixty seconds
 //! up to the second of the sample, at prices that were the best ones when it happened; counts cover
 //! the time since the sample before. Times are milliseconds of the clock that stamps what is received.
 
@@ -18,6 +19,9 @@ use super::level3_book::{Change, Level3Book, OrderLevel};
 
 /// How far a print may be from a change that it explains, milliseconds.
 pub const ATTRIBUTION_MS: i64 = 250;
+/// Age at which a quantity is decided between samples: what its prints may be late is passed, and what waits
+/// stays a handful. Waiting for the next sample, a book kept as much as its liveliest five seconds had brought.
+const DECIDED_AFTER_MS: i64 = 4 * ATTRIBUTION_MS;
 /// Seconds that ratios and amounts cover.
 const WINDOW_S: i64 = 60;
 /// Longest estimate of a fill, milliseconds: a day.
@@ -26,6 +30,10 @@ pub const FILL_ESTIMATE_MS_MAX: i64 = 86_400_000;
 const REFILL_RATIO_MAX: i64 = 10;
 /// Undecided quantities and prints that are kept; a burst beyond it is decided early.
 const PENDING_LEN_MAX: usize = 4_096;
+/// Room for a lively second, taken at the start.
+const PENDING_LEN: usize = 64;
+/// Seconds of the window and one more on both sides.
+const SECONDS_LEN: usize = WINDOW_S as usize + 2;
 
 /// A quantity that went and is not decided yet.
 #[derive(Clone, Copy, Debug)]
@@ -77,14 +85,22 @@ pub struct QueueFlow {
 
 impl QueueFlow {
     /// Nothing has happened.
-    pub const fn new(precision: Precision) -> Self {
+    pub fn new(precision: Precision) -> Self {
         Self {
             precision,
-            gone: VecDeque::new(),
-            prints: VecDeque::new(),
-            seconds: VecDeque::new(),
-            counts: Counts { adds: 0, cancels: 0, fills: 0, modifies: 0 },
+            gone: VecDeque::with_capacity(PENDING_LEN),
+            prints: VecDeque::with_capacity(PENDING_LEN),
+            seconds: VecDeque::with_capacity(SECONDS_LEN),
+            counts: Counts::default(),
         }
+    }
+
+    /// Nothing has happened any more; the memory stays.
+    pub fn clear(&mut self) {
+        self.gone.clear();
+        self.prints.clear();
+        self.seconds.clear();
+        self.counts = Counts::default();
     }
 
     /// Bytes that the flow holds beside its own value: what is reserved counts.
@@ -125,6 +141,7 @@ impl QueueFlow {
 
     /// A print: price and quantity in the book's own digits.
     pub fn print(&mut self, price: i64, qty: i64, at_ms: i64) {
+        self.settle(at_ms, DECIDED_AFTER_MS);
         if self.prints.len() == PENDING_LEN_MAX {
             self.prints.pop_front();
         }
@@ -138,7 +155,7 @@ impl QueueFlow {
         takers: TakerQuotes,
         now_ms: i64,
     ) -> Option<Level3Sample> {
-        self.settle(now_ms);
+        self.settle(now_ms, ATTRIBUTION_MS);
         let (bid, ask) = (book.bids().next()?, book.asks().next()?);
         let counts = core::mem::take(&mut self.counts);
         let sum = self.window(now_ms);
@@ -170,18 +187,21 @@ impl QueueFlow {
         })
     }
 
-    /// Decides what came long enough ago.
-    fn settle(&mut self, now_ms: i64) {
-        while self.gone.front().is_some_and(|gone| now_ms - gone.at_ms >= ATTRIBUTION_MS) {
+    /// Decides what came so long ago, and lets go of the prints that explain nothing any more.
+    fn settle(&mut self, now_ms: i64, age_ms: i64) {
+        while self.gone.front().is_some_and(|gone| now_ms - gone.at_ms >= age_ms) {
             self.decide_first();
         }
-        let oldest = self.gone.front().map_or(now_ms, |gone| gone.at_ms) - ATTRIBUTION_MS;
+        let decided = now_ms - age_ms + ATTRIBUTION_MS;
+        let oldest =
+            self.gone.front().map_or(decided, |gone| gone.at_ms.min(decided)) - ATTRIBUTION_MS;
         while self.prints.front().is_some_and(|print| print.at_ms < oldest) {
             self.prints.pop_front();
         }
     }
 
     fn went(&mut self, gone: Gone) {
+        self.settle(gone.at_ms, DECIDED_AFTER_MS);
         if self.gone.len() == PENDING_LEN_MAX {
             self.decide_first();
         }

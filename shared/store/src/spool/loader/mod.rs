@@ -111,6 +111,9 @@ pub struct LoadedBatch {
     pub trimmed_bytes: u64,
 }
 
+/// Largest memory of a batch that stays for the next one; that of an ordinary one is far below.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
 /// Loads one spool directory.
 #[derive(Debug)]
 pub struct Loader {
@@ -196,7 +199,11 @@ impl Loader {
             return Ok(LoadStep::Idle);
         };
         let step = self.load(at, &batch, None).await;
-        self.spare = batch.into_bytes();
+        let bytes = batch.into_bytes();
+        // What a backlog has made large goes again.
+        if bytes.capacity() <= SPARE_BYTES_MAX {
+            self.spare = bytes;
+        }
         step
     }
 

@@ -122,6 +122,26 @@ fn a_print_explains_once_and_only_its_own_price_and_time() {
     assert_eq!(sample.cancel_ratio, Some(dec("110") / dec("160")));
 }
 
+#[test]
+fn what_waits_is_what_a_second_brings() {
+    let mut flow = QueueFlow::new(PRECISION);
+    let at_start = flow.heap_bytes();
+    for at_ms in 0..60_000 {
+        if at_ms % 20 == 0 {
+            flow.change(deleted(100, 1, true), at_ms);
+            flow.print(100, 1, at_ms);
+        }
+    }
+    // Fifty of each in a second: nothing had to grow, although nobody has asked for a sample.
+    assert_eq!(flow.heap_bytes(), at_start);
+    let sample = flow.sample(&book(), no_takers(), 60_250).unwrap();
+    assert_eq!((sample.fills, sample.cancels), (3_000, 0));
+    flow.clear();
+    assert_eq!(flow.heap_bytes(), at_start);
+    let sample = flow.sample(&book(), no_takers(), 60_500).unwrap();
+    assert_eq!((sample.fills, sample.cancel_ratio), (0, None));
+}
+
 /// Something that came, and when.
 #[derive(Clone, Debug)]
 enum Came {
@@ -163,12 +183,43 @@ proptest! {
         prop_assert_eq!(one, two);
     }
 
+    /// Deciding between the samples changes no figure: each quantity in its order, against all prints.
+    #[test]
+    fn deciding_early_is_deciding_with_everything_known(
+        gone in proptest::collection::vec((100_000i64..106_000, 98i64..101, 1i64..50), 0..200),
+        prints in proptest::collection::vec((100_000i64..106_000, 98i64..101, 1i64..50), 0..200),
+    ) {
+        let mut gone = gone;
+        gone.sort_by_key(|(at_ms, ..)| *at_ms);
+        let mut prints = prints;
+        prints.sort_by_key(|(at_ms, ..)| *at_ms);
+        let change = |(at_ms, price, qty): &(i64, i64, i64)| (*at_ms, Came::Change(deleted(*price, *qty, true)));
+        let print = |(at_ms, price, qty): &(i64, i64, i64)| (*at_ms, Came::Print(*price, *qty));
+        let mut events: Vec<_> = gone.iter().map(change).chain(prints.iter().map(print)).collect();
+        events.sort_by_key(|(at_ms, _)| *at_ms);
+        let (mut fills, mut cancels) = (0, 0);
+        for (at_ms, price, qty) in &gone {
+            let mut left = *qty;
+            for print in &mut prints {
+                if (print.0 - at_ms).abs() <= ATTRIBUTION_MS && print.1 == *price {
+                    let taken = left.min(print.2);
+                    print.2 -= taken;
+                    left -= taken;
+                }
+            }
+            fills += u32::from(left < *qty);
+            cancels += u32::from(left > 0);
+        }
+        let sample = fed(&events).sample(&book(), no_takers(), 106_250).unwrap();
+        prop_assert_eq!((sample.fills, sample.cancels), (fills, cancels));
+    }
+
     /// Everything that went is either filled or cancelled, and no more is filled than traded.
     #[test]
     fn what_went_is_filled_or_cancelled(mut events in proptest::collection::vec(came(), 0..60)) {
         events.sort_by_key(|(at_ms, _)| *at_ms);
         let mut flow = fed(&events);
-        flow.settle(102_000);
+        flow.settle(102_000, ATTRIBUTION_MS);
         let sum = flow.window(102_000);
         let (mut went, mut traded) = (0, 0);
         for (_, event) in &events {
