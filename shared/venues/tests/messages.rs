@@ -29,6 +29,18 @@ fn captured_messages_of_every_kind_decode() {
 }
 
 #[test]
+fn a_message_that_says_twice_what_it_is_is_refused() {
+    let parts = [r#""channel":"book""#, r#""type":"update""#, r#""data":[]"#];
+    let whole = format!("{{{}}}", parts.join(","));
+    assert!(matches!(decode(&whole), Ok(Frame::Book(_))), "{whole}");
+    for part in parts {
+        let text = format!("{{{},{part}}}", parts.join(","));
+        let error = decode(&text).unwrap_err().to_string();
+        assert!(error.contains("duplicate field"), "{error}");
+    }
+}
+
+#[test]
 fn every_checksum_of_the_real_session_agrees() {
     let Some(root) = recordings() else { return };
     let text = unzipped(&root.join("kraken_spot_v2/book10_trade_BTCUSD_ETHUSD_20260707.rec.gz"));

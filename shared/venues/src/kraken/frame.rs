@@ -263,11 +263,13 @@ impl<'de: 'a, 'a> Visitor<'de> for EnvelopeVisitor<'a> {
         while let Some(key) = map.next_key::<Text<'a>>()? {
             match key.as_str() {
                 "channel" => {
+                    once(e.channel.is_none(), "channel")?;
                     let channel: Text<'a> = map.next_value()?;
                     e.known = ChannelKind::from_wire(&channel);
                     e.channel = Some(channel);
                 }
                 "data" => {
+                    once(matches!(e.payload, Payload::Absent), "data")?;
                     e.payload = match (e.known, e.channel.is_some()) {
                         (Some(kind), _) => map.next_value_seed(PayloadSeed(kind, PhantomData))?,
                         (None, true) => {
@@ -277,7 +279,10 @@ impl<'de: 'a, 'a> Visitor<'de> for EnvelopeVisitor<'a> {
                         (None, false) => Payload::Raw(map.next_value()?),
                     }
                 }
-                "type" => e.kind = Some(map.next_value()?),
+                "type" => {
+                    once(e.kind.is_none(), "type")?;
+                    e.kind = Some(map.next_value()?);
+                }
                 "sequence" => e.sequence = map.next_value()?,
                 "timestamp" => e.timestamp = map.next_value()?,
                 "method" => e.method = Some(map.next_value()?),
@@ -296,6 +301,11 @@ impl<'de: 'a, 'a> Visitor<'de> for EnvelopeVisitor<'a> {
         }
         Ok(e)
     }
+}
+
+/// What says what a message is stands there once: of two, each reader could take another.
+fn once<E: serde::de::Error>(is_first: bool, key: &'static str) -> Result<(), E> {
+    if is_first { Ok(()) } else { Err(E::duplicate_field(key)) }
 }
 
 impl<'a> Envelope<'a> {
