@@ -150,6 +150,15 @@ impl Rig {
     }
 }
 
+/// Frames reach the quotes of a session, as in the service.
+fn reading(context: &penstock_execution::context::Context) -> tokio::task::JoinHandle<()> {
+    let (pool, quotes, mode) = (context.pool.clone(), context.quotes.clone(), context.mode.clone());
+    let (stale, end) = (context.settings.stale, context.end.clone());
+    tokio::spawn(async move {
+        run_reader(pool, quotes, mode, Arc::new(Wakes::default()), stale, end).await;
+    })
+}
+
 #[tokio::test]
 async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_decision() {
     // given: a session without data, then a generation without an epoch
@@ -168,14 +177,7 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
     rig.market.generation(2, PICTURE).await.unwrap();
     let tick = rig.market.frame(PICTURE).await.unwrap();
     let context = rig.session.context.clone();
-    let reader = tokio::spawn(run_reader(
-        context.pool.clone(),
-        context.quotes.clone(),
-        context.mode.clone(),
-        Arc::new(Wakes::default()),
-        context.settings.stale,
-        context.end.clone(),
-    ));
+    let reader = reading(&context);
     let board = context.quotes.clone();
     until("the frame", || board.table().tick_id == tick).await;
     let done = evaluator.evaluate(Trigger::Generation).await;
@@ -231,14 +233,7 @@ async fn f12_entry_on_a_fenced_out_state() {
     let mut evaluator = rig.evaluator();
     rig.market.epoch(1).await.unwrap();
     let context = rig.session.context.clone();
-    let reader = tokio::spawn(run_reader(
-        context.pool.clone(),
-        context.quotes.clone(),
-        context.mode.clone(),
-        Arc::new(Wakes::default()),
-        context.settings.stale,
-        context.end.clone(),
-    ));
+    let reader = reading(&context);
     let n = rig.until_executed(&mut evaluator, 1).await;
     let submitted = |rig: &Rig| rig.account.requests.lock().unwrap().len();
     let so_far = submitted(&rig);
@@ -359,14 +354,7 @@ async fn the_mode_worsens_between_two_evaluations_and_improves_after_its_window(
     rig.market.epoch(1).await.unwrap();
     rig.market.generation(1, PICTURE).await.unwrap();
     let context = rig.session.context.clone();
-    let reader = tokio::spawn(run_reader(
-        context.pool.clone(),
-        context.quotes.clone(),
-        context.mode.clone(),
-        Arc::new(Wakes::default()),
-        context.settings.stale,
-        context.end.clone(),
-    ));
+    let reader = reading(&context);
     let account = Arc::clone(&rig.account);
     let evaluations = tokio::spawn(run_loop(context.clone(), account, Arc::default()));
     rig.until_mode(SysMode::Normal, Some(2)).await;

@@ -119,6 +119,15 @@ fn args(file: PathBuf, symbols: Vec<String>, frames: u64) -> Args {
     }
 }
 
+/// The report on a recording in which nothing is wrong.
+fn whole(path: &std::path::Path) -> serde_json::Value {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = check_recording::run(path, Output::Json, &mut out, &mut err).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert_eq!((code, String::from_utf8(err).unwrap().as_str()), (EXIT_WHOLE, ""), "{out}");
+    serde_json::from_str(&out).unwrap()
+}
+
 /// The simulated venue shares no code with the recorder: what it counted as sent is what the check finds.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_venue_sent_is_what_the_recording_holds() {
@@ -134,11 +143,7 @@ async fn what_the_venue_sent_is_what_the_recording_holds() {
     assert!(summary.received >= 400, "{summary:?}");
     assert_eq!((summary.sent, summary.refusals.len()), (4, 0), "{summary:?}");
 
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = check_recording::run(&path, Output::Json, &mut out, &mut err).unwrap();
-    let out = String::from_utf8(out).unwrap();
-    assert_eq!((code, String::from_utf8(err).unwrap().as_str()), (EXIT_WHOLE, ""), "{out}");
-    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let report = whole(&path);
     assert_eq!(report["frames"], summary.received + summary.sent);
     assert_eq!(report["decoded"], report["frames"]);
     assert_eq!(report["checksums_ok"], venue.venue.stats.book_messages_sent());
@@ -197,16 +202,12 @@ async fn recordings_of_the_derivative_venues_are_whole() {
         let args = Args { venue: of, channels, ..args(path.clone(), names(&[symbol]), 200) };
         let summary = record(&args, &addresses, None, CancellationToken::new()).await.unwrap();
         assert!(summary.refusals.is_empty() && summary.received >= 200, "{of:?}: {summary:?}");
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = check_recording::run(&path, Output::Json, &mut out, &mut err).unwrap();
-        let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
-        assert_eq!((code, err.as_str()), (EXIT_WHOLE, ""), "{out}");
-        let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let report = whole(&path);
         assert_eq!(report["protocol"], protocol);
         assert_eq!(report["frames"], summary.received + summary.sent);
-        assert_eq!(report["decoded"], report["frames"], "{out}");
-        assert_eq!(report["duplicates"], 0, "{out}");
-        assert_eq!(report["symbols"], serde_json::json!([symbol]), "{out}");
+        assert_eq!(report["decoded"], report["frames"], "{report}");
+        assert_eq!(report["duplicates"], 0, "{report}");
+        assert_eq!(report["symbols"], serde_json::json!([symbol]), "{report}");
     }
     venue.stop().await;
 }
@@ -276,15 +277,15 @@ async fn order_by_order_books_are_recorded_with_a_token_of_their_own() {
     let summary = record(&args, &addresses, Some(&token), cancel).await.unwrap();
     assert!(summary.refusals.is_empty() && summary.received >= 600, "{summary:?}");
 
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = check_recording::run(&path, Output::Json, &mut out, &mut err).unwrap();
-    let out = String::from_utf8(out).unwrap();
-    assert_eq!((code, String::from_utf8(err).unwrap().as_str()), (EXIT_WHOLE, ""), "{out}");
-    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let report = whole(&path);
     assert_eq!(report["frames"], summary.received + summary.sent);
-    assert_eq!(report["decoded"], report["frames"], "{out}");
+    assert_eq!(report["decoded"], report["frames"], "{report}");
     assert_eq!((&report["checksums_bad"], &report["gaps"]), (&0.into(), &0.into()));
-    assert_eq!(report["checksums_ok"], venue.venue.stats.json()["level3_messages_sent"], "{out}");
+    assert_eq!(
+        report["checksums_ok"],
+        venue.venue.stats.json()["level3_messages_sent"],
+        "{report}"
+    );
     assert_eq!(report["symbols"], serde_json::json!(["BTC/USD", "ETH/USD"]));
     let mut text = String::new();
     let file = std::fs::File::open(&path).unwrap();
