@@ -13,6 +13,7 @@ use crate::lifecycle::alerts::{Alerts, Reason};
 use crate::lifecycle::clusters::Clusters;
 use crate::lifecycle::startup::fence_exit;
 use crate::tasks::Hub;
+use penstock_store::RightOfWay;
 use penstock_store::spool::SpoolMonitor;
 use penstock_store::state_copy::encode_state;
 use penstock_store::twins::{LineageRow, RunRow, RunSymbolRow};
@@ -57,6 +58,8 @@ pub(crate) struct RunContext {
     run_symbols: Arc<Mutex<Vec<RunSymbolRow>>>,
     /// Bytes of the spool's memory, for its fill in percent.
     pub ring_bytes: u64,
+    /// Bulk writing of the ingest cluster gives way to publications.
+    pub way: RightOfWay,
     /// Symbols whose candles the decision cluster gets: execution and pinned.
     pub candle_symbols: Arc<Mutex<BTreeSet<Symbol>>>,
     /// Every tracked symbol.
@@ -77,6 +80,7 @@ impl RunContext {
             lineages,
             run_symbols: Arc::default(),
             ring_bytes,
+            way: RightOfWay::default(),
             // Until the first epoch names the execution set, every tracked pair counts.
             candle_symbols: Arc::new(Mutex::new(tracked.clone())),
             tracked_symbols: Arc::new(Mutex::new(tracked.clone())),
@@ -255,7 +259,10 @@ impl Publisher {
             self.not_recorded(job, "it has not answered since the start".to_owned()).await;
             return Ok(());
         };
-        match recorder.record(&job.generation_row(), &watermarks, encoded).await {
+        let passing = self.context.way.take();
+        let recorded = recorder.record(&job.generation_row(), &watermarks, encoded).await;
+        drop(passing);
+        match recorded {
             Ok(duration) => {
                 if let Some(since) = self.ingest_down.take() {
                     marker!(INGEST_DB_RECOVERED, down_ms = since.elapsed().as_millis());
@@ -327,7 +334,10 @@ impl Publisher {
             trim_candles: hour != self.trimmed_hour,
         };
         let refreshed = Instant::now();
-        match self.publisher.publish(&input).await {
+        let passing = self.context.way.take();
+        let published = self.publisher.publish(&input).await;
+        drop(passing);
+        match published {
             Ok(published) => {
                 self.trimmed_hour = hour;
                 self.candles.clear();

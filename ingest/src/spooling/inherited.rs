@@ -8,6 +8,7 @@ use super::open::tell_opened;
 use crate::lifecycle::alerts::Alerts;
 use crate::lifecycle::clusters::Clusters;
 use crate::spooling::load::LoadStatus;
+use penstock_store::RightOfWay;
 use penstock_store::spool::loader::{Loader, LoaderSettings};
 use penstock_store::spool::{BusyDir, Segments};
 use penstock_store_decision::publication::PublishedGeneration;
@@ -26,6 +27,7 @@ pub(super) struct InheritedLoad {
     pub(super) stall_max: Duration,
     pub(super) alerts: Alerts,
     pub(super) published: Option<PublishedGeneration>,
+    pub(super) way: RightOfWay,
     /// The cluster knows every run that was found at the start.
     pub(super) prepared: watch::Receiver<bool>,
 }
@@ -38,7 +40,7 @@ impl InheritedLoad {
         }
         let Some(pool) = self.clusters.ingest() else { return };
         let (status, _) = watch::channel(LoadStatus::default());
-        let loader = Loader::new(pool, segments, None, self.load);
+        let loader = Loader::new(pool, segments, None, self.load).giving_way(&self.way);
         let of = (self.stall_max, self.published);
         let loading = Loading::new(loader, self.clusters, None, status, of, self.alerts);
         let (keep, never) = oneshot::channel();

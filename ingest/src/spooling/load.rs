@@ -338,6 +338,7 @@ impl Loads {
             stall_max: settings.raw_stall_max,
             alerts: alerts.clone(),
             published: sources.published,
+            way: context.way.clone(),
             prepared: prepared.subscribe(),
         };
         let own = tokio::spawn(own_load.run(arrival, stopped));
@@ -407,7 +408,8 @@ impl OwnLoad {
             ..
         } = self;
         arrival::settle(&pool, published).await;
-        let loader = Loader::new(pool, Arc::clone(&segments), Some(first), load);
+        let loader =
+            Loader::new(pool, Arc::clone(&segments), Some(first), load).giving_way(&context.way);
         let own = OwnRuns { first, open: first, context, monitor, segments };
         let of = (stall_max, published);
         let mut loading = Loading::new(loader, clusters, Some(own), status, of, alerts);

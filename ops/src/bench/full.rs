@@ -29,6 +29,11 @@ pub(super) const BLOCK: u32 = 20;
 const LOAD_BLOCKS: u32 = 5;
 /// Rows of such a block.
 const LOAD_ROWS: u64 = 200_000;
+/// Rows that wait when a block of publications beside the loader begins: what it loads in that time.
+const ROWS_BESIDE: u64 = 400_000;
+/// Pause between two publications in milliseconds: five times the service's pace. Without any, a loader that
+/// gives way to publications would only wait.
+pub(super) const PACE_MS: u64 = 200;
 
 /// What is published to, and beside what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,14 +135,18 @@ async fn publish(
             let at = (turn + usize::try_from(done / BLOCK)?) % KINDS.len();
             let kind = KINDS[at];
             let one = &mut held[kind.side];
-            let busy = one.loading.take_if(|_| kind.is_beside_loader).map(LoadingTask::start);
+            let loading = one.loading.take_if(|_| kind.is_beside_loader);
+            let busy = match loading {
+                Some(loading) => Some(LoadingTask::start(loading.filled(ROWS_BESIDE).await?)),
+                None => None,
+            };
             for _ in 0..block {
                 market.second();
                 let cut = make_cut(market, round, None);
                 round += 1;
                 one.side.publish(&cut, is_warm.then_some(&mut times[at])).await?;
-                if args.pace_ms > 0 {
-                    tokio::time::sleep(Duration::from_millis(args.pace_ms)).await;
+                if !args.pace().is_zero() {
+                    tokio::time::sleep(args.pace()).await;
                 }
             }
             if let Some(busy) = busy {
@@ -177,7 +186,7 @@ fn report(args: &Args, held: &[Held], times: &[Times; 3], beside: (u64, Duration
             ("rounds", args.rounds.unwrap_or(ROUNDS).to_string()),
             ("raw rows max", args.raw_rows_max.to_string()),
             ("runs max", args.runs_max.to_string()),
-            ("pace_ms", args.pace_ms.to_string()),
+            ("pace_ms", args.pace().as_millis().to_string()),
         ],
         figures,
         notes: vec![format!(

@@ -22,6 +22,8 @@ pub(super) struct Loading {
     spool: RawSpool,
     loader: Loader,
     next: u64,
+    /// Rows that are written and not loaded.
+    waiting: u64,
 }
 
 impl Loading {
@@ -40,8 +42,8 @@ impl Loading {
         let of = (side.run.run.run_id, side.run.fence.token());
         let spool = RawSpool::open(&databases.state().join("spool"), of, names?)?;
         let pool = databases.pool(ClusterRole::Ingest, "ingest_rw", 1).await?;
-        let loader = spool.loader(pool);
-        Ok(Self { spool, loader, next })
+        let loader = spool.loader(pool).giving_way(&side.way);
+        Ok(Self { spool, loader, next, waiting: 0 })
     }
 
     /// The same with so many more rows on its disk.
@@ -54,9 +56,19 @@ impl Loading {
             self.spool.append(numbers)?;
             self.spool.synced();
             self.next += rows;
+            self.waiting += rows;
             Ok(self)
         })
         .await?
+    }
+
+    /// The same with at least so many rows on its disk.
+    ///
+    /// # Errors
+    /// A spool that cannot be written.
+    pub(super) async fn filled(self, rows: u64) -> anyhow::Result<Self> {
+        let missing = rows.saturating_sub(self.waiting);
+        self.written(missing).await
     }
 
     /// Loads everything that is there.
@@ -64,7 +76,9 @@ impl Loading {
     /// # Errors
     /// What the cluster said.
     pub(super) async fn load(&mut self) -> anyhow::Result<u64> {
-        load_all(&mut self.loader).await
+        let rows = load_all(&mut self.loader).await?;
+        self.waiting = 0;
+        Ok(rows)
     }
 
     /// Ends the spool.
@@ -107,7 +121,10 @@ async fn work(
     let (started, mut rows) = (Instant::now(), 0);
     while !stop.is_cancelled() {
         match loading.loader.step().await? {
-            LoadStep::Loaded(batch) => rows += batch.rows,
+            LoadStep::Loaded(batch) => {
+                rows += batch.rows;
+                loading.waiting = loading.waiting.saturating_sub(batch.rows);
+            }
             LoadStep::Idle => loading = loading.written(REFILL_ROWS).await?,
             step @ (LoadStep::Closed(_) | LoadStep::SetAside { .. }) => {
                 anyhow::bail!("somebody else closed the bench's run: {step:?}")

@@ -43,9 +43,18 @@ pub struct Args {
     /// With --full: runs whose partitions stand beside the large one; each has seven
     #[arg(long, requires = "full", default_value_t = 400, value_parser = clap::value_parser!(u32).range(5..=10_000))]
     pub runs_max: u32,
-    /// Pause between two rounds in milliseconds: 0 measures back to back, 1000 is the service's pace
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60_000))]
-    pub pace_ms: u64,
+    /// Pause between two rounds in milliseconds: 0 measures back to back, 1000 is the service's pace; with
+    /// --full 200 unless said, because a loader gives way to publications
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pub pace_ms: Option<u64>,
+}
+
+impl Args {
+    /// The pause after a publication.
+    pub(super) fn pace(&self) -> Duration {
+        let default = if self.full { full::PACE_MS } else { 0 };
+        Duration::from_millis(self.pace_ms.unwrap_or(default))
+    }
 }
 
 /// Runs the bench on a pair of clusters.
@@ -86,8 +95,8 @@ pub(super) async fn run(rig: Rig, args: Args) -> anyhow::Result<Report> {
                 floor.push(took);
             }
         }
-        if args.pace_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(args.pace_ms)).await;
+        if !args.pace().is_zero() {
+            tokio::time::sleep(args.pace()).await;
         }
     }
     drop(progress);
@@ -120,7 +129,7 @@ fn report(
             ("symbols", count.to_string()),
             ("rounds", args.rounds.unwrap_or(ROUNDS).to_string()),
             ("raw rows", args.raw_rows.to_string()),
-            ("pace_ms", args.pace_ms.to_string()),
+            ("pace_ms", args.pace().as_millis().to_string()),
         ],
         figures,
         notes: vec![

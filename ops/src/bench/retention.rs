@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::figures::{Figure, Report, Samples};
-use super::full::{BLOCK, compared};
+use super::full::{BLOCK, PACE_MS, compared};
 use super::loading::{Loading, LoadingTask};
 use super::publish::WARM_UP_ROUNDS;
 use super::rig::{Databases, Rig};
@@ -121,6 +121,8 @@ async fn publish(
                 let cut: side::Cut = make_cut(market, round, None);
                 round += 1;
                 side.publish(&cut, is_warm.then_some(&mut *times)).await?;
+                // Between two of them the loader works, which gives way to each.
+                tokio::time::sleep(Duration::from_millis(PACE_MS)).await;
             }
             if let Some(dropping) = dropping {
                 let (dropped, took) = dropping.await??;

@@ -5,9 +5,9 @@
 use std::time::{Duration, Instant};
 
 use penstock_ingest::cut_rows::{generation_row, watermarks};
-use penstock_store::ClusterRole;
 use penstock_store::raw_rows::GenerationRow;
 use penstock_store::state_copy::encode_state;
+use penstock_store::{ClusterRole, RightOfWay};
 use penstock_store_decision::publication::{GenerationInput, GenerationPublisher};
 use penstock_store_ingest::generations::{GenerationRecorder, Watermark};
 use penstock_types::{GenerationId, UtcMicros};
@@ -30,6 +30,8 @@ const GENERATIONS_PER_TOKEN: i64 = 1_000_000_000;
 pub(super) struct Side {
     /// Its run.
     pub(super) run: Run,
+    /// Its loader gives way to its publications, as in the service.
+    pub(super) way: RightOfWay,
     recorder: GenerationRecorder,
     publisher: GenerationPublisher,
     /// One-row commits on its decision cluster.
@@ -112,6 +114,7 @@ impl Side {
             recorder: GenerationRecorder::new(run.ingest.clone()).with_deadline(RECORD_DEADLINE),
             publisher: GenerationPublisher::new(run.publisher.clone()),
             floor: Floor::new(databases.superuser(ClusterRole::Decision).await?).await?,
+            way: RightOfWay::default(),
             run,
         })
     }
@@ -129,7 +132,10 @@ impl Side {
         let lineage_id = self.run.lineage.lineage_id;
         let row = GenerationRow { lineage_id, ..cut.row.clone() };
         let started = Instant::now();
+        let passing = self.way.take();
         let record = self.recorder.record(&row, &cut.watermarks, &cut.encoded).await?;
+        drop(passing);
+        let passing = self.way.take();
         let published = self
             .publisher
             .publish(&GenerationInput {
@@ -150,6 +156,7 @@ impl Side {
                 trim_candles: false,
             })
             .await?;
+        drop(passing);
         if let Some(times) = times {
             times.record.push(record);
             times.publish.push(published.duration);

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
 
 use crate::again;
 use crate::error::StoreError;
+use crate::right_of_way::Patience;
 use crate::role::ClusterRole;
 
 /// Head of a binary copy: signature, flags, length of the extension.
@@ -133,6 +134,20 @@ impl CopyGuard {
     /// # Errors
     /// The driver's error; the transaction is then aborted and must be rolled back.
     pub async fn copy_in(&mut self, statement: &str, parts: &[&[u8]]) -> Result<u64, sqlx::Error> {
+        self.copy_in_bulk(statement, parts, &mut Patience::none()).await
+    }
+
+    /// The same for work that gives way to publications between two messages: the server has nothing to do
+    /// meanwhile but what is already in the socket.
+    ///
+    /// # Errors
+    /// As of [`Self::copy_in`].
+    pub async fn copy_in_bulk(
+        &mut self,
+        statement: &str,
+        parts: &[&[u8]],
+        patience: &mut Patience,
+    ) -> Result<u64, sqlx::Error> {
         let was_clean = core::mem::replace(&mut self.clean, false);
         let mut copy = self.conn().copy_in_raw(statement).await?;
         let mut message = Vec::with_capacity(COPY_MESSAGE_LEN);
@@ -142,12 +157,14 @@ impl CopyGuard {
             while message.len() + rest.len() > COPY_MESSAGE_LEN {
                 let (fits, left) = rest.split_at(COPY_MESSAGE_LEN - message.len());
                 message.extend_from_slice(fits);
+                patience.give_way().await;
                 copy.send(&message[..]).await?;
                 message.clear();
                 rest = left;
             }
             message.extend_from_slice(rest);
         }
+        patience.give_way().await;
         copy.send(&message[..]).await?;
         copy.send(&COPY_TRAILER[..]).await?;
         let rows = copy.finish().await?;

@@ -15,6 +15,7 @@ pub mod numeric;
 pub mod partitions;
 pub mod pools;
 pub mod raw_rows;
+pub mod right_of_way;
 pub mod role;
 #[cfg(feature = "samples")]
 pub mod samples;
@@ -27,4 +28,5 @@ pub mod twins;
 
 pub use error::StoreError;
 pub use guard::CopyGuard;
+pub use right_of_way::RightOfWay;
 pub use role::ClusterRole;

@@ -6,6 +6,7 @@ mod races;
 mod rig;
 mod shedding;
 
+use penstock_store::RightOfWay;
 use penstock_store::raw_rows::{ROW_VERSION, encode_raw, stream_code};
 use penstock_store::samples::{sample_derivative, sample_lineage, sample_raw, sample_run};
 use penstock_store::spool::loader::LoadStep;
@@ -42,6 +43,24 @@ async fn every_record_is_loaded_once_and_reads_back_equal() {
     }
     assert_eq!(read, rows);
     assert!(rig.segments.runs().is_empty(), "segments of a closed run are unlinked");
+}
+
+#[tokio::test]
+async fn a_publication_that_hangs_does_not_stop_the_loading() {
+    let mut rig = Rig::new().await;
+    for seq in 1..=200 {
+        rig.append(&sample_raw(RUN, seq));
+    }
+    rig.finish();
+    let way = RightOfWay::default();
+    let passing = way.take();
+
+    let steps = load_all(&mut rig.loader(None, 300).giving_way(&way)).await;
+
+    drop(passing);
+    assert!(matches!(steps.last(), Some(LoadStep::Closed(_))), "{steps:?}");
+    let cursor = load_cursor(&rig.pool, RUN).await.unwrap().unwrap();
+    assert_eq!((cursor.rows_loaded, cursor.complete), (200, true));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::{CLUSTER, LoadedBatch};
 use crate::error::{StoreError, sqlstate};
 use crate::guard::CopyGuard;
 use crate::raw_rows::{CopyTarget, copy_target};
+use crate::right_of_way::Patience;
 use crate::spool::cursor::{Admission, Cursor, CursorUse, Passage, admit, number_behind, passage};
 use crate::spool::format::StreamCode;
 use crate::spool::segments::{Batch, SpoolPosition};
@@ -98,8 +99,9 @@ pub(super) async fn load_batch(
     pool: &PgPool,
     from: SpoolPosition,
     batch: &Batch,
+    patience: &mut Patience,
 ) -> Result<LoadedBatch, BatchError> {
-    match try_load(pool, from, batch, Path::Fast).await {
+    match try_load(pool, from, batch, Path::Fast(patience)).await {
         // A unique violation, or a row that the server refuses: the same batch again, row by row.
         Err(BatchError::Store(error)) if is_row_error(&error) => {
             try_load(pool, from, batch, Path::RowWise).await
@@ -108,9 +110,9 @@ pub(super) async fn load_batch(
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Path {
-    Fast,
+#[derive(Debug)]
+enum Path<'p> {
+    Fast(&'p mut Patience),
     RowWise,
 }
 
@@ -123,7 +125,7 @@ async fn try_load(
     pool: &PgPool,
     from: SpoolPosition,
     batch: &Batch,
-    path: Path,
+    mut path: Path<'_>,
 ) -> Result<LoadedBatch, BatchError> {
     let sql = |action| move |e| StoreError::sql(action, CLUSTER, e);
     let run_id = batch.start.run_id;
@@ -149,8 +151,8 @@ async fn try_load(
     let (groups, last_seq) = group(batch, loaded_seq);
     let mut total = Slow::default();
     for group in groups.values() {
-        let one = match path {
-            Path::Fast => load_fast(&mut guard, group).await,
+        let one = match &mut path {
+            Path::Fast(patience) => load_fast(&mut guard, group, patience).await,
             Path::RowWise => load_rowwise(&mut guard, run_id, group).await,
         };
         match one {
@@ -237,10 +239,15 @@ async fn mark_incomplete(guard: &mut CopyGuard, run_id: RunId) -> Result<(), Sto
 }
 
 /// The ordinary way: one copy per stream, which only sends the payloads.
-async fn load_fast(guard: &mut CopyGuard, group: &Group<'_>) -> Result<Slow, sqlx::Error> {
+async fn load_fast(
+    guard: &mut CopyGuard,
+    group: &Group<'_>,
+    patience: &mut Patience,
+) -> Result<Slow, sqlx::Error> {
     let sent = group.tuples.len() as u64;
     if !group.target.stream.is_output() {
-        let rows = guard.copy_in(&group.target.copy_statement(), &group.tuples).await?;
+        let rows =
+            guard.copy_in_bulk(&group.target.copy_statement(), &group.tuples, patience).await?;
         return Ok(Slow { rows, duplicates: 0, quarantined: 0 });
     }
     let rows = copy_through_stage(guard, group.target, &group.tuples).await?;

@@ -3,7 +3,7 @@
 //! Input: synced records in the order of run, segment, offset. Output: rows and cursor in one commit
 //! per batch, so that each record is loaded exactly once whatever happens in between; trimmed
 //! segments. Old runs come first, and each is closed when all of it is loaded. It waits for nothing
-//! but the cluster; nothing waits for it.
+//! but the cluster and, for a moment, publications; nothing waits for it.
 
 mod batch;
 mod close;
@@ -20,12 +20,17 @@ pub use self::close::ClosedRun;
 use super::cursor::{ClosedRunAction, on_closed};
 use super::segments::{Batch, Segments, SpoolPosition, SpoolReadError};
 use crate::error::StoreError;
+use crate::right_of_way::RightOfWay;
 use crate::role::ClusterRole;
 
 const CLUSTER: ClusterRole = ClusterRole::Ingest;
 
 /// Pause after a failure that can pass.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// How long a batch waits for publications in all: as long as a publication waits for the ingest cluster. A
+/// publication takes a tenth of that; one that hangs must not stop the loading.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Limits of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +125,8 @@ pub struct Loader {
     pool: PgPool,
     segments: Arc<Segments>,
     settings: LoaderSettings,
+    /// Publications of this process go first.
+    way: RightOfWay,
     /// The run that is being written; never closed from here.
     own_run: Option<RunId>,
     /// Where the next batch of the current run begins; `None` before its cursor was read.
@@ -132,13 +139,21 @@ impl Loader {
     /// A loader on a pool of `ingest_rw`. `own_run` is the run that this process writes, `None` for a
     /// directory that it only inherited.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         pool: PgPool,
         segments: Arc<Segments>,
         own_run: Option<RunId>,
         settings: LoaderSettings,
     ) -> Self {
-        Self { pool, segments, settings, own_run, at: None, spare: Vec::new() }
+        let way = RightOfWay::default();
+        Self { pool, segments, settings, way, own_run, at: None, spare: Vec::new() }
+    }
+
+    /// The same beside publications that go first.
+    #[must_use]
+    pub fn giving_way(mut self, way: &RightOfWay) -> Self {
+        self.way = way.clone();
+        self
     }
 
     /// Follows a rollover: the run before becomes an old one and is closed when it is loaded. Call it
@@ -215,7 +230,9 @@ impl Loader {
         mark: Option<u64>,
     ) -> Result<LoadStep, LoadError> {
         let run_id = batch.start.run_id;
-        match load_batch(&self.pool, from, batch).await {
+        let mut patience = self.way.patience(PATIENCE);
+        patience.give_way().await;
+        match load_batch(&self.pool, from, batch, &mut patience).await {
             Ok(mut loaded) => {
                 self.at = Some(batch.end);
                 if let Some(mark) = mark {
