@@ -16,6 +16,7 @@ use penstock_store_decision::{
 };
 use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
+use penstock_telemetry::memory::give_back_peaks;
 use penstock_trading::mode::{CauseCode, Level, ModeEvent};
 use penstock_types::Symbol;
 use penstock_types::rows::InstrumentRow;
@@ -95,6 +96,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         )),
     ];
     tasks.push(tokio::spawn(say_resources(context.clone())));
+    tasks.push(tokio::spawn(give_back_peaks(context.end.clone().cancelled_owned())));
     let instruments: Instruments = Arc::default();
     load_instruments(&context, &instruments).await;
     tasks.push(tokio::spawn(refresh_instruments(context.clone(), Arc::clone(&instruments))));

@@ -32,6 +32,7 @@ use penstock_store::fence::Fence;
 use penstock_store::spool::SpoolMonitor;
 use penstock_store::twins::LineageRow;
 use penstock_store_decision::frames::NewestFrame;
+use penstock_telemetry::memory::give_back_peaks;
 use penstock_types::{UtcMicros, Uuid};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -155,6 +156,7 @@ fn watchers(hub: &Hub, vitals: &Vitals) -> JoinSet<()> {
     quiet.spawn(vitals.clone().beats(decision, settings.heartbeat, cancel.clone()));
     quiet.spawn(watchdog(hub.health.clone(), cancel.clone()));
     quiet.spawn(tell_resources(settings.resources, cancel.clone()));
+    quiet.spawn(give_back_peaks(cancel.clone().cancelled_owned()));
     quiet.spawn(hub.checkpoints.clone().run(
         hub.clusters.clone(),
         hub.core.clone(),

@@ -12,6 +12,7 @@
 //! | [`init`] | installs the process's log |
 //! | [`build`] | commit, branch, profile of this binary |
 //! | [`metrics`] | recorder and listener |
+//! | [`memory`] | memory of peaks goes back to the system |
 //! | [`resources`] | memory, processor time, open files of this process |
 //! | [`invariant`] | what happens when an assertion fails: record, flush, exit 70; restart loop |
 
@@ -21,6 +22,7 @@ mod init;
 pub mod invariant;
 mod layer;
 mod marker;
+pub mod memory;
 pub mod metrics;
 pub mod resources;
 mod sink;
