@@ -23,7 +23,6 @@ impl Default for RightOfWay {
 
 impl RightOfWay {
     /// Begins a publication, which lasts until the result is dropped.
-    #[must_use]
     pub fn take(&self) -> Passing {
         self.under_way.send_modify(|n| *n = n.saturating_add(1));
         Passing { under_way: self.under_way.clone() }
