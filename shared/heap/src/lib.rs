@@ -11,8 +11,8 @@
 //! MT-Safe), and it touches whole pages of free chunks only. Under another allocator it finds its own arenas
 //! empty. Where the C library is not glibc nothing is called.
 
-/// Gives back whole free pages of every arena; whether there were any. Takes about a millisecond for tens of
-/// megabytes, and a thread that allocates meanwhile waits for its own arena: call it where nothing is urgent.
+/// Gives back whole free pages of every arena; whether there were any. A thread that allocates meanwhile
+/// waits for its own arena: call it where nothing is urgent.
 pub fn give_back() -> bool {
     trim()
 }
