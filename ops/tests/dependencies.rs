@@ -109,7 +109,13 @@ fn built_from(package: &str) -> BTreeSet<String> {
 
 #[test]
 fn pure_crates_reach_no_runtime_no_database_and_no_chance() {
-    for pure in ["penstock-types", "penstock-venues", "penstock-market", "penstock-trading"] {
+    for pure in [
+        "penstock-types",
+        "penstock-venues",
+        "penstock-market",
+        "penstock-engine",
+        "penstock-trading",
+    ] {
         let reached = built_from(pure);
         assert!(reached.contains("rust_decimal"), "{pure}: {reached:?}");
         for name in ["tokio", "sqlx", "sqlx-core", "rand", "rand_core", "getrandom"] {
@@ -133,7 +139,7 @@ fn layers_point_one_way() {
     let graph = graph();
     let layer = |name: &str| match name {
         "penstock-types" => 0,
-        "penstock-venues" | "penstock-market" | "penstock-trading" => 1,
+        "penstock-venues" | "penstock-market" | "penstock-engine" | "penstock-trading" => 1,
         "penstock-ingest" | "penstock-execution" => 3,
         "penstock-ops" => 4,
         _ => 2,

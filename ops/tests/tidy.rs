@@ -30,9 +30,15 @@ impl Source {
     }
 
     fn is_pure(&self) -> bool {
-        ["shared/types/src", "shared/venues/src", "shared/market/src", "shared/trading/src"]
-            .iter()
-            .any(|root| self.path.starts_with(root))
+        [
+            "shared/types/src",
+            "shared/venues/src",
+            "shared/market/src",
+            "shared/engine/src",
+            "shared/trading/src",
+        ]
+        .iter()
+        .any(|root| self.path.starts_with(root))
     }
 }
 

@@ -5,10 +5,12 @@
 //! functions, and so does the test that replays the committed corpora, which needs no fuzzer and no nightly
 //! compiler.
 
+mod engine;
 mod own;
 mod sim;
 mod venues;
 
+use engine::{engine_record, engine_step};
 use own::{
     checkpoint, cl_ord_id, config_file, copy_text, copy_tuple, frame_record, spool_segment,
     tick_frame,
@@ -29,6 +31,8 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("config_file", config_file),
     ("copy_text", copy_text),
     ("copy_tuple", copy_tuple),
+    ("engine_record", engine_record),
+    ("engine_step", engine_step),
     ("frame_record", frame_record),
     ("kraken_frame", kraken_frame),
     ("kraken_futures", kraken_futures),

@@ -15,6 +15,7 @@ pub mod canonical;
 pub mod cl_ord_id;
 pub mod decimal;
 pub mod digits;
+pub mod engine_view;
 pub mod frame;
 pub mod ids;
 pub mod level3;

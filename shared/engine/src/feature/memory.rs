@@ -1,0 +1,246 @@
+//! The rolling memory of a token: twelve buckets of five seconds, fifteen closed minutes, the open one.
+//!
+//! Input: what a tick's events add. Output: sums over the last seconds (F, 5 to 10 s), a quarter of a minute
+//! (V, 15 to 20 s) and a minute (S, 55 to 60 s), and baselines over closed minutes. Invariants: every window
+//! is a function of the tick id alone; sums over closed slots are kept beside the ring and equal what adding
+//! the slots again would give. It knows no event and no threshold.
+
+use crate::config::Base;
+use crate::num::{ArithError, add, add32, div, inc, range, slot, slot_before};
+
+/// Buckets of five seconds.
+pub(super) const R5: usize = 12;
+/// Closed minutes.
+pub(super) const RM: usize = 15;
+
+/// A bucket of five seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Slot {
+    pub ticks: u32,
+    pub vol: i64,
+    pub delta: i64,
+    pub liq_buy: i64,
+    pub liq_sell: i64,
+    pub spot_delta: i64,
+    pub n_buy: u32,
+    pub n_sell: u32,
+    /// 0 = no trade.
+    pub hi: i64,
+    pub lo: i64,
+    pub oi_open: i64,
+}
+
+/// A closed minute; `ticks` is 0 for a slot that was never filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Minute {
+    pub vol: i64,
+    pub range: i64,
+    pub spread_sum: i64,
+    pub spread_n: u32,
+    pub is_closed: bool,
+}
+
+/// The minute that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct OpenMinute {
+    pub vol: i64,
+    pub spread_sum: i64,
+    pub spread_n: u32,
+    pub hi: i64,
+    pub lo: i64,
+}
+
+/// Sums over buckets; `oi_open` takes no part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sums {
+    pub ticks: u32,
+    pub vol: i64,
+    pub delta: i64,
+    pub liq_buy: i64,
+    pub liq_sell: i64,
+    pub spot_delta: i64,
+    pub n_buy: u32,
+    pub n_sell: u32,
+    pub hi: i64,
+    pub lo: i64,
+}
+
+/// The lower of two prices, of which 0 is none.
+pub(super) fn lower(a: i64, b: i64) -> i64 {
+    if a == 0 || (b != 0 && b < a) { b } else { a }
+}
+
+impl Sums {
+    pub(super) fn with(self, slot: &Slot) -> Result<Self, ArithError> {
+        Ok(Self {
+            ticks: add32(self.ticks, slot.ticks)?,
+            vol: add(self.vol, slot.vol)?,
+            delta: add(self.delta, slot.delta)?,
+            liq_buy: add(self.liq_buy, slot.liq_buy)?,
+            liq_sell: add(self.liq_sell, slot.liq_sell)?,
+            spot_delta: add(self.spot_delta, slot.spot_delta)?,
+            n_buy: add32(self.n_buy, slot.n_buy)?,
+            n_sell: add32(self.n_sell, slot.n_sell)?,
+            hi: self.hi.max(slot.hi),
+            lo: lower(self.lo, slot.lo),
+        })
+    }
+}
+
+/// Means of the closed minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Baselines {
+    /// Closed minutes, 0..=15.
+    pub minutes: u32,
+    /// Ntl per minute, floored.
+    pub vol: i64,
+    /// Ratio, floored.
+    pub range: i64,
+    /// Ratio, floored.
+    pub spread: i64,
+    /// A closed minute saw a book.
+    pub has_spread: bool,
+}
+
+/// Rings and what is kept beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Memory {
+    r5: [Slot; R5],
+    rm: [Minute; RM],
+    pub minute: OpenMinute,
+    at: usize,
+    closed_f: Sums,
+    closed_v_ticks: u32,
+    closed_s: Sums,
+    pub baselines: Baselines,
+}
+
+impl Memory {
+    pub(super) fn new(base: &Base) -> Self {
+        let mut memory = Self {
+            r5: [Slot::default(); R5],
+            rm: [Minute::default(); RM],
+            minute: OpenMinute::default(),
+            at: 0,
+            closed_f: Sums::default(),
+            closed_v_ticks: 0,
+            closed_s: Sums::default(),
+            baselines: Baselines::default(),
+        };
+        memory.baselines.vol = base.vol_min;
+        memory.baselines.range = base.range_min;
+        memory.baselines.spread = base.spread_min;
+        memory
+    }
+
+    /// Opens the tick: a new bucket every 20 ticks, a closed minute every 240.
+    pub(super) fn begin(
+        &mut self,
+        tick: u64,
+        oi_total: i64,
+        base: &Base,
+    ) -> Result<(), ArithError> {
+        let at = slot(tick / 20, R5);
+        if tick.is_multiple_of(20) {
+            // A minute of which no tick was executed was never open and cannot close.
+            let was_open = self.r5[slot_before(at, 1, R5)].ticks > 0;
+            self.r5[at] = Slot { oi_open: oi_total, ..Slot::default() };
+            self.sum_closed(at)?;
+            if tick.is_multiple_of(240) && was_open {
+                self.close_minute(slot_before(slot(tick / 240, RM), 1, RM), base)?;
+            }
+        }
+        self.at = at;
+        let current = &mut self.r5[at];
+        current.ticks = inc(current.ticks)?;
+        Ok(())
+    }
+
+    fn sum_closed(&mut self, at: usize) -> Result<(), ArithError> {
+        let before = |back: usize| slot_before(at, back, R5);
+        self.closed_f = Sums::default().with(&self.r5[before(1)])?;
+        self.closed_v_ticks = self.closed_f.ticks;
+        for back in 2..=3 {
+            self.closed_v_ticks = add32(self.closed_v_ticks, self.r5[before(back)].ticks)?;
+        }
+        let mut all = Sums::default();
+        for back in 1..R5 {
+            all = all.with(&self.r5[before(back)])?;
+        }
+        self.closed_s = all;
+        Ok(())
+    }
+
+    fn close_minute(&mut self, at: usize, base: &Base) -> Result<(), ArithError> {
+        let open = self.minute;
+        self.rm[at] = Minute {
+            vol: open.vol,
+            range: range(open.hi, open.lo),
+            spread_sum: open.spread_sum,
+            spread_n: open.spread_n,
+            is_closed: true,
+        };
+        self.minute = OpenMinute::default();
+        self.baselines = self.means(base)?;
+        Ok(())
+    }
+
+    fn means(&self, base: &Base) -> Result<Baselines, ArithError> {
+        let (mut minutes, mut spread_n) = (0, 0_u32);
+        let (mut vol, mut range, mut spread_sum) = (0, 0, 0);
+        for minute in self.rm.iter().filter(|minute| minute.is_closed) {
+            minutes = inc(minutes)?;
+            vol = add(vol, minute.vol)?;
+            range = add(range, minute.range)?;
+            spread_sum = add(spread_sum, minute.spread_sum)?;
+            spread_n = add32(spread_n, minute.spread_n)?;
+        }
+        let n = i64::from(minutes.max(1));
+        let has_spread = spread_n > 0;
+        let spread = div(spread_sum, i64::from(spread_n.max(1)))?;
+        Ok(Baselines {
+            minutes,
+            vol: div(vol, n)?.max(base.vol_min),
+            range: div(range, n)?.max(base.range_min),
+            spread: spread.max(base.spread_min),
+            has_spread,
+        })
+    }
+
+    /// Bucket of this tick.
+    pub(super) fn current(&mut self) -> &mut Slot {
+        &mut self.r5[self.at]
+    }
+
+    /// Sums over this bucket and the one before.
+    pub(super) fn window_f(&self) -> Result<Sums, ArithError> {
+        self.closed_f.with(&self.r5[self.at])
+    }
+
+    /// Executed ticks of this bucket and the three before.
+    pub(super) fn ticks_v(&self) -> Result<u32, ArithError> {
+        add32(self.closed_v_ticks, self.r5[self.at].ticks)
+    }
+
+    /// Sums over all twelve buckets.
+    pub(super) fn window_s(&self) -> Result<Sums, ArithError> {
+        self.closed_s.with(&self.r5[self.at])
+    }
+
+    /// Open interest when the window V opened.
+    pub(super) const fn oi_open_v(&self) -> i64 {
+        self.r5[slot_before(self.at, 3, R5)].oi_open
+    }
+
+    /// Open interest when the oldest bucket opened.
+    pub(super) const fn oi_open_s(&self) -> i64 {
+        self.r5[slot_before(self.at, R5 - 1, R5)].oi_open
+    }
+
+    /// The open interest is known for the first time: no bucket may show a jump from nothing.
+    pub(super) fn set_oi_open(&mut self, oi_total: i64) {
+        for slot in &mut self.r5 {
+            slot.oi_open = oi_total;
+        }
+    }
+}

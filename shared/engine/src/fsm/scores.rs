@@ -1,0 +1,120 @@
+//! The four scores of a token: evidence of this tick, remembered with a decay each.
+//!
+//! Input: the feature frame, the effect of the tier. Output: scores within 0..=1,000,000. Invariants: without
+//! evidence every score falls to 0; a missing input adds nothing and keeps its weight; what a profile never
+//! has loses its weight.
+
+use crate::config::{EngineConfig, FsmNumbers, Profile, TierContext};
+use crate::cost::{Weights, either, falling, paced, rising};
+use crate::feature::FeatureFrame;
+use crate::num::{Mix, decay, ramp, weigh};
+use penstock_types::engine_view::Scores;
+
+/// The scores of a token between ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScoreMemory(Scores);
+
+impl ScoreMemory {
+    /// Executes one tick and returns the scores after it.
+    pub fn update(
+        &mut self,
+        config: &EngineConfig,
+        fsm: &FsmNumbers,
+        weights: &Weights,
+        features: &FeatureFrame,
+        tier: TierContext,
+    ) -> Scores {
+        let before = self.0;
+        let keep = |s, e, d| decay(s, e, d, tier.decay_multiplier);
+        let (pressure, fragile) = match weights.profile {
+            Profile::Deriv => {
+                (pressure(config, weights, features), fragile(config, weights, features))
+            }
+            Profile::SpotOnly => (spot_pressure(config, features), spot_fragile(config, features)),
+        };
+        let fragile = keep(before.fragile, fragile, fsm.decay_fragile);
+        let trigger = trigger(config, weights.profile, features, fragile);
+        let unwind = unwind(config, weights.profile, features);
+        self.0 = Scores {
+            pressure: keep(before.pressure, pressure, fsm.decay_pressure),
+            fragile,
+            trigger: keep(before.trigger, trigger, fsm.decay_trigger),
+            unwind: keep(before.unwind, unwind, fsm.decay_unwind),
+        };
+        self.0
+    }
+
+    /// Scores after the last tick.
+    #[must_use]
+    pub const fn get(&self) -> Scores {
+        self.0
+    }
+}
+
+fn pressure(config: &EngineConfig, weights: &Weights, f: &FeatureFrame) -> i64 {
+    let t = &config.score.pressure;
+    Mix::default()
+        .with(t.oi_velocity.w, weigh(rising(f.oi_velocity, &t.oi_velocity), weights.w_oi))
+        .with(t.flow.w, paced(f.delta_abs_ratio, f.vol_ratio, &t.flow))
+        .with(t.spread.w, falling(f.spread_ratio, &t.spread))
+        .with(t.funding.w, weigh(rising(f.funding_abs, &t.funding), weights.w_funding))
+        .score()
+}
+
+fn fragile(config: &EngineConfig, weights: &Weights, f: &FeatureFrame) -> i64 {
+    let t = &config.score.fragile;
+    Mix::default()
+        .with(t.oi_chg.w, weigh(rising(f.oi_chg_60s, &t.oi_chg), weights.w_oi))
+        .with(t.funding.w, weigh(rising(f.funding_abs, &t.funding), weights.w_funding))
+        .with(t.mark.w, either(f.mark_vs_mid, &t.mark))
+        .with(t.spread.w, falling(f.spread_ratio, &t.spread))
+        .with(t.liq_imbalance.w, either(Some(f.liq_imbalance), &t.liq_imbalance))
+        .score()
+}
+
+fn spot_pressure(config: &EngineConfig, f: &FeatureFrame) -> i64 {
+    let t = &config.score.spot_pressure;
+    Mix::default()
+        .with(t.flow.w, paced(f.delta_abs_ratio, f.vol_ratio, &t.flow))
+        .with(t.spread.w, falling(f.spread_ratio, &t.spread))
+        .with(t.vol.w, rising(f.vol_ratio, &t.vol))
+        .score()
+}
+
+fn spot_fragile(config: &EngineConfig, f: &FeatureFrame) -> i64 {
+    let t = &config.score.spot_fragile;
+    Mix::default()
+        .with(t.flow.w, paced(f.delta_abs_ratio, f.vol_ratio, &t.flow))
+        .with(t.range.w, falling(f.range_ratio, &t.range))
+        .with(t.spread.w, falling(f.spread_ratio, &t.spread))
+        .with(t.vol.w, rising(f.vol_ratio, &t.vol))
+        .score()
+}
+
+fn trigger(config: &EngineConfig, profile: Profile, f: &FeatureFrame, fragile: i32) -> i64 {
+    let t = &config.score.trigger;
+    let mut mix = Mix::default()
+        .with(t.fragile.w, ramp(i64::from(fragile), t.fragile.lo, t.fragile.hi))
+        .with(t.range.w, falling(f.range_ratio, &t.range))
+        .with(t.aggression.w, paced(f.aggression, f.vol_ratio, &t.aggression));
+    if profile == Profile::Deriv {
+        mix = mix.with(t.liq.w, rising(Some(f.liq_share), &t.liq));
+    }
+    mix.score()
+}
+
+fn unwind(config: &EngineConfig, profile: Profile, f: &FeatureFrame) -> i64 {
+    let t = &config.score.unwind;
+    let flip = if f.delta_flip { ramp(f.delta_abs_ratio, t.flip.lo, t.flip.hi) } else { 0 };
+    let mut mix = Mix::default()
+        .with(t.range.w, rising(f.range_f_ratio, &t.range))
+        .with(t.vol.w, rising(f.vol_ratio, &t.vol))
+        .with(t.flip.w, flip);
+    if profile == Profile::Deriv {
+        let loss = f.oi_chg_60s.map(|change| 0_i64.saturating_sub(change));
+        mix = mix
+            .with(t.oi_chg.w, rising(loss, &t.oi_chg))
+            .with(t.liq.w, rising(Some(f.liq_share), &t.liq));
+    }
+    mix.score()
+}

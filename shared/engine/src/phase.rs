@@ -1,0 +1,220 @@
+//! Event phases: where a cluster stands in its scheduled event.
+//!
+//! Input: the tick, the schedule, the cluster's state and counts. Output: the phase and at most one change
+//! per tick. Invariants: within an event the phase only grows, one step at a time; PREP comes again only with
+//! the next event, so `(event, phase)` grows always; a cluster without a schedule stands in MID for ever. It
+//! reads no feature and no single token.
+
+use crate::cluster::ClusterMemory;
+use crate::config::{EventConfig, PhaseConfig};
+use crate::fault::LayerFault;
+use crate::num::{breadth, inc, streak};
+use alloc::vec::Vec;
+use penstock_types::engine_view::{ClusterState, EventPhase};
+
+/// Why a phase changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PhaseCause {
+    /// The schedule.
+    Time,
+    /// The cluster collapsed early.
+    Collapse,
+    /// The collapse is over.
+    PostCollapse,
+    /// The next event of the cluster.
+    NextEvent,
+}
+
+impl PhaseCause {
+    /// Name in the transition stream.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Collapse => "collapse",
+            Self::PostCollapse => "post_collapse",
+            Self::NextEvent => "next_event",
+        }
+    }
+}
+
+/// A change of phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhaseMoved {
+    /// Position of the event in the configuration's list.
+    pub event: usize,
+    /// Phase before.
+    pub from: EventPhase,
+    /// Phase after.
+    pub to: EventPhase,
+    /// Why.
+    pub cause: PhaseCause,
+}
+
+/// The phase that follows; `None` behind the last.
+#[must_use]
+pub const fn next(phase: EventPhase) -> Option<EventPhase> {
+    match phase {
+        EventPhase::Prep => Some(EventPhase::Start),
+        EventPhase::Start => Some(EventPhase::Mid),
+        EventPhase::Mid => Some(EventPhase::End),
+        EventPhase::End => Some(EventPhase::Post),
+        EventPhase::Post => None,
+    }
+}
+
+/// The phase that the schedule alone gives.
+#[must_use]
+pub const fn by_time(event: &EventConfig, tick: u64) -> EventPhase {
+    if tick < event.start {
+        EventPhase::Prep
+    } else if tick < event.mid {
+        EventPhase::Start
+    } else if tick < event.end {
+        EventPhase::Mid
+    } else if tick < event.post {
+        EventPhase::End
+    } else {
+        EventPhase::Post
+    }
+}
+
+/// Layer 7 of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhaseMemory {
+    phase: EventPhase,
+    /// Position among the cluster's own events.
+    event_index: u32,
+    /// END or POST, once an override has asked for it.
+    latch: Option<EventPhase>,
+    collapse: u32,
+    calm: u32,
+    is_overridden: bool,
+}
+
+/// The events of one cluster, in order, with their position in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Schedule {
+    events: Vec<(usize, EventConfig)>,
+}
+
+impl Schedule {
+    /// Those of a cluster.
+    #[must_use]
+    pub fn of_cluster(cluster: u8, events: &[EventConfig]) -> Self {
+        let own = events.iter().enumerate().filter(|(_, event)| event.cluster == cluster);
+        Self { events: own.map(|(at, event)| (at, event.clone())).collect() }
+    }
+
+    fn get(&self, index: u32) -> Option<&(usize, EventConfig)> {
+        self.events.get(usize::try_from(index).ok()?)
+    }
+
+    /// The last event whose preparation has begun, or the first one.
+    fn index_at(&self, tick: u64) -> u32 {
+        let begun = self.events.iter().filter(|(_, event)| event.prep <= tick).count();
+        u32::try_from(begun.saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+}
+
+impl PhaseMemory {
+    /// The phase in which an engine begins at `tick`: by time alone.
+    #[must_use]
+    pub fn new(schedule: &Schedule, tick: u64) -> Self {
+        let event_index = schedule.index_at(tick);
+        let phase = match schedule.get(event_index) {
+            Some((_, event)) => by_time(event, tick),
+            None => EventPhase::Mid,
+        };
+        Self { phase, event_index, latch: None, collapse: 0, calm: 0, is_overridden: false }
+    }
+
+    /// Executes one tick, after the cluster.
+    ///
+    /// # Errors
+    /// [`LayerFault`] when the number of the event leaves its range.
+    pub fn update(
+        &mut self,
+        config: &PhaseConfig,
+        schedule: &Schedule,
+        tick: u64,
+        cluster: &ClusterMemory,
+    ) -> Result<Option<PhaseMoved>, LayerFault> {
+        let Some((at, event)) = schedule.get(self.event_index) else { return Ok(None) };
+        if tick.is_multiple_of(4) {
+            self.judge_overrides(config, cluster);
+        }
+        let from = self.phase;
+        if from == EventPhase::Post
+            && let Some((next_at, following)) = schedule.get(inc(self.event_index)?)
+            && tick >= following.prep
+        {
+            let event_index = inc(self.event_index)?;
+            *self = Self { phase: EventPhase::Prep, event_index, ..Self::reset() };
+            let (to, cause) = (self.phase, PhaseCause::NextEvent);
+            return Ok(Some(PhaseMoved { event: *next_at, from, to, cause }));
+        }
+        let on_time = by_time(event, tick);
+        let target = self.latch.map_or(on_time, |latch| latch.max(on_time));
+        self.is_overridden = self.latch.is_some_and(|latch| latch > on_time);
+        let Some(to) = next(from).filter(|to| *to <= target) else { return Ok(None) };
+        self.phase = to;
+        // Ahead of the schedule only an override leads, and only that of the calm leads to POST.
+        let cause = if to <= on_time {
+            PhaseCause::Time
+        } else if to == EventPhase::Post {
+            PhaseCause::PostCollapse
+        } else {
+            PhaseCause::Collapse
+        };
+        Ok(Some(PhaseMoved { event: *at, from, to, cause }))
+    }
+
+    const fn reset() -> Self {
+        Self {
+            phase: EventPhase::Prep,
+            event_index: 0,
+            latch: None,
+            collapse: 0,
+            calm: 0,
+            is_overridden: false,
+        }
+    }
+
+    /// Counts the cluster ticks of a collapse, and of the calm after it.
+    fn judge_overrides(&mut self, config: &PhaseConfig, cluster: &ClusterMemory) {
+        let counts = cluster.counts();
+        let of = |share: i64| breadth(counts.n, share, 10_000);
+        let collapses = cluster.is_valid()
+            && cluster.state() == ClusterState::Unwind
+            && counts.unwind >= of(config.collapse_ratio)
+            && matches!(self.phase, EventPhase::Start | EventPhase::Mid);
+        self.collapse = streak(self.collapse, collapses);
+        if i64::from(self.collapse) >= config.e1 {
+            self.latch = self.latch.max(Some(EventPhase::End));
+        }
+        let is_over = cluster.is_valid()
+            && cluster.state() == ClusterState::Cooldown
+            && counts.build >= of(config.post_ratio)
+            && self.phase == EventPhase::End;
+        self.calm = streak(self.calm, is_over);
+        if i64::from(self.calm) >= config.e2 {
+            self.latch = Some(EventPhase::Post);
+        }
+    }
+
+    /// Phase.
+    #[must_use]
+    pub const fn phase(&self) -> EventPhase {
+        self.phase
+    }
+
+    /// An override is latched and ahead of the schedule.
+    #[must_use]
+    pub const fn is_overridden(&self) -> bool {
+        self.is_overridden
+    }
+}
+
+#[cfg(test)]
+mod tests;
