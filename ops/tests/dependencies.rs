@@ -152,22 +152,25 @@ fn layers_point_one_way() {
     }
 }
 
-/// `types` builds without `std`: none of its dependencies has the feature switched on for it.
+/// `types` and `engine` build without `std`: none of their dependencies has the feature switched on for
+/// them.
 #[test]
-fn types_stands_without_std() {
-    let output = Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--locked", "-p", "penstock-types", "-e", "features,no-dev"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .output()
-        .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let tree = String::from_utf8_lossy(&output.stdout);
-    assert!(tree.contains("rust_decimal"), "the tree lists the dependencies: {tree}");
-    // Procedural macros run in the compiler and keep their own `std`.
-    let offending: Vec<&str> = tree
-        .lines()
-        .filter(|line| line.contains("feature \"std\""))
-        .filter(|line| !["syn", "quote", "proc-macro2"].iter().any(|name| line.contains(name)))
-        .collect();
-    assert!(offending.is_empty(), "features that bring std: {offending:?}");
+fn types_and_engine_stand_without_std() {
+    for package in ["penstock-types", "penstock-engine"] {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--locked", "-p", package, "-e", "features,no-dev"])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let tree = String::from_utf8_lossy(&output.stdout);
+        assert!(tree.contains("rust_decimal"), "the tree lists the dependencies: {tree}");
+        // Procedural macros run in the compiler and keep their own `std`.
+        let offending: Vec<&str> = tree
+            .lines()
+            .filter(|line| line.contains("feature \"std\""))
+            .filter(|line| !["syn", "quote", "proc-macro2"].iter().any(|name| line.contains(name)))
+            .collect();
+        assert!(offending.is_empty(), "{package}: features that bring std: {offending:?}");
+    }
 }
