@@ -8,6 +8,7 @@
 use crate::config::ClusterConfig;
 use crate::fault::LayerFault;
 use crate::num::{add32, breadth, inc, mul_div, sat32, streak};
+use crate::snapshot::{Pack, Unpack};
 use penstock_types::engine_view::{ClusterState, EventPhase, FsmState, Tier};
 
 /// Way on which a cluster's state is left.
@@ -377,6 +378,36 @@ impl ClusterMemory {
     #[must_use]
     pub const fn heat(&self) -> i32 {
         self.heat
+    }
+}
+
+impl ClusterMemory {
+    /// Tick of entry, counters (that of COOLDOWN on its own), the last count of unwinding members.
+    pub(crate) fn save(&self, pack: &mut Pack<'_>) {
+        let is_cooling = self.state == ClusterState::Cooldown;
+        let (forward, cool) = if is_cooling { (0, self.forward) } else { (self.forward, 0) };
+        pack.u64(self.enter_tick);
+        for n in [forward, self.release, cool, self.previous_unwind] {
+            pack.u32(n);
+        }
+    }
+
+    /// Reads what [`ClusterMemory::save`] wrote; the counts are those of the next cluster tick.
+    pub(crate) fn load(read: &mut Unpack<'_>, state: ClusterState, is_valid: bool) -> Self {
+        let enter_tick = read.u64();
+        let [forward, release, cool, previous_unwind] = core::array::from_fn(|_| read.u32());
+        let forward = if state == ClusterState::Cooldown { cool } else { forward };
+        Self { state, is_valid, forward, release, previous_unwind, ..Self::new(enter_tick) }
+    }
+
+    /// A cluster of which the discrete state is known and nothing is counted yet.
+    #[must_use]
+    pub fn in_state(state: ClusterState, tick: u64) -> Self {
+        Self { state, ..Self::new(tick) }
+    }
+
+    pub(crate) const fn set_heat(&mut self, heat: i32) {
+        self.heat = heat;
     }
 }
 

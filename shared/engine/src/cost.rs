@@ -7,6 +7,7 @@
 use crate::config::{EngineConfig, Profile, Term, TierContext, TokenConfig};
 use crate::feature::FeatureFrame;
 use crate::num::{ACT_ONE, Mix, SCORE_MAX, decay, flow, inv, mul_div, ramp, sat32, weigh};
+use crate::snapshot::{Pack, Unpack};
 
 /// Layer 4 of a token: one tick of memory per component, and the cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +171,28 @@ impl CostState {
     #[must_use]
     pub const fn components(&self) -> [i32; 4] {
         [self.density, self.divergence, self.elasticity, self.compression]
+    }
+}
+
+impl CostState {
+    /// Memories and cost.
+    pub(crate) fn save(&self, pack: &mut Pack<'_>) {
+        for value in self.components() {
+            pack.i32(value);
+        }
+        pack.i32(self.cost);
+    }
+
+    /// Reads what [`CostState::save`] wrote.
+    pub(crate) fn load(read: &mut Unpack<'_>) -> Result<Self, &'static str> {
+        let what = "a component or the cost is outside 0..=1000000";
+        Ok(Self {
+            density: read.score(what)?,
+            divergence: read.score(what)?,
+            elasticity: read.score(what)?,
+            compression: read.score(what)?,
+            cost: read.score(what)?,
+        })
     }
 }
 

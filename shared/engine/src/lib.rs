@@ -34,11 +34,13 @@ pub mod fsm;
 pub mod num;
 pub mod phase;
 pub mod record;
+pub mod snapshot;
 pub mod tier;
 
 pub use config::{ConfigError, EngineConfig};
 pub use engine::{
-    ClusterTransition, Engine, PhaseTransition, TickOutput, TokenTransition, Transition,
+    ClusterTransition, Engine, PhaseTransition, Retrace, Retraced, TickOutput, TokenTransition,
+    Transition,
 };
 pub use fault::EngineFault;
 pub use frame_view::{FrameView, expand_gap};

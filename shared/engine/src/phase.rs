@@ -9,6 +9,7 @@ use crate::cluster::ClusterMemory;
 use crate::config::{EventConfig, PhaseConfig};
 use crate::fault::LayerFault;
 use crate::num::{breadth, inc, streak};
+use crate::snapshot::{Pack, Unpack};
 use alloc::vec::Vec;
 use penstock_types::engine_view::{ClusterState, EventPhase};
 
@@ -213,6 +214,71 @@ impl PhaseMemory {
     #[must_use]
     pub const fn is_overridden(&self) -> bool {
         self.is_overridden
+    }
+}
+
+impl PhaseMemory {
+    /// Latch and number of the event; the phase stands before them, the counters behind.
+    pub(crate) fn save(&self, pack: &mut Pack<'_>) {
+        pack.u8(self.latch.map_or(0, EventPhase::code));
+        pack.u32(self.event_index);
+    }
+
+    /// Counters of the collapse and of the calm after it.
+    pub(crate) const fn counters(&self) -> [u32; 2] {
+        [self.collapse, self.calm]
+    }
+
+    /// Reads what [`PhaseMemory::save`] wrote at `tick`; the counters follow with
+    /// [`PhaseMemory::with_counters`].
+    pub(crate) fn load(
+        read: &mut Unpack<'_>,
+        phase: EventPhase,
+        schedule: &Schedule,
+        tick: u64,
+    ) -> Result<Self, &'static str> {
+        let what = "the latch of a phase has no meaning";
+        let latch = match read.code(EventPhase::from_code, what)? {
+            EventPhase::Prep => None,
+            EventPhase::Start | EventPhase::Mid => return Err(what),
+            latch @ (EventPhase::End | EventPhase::Post) => Some(latch),
+        };
+        let event_index = read.u32();
+        let on_time = schedule.get(event_index).map(|(_, event)| by_time(event, tick));
+        if on_time.is_none() && !(event_index == 0 && phase == EventPhase::Mid) {
+            return Err("an event of the schedule does not exist");
+        }
+        let is_overridden = latch.is_some() && latch > on_time;
+        Ok(Self { phase, event_index, latch, collapse: 0, calm: 0, is_overridden })
+    }
+
+    pub(crate) const fn with_counters(self, [collapse, calm]: [u32; 2]) -> Self {
+        Self { collapse, calm, ..self }
+    }
+
+    /// What the record of a tick tells of a phase; nothing is counted yet. An override that the schedule
+    /// has caught up with has no effect any more and is forgotten.
+    #[must_use]
+    pub fn in_phase(
+        schedule: &Schedule,
+        tick: u64,
+        phase: EventPhase,
+        is_overridden: bool,
+    ) -> Self {
+        let mut event_index = schedule.index_at(tick);
+        // The preparation of the next event has begun, and the machine still stands in the one before.
+        let on_time = schedule.get(event_index).map(|(_, event)| by_time(event, tick));
+        if on_time == Some(EventPhase::Prep) && phase != EventPhase::Prep {
+            event_index = event_index.saturating_sub(1);
+        }
+        let latch = match phase {
+            EventPhase::Post => EventPhase::Post,
+            EventPhase::Prep | EventPhase::Start | EventPhase::Mid | EventPhase::End => {
+                EventPhase::End
+            }
+        };
+        let latch = is_overridden.then_some(latch);
+        Self { phase, event_index, latch, collapse: 0, calm: 0, is_overridden }
     }
 }
 

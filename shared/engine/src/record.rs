@@ -93,6 +93,26 @@ fn take<const N: usize>(bytes: &[u8; RECORD_LEN], at: usize) -> [u8; N] {
 }
 
 impl Record {
+    /// Nothing is known.
+    pub(crate) const BLANK: Self = Self {
+        tick_id: 0,
+        token_id: 0,
+        liq_imbalance: 0,
+        fsm_state: FsmState::Build,
+        tier: Tier::Neutral,
+        cluster_state: ClusterState::Calm,
+        event_phase: EventPhase::Mid,
+        flags: TokenFlags(0),
+        alert_mask: 0,
+        direction: Direction::Neutral,
+        scores: Scores { pressure: 0, fragile: 0, trigger: 0, unwind: 0 },
+        trigger_cost: 0,
+        trade_delta: 0,
+        oi_velocity: 0,
+        spread_pct: 0,
+        mark_vs_mid: 0,
+    };
+
     /// The 64 bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; RECORD_LEN] {

@@ -8,6 +8,7 @@
 use crate::config::{EngineConfig, TierConfig, TierContext};
 use crate::feature::FeatureFrame;
 use crate::num::streak;
+use crate::snapshot::{Pack, Unpack};
 use penstock_types::engine_view::Tier;
 
 /// Tiers that can be entered, by descending code.
@@ -153,6 +154,29 @@ impl TierState {
     #[must_use]
     pub const fn tier(&self) -> Tier {
         self.tier
+    }
+}
+
+impl TierState {
+    /// Tier and counters.
+    pub(crate) fn save(&self, pack: &mut Pack<'_>) {
+        pack.u8(self.tier.code());
+        for n in [self.expansion, self.compressed, self.overleveraged, self.exhausted, self.exit] {
+            pack.u32(n);
+        }
+    }
+
+    /// Reads what [`TierState::save`] wrote.
+    pub(crate) fn load(read: &mut Unpack<'_>) -> Result<Self, &'static str> {
+        let tier = read.code(Tier::from_code, "the tier has no meaning")?;
+        Ok(Self {
+            tier,
+            expansion: read.u32(),
+            compressed: read.u32(),
+            overleveraged: read.u32(),
+            exhausted: read.u32(),
+            exit: read.u32(),
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config::AlertNumbers;
 use crate::fault::LayerFault;
 use crate::num::{add, add32, inc, mul, slot, streak};
 use crate::record::Record;
+use crate::snapshot::{Pack, Unpack};
 use penstock_types::engine_view::{ClusterState, EventPhase, FsmState};
 
 /// Ticks of a quarter of an hour.
@@ -324,6 +325,46 @@ impl ClusterAlerts {
         }
         *last = mark;
         true
+    }
+}
+
+impl TokenAlerts {
+    /// Activity, counters of the quarter of an hour, marks of the cycle.
+    pub(crate) fn save(&self, pack: &mut Pack<'_>) {
+        for word in self.activity {
+            pack.u64(word);
+        }
+        let b = &self.bucket;
+        pack.u64(b.id);
+        for n in [b.n, b.fragile, b.ready, b.unwind] {
+            pack.u32(n);
+        }
+        pack.i64(b.cost_sum);
+        pack.u32(self.raised_cycle);
+        pack.u8(self.raised_mask);
+    }
+
+    /// Reads what [`TokenAlerts::save`] wrote.
+    pub(crate) fn load(read: &mut Unpack<'_>) -> Self {
+        let activity = core::array::from_fn(|_| read.u64());
+        let id = read.u64();
+        let [n, fragile, ready, unwind] = core::array::from_fn(|_| read.u32());
+        let bucket = Bucket { id, n, fragile, ready, unwind, cost_sum: read.i64() };
+        Self { activity, bucket, raised_cycle: read.u32(), raised_mask: read.u8() }
+    }
+}
+
+impl ClusterAlerts {
+    /// Counter and marks.
+    pub(crate) fn save(&self, pack: &mut Pack<'_>) {
+        pack.u32(self.systemic);
+        pack.u64(self.last_fragile);
+        pack.u64(self.last_unwind);
+    }
+
+    /// Reads what [`ClusterAlerts::save`] wrote.
+    pub(crate) fn load(read: &mut Unpack<'_>) -> Self {
+        Self { systemic: read.u32(), last_fragile: read.u64(), last_unwind: read.u64() }
     }
 }
 

@@ -4,7 +4,7 @@
 //! Invariant: the cluster reads the phase of the tick before, the phase this tick's cluster, so there is no
 //! cycle.
 
-use super::token::TokenCore;
+use super::alerts::Subject;
 use crate::alert::ClusterAlerts;
 use crate::cluster::{ClusterMemory, ClusterMoved, Counts};
 use crate::config::{EngineConfig, EventConfig};
@@ -19,10 +19,10 @@ pub(super) struct ClusterCore {
     pub id: u8,
     /// Positions of its tokens, ascending.
     pub members: Vec<usize>,
-    schedule: Schedule,
+    pub schedule: Schedule,
     pub memory: ClusterMemory,
     pub phase: PhaseMemory,
-    alerts: ClusterAlerts,
+    pub alerts: ClusterAlerts,
     pub is_raised: bool,
 }
 
@@ -48,11 +48,11 @@ impl ClusterCore {
     }
 
     /// Layer 6, on cluster ticks, with the cluster's alert.
-    pub(super) fn judge(
+    pub(super) fn judge<T: Subject>(
         &mut self,
         config: &EngineConfig,
         tick: u64,
-        tokens: &[TokenCore],
+        tokens: &[T],
     ) -> Result<Option<ClusterMoved>, LayerFault> {
         let mut counts = Counts::default();
         for at in &self.members {

@@ -9,16 +9,20 @@ mod alerts;
 mod clusters;
 mod input;
 mod output;
+mod retrace;
+mod state;
 mod token;
 mod view;
 
 pub use output::{ClusterTransition, PhaseTransition, TickOutput, TokenTransition, Transition};
+pub use retrace::{Retrace, Retraced};
 
 use crate::config::{ConfigError, EngineConfig};
 use crate::fault::EngineFault;
 use crate::feature::Wiring;
 use crate::frame_view::FrameView;
 use crate::record::RECORD_LEN;
+use alerts::Board;
 use alloc::string::String;
 use alloc::vec::Vec;
 use clusters::ClusterCore;
@@ -33,6 +37,7 @@ const LINK: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Engine {
     config: EngineConfig,
+    config_sha256: [u8; 32],
     tokens: Vec<TokenCore>,
     clusters: Vec<ClusterCore>,
     last_tick: Option<u64>,
@@ -53,9 +58,7 @@ impl Engine {
     /// [`ConfigError`] when the configuration cannot be run.
     pub fn new(config: &EngineConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let mut ids: Vec<u8> = config.tokens.iter().map(|token| token.cluster).collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = cluster_ids(config);
         let mut tokens = Vec::with_capacity(config.tokens.len());
         for token in &config.tokens {
             let wiring = Wiring::new(token).map_err(|_| ConfigError::Token {
@@ -65,17 +68,14 @@ impl Engine {
             let at = ids.binary_search(&token.cluster).unwrap_or_default();
             tokens.push(TokenCore::new(config, token, wiring, at));
         }
-        let members = |id: u8| -> Vec<usize> {
-            let own = config.tokens.iter().enumerate().filter(|(_, token)| token.cluster == id);
-            own.map(|(at, _)| at).collect()
-        };
-        let clusters =
-            ids.iter().map(|id| ClusterCore::new(*id, members(*id), &config.events)).collect();
+        let clusters = clusters_of(config, &ids);
         let mut hashed = Vec::with_capacity(room(tokens.len()));
-        hashed.extend_from_slice(&config.sha256());
+        let config_sha256 = config.sha256();
+        hashed.extend_from_slice(&config_sha256);
         Ok(Self {
             spans: Vec::with_capacity(tokens.len()),
             config: config.clone(),
+            config_sha256,
             tokens,
             clusters,
             last_tick: None,
@@ -228,12 +228,13 @@ impl Engine {
             .with_if(TokenFlags::CLUSTER_TICK, tick.is_multiple_of(4));
         self.tick_flags = flags;
         let mut raised = 0;
-        for record in self.tokens.iter().filter_map(|token| self.record_of(token, tick)) {
+        let board = self.board();
+        for record in self.tokens.iter().filter_map(|token| board.record_of(token, tick)) {
             raised |= record.alert_mask;
             out.records.push(record.encode());
         }
         if raised != 0 || self.clusters.iter().any(|cluster| cluster.is_raised) {
-            self.publish(tick, out)?;
+            board.publish(tick, &mut out.alerts)?;
         }
         for record in &out.records {
             self.hashed.extend_from_slice(record);
@@ -242,6 +243,15 @@ impl Engine {
         self.hashed.truncate(0);
         self.hashed.extend_from_slice(&out.chain);
         Ok(())
+    }
+
+    const fn board(&self) -> Board<'_, TokenCore> {
+        Board {
+            config: &self.config,
+            clusters: self.clusters.as_slice(),
+            tokens: self.tokens.as_slice(),
+            tick_flags: self.tick_flags,
+        }
     }
 
     /// State chain after the last tick; SHA-256 of the configuration before the first.
@@ -271,6 +281,22 @@ impl Engine {
     pub const fn config(&self) -> &EngineConfig {
         &self.config
     }
+}
+
+/// Clusters that have a token, ascending.
+fn cluster_ids(config: &EngineConfig) -> Vec<u8> {
+    let mut ids: Vec<u8> = config.tokens.iter().map(|token| token.cluster).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn clusters_of(config: &EngineConfig, ids: &[u8]) -> Vec<ClusterCore> {
+    let members = |id: u8| -> Vec<usize> {
+        let own = config.tokens.iter().enumerate().filter(|(_, token)| token.cluster == id);
+        own.map(|(at, _)| at).collect()
+    };
+    ids.iter().map(|id| ClusterCore::new(*id, members(*id), &config.events)).collect()
 }
 
 fn room(tokens: usize) -> usize {

@@ -2,9 +2,12 @@
 
 use crate::alert::Alert;
 use crate::cluster::ClusterEdge;
+use crate::config::{EngineConfig, SCHEMA, quoted};
 use crate::fsm::Edge;
 use crate::phase::PhaseCause;
 use crate::record::RECORD_LEN;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use penstock_types::engine_view::{ClusterState, EventPhase, FsmState, Scores, Tier};
 
@@ -110,5 +113,53 @@ impl TickOutput {
         self.records.clear();
         self.transitions.clear();
         self.alerts.clear();
+    }
+}
+
+impl Transition {
+    /// The canonical line of the transition stream; `config` names the event of a phase.
+    #[must_use]
+    pub fn line(&self, config: &EngineConfig) -> String {
+        match self {
+            Self::Token(t) => format!(
+                "{{\"cost\":{},\"cycle_id\":{},\"edge\":\"{}\",\"fragile\":{},\"from\":\"{}\",\
+                 \"kind\":\"token\",\"pressure\":{},\"reason_bits\":{},\"schema_version\":\"{SCHEMA}\",\
+                 \"tick_id\":{},\"tier\":\"{}\",\"to\":\"{}\",\"token_id\":{},\"trigger\":{},\
+                 \"unwind\":{}}}",
+                t.cost,
+                t.cycle_id,
+                t.edge.name(),
+                t.scores.fragile,
+                t.from.name(),
+                t.scores.pressure,
+                t.reason_bits,
+                t.tick_id,
+                t.tier.name(),
+                t.to.name(),
+                t.token_id,
+                t.scores.trigger,
+                t.scores.unwind,
+            ),
+            Self::Cluster(t) => format!(
+                "{{\"cluster_id\":{},\"edge\":\"{}\",\"from\":\"{}\",\"kind\":\"cluster\",\
+                 \"reason_bits\":{},\"schema_version\":\"{SCHEMA}\",\"tick_id\":{},\"to\":\"{}\"}}",
+                t.cluster_id,
+                t.edge.name(),
+                t.from.name(),
+                t.reason_bits,
+                t.tick_id,
+                t.to.name(),
+            ),
+            Self::Phase(t) => format!(
+                "{{\"cluster_id\":{},\"edge\":\"{}\",\"event_id\":{},\"from\":\"{}\",\
+                 \"kind\":\"phase\",\"schema_version\":\"{SCHEMA}\",\"tick_id\":{},\"to\":\"{}\"}}",
+                t.cluster_id,
+                t.cause.name(),
+                quoted(config.events.get(t.event).map_or("", |event| event.id.as_str())),
+                t.from.name(),
+                t.tick_id,
+                t.to.name(),
+            ),
+        }
     }
 }

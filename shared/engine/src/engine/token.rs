@@ -3,6 +3,8 @@
 //! Input: the frame and the token's events. Output: what the cluster, the alerts and the record need of the
 //! tick. Invariants: it touches one token only; a layer hands on values, never its state.
 
+use super::alerts::Subject;
+use super::clusters::ClusterCore;
 use crate::alert::{Raised, TokenAlerts, TokenTick};
 use crate::cluster::Member;
 use crate::config::{EngineConfig, FsmNumbers, TokenConfig};
@@ -15,9 +17,7 @@ use crate::fsm::{FsmInput, FsmMemory, Moved};
 use crate::num::{sat16, sat32};
 use crate::record::Record;
 use crate::tier::TierState;
-use penstock_types::engine_view::{
-    ClusterState, Direction, DivergenceLabel, EventPhase, FsmState, Tier, TokenFlags,
-};
+use penstock_types::engine_view::{Direction, DivergenceLabel, FsmState, Tier, TokenFlags};
 use penstock_types::frame::FrameEvent;
 
 /// What a tick left behind for the layers that see all tokens.
@@ -36,7 +36,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    const EMPTY: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         liq_imbalance: 0,
         trade_delta: 0,
         oi_velocity: 0,
@@ -76,7 +76,7 @@ pub(super) struct TokenCore {
     weights: Weights,
     numbers: FsmNumbers,
     pub features: Features,
-    tier: TierState,
+    pub tier: TierState,
     pub cost: CostState,
     pub scores: ScoreMemory,
     pub fsm: FsmMemory,
@@ -146,8 +146,33 @@ impl TokenCore {
         Ok(())
     }
 
-    /// The token as its cluster sees it.
-    pub(super) fn member(&self) -> Member {
+    pub(super) const fn tier(&self) -> Tier {
+        self.tier.tier()
+    }
+
+    pub(super) const fn state(&self) -> FsmState {
+        self.fsm.state()
+    }
+}
+
+impl Subject for TokenCore {
+    fn id(&self) -> u16 {
+        self.id
+    }
+
+    fn cluster_at(&self) -> usize {
+        self.cluster_at
+    }
+
+    fn raised(&self) -> Raised {
+        self.row.raised
+    }
+
+    fn active_ticks(&self) -> u32 {
+        self.alerts.active_ticks()
+    }
+
+    fn member(&self) -> Member {
         Member {
             state: self.fsm.state(),
             tier: self.tier.tier(),
@@ -156,31 +181,15 @@ impl TokenCore {
         }
     }
 
-    pub(super) const fn tier(&self) -> Tier {
-        self.tier.tier()
-    }
-
-    pub(super) const fn state(&self) -> FsmState {
-        self.fsm.state()
-    }
-
-    /// Layer 9, without the CRC.
-    pub(super) fn record(
-        &self,
-        tick_id: u64,
-        cluster_state: ClusterState,
-        event_phase: EventPhase,
-        flags: TokenFlags,
-        mask: u8,
-    ) -> Record {
+    fn record(&self, tick_id: u64, cluster: &ClusterCore, flags: TokenFlags, mask: u8) -> Record {
         Record {
             tick_id,
             token_id: self.id,
             liq_imbalance: self.row.liq_imbalance,
             fsm_state: self.fsm.state(),
             tier: self.tier.tier(),
-            cluster_state,
-            event_phase,
+            cluster_state: cluster.memory.state(),
+            event_phase: cluster.phase.phase(),
             flags: self.row.flags.with(flags),
             alert_mask: self.row.raised.mask() | mask,
             direction: self.row.direction,

@@ -14,6 +14,7 @@ impl Engine {
     pub fn view(&self, out: &mut Vec<TokenView>) {
         out.clear();
         let Some(last) = self.last_tick else { return };
+        let board = self.board();
         let tick_id = TickId(i64::try_from(last).unwrap_or(i64::MAX));
         for token in &self.tokens {
             let Some(cluster) = self.clusters.get(token.cluster_at) else { continue };
@@ -27,7 +28,7 @@ impl Engine {
                 cycle_id: token.fsm.cycle_id(),
                 tier: token.tier(),
                 trigger_cost: token.cost.cost(),
-                effective_cost: effective(token, cluster),
+                effective_cost: effective(token.cost.cost(), cluster),
                 cost_density: density,
                 cost_divergence: divergence,
                 cost_elasticity: elasticity,
@@ -39,9 +40,9 @@ impl Engine {
                 heat: cluster.memory.heat(),
                 event_phase: cluster.phase.phase(),
                 // Inputs are scores, for which the formula is exact.
-                confidence: self.confidence_of(token, cluster).unwrap_or(0),
+                confidence: board.confidence_of(token, cluster).unwrap_or(0),
                 divergence_label: token.row.label,
-                flags: token.row.flags.with(self.flags_of(cluster)),
+                flags: token.row.flags.with(board.flags_of(cluster)),
                 scores: token.scores.get(),
                 ohlc_1m: *ohlc_1m,
                 ohlc_5m: *ohlc_5m,

@@ -92,7 +92,7 @@ impl Features {
             spot: is_stale(self.spot.tick, tick, limits.book),
             mark: wiring.has_derivative && is_stale(self.mark.tick, tick, limits.mark),
             oi: wiring.has_oi
-                && (self.oi.total.is_none() || is_stale(self.oi.tick, tick, limits.oi)),
+                && (self.oi.total.is_none() || is_stale(self.oi.tick(), tick, limits.oi)),
             funding: wiring.has_derivative && is_stale(self.funding.tick, tick, limits.funding),
         }
     }

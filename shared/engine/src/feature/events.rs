@@ -190,15 +190,13 @@ impl Features {
         value: i64,
         tick: u64,
     ) -> Result<(), LayerFault> {
-        self.oi.by_instrument[at] = value;
-        self.oi.reported[at] = true;
-        self.oi.tick = Some(tick);
-        if !wiring.all_reported(&self.oi.reported) {
+        self.oi.by_instrument[at] = Held { value, tick: Some(tick) };
+        if !wiring.all_reported(&self.oi.reported()) {
             return Ok(());
         }
         let mut total = 0;
         for part in self.oi.by_instrument {
-            total = add(total, part)?;
+            total = add(total, part.value)?;
         }
         if self.oi.total.is_none() {
             self.memory.set_oi_open(total);

@@ -7,6 +7,7 @@
 
 use crate::config::Base;
 use crate::num::{ArithError, add, add32, div, inc, range, slot, slot_before};
+use crate::snapshot::{Pack, Unpack};
 
 /// Buckets of five seconds.
 pub(super) const R5: usize = 12;
@@ -242,5 +243,89 @@ impl Memory {
         for slot in &mut self.r5 {
             slot.oi_open = oi_total;
         }
+    }
+}
+
+/// Bytes of a bucket, a closed minute and the open minute in a snapshot.
+const SLOT_LEN: usize = 80;
+const MINUTE_LEN: usize = 32;
+const OPEN_LEN: usize = 48;
+/// Bytes of both rings and the open minute.
+pub(super) const MEMORY_LEN: usize = 12 * 80 + 15 * 32 + 48;
+
+impl Memory {
+    /// Rings and the open minute; sums, means and the place in the ring follow from them and the tick.
+    pub(super) fn save(&self, pack: &mut Pack<'_>) {
+        let mut end = 0_usize;
+        let mut block = alloc::vec::Vec::with_capacity(MEMORY_LEN);
+        let mut own = Pack::new(&mut block);
+        for slot in &self.r5 {
+            own.u32(slot.ticks);
+            for value in [slot.vol, slot.delta, slot.liq_buy, slot.liq_sell, slot.spot_delta] {
+                own.i64(value);
+            }
+            own.u32(slot.n_buy);
+            own.u32(slot.n_sell);
+            for value in [slot.hi, slot.lo, slot.oi_open] {
+                own.i64(value);
+            }
+            end = end.saturating_add(SLOT_LEN);
+            own.pad_to(end);
+        }
+        for minute in &self.rm {
+            for value in [minute.vol, minute.range, minute.spread_sum] {
+                own.i64(value);
+            }
+            own.u32(minute.spread_n);
+            own.bool(minute.is_closed);
+            end = end.saturating_add(MINUTE_LEN);
+            own.pad_to(end);
+        }
+        for value in [self.minute.vol, self.minute.spread_sum, self.minute.hi, self.minute.lo] {
+            own.i64(value);
+        }
+        own.u32(self.minute.spread_n);
+        own.pad_to(end.saturating_add(OPEN_LEN));
+        pack.bytes(&block);
+    }
+
+    /// Reads what [`Memory::save`] wrote of a token whose last executed tick is `tick`.
+    pub(super) fn load(bytes: &[u8], tick: u64, base: &Base) -> Result<Self, &'static str> {
+        let mut memory = Self::new(base);
+        let mut read = Unpack::new(bytes);
+        let mut end = 0_usize;
+        for slot in &mut memory.r5 {
+            slot.ticks = read.u32();
+            slot.vol = read.i64();
+            slot.delta = read.i64();
+            slot.liq_buy = read.i64();
+            slot.liq_sell = read.i64();
+            slot.spot_delta = read.i64();
+            slot.n_buy = read.u32();
+            slot.n_sell = read.u32();
+            slot.hi = read.i64();
+            slot.lo = read.i64();
+            slot.oi_open = read.i64();
+            end = end.saturating_add(SLOT_LEN);
+            read.seek(end);
+        }
+        for minute in &mut memory.rm {
+            minute.vol = read.i64();
+            minute.range = read.i64();
+            minute.spread_sum = read.i64();
+            minute.spread_n = read.u32();
+            minute.is_closed = read.bool("a minute is neither closed nor empty")?;
+            end = end.saturating_add(MINUTE_LEN);
+            read.seek(end);
+        }
+        memory.minute.vol = read.i64();
+        memory.minute.spread_sum = read.i64();
+        memory.minute.hi = read.i64();
+        memory.minute.lo = read.i64();
+        memory.minute.spread_n = read.u32();
+        memory.at = slot(tick / 20, R5);
+        memory.sum_closed(memory.at).map_err(|_| "the sums of the buckets leave their range")?;
+        memory.baselines = memory.means(base).map_err(|_| "the minutes leave their range")?;
+        Ok(memory)
     }
 }

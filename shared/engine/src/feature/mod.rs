@@ -11,6 +11,7 @@ mod events;
 mod frame;
 mod memory;
 mod ohlc;
+mod state;
 mod wiring;
 
 pub use frame::FeatureFrame;
@@ -50,11 +51,20 @@ struct Held {
 /// Open interest per instrument and in total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct OpenInterest {
-    by_instrument: [i64; INSTRUMENTS_MAX],
-    reported: [bool; INSTRUMENTS_MAX],
-    tick: Option<u64>,
+    by_instrument: [Held; INSTRUMENTS_MAX],
     /// Exists once every instrument has reported.
     total: Option<i64>,
+}
+
+impl OpenInterest {
+    /// Tick of the last event of any instrument.
+    fn tick(&self) -> Option<u64> {
+        self.by_instrument.iter().filter_map(|held| held.tick).max()
+    }
+
+    fn reported(&self) -> [bool; INSTRUMENTS_MAX] {
+        self.by_instrument.map(|held| held.tick.is_some())
+    }
 }
 
 /// Layer 2 of a token.

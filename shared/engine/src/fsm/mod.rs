@@ -19,6 +19,7 @@ pub use conditions::{FsmInput, Judgement, judge};
 use crate::config::FsmNumbers;
 use crate::fault::LayerFault;
 use crate::num::{inc, streak};
+use crate::snapshot::{Pack, Unpack};
 use penstock_types::engine_view::FsmState;
 
 /// Way on which a state is left.
@@ -184,6 +185,24 @@ impl FsmMemory {
     #[must_use]
     pub const fn cycle_id(&self) -> u32 {
         self.cycle_id
+    }
+}
+
+impl FsmMemory {
+    /// Counters, the tick of entry and the cycle; the state stands before them.
+    pub(crate) fn save(&self, pack: &mut Pack<'_>) {
+        for n in [self.forward, self.release, self.rebuild] {
+            pack.u32(n);
+        }
+        pack.u64(self.state_enter_tick);
+        pack.u32(self.cycle_id);
+    }
+
+    /// Reads what [`FsmMemory::save`] wrote of a token in `state`.
+    pub(crate) fn load(read: &mut Unpack<'_>, state: FsmState) -> Self {
+        let [forward, release, rebuild] = core::array::from_fn(|_| read.u32());
+        let state_enter_tick = read.u64();
+        Self { state, forward, release, rebuild, state_enter_tick, cycle_id: read.u32() }
     }
 }
 

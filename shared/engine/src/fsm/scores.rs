@@ -8,6 +8,7 @@ use crate::config::{EngineConfig, FsmNumbers, Profile, TierContext};
 use crate::cost::{Weights, either, falling, paced, rising};
 use crate::feature::FeatureFrame;
 use crate::num::{Mix, decay, ramp, weigh};
+use crate::snapshot::Unpack;
 use penstock_types::engine_view::Scores;
 
 /// The scores of a token between ticks.
@@ -48,6 +49,17 @@ impl ScoreMemory {
     #[must_use]
     pub const fn get(&self) -> Scores {
         self.0
+    }
+
+    /// Reads four scores.
+    pub(crate) fn load(read: &mut Unpack<'_>) -> Result<Self, &'static str> {
+        let what = "a score is outside 0..=1000000";
+        Ok(Self(Scores {
+            pressure: read.score(what)?,
+            fragile: read.score(what)?,
+            trigger: read.score(what)?,
+            unwind: read.score(what)?,
+        }))
     }
 }
 
