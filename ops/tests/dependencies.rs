@@ -89,8 +89,30 @@ fn execution_cannot_reach_raw_data_and_ingest_cannot_reach_orders() {
     assert_never(
         &graph,
         "penstock-ingest",
-        &["penstock-trading", "penstock-venue-orders", "penstock-execution"],
+        &[
+            "penstock-trading",
+            "penstock-venue-orders",
+            "penstock-execution",
+            "penstock-engine",
+            "penstock-engine-io",
+        ],
     );
+}
+
+/// Files and the engine alone: whoever verifies a day needs no database and no socket.
+#[test]
+fn the_engine_on_disk_reaches_no_socket_and_no_database() {
+    let graph = graph();
+    assert_never(
+        &graph,
+        "penstock-engine-io",
+        &["tokio", "sqlx", "sqlx-core", "rustls", "penstock-market", "penstock-store"],
+    );
+    let own: Vec<String> = closure(&graph, "penstock-engine-io")
+        .into_iter()
+        .filter(|name| name.starts_with("penstock-"))
+        .collect();
+    assert_eq!(own, ["penstock-engine", "penstock-types"]);
 }
 
 /// Packages that `package` is built from, with the features that it asks for itself. (`cargo metadata`

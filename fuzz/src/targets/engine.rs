@@ -23,7 +23,7 @@ pub(super) fn engine_record(bytes: &[u8]) {
     }
 }
 
-fn config() -> EngineConfig {
+pub(super) fn config() -> EngineConfig {
     let instrument = |venue, roles, qty_exp| InstrumentConfig {
         venue,
         symbol: "A".to_owned(),

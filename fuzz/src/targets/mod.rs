@@ -6,11 +6,13 @@
 //! compiler.
 
 mod engine;
+mod engine_io;
 mod own;
 mod sim;
 mod venues;
 
 use engine::{engine_record, engine_step};
+use engine_io::{engine_log, engine_manifest, engine_snapshot, engine_stream};
 use own::{
     checkpoint, cl_ord_id, config_file, copy_text, copy_tuple, frame_record, spool_segment,
     tick_frame,
@@ -31,8 +33,12 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("config_file", config_file),
     ("copy_text", copy_text),
     ("copy_tuple", copy_tuple),
+    ("engine_log", engine_log),
+    ("engine_manifest", engine_manifest),
     ("engine_record", engine_record),
+    ("engine_snapshot", engine_snapshot),
     ("engine_step", engine_step),
+    ("engine_stream", engine_stream),
     ("frame_record", frame_record),
     ("kraken_frame", kraken_frame),
     ("kraken_futures", kraken_futures),

@@ -1,0 +1,227 @@
+//! Reading the journal: frames with their quote blocks in the order in which they were taken.
+//!
+//! Input: the journal's directory. Output: one entry after the other. Invariants: both files of an hour are read
+//! in step; the first byte that is wrong ends the reading with its file and offset; nothing is skipped.
+
+use crate::error::{Code, Fault};
+use crate::files;
+use crate::layout::{Day, EngineDirs};
+use penstock_types::frame::{
+    EVENT_LEN, FRAME_HEADER_LEN, FrameEvent, FrameHeader, QUOTE_ENTRY_LEN, QUOTE_HEADER_LEN,
+    SYMBOL_NO_MAX, decode_frame, decode_header, decode_quotes,
+};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// A frame with its quote block, decoded and as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Header of the frame.
+    pub header: FrameHeader,
+    /// Events.
+    pub events: Vec<FrameEvent>,
+    /// The frame's bytes.
+    pub frame: Vec<u8>,
+    /// The block's bytes.
+    pub quotes: Vec<u8>,
+}
+
+impl Entry {
+    /// Tick of the frame.
+    #[must_use]
+    pub const fn tick(&self) -> u64 {
+        self.header.tick_id.0.unsigned_abs()
+    }
+}
+
+/// Day and hour of the files of frames, ascending.
+///
+/// # Errors
+/// [`Code::Storage`].
+pub fn hours(journal: &Path) -> Result<Vec<(Day, u64)>, Fault> {
+    let mut hours = Vec::new();
+    for name in files::names(journal)? {
+        let Some(day) = Day::parse(&name) else { continue };
+        for file in files::names(&journal.join(&name))? {
+            let hour = file.strip_suffix(".ejf").filter(|hour| hour.len() == 2);
+            let hour = hour.and_then(|hour| hour.parse().ok()).filter(|hour| *hour < 24);
+            hours.extend(hour.map(|hour| (day, hour)));
+        }
+    }
+    hours.sort_unstable();
+    Ok(hours)
+}
+
+pub(super) struct Source {
+    pub path: PathBuf,
+    reader: BufReader<File>,
+    pub offset: u64,
+}
+
+/// What a read gave.
+pub(super) enum Got {
+    /// A whole part.
+    Whole(Vec<u8>),
+    /// The file ended before it, at its end.
+    End,
+}
+
+impl Source {
+    pub(super) fn open(path: PathBuf) -> Result<Self, Fault> {
+        let file = File::open(&path).map_err(|error| Fault::storage("open", &path, &error))?;
+        Ok(Self { path, reader: BufReader::with_capacity(1 << 16, file), offset: 0 })
+    }
+
+    /// Reads `head` bytes and what they announce.
+    fn part(
+        &mut self,
+        head: usize,
+        len_of: impl Fn(&[u8]) -> Result<usize, Fault>,
+    ) -> Result<Got, Fault> {
+        let mut bytes = vec![0; head];
+        let got = self.fill(&mut bytes)?;
+        if got == 0 {
+            return Ok(Got::End);
+        }
+        if got < head {
+            return Err(self.torn(got));
+        }
+        let more = len_of(&bytes).map_err(|fault| self.here(fault))?;
+        bytes.resize(head + more, 0);
+        let rest = self.fill(&mut bytes[head..])?;
+        if rest < more {
+            return Err(self.torn(head + rest));
+        }
+        Ok(Got::Whole(bytes))
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let n = self
+                .reader
+                .read(&mut bytes[filled..])
+                .map_err(|error| Fault::storage("read", &self.path, &error))?;
+            if n == 0 {
+                break;
+            }
+            filled += n;
+        }
+        Ok(filled)
+    }
+
+    pub(super) fn here(&self, fault: Fault) -> Fault {
+        fault.of(&self.path).at(self.offset)
+    }
+
+    fn torn(&self, got: usize) -> Fault {
+        let what = format!("the file ends within a part, {got} bytes of it are there");
+        self.here(Fault::new(Code::FrameCrc, what))
+    }
+
+    pub(super) fn frame(&mut self) -> Result<Got, Fault> {
+        self.part(FRAME_HEADER_LEN, |head| Ok(decode_header(head)?.n_events as usize * EVENT_LEN))
+    }
+
+    pub(super) fn quotes(&mut self) -> Result<Got, Fault> {
+        self.part(QUOTE_HEADER_LEN, |head| {
+            let [.., a, b, c, d, _, _, _, _] = *head else { return Ok(0) };
+            let n = u32::from_le_bytes([a, b, c, d]);
+            if !head.starts_with(b"EQB1") || n > SYMBOL_NO_MAX {
+                let what = "the header is not that of a quote block";
+                return Err(Fault::new(Code::FrameCrc, what));
+            }
+            Ok(n as usize * QUOTE_ENTRY_LEN)
+        })
+    }
+}
+
+/// Two files of an hour in step.
+pub(super) struct Hour {
+    pub frames: Source,
+    pub quotes: Source,
+    /// One file has ended before the other: a whole part has no partner.
+    pub is_unpaired: bool,
+}
+
+impl Hour {
+    pub(super) fn open(dirs: &EngineDirs, (day, hour): (Day, u64)) -> Result<Self, Fault> {
+        let tick = day.first_tick() + hour * crate::layout::HOUR_TICKS;
+        let frames = Source::open(dirs.frames_file(tick))?;
+        let quotes = Source::open(dirs.quotes_file(tick))?;
+        Ok(Self { frames, quotes, is_unpaired: false })
+    }
+
+    /// The next entry; `None` at the end of both files.
+    pub(super) fn next(&mut self) -> Result<Option<Entry>, Fault> {
+        let frame = match self.frames.frame()? {
+            Got::Whole(frame) => frame,
+            Got::End => {
+                return match self.quotes.quotes()? {
+                    Got::End => Ok(None),
+                    Got::Whole(_) => {
+                        self.is_unpaired = true;
+                        let what = "a quote block has no frame";
+                        Err(self.quotes.here(Fault::new(Code::FrameCrc, what)))
+                    }
+                };
+            }
+        };
+        let (header, events) =
+            decode_frame(&frame).map_err(|error| self.frames.here(error.into()))?;
+        let quotes = match self.quotes.quotes()? {
+            Got::Whole(quotes) => quotes,
+            Got::End => {
+                self.is_unpaired = true;
+                let what = "a frame has no quote block";
+                return Err(self.quotes.here(Fault::new(Code::FrameCrc, what)));
+            }
+        };
+        let block = decode_quotes(&quotes).map_err(|error| self.quotes.here(error.into()))?;
+        if block.tick_id != header.tick_id {
+            let what = "the quote block is of another tick than the frame";
+            let fault = self.quotes.here(Fault::new(Code::FrameCrc, what));
+            return Err(fault.differing(header.tick_id, block.tick_id));
+        }
+        self.frames.offset += u64::try_from(frame.len()).unwrap_or(u64::MAX);
+        self.quotes.offset += u64::try_from(quotes.len()).unwrap_or(u64::MAX);
+        Ok(Some(Entry { header, events, frame, quotes }))
+    }
+}
+
+/// The journal from an hour on.
+pub struct JournalReader {
+    dirs: EngineDirs,
+    hours: std::vec::IntoIter<(Day, u64)>,
+    open: Option<Hour>,
+}
+
+impl JournalReader {
+    /// From the hour of a tick on.
+    ///
+    /// # Errors
+    /// [`Code::Storage`].
+    pub fn from_tick(dirs: &EngineDirs, tick: u64) -> Result<Self, Fault> {
+        let from = (Day::of(tick), tick % crate::layout::DAY_TICKS / crate::layout::HOUR_TICKS);
+        let mut hours = hours(&dirs.journal)?;
+        hours.retain(|hour| *hour >= from);
+        Ok(Self { dirs: dirs.clone(), hours: hours.into_iter(), open: None })
+    }
+
+    /// The next entry; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Code::FrameCrc`] with file and byte, [`Code::Storage`].
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, Fault> {
+        loop {
+            if let Some(hour) = &mut self.open
+                && let Some(entry) = hour.next()?
+            {
+                return Ok(Some(entry));
+            }
+            let Some(next) = self.hours.next() else { return Ok(None) };
+            self.open = Some(Hour::open(&self.dirs, next)?);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What a second derivation leaves, compared with what the first one left.
+//!
+//! Input: ticks and snapshots of the engine that runs again. Output: the first difference. Invariants: it reads
+//! the directory and writes nothing under it; with a directory of its own it writes the same files there; what
+//! the first run has and the second has not is a difference too.
+
+use super::fields::first_difference;
+use super::logs::LogStream;
+use super::report::Mismatch;
+use crate::core::{Sink, TickFiles};
+use crate::error::{Code, Fault};
+use crate::files;
+use crate::layout::{Day, EngineDirs};
+use crate::snapshots::{self, SNAPSHOT_LEN_MAX};
+use crate::streams::STREAM_LEN_MAX;
+use crate::writer::Writer;
+use penstock_engine::record::Record;
+use penstock_engine::snapshot::LogPosition;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+/// A day's lines of one stream.
+#[derive(Default)]
+struct Lines {
+    day: Option<Day>,
+    text: Vec<u8>,
+    at: usize,
+}
+
+/// The comparing end of a replay.
+pub(super) struct Compare {
+    dirs: EngineDirs,
+    logs: Vec<LogStream>,
+    alerts: Lines,
+    transitions: Lines,
+    snapshots: BTreeSet<u64>,
+    /// Lines up to this tick belong to what came before the start.
+    from: u64,
+    pub alerts_hash: Sha256,
+    pub bytes_hashed: u64,
+    pub mismatch: Option<Mismatch>,
+    pub out: Option<Writer>,
+}
+
+/// Ends a run at its first difference.
+fn breach() -> Fault {
+    Fault::new(Code::Determinism, "the replay differs")
+}
+
+impl Compare {
+    pub(super) fn new(
+        dirs: &EngineDirs,
+        logs: Vec<LogStream>,
+        from: u64,
+        out: Option<Writer>,
+    ) -> Result<Self, Fault> {
+        let snapshots = snapshots::ticks(dirs)?.into_iter().collect();
+        Ok(Self {
+            dirs: dirs.clone(),
+            logs,
+            alerts: Lines::default(),
+            transitions: Lines::default(),
+            snapshots,
+            from,
+            alerts_hash: Sha256::new(),
+            bytes_hashed: 0,
+            mismatch: None,
+            out,
+        })
+    }
+
+    fn differ(
+        &mut self,
+        tick: u64,
+        token: Option<u16>,
+        field: &str,
+        expected: String,
+        actual: String,
+    ) -> Fault {
+        let field = field.to_owned();
+        self.mismatch = Some(Mismatch { tick, token, field, expected, actual });
+        breach()
+    }
+
+    fn records(&mut self, tick: &TickFiles<'_>) -> Result<(), Fault> {
+        for at in 0..tick.records.len() {
+            let (Some(due), Some(log)) = (tick.records.get(at), self.logs.get_mut(at)) else {
+                continue;
+            };
+            let found = log.next_record()?;
+            if found.as_ref().is_some_and(|(bytes, _)| bytes == due) {
+                continue;
+            }
+            let token = u16::from_le_bytes([due[8], due[9]]);
+            let expected = Record::decode(due).ok();
+            let (field, want, got) = match (expected, &found) {
+                (Some(expected), Some((_, actual))) => first_difference(&expected, actual)
+                    .unwrap_or_else(|| ("bytes".to_owned(), hex::encode(due), String::new())),
+                _ => ("record".to_owned(), hex::encode(due), "none".to_owned()),
+            };
+            return Err(self.differ(tick.tick, Some(token), &field, want, got));
+        }
+        Ok(())
+    }
+
+    fn lines(&mut self, tick: u64, is_alert: bool, due: &str) -> Result<(), Fault> {
+        let day = Day::of(tick);
+        let lines = if is_alert { &mut self.alerts } else { &mut self.transitions };
+        if lines.day != Some(day) {
+            let path =
+                if is_alert { self.dirs.alerts_file(day) } else { self.dirs.transitions_file(day) };
+            let rest =
+                String::from_utf8_lossy(lines.text.get(lines.at..).unwrap_or(&[])).into_owned();
+            if !rest.is_empty() {
+                let field = if is_alert { "alerts" } else { "transitions" };
+                return Err(self.differ(tick, None, field, String::new(), rest));
+            }
+            lines.text = files::read_if_there(&path, STREAM_LEN_MAX)?.unwrap_or_default();
+            let before = crate::streams::kept_len(&lines.text, self.from);
+            lines.at = usize::try_from(before).unwrap_or(usize::MAX).min(lines.text.len());
+            lines.day = Some(day);
+            self.bytes_hashed += u64::try_from(lines.text.len()).unwrap_or(u64::MAX);
+        }
+        if due.is_empty() {
+            return Ok(());
+        }
+        let end = lines.text.len().min(lines.at + due.len());
+        let found = lines.text.get(lines.at..end).unwrap_or(&[]);
+        if found == due.as_bytes() {
+            lines.at = end;
+            return Ok(());
+        }
+        let found = String::from_utf8_lossy(found).into_owned();
+        let field = if is_alert { "alerts" } else { "transitions" };
+        Err(self.differ(tick, None, field, due.to_owned(), found))
+    }
+
+    /// What the first run has behind the second one's end.
+    pub(super) fn left_over(&mut self, last: u64) -> Result<(), Fault> {
+        for at in 0..self.logs.len() {
+            let Some(log) = self.logs.get_mut(at) else { continue };
+            if let Some((bytes, record)) = log.next_record()? {
+                let (token, actual) = (Some(record.token_id), hex::encode(bytes));
+                return Err(self.differ(record.tick_id, token, "record", "none".into(), actual));
+            }
+        }
+        for is_alert in [true, false] {
+            self.lines(last, is_alert, "")?;
+            let lines = if is_alert { &self.alerts } else { &self.transitions };
+            let rest = lines.text.get(lines.at..).unwrap_or(&[]);
+            if !rest.is_empty() {
+                let rest = String::from_utf8_lossy(rest).into_owned();
+                let field = if is_alert { "alerts" } else { "transitions" };
+                return Err(self.differ(last, None, field, String::new(), rest));
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the logs that were hashed.
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.logs.iter().map(|log| log.bytes_hashed).sum()
+    }
+}
+
+impl Sink for Compare {
+    fn tick(&mut self, tick: &TickFiles<'_>) -> Result<(), Fault> {
+        self.alerts_hash.update(tick.alerts.as_bytes());
+        self.records(tick)?;
+        self.lines(tick.tick, true, tick.alerts)?;
+        self.lines(tick.tick, false, tick.transitions)?;
+        match &mut self.out {
+            Some(out) => out.tick(tick),
+            None => Ok(()),
+        }
+    }
+
+    fn wants_snapshot(&self, tick: u64) -> bool {
+        self.snapshots.contains(&tick)
+    }
+
+    fn snapshot(&mut self, tick: u64, bytes: &[u8], logs: &[LogPosition]) -> Result<(), Fault> {
+        let had = files::read(&self.dirs.snapshot(tick), SNAPSHOT_LEN_MAX)?;
+        // A damaged snapshot is a fault of its own; only a whole one can differ.
+        penstock_engine::snapshot::SnapshotView::new(&had)
+            .map_err(|error| Fault::from(error).of(&self.dirs.snapshot(tick)))?;
+        self.bytes_hashed += u64::try_from(had.len()).unwrap_or(u64::MAX);
+        if had != bytes {
+            let at = had.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+            let part = |bytes: &[u8]| {
+                let end = bytes.len().min(at + 8);
+                hex::encode(bytes.get(at..end).unwrap_or(&[]))
+            };
+            let (want, got) = (part(bytes), part(&had));
+            return Err(self.differ(tick, None, &format!("snapshot byte {at}"), want, got));
+        }
+        match &mut self.out {
+            Some(out) => out.snapshot(tick, bytes, logs),
+            None => Ok(()),
+        }
+    }
+
+    fn close_day(&mut self) -> Result<(), Fault> {
+        match &mut self.out {
+            Some(out) => out.close_day(),
+            None => Ok(()),
+        }
+    }
+}

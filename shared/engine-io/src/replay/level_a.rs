@@ -1,0 +1,273 @@
+//! Level A: states, clusters, phases and alerts follow from the records.
+//!
+//! Input: logs of all tokens, alerts, configuration. Output: a report. Invariants: from genesis everything is
+//! compared; from a later day the last quarter of an hour before it is read first, of which only discrete states
+//! are taken.
+
+use super::fields::first_difference;
+use super::logs::LogStream;
+use super::report::{Mismatch, Report, Verdict};
+use crate::error::{Code, Fault};
+use crate::files;
+use crate::layout::{Day, EngineDirs};
+use crate::log::{LogHeader, segments};
+use crate::streams::STREAM_LEN_MAX;
+use penstock_engine::alert::AlertBody;
+use penstock_engine::record::{RECORD_LEN, Record};
+use penstock_engine::{EngineConfig, Retrace, Retraced};
+use penstock_types::frame::sha256;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Records before a day that make every counter exact.
+const LEAD_TICKS: u64 = 3_600;
+
+struct Run<'a> {
+    dirs: &'a EngineDirs,
+    config: &'a EngineConfig,
+    streams: Vec<LogStream>,
+    bytes: Vec<[u8; RECORD_LEN]>,
+    records: Vec<Record>,
+    chain: Option<[u8; 32]>,
+    alerts: Sha256,
+    alert_lines: BTreeMap<Day, std::vec::IntoIter<String>>,
+    ticks: u64,
+    bytes_hashed: u64,
+}
+
+/// Derives everything that level A can from the logs: from the first record on, or one day.
+///
+/// # Errors
+/// The fault of a file that is damaged or missing; a difference is in the report.
+pub fn level_a(
+    dirs: &EngineDirs,
+    config: &EngineConfig,
+    day: Option<Day>,
+) -> Result<Report, Fault> {
+    config.check()?;
+    let first_token = config.tokens.first().map_or(0, |token| token.id);
+    let all = segments(dirs, first_token)?;
+    let Some(first) = all.first().copied() else {
+        return Err(Fault::new(Code::LogHeader, "there is no log").of(&dirs.log));
+    };
+    let lead = day.filter(|day| all.iter().any(|(of, _)| of.0 + 1 == day.0));
+    let from = match (lead, day) {
+        (Some(day), _) => (Day(day.0 - 1), 0),
+        (None, Some(day)) => (day, 0),
+        (None, None) => first,
+    };
+    let mut run = Run::new(dirs, config, from)?;
+    // A day before it that is shorter than the lead is the engine's first: it is derived whole.
+    let is_whole = match lead {
+        Some(day) => run.lead(day)?,
+        None => true,
+    };
+    let is_genesis = is_whole && from == first;
+    let last = day.map(Day::last_tick);
+    let compare_from = lead.map_or(0, Day::first_tick);
+    let (mismatch, start) = run.all(is_genesis, compare_from, last)?;
+    Ok(run.report(mismatch, start))
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        dirs: &'a EngineDirs,
+        config: &'a EngineConfig,
+        from: (Day, u16),
+    ) -> Result<Self, Fault> {
+        let fingerprint = LogHeader::fingerprint(&config.sha256());
+        let stream = |token: &penstock_engine::config::TokenConfig| {
+            LogStream::from_segment(dirs, token.id, fingerprint, from)
+        };
+        Ok(Self {
+            dirs,
+            config,
+            streams: config.tokens.iter().map(stream).collect::<Result<_, _>>()?,
+            bytes: Vec::new(),
+            records: Vec::new(),
+            chain: None,
+            alerts: Sha256::new(),
+            alert_lines: BTreeMap::new(),
+            ticks: 0,
+            bytes_hashed: 0,
+        })
+    }
+
+    /// Begins a quarter of an hour before a day; true when the day before is shorter and read whole.
+    fn lead(&mut self, day: Day) -> Result<bool, Fault> {
+        let mut is_whole = true;
+        let before = Day(day.0 - 1);
+        for (stream, token) in self.streams.iter_mut().zip(&self.config.tokens) {
+            let path = self.dirs.log_file(token.id, before, 0);
+            let meta = std::fs::metadata(&path);
+            let len = meta.map_err(|error| Fault::storage("look at", &path, &error))?.len();
+            let offset = len.saturating_sub(64 * LEAD_TICKS);
+            is_whole &= offset <= 64;
+            stream.seek(offset, before.last_tick() - LEAD_TICKS)?;
+        }
+        Ok(is_whole)
+    }
+
+    /// Reads one record per token; false at the end of all logs.
+    fn next_tick(&mut self) -> Result<bool, Fault> {
+        self.bytes.clear();
+        self.records.clear();
+        for (stream, token) in self.streams.iter_mut().zip(&self.config.tokens) {
+            let Some((bytes, record)) = stream.next_record()? else {
+                if self.records.is_empty() {
+                    continue;
+                }
+                let what = "the token's log ends before those of the others";
+                return Err(Fault::new(Code::LogOffset, what).of_token(token.id));
+            };
+            let tick = self.records.first().map_or(record.tick_id, |first| first.tick_id);
+            if tick != record.tick_id || self.records.len() != self.bytes.len() {
+                let what = "the token's log is not at the tick of the others";
+                let fault = Fault::new(Code::LogOffset, what).in_tick(tick).of_token(token.id);
+                return Err(fault.differing(tick, record.tick_id));
+            }
+            self.bytes.push(bytes);
+            self.records.push(record);
+        }
+        let is_whole = self.records.len() == self.config.tokens.len();
+        if !is_whole && !self.records.is_empty() {
+            let what = "a token's log ends before those of the others";
+            return Err(Fault::new(Code::LogOffset, what));
+        }
+        Ok(is_whole)
+    }
+
+    fn all(
+        &mut self,
+        is_genesis: bool,
+        compare_from: u64,
+        last: Option<u64>,
+    ) -> Result<(Option<Mismatch>, String), Fault> {
+        if !self.next_tick()? {
+            return Err(Fault::new(Code::LogHeader, "the logs have no record").of(&self.dirs.log));
+        }
+        let first = self.records.first().map_or(0, |record| record.tick_id);
+        let mut out = Retraced::default();
+        let mut trace;
+        let start;
+        if is_genesis {
+            trace = Retrace::from_genesis(self.config, first)?;
+            self.chain = Some(self.config.sha256());
+            start = "genesis".to_owned();
+            if let Some(mismatch) = self.step(&mut trace, &mut out, compare_from)? {
+                return Ok((Some(mismatch), start));
+            }
+        } else {
+            trace = Retrace::from_records(self.config, &self.records)?;
+            start = format!("records {first}");
+        }
+        let is_last = |run: &Self| run.records.first().map(|record| record.tick_id) == last;
+        while !(last.is_some() && is_last(self)) && self.next_tick()? {
+            if let Some(mismatch) = self.step(&mut trace, &mut out, compare_from)? {
+                return Ok((Some(mismatch), start));
+            }
+        }
+        Ok((self.left_over(), start))
+    }
+
+    fn step(
+        &mut self,
+        trace: &mut Retrace,
+        out: &mut Retraced,
+        compare_from: u64,
+    ) -> Result<Option<Mismatch>, Fault> {
+        trace.step(&self.records, out)?;
+        if let Some(chain) = &mut self.chain {
+            let mut hashed = chain.to_vec();
+            self.bytes.iter().for_each(|record| hashed.extend_from_slice(record));
+            *chain = sha256(&hashed);
+            self.bytes_hashed += u64::try_from(hashed.len()).unwrap_or(u64::MAX);
+        }
+        let tick = self.records.first().map_or(0, |record| record.tick_id);
+        if tick < compare_from {
+            return Ok(None);
+        }
+        self.ticks += 1;
+        self.load_alerts(Day::of(tick))?;
+        for (expected, actual) in out.records.iter().zip(&self.records) {
+            if let Some((field, expected, actual_value)) = first_difference(expected, actual) {
+                return Ok(Some(Mismatch {
+                    tick,
+                    token: Some(actual.token_id),
+                    field,
+                    expected,
+                    actual: actual_value,
+                }));
+            }
+        }
+        for alert in &out.alerts {
+            let symbol = match &alert.body {
+                AlertBody::Token { record, .. } => {
+                    let of =
+                        |token: &&penstock_engine::config::TokenConfig| token.id == record.token_id;
+                    self.config.tokens.iter().find(of).map_or("", |token| token.symbol.as_str())
+                }
+                AlertBody::Cluster { .. } => "",
+            };
+            let line = alert.payload_with_id(symbol);
+            self.alerts.update(line.as_bytes());
+            self.alerts.update(b"\n");
+            let found = self.alert_lines.get_mut(&Day::of(tick)).and_then(Iterator::next);
+            if found.as_ref() != Some(&line) {
+                return Ok(Some(Mismatch {
+                    tick,
+                    token: None,
+                    field: "alerts".to_owned(),
+                    expected: line,
+                    actual: found.unwrap_or_default(),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the alerts of a day, once.
+    fn load_alerts(&mut self, day: Day) -> Result<(), Fault> {
+        if !self.alert_lines.contains_key(&day) {
+            let path = self.dirs.alerts_file(day);
+            let bytes = files::read_if_there(&path, STREAM_LEN_MAX)?.unwrap_or_default();
+            self.bytes_hashed += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let text = String::from_utf8_lossy(&bytes);
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            self.alert_lines.insert(day, lines.into_iter());
+        }
+        Ok(())
+    }
+
+    /// A published alert that does not follow from the log.
+    fn left_over(&mut self) -> Option<Mismatch> {
+        let (day, line) = self
+            .alert_lines
+            .iter_mut()
+            .find_map(|(day, lines)| lines.next().map(|line| (*day, line)))?;
+        let tick = crate::streams::tick_of(&line).unwrap_or(day.last_tick());
+        Some(Mismatch {
+            tick,
+            token: None,
+            field: "alerts".to_owned(),
+            expected: String::new(),
+            actual: line,
+        })
+    }
+
+    fn report(self, first_mismatch: Option<Mismatch>, start: String) -> Report {
+        let hashed: u64 = self.streams.iter().map(|stream| stream.bytes_hashed).sum();
+        let verdict = if first_mismatch.is_some() { Verdict::Breach } else { Verdict::Identical };
+        Report {
+            replay_level: 'A',
+            start,
+            ticks: self.ticks,
+            tokens: u64::try_from(self.config.tokens.len()).unwrap_or(u64::MAX),
+            bytes_hashed: hashed + self.bytes_hashed,
+            first_mismatch,
+            state_chain: self.chain.map(hex::encode),
+            alerts_hash: hex::encode(self.alerts.finalize()),
+            verdict,
+        }
+    }
+}

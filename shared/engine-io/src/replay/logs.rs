@@ -1,0 +1,164 @@
+//! A token's records one after the other, over all its files.
+//!
+//! Input: the directory of logs and a place to begin. Output: records. Invariants: headers name token, day,
+//! configuration and the hash of the file before; ticks are contiguous over files; the first byte that is wrong
+//! is a fault with its code; nothing is skipped.
+
+use crate::error::{Code, Fault};
+use crate::layout::{Day, EngineDirs};
+use crate::log::{LOG_HEADER_LEN, LogHeader, segments};
+use penstock_engine::record::{RECORD_LEN, Record};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+struct Open {
+    path: PathBuf,
+    reader: BufReader<File>,
+    offset: u64,
+    day: Day,
+    /// Hash of the file so far; `None` when reading began behind its header.
+    hash: Option<Sha256>,
+}
+
+/// Records of one token.
+pub struct LogStream {
+    dirs: EngineDirs,
+    token: u16,
+    fingerprint: u32,
+    files: std::vec::IntoIter<(Day, u16)>,
+    open: Option<Open>,
+    previous: Option<[u8; 32]>,
+    last_tick: Option<u64>,
+    /// Bytes that were hashed.
+    pub bytes_hashed: u64,
+}
+
+impl LogStream {
+    /// From the beginning of a segment on.
+    ///
+    /// # Errors
+    /// [`Code::Storage`] when the logs cannot be listed.
+    pub fn from_segment(
+        dirs: &EngineDirs,
+        token: u16,
+        fingerprint: u32,
+        from: (Day, u16),
+    ) -> Result<Self, Fault> {
+        let mut files = segments(dirs, token)?;
+        files.retain(|file| *file >= from);
+        let (files, dirs) = (files.into_iter(), dirs.clone());
+        let (open, previous, last_tick) = (None, None, None);
+        Ok(Self { dirs, token, fingerprint, files, open, previous, last_tick, bytes_hashed: 0 })
+    }
+
+    /// Goes on behind `offset` bytes of the first file, of which the last record is of `tick`.
+    ///
+    /// # Errors
+    /// What is wrong with the file's header; [`Code::Storage`].
+    pub fn seek(&mut self, offset: u64, tick: u64) -> Result<(), Fault> {
+        if offset <= 64 || !self.open_next()? {
+            return Ok(());
+        }
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.reader
+            .seek(SeekFrom::Start(offset))
+            .map_err(|error| Fault::storage("seek in", &open.path, &error))?;
+        open.offset = offset;
+        open.hash = None;
+        self.last_tick = Some(tick);
+        Ok(())
+    }
+
+    fn open_next(&mut self) -> Result<bool, Fault> {
+        let Some((day, segment)) = self.files.next() else { return Ok(false) };
+        let path = self.dirs.log_file(self.token, day, segment);
+        let file = File::open(&path).map_err(|error| Fault::storage("open", &path, &error))?;
+        let mut reader = BufReader::with_capacity(1 << 16, file);
+        let mut head = [0; LOG_HEADER_LEN];
+        let of = |fault: Fault| fault.of(&path).of_token(self.token);
+        reader.read_exact(&mut head).map_err(|error| {
+            of(Fault::new(Code::LogHeader, format!("the header of the log: {error}")).at(0))
+        })?;
+        let header = LogHeader::decode(&head).map_err(of)?;
+        if (header.token, header.day, header.fingerprint) != (self.token, day, self.fingerprint) {
+            let what = "the log is of another token, day or configuration than its place says";
+            return Err(of(Fault::new(Code::LogHeader, what).at(8)));
+        }
+        if self.previous.is_some_and(|previous| previous != header.previous) {
+            let what = "the log does not name the hash of the token's log before it";
+            return Err(of(Fault::new(Code::LogHeader, what).at(32)));
+        }
+        let mut hash = Sha256::new();
+        hash.update(head);
+        self.bytes_hashed += 64;
+        self.open = Some(Open { path, reader, offset: 64, day, hash: Some(hash) });
+        Ok(true)
+    }
+
+    /// The next record; `None` at the end of the last file.
+    ///
+    /// # Errors
+    /// [`Code::LogCorrupt`], [`Code::LogOffset`], [`Code::LogHeader`] with file and byte.
+    pub fn next_record(&mut self) -> Result<Option<([u8; RECORD_LEN], Record)>, Fault> {
+        loop {
+            if self.open.is_none() && !self.open_next()? {
+                return Ok(None);
+            }
+            let Some(open) = &mut self.open else { return Ok(None) };
+            let mut bytes = [0; RECORD_LEN];
+            let mut filled = 0;
+            while filled < RECORD_LEN {
+                let n = open
+                    .reader
+                    .read(&mut bytes[filled..])
+                    .map_err(|error| Fault::storage("read", &open.path, &error))?;
+                if n == 0 {
+                    break;
+                }
+                filled += n;
+            }
+            if filled == 0 {
+                let closed = self.open.take();
+                self.previous =
+                    closed.and_then(|open| open.hash).map(|hash| hash.finalize().into());
+                continue;
+            }
+            let record = judge(open, self.token, self.last_tick, &bytes[..filled])?;
+            if let Some(hash) = &mut open.hash {
+                hash.update(bytes);
+                self.bytes_hashed += 64;
+            }
+            open.offset += 64;
+            self.last_tick = Some(record.tick_id);
+            return Ok(Some((bytes, record)));
+        }
+    }
+
+    /// File and byte at which the next record stands.
+    #[must_use]
+    pub fn place(&self) -> Option<(PathBuf, u64)> {
+        self.open.as_ref().map(|open| (open.path.clone(), open.offset))
+    }
+}
+
+fn judge(open: &Open, token: u16, last: Option<u64>, bytes: &[u8]) -> Result<Record, Fault> {
+    let of =
+        |code, what: String| Fault::new(code, what).of(&open.path).at(open.offset).of_token(token);
+    let Ok(whole) = <&[u8; RECORD_LEN]>::try_from(bytes) else {
+        let what = format!("a record of {} bytes of 64 ends the file", bytes.len());
+        return Err(of(Code::LogCorrupt, what));
+    };
+    let record = Record::decode(whole).map_err(|error| of(Code::LogCorrupt, error.to_string()))?;
+    let due = last.map_or(record.tick_id, |last| last + 1);
+    if record.token_id != token || record.tick_id != due || Day::of(record.tick_id) != open.day {
+        let what = "the record does not stand where its token and tick say".to_owned();
+        let fault = of(Code::LogOffset, what).in_tick(due);
+        return Err(fault.differing(
+            format!("tick {due} of token {token}"),
+            format!("tick {} of token {}", record.tick_id, record.token_id),
+        ));
+    }
+    Ok(record)
+}

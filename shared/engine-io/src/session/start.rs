@@ -1,0 +1,458 @@
+//! The start: steps 1 to 5b in their order, each with its codes.
+//!
+//! Input: options and the table of frames, if there is one. Output: a session that stands where its journal
+//! ends. Invariants: a service and a start by hand run this code; no step is left out; nothing is executed
+//! before logs and streams are judged; a snapshot is never chosen in place of a damaged one unless by name.
+
+use super::{Genesis, Session, State};
+use crate::core::Core;
+use crate::error::{Code, Fault};
+use crate::files;
+use crate::journal::{Chain, Entry, JournalReader, JournalWriter, hours, recover_tail};
+use crate::layout::{Day, EngineDirs};
+use crate::lifecycle::{Event, Lifecycle, Mode, Step};
+use crate::log::{LogHeader, TokenLog, segments};
+use crate::recovery::recover_log;
+use crate::snapshots::{self, Loaded};
+use crate::streams::{self, Stream};
+use crate::writer::{Files, Hooks, WhenFull, Writer};
+use penstock_engine::snapshot::{LogPosition, SnapshotContext};
+use penstock_engine::{Engine, EngineConfig};
+use penstock_types::frame::{decode_frame, sha256};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// A delivered frame and its quote block.
+pub type Delivered = (Vec<u8>, Vec<u8>);
+
+/// The table of delivered frames, for the end that a loss of power took from the journal.
+pub trait FrameStore {
+    /// The frame behind number `frame_seq` with its quote block; `None` when it is gone.
+    ///
+    /// # Errors
+    /// [`Code::Storage`] when the table cannot be asked.
+    fn after(&mut self, frame_seq: u64) -> Result<Option<Delivered>, Fault>;
+}
+
+/// No table: the files are all there is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoStore;
+
+impl FrameStore for NoStore {
+    fn after(&mut self, _frame_seq: u64) -> Result<Option<Delivered>, Fault> {
+        Ok(None)
+    }
+}
+
+/// How an engine is started.
+#[derive(Debug, Clone)]
+pub struct StartOptions {
+    /// Directories.
+    pub dirs: EngineDirs,
+    /// Resolved configuration.
+    pub config: EngineConfig,
+    /// LIVE or SNAPSHOT_RECOVERY; replay has an entry of its own.
+    pub mode: Mode,
+    /// Begin anew over files that exist; every later proof carries the flag.
+    pub is_cold: bool,
+    /// By hand only: this snapshot instead of the newest.
+    pub snapshot: Option<u64>,
+    /// By hand only: from the first frame of the journal.
+    pub from_genesis: bool,
+    /// Least free bytes of the disk.
+    pub disk_free_min_bytes: u64,
+    /// Private signing key; a missing file is no error.
+    pub signing_key: Option<PathBuf>,
+    /// Staged crashes of tests.
+    pub hooks: Hooks,
+}
+
+impl StartOptions {
+    /// A live start with the defaults.
+    #[must_use]
+    pub fn live(dirs: EngineDirs, config: EngineConfig) -> Self {
+        Self {
+            dirs,
+            config,
+            mode: Mode::Live,
+            is_cold: false,
+            snapshot: None,
+            from_genesis: false,
+            disk_free_min_bytes: 10_737_418_240,
+            signing_key: None,
+            hooks: Hooks::none(),
+        }
+    }
+}
+
+/// What a start found and did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Started {
+    /// Tick of the snapshot that was loaded.
+    pub snapshot_tick: Option<u64>,
+    /// Last tick of the logs.
+    pub log_tick: Option<u64>,
+    /// Last tick after the roll-forward.
+    pub last_tick: Option<u64>,
+    /// Ticks that were executed behind the snapshot.
+    pub rolled_ticks: u64,
+    /// Frames that came from the table of frames.
+    pub refetched_frames: u64,
+    /// Logs of which bytes were cut.
+    pub cut: Vec<PathBuf>,
+}
+
+/// What a full queue means in a mode.
+pub(super) const fn when_full(mode: Mode) -> WhenFull {
+    match mode {
+        Mode::Live => WhenFull::Stop,
+        Mode::Replay | Mode::SnapshotRecovery => WhenFull::Wait,
+    }
+}
+
+/// The core of an engine whose logs do not exist yet.
+pub(super) fn core_of_genesis(
+    engine: Engine,
+    segment: u16,
+    dirs: &EngineDirs,
+    hooks: &Hooks,
+) -> Result<Core<Writer>, Fault> {
+    let position = LogPosition { segment, ..LogPosition::default() };
+    let logs = vec![position; engine.config().tokens.len()];
+    let context = SnapshotContext { logs, ..SnapshotContext::default() };
+    let tick = engine.last_tick().unwrap_or(0);
+    let mut started = Started::default();
+    let loaded = Loaded { tick, engine, context, bytes: Vec::new() };
+    let (core, _) = core_of(loaded, dirs, hooks, &mut started)?;
+    Ok(core)
+}
+
+/// Step 4 for every token, and the core with its writer; also the last tick of all logs.
+fn core_of(
+    loaded: Loaded,
+    dirs: &EngineDirs,
+    hooks: &Hooks,
+    started: &mut Started,
+) -> Result<(Core<Writer>, u64), Fault> {
+    let Loaded { tick, engine, context, .. } = loaded;
+    let config = engine.config();
+    let fingerprint = LogHeader::fingerprint(&config.sha256());
+    let every = config.snapshot_every_ticks.unsigned_abs();
+    let mut logs: Vec<TokenLog> = Vec::with_capacity(config.tokens.len());
+    let mut last_tick = tick;
+    for (token, position) in config.tokens.iter().zip(&context.logs) {
+        let recovered = recover_log(dirs, token.id, fingerprint, tick, position)?;
+        last_tick = last_tick.max(recovered.last_tick);
+        started.cut.extend(recovered.cut);
+        logs.push(recovered.log);
+    }
+    streams::cut_back(&dirs.alerts, tick)?;
+    streams::cut_back(&dirs.transitions(), tick)?;
+    let files = Files {
+        dirs: dirs.clone(),
+        logs,
+        alerts: Stream::new(dirs.alerts.clone()),
+        transitions: Stream::new(dirs.transitions()),
+        hooks: hooks.clone(),
+    };
+    let writer = Writer::start(files, every)?;
+    Ok((Core::new(engine, Chain::of(&context), context.logs, writer), last_tick))
+}
+
+impl Session {
+    /// Starts an engine over its files.
+    ///
+    /// # Errors
+    /// The fault of the first step that fails, with its code.
+    pub fn start(
+        options: &StartOptions,
+        store: &mut dyn FrameStore,
+    ) -> Result<(Self, Started), Fault> {
+        let mut life = Lifecycle::new(options.mode);
+        let StartOptions { dirs, config, hooks, .. } = options;
+        config.check()?;
+        let is_replay = life.take(Event::Done)? != Step::Environment;
+        if is_replay {
+            let what = "a replay writes no files; next: use its own entry";
+            return Err(Fault::new(Code::Invariant, what));
+        }
+        let lock = environment(options)?;
+        archive_config(dirs, config)?;
+        life.take(Event::Done)?;
+        let base = choose(options)?;
+        life.take(Event::Done)?;
+        let mut started = Started::default();
+        let journal = JournalWriter::new(dirs);
+        let state = match base {
+            Base::Genesis(genesis) => {
+                for _ in [Step::Logs, Step::Restored, Step::RolledForward] {
+                    life.take(Event::Done)?;
+                }
+                State::Waiting(genesis)
+            }
+            Base::Snapshot(loaded) => {
+                started.snapshot_tick = Some(loaded.tick);
+                let from = loaded.tick;
+                let (core, log_tick) = core_of(*loaded, dirs, hooks, &mut started)?;
+                started.log_tick = Some(log_tick);
+                life.take(Event::Done)?;
+                life.take(Event::Done)?;
+                let mut core = Box::new(core);
+                roll_forward(&mut core, dirs, log_tick, store, &mut started)
+                    .map_err(|fault| keep_breach(dirs, fault))?;
+                started.last_tick = core.engine.last_tick();
+                started.rolled_ticks = started.last_tick.unwrap_or(from) - from;
+                life.take(Event::Done)?;
+                core.sink.when_full = when_full(options.mode);
+                State::Running(core)
+            }
+        };
+        if life.step() == Step::Bound {
+            life.take(Event::Done)?;
+        }
+        let session = Self {
+            life,
+            config: config.clone(),
+            dirs: dirs.clone(),
+            hooks: hooks.clone(),
+            journal,
+            state,
+            _lock: lock,
+        };
+        Ok((session, started))
+    }
+}
+
+/// Step 2.
+fn environment(options: &StartOptions) -> Result<File, Fault> {
+    for dir in options.dirs.all() {
+        files::make_dir(&dir)?;
+        let probe = dir.join(".probe");
+        let refuse = |error: &std::io::Error| {
+            let what = format!("the directory is not writable: {error}");
+            Fault::new(Code::EnvDir, what).of(&dir)
+        };
+        let mut file = File::create(&probe).map_err(|error| refuse(&error))?;
+        file.write_all(b"probe").and_then(|()| file.sync_all()).map_err(|error| refuse(&error))?;
+        std::fs::remove_file(&probe).map_err(|error| refuse(&error))?;
+        let disk = nix::sys::statvfs::statvfs(&dir).map_err(|error| {
+            Fault::new(Code::EnvDisk, format!("the disk does not say what is free: {error}"))
+        })?;
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+        if free < options.disk_free_min_bytes {
+            let what = "too little of the disk is free; next: make room or lower \
+                        engine.disk_free_min_bytes";
+            let fault = Fault::new(Code::EnvDisk, what).of(&dir);
+            return Err(fault.differing(options.disk_free_min_bytes, free));
+        }
+    }
+    let path = options.dirs.lock();
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let lock = opened.map_err(|error| {
+        Fault::new(Code::EnvLock, format!("failed to open the lock: {error}")).of(&path)
+    })?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let what = "another process writes here; next: stop it";
+            return Err(Fault::new(Code::EnvLock, what).of(&path));
+        }
+        Err(TryLockError::Error(error)) => {
+            let what = format!("failed to lock: {error}");
+            return Err(Fault::new(Code::EnvLock, what).of(&path));
+        }
+    }
+    if let Some(path) = &options.signing_key
+        && std::fs::exists(path).unwrap_or(false)
+    {
+        crate::keys::Signer::load(path, &options.dirs)?;
+    }
+    Ok(lock)
+}
+
+fn archive_config(dirs: &EngineDirs, config: &EngineConfig) -> Result<(), Fault> {
+    let path = dirs.config(&config.sha256());
+    let text = config.canonical();
+    match files::read_if_there(&path, 1 << 24)? {
+        Some(had) if had == text.as_bytes() => Ok(()),
+        Some(_) => {
+            let what = "the archived configuration is another than its name says";
+            Err(Fault::new(Code::ManHash, what).of(&path))
+        }
+        None => files::write_whole(&path, text.as_bytes(), files::CLOSED_MODE),
+    }
+}
+
+enum Base {
+    Genesis(Box<Genesis>),
+    Snapshot(Box<Loaded>),
+}
+
+/// Step 3.
+fn choose(options: &StartOptions) -> Result<Base, Fault> {
+    let StartOptions { dirs, config, .. } = options;
+    if options.mode == Mode::SnapshotRecovery {
+        if let Some(tick) = options.snapshot {
+            return Ok(Base::Snapshot(Box::new(snapshots::load(dirs, config, tick)?)));
+        }
+        if options.from_genesis {
+            return Ok(Base::Snapshot(Box::new(genesis_of_journal(dirs, config)?)));
+        }
+    }
+    let newest = snapshots::ticks(dirs)?.pop();
+    let mut segment = None;
+    for token in &config.tokens {
+        for (_, found) in segments(dirs, token.id)? {
+            segment = segment.max(Some(found));
+        }
+    }
+    if options.is_cold {
+        let first_segment = segment.map_or(0, |segment| segment + 1);
+        let engine = Engine::new_cold(config)?;
+        return Ok(Base::Genesis(Box::new(Genesis { engine, first_segment })));
+    }
+    match newest {
+        Some(tick) => Ok(Base::Snapshot(Box::new(snapshots::load(dirs, config, tick)?))),
+        None if segment.is_some() => {
+            let what = "there are logs and no snapshot; next: recover from genesis by hand, or \
+                        start with --cold-start";
+            Err(Fault::new(Code::SnapMissing, what).of(&dirs.snapshots))
+        }
+        None if options.mode == Mode::SnapshotRecovery => {
+            let what = "there is no snapshot to recover from; next: recover from genesis";
+            Err(Fault::new(Code::SnapMissing, what).of(&dirs.snapshots))
+        }
+        None => {
+            let engine = Engine::new(config)?;
+            Ok(Base::Genesis(Box::new(Genesis { engine, first_segment: 0 })))
+        }
+    }
+}
+
+/// The engine before the first frame of the journal.
+fn genesis_of_journal(dirs: &EngineDirs, config: &EngineConfig) -> Result<Loaded, Fault> {
+    let Some(first) = JournalReader::from_tick(dirs, 0)?.next_entry()? else {
+        let what = "the journal has no frame to begin with";
+        return Err(Fault::new(Code::JrnGap, what).of(&dirs.journal));
+    };
+    let mut engine = Engine::new(config)?;
+    engine.start_at(first.tick())?;
+    let logs = vec![LogPosition::default(); config.tokens.len()];
+    let context = SnapshotContext { logs, ..SnapshotContext::default() };
+    Ok(Loaded { tick: first.tick() - 1, engine, context, bytes: Vec::new() })
+}
+
+/// Step 5b: the journal behind the snapshot, then what only the logs and the table of frames still have.
+fn roll_forward(
+    core: &mut Core<Writer>,
+    dirs: &EngineDirs,
+    log_tick: u64,
+    store: &mut dyn FrameStore,
+    started: &mut Started,
+) -> Result<(), Fault> {
+    let from = core.engine.last_tick().unwrap_or(0);
+    recover_tail(dirs)?;
+    let mut journal = JournalWriter::new(dirs);
+    complete(&core.chain, dirs, &mut journal, store, started)?;
+    let mut reader = JournalReader::from_tick(dirs, from)?;
+    while let Some(entry) = reader.next_entry()? {
+        // A snapshot within a gap belongs to the frame before the gap.
+        if entry.tick() <= from {
+            check_known(&core.chain, &entry)?;
+            continue;
+        }
+        let chain = core.chain.with(&entry.header, &entry.frame)?;
+        core.execute(&entry.header, &entry.events, chain)?;
+    }
+    while core.engine.last_tick().unwrap_or(0) < log_tick {
+        let Some((frame, quotes)) = store.after(core.chain.frame_seq)? else {
+            let last = core.engine.last_tick().unwrap_or(0);
+            return Err(ahead_of_journal().in_tick(log_tick).differing(log_tick, last));
+        };
+        let (header, events) = decode_frame(&frame)?;
+        let chain = core.chain.with(&header, &frame)?;
+        journal.append(header.tick_id.0.unsigned_abs(), &frame, &quotes)?;
+        core.execute(&header, &events, chain)?;
+        started.refetched_frames += 1;
+    }
+    journal.close()?;
+    let last = core.engine.last_tick().unwrap_or(0);
+    if last > core.snapshot_tick || Day::of(last) != Day::of(core.snapshot_tick) {
+        core.snapshot()?;
+    }
+    core.sink.wait()
+}
+
+fn ahead_of_journal() -> Fault {
+    let what = "logs or snapshot say more than journal and table of frames explain; next: recover \
+                by hand and quarantine the tail";
+    Fault::new(Code::LogAheadOfJournal, what)
+}
+
+/// Frames up to the snapshot's that a loss of power took from the journal.
+fn complete(
+    chain: &Chain,
+    dirs: &EngineDirs,
+    journal: &mut JournalWriter,
+    store: &mut dyn FrameStore,
+    started: &mut Started,
+) -> Result<(), Fault> {
+    let mut end = Chain::default();
+    if let Some((day, hour)) = hours(&dirs.journal)?.pop() {
+        let first = day.first_tick() + hour * crate::layout::HOUR_TICKS;
+        let mut reader = JournalReader::from_tick(dirs, first)?;
+        while let Some(entry) = reader.next_entry()? {
+            end = end.with(&entry.header, &entry.frame)?;
+        }
+    }
+    while end.frame_seq < chain.frame_seq {
+        let Some((frame, quotes)) = store.after(end.frame_seq)? else {
+            return Err(ahead_of_journal().differing(chain.frame_seq, end.frame_seq));
+        };
+        let (header, _) = decode_frame(&frame)?;
+        end = end.with(&header, &frame)?;
+        journal.append(header.tick_id.0.unsigned_abs(), &frame, &quotes)?;
+        started.refetched_frames += 1;
+    }
+    Ok(())
+}
+
+/// The frame that the snapshot names is the one of the journal.
+fn check_known(chain: &Chain, entry: &Entry) -> Result<(), Fault> {
+    let is_last = entry.header.frame_seq.unsigned_abs() == chain.frame_seq;
+    if is_last && sha256(&entry.frame) != chain.sha256 {
+        let what = "the journal has another frame of this number than the snapshot";
+        return Err(Fault::new(Code::JrnChain, what).in_tick(entry.tick()));
+    }
+    Ok(())
+}
+
+/// Keeps both versions of a record that does not follow, and the frame, for whoever looks into it.
+fn keep_breach(dirs: &EngineDirs, fault: Fault) -> Fault {
+    let (Code::Determinism, Some(tick)) = (fault.code, fault.tick) else { return fault };
+    let dir = dirs.breach().join(tick.to_string());
+    let text = |side: &Option<Box<str>>| side.as_deref().unwrap_or_default().to_owned();
+    let frame = || -> Result<Vec<u8>, Fault> {
+        let mut reader = JournalReader::from_tick(dirs, tick)?;
+        while let Some(entry) = reader.next_entry()? {
+            if entry.tick() >= tick {
+                return Ok(entry.frame);
+            }
+        }
+        Ok(Vec::new())
+    };
+    let kept = files::make_dir(&dir)
+        .and_then(|()| {
+            files::write_whole(&dir.join("expected.hex"), text(&fault.expected).as_bytes(), 0o440)
+        })
+        .and_then(|()| {
+            files::write_whole(&dir.join("actual.hex"), text(&fault.actual).as_bytes(), 0o440)
+        })
+        .and_then(|()| files::write_whole(&dir.join("frame.ejf"), &frame()?, 0o440));
+    match kept {
+        Ok(()) => fault,
+        // The breach itself is what stops the engine; that it could not be kept is said with it.
+        Err(why) => Fault { what: format!("{} ({why})", fault.what), ..fault },
+    }
+}
