@@ -2,22 +2,26 @@
 """Verifies an engine's day from files alone: Python's standard library and nothing of the product.
 
     verify_log.py --engine-dir DIR [--day YYYY-MM-DD]
+    verify_log.py --bundle FILE.tar
 
 Checks, in this order: the manifest (canonical bytes, signature, key records, chain of manifests), the logs
 (header, size, every CRC, ticks, header chain, file hash, record root, day root), the journal (frames, quote
 blocks, chain, hashes), the streams (hashes), and level A: token states, cluster states, event phases, alert
 masks and alert ids derived again from the records. Reads only. Prints one JSON object; exit 0 when everything
-agrees, 15 for a difference of level A, else the family of the code (13 log, 14 journal, 18 manifest).
-Compressed files (`X.zst`) are read through the program `zstd`.
+agrees, 15 for a difference of level A, else the family of the code (12 snapshot, 13 log, 14 journal, 18 manifest
+and bundle). Compressed files (`X.zst`) are read through the program `zstd`. Of a bundle every byte is compared
+with its index first, and the end of the day before proves itself by its Merkle paths.
 """
 
 import argparse
+import base64
 import hashlib
 import json
 import os
 import struct
 import subprocess
 import sys
+import tempfile
 from datetime import date, timedelta
 
 DAY_TICKS, HOUR_TICKS, BUCKET, LEAD = 345_600, 14_400, 3_600, 3_600
@@ -28,7 +32,7 @@ PHASES = ["EVENT_PREP", "EVENT_START", "EVENT_MID", "EVENT_END", "EVENT_POST"]
 DIRECTIONS = ["NEUTRAL", "LONG", "SHORT"]
 KINDS = {1: "STRUCTURAL_BUILD", 2: "STRUCTURAL_FRAGILE", 3: "STRUCTURAL_TRIGGER_READY",
          4: "STRUCTURAL_UNWIND", 5: "SYSTEMIC_ALERT", 6: "STABLE_15M_ALERT"}
-OI_STALE, SUPPRESS, ALT_EDGE, OVERRIDE, CLUSTER_TICK, INACTIVE = (1 << b for b in (6, 10, 11, 12, 14, 15))
+COLD, OI_STALE, SUPPRESS, ALT_EDGE, OVERRIDE, CLUSTER_TICK, INACTIVE = (1 << b for b in (2, 6, 10, 11, 12, 14, 15))
 RECORD = struct.Struct("<QHhBBBBHBBiiiiiqiiiI")
 
 
@@ -39,7 +43,7 @@ class Fault(Exception):
 
 
 def family(code):
-    for prefix, status in (("E_LOG", 13), ("E_JRN", 14), ("E_FRAME", 14), ("E_DET", 15), ("E_MAN", 18)):
+    for prefix, status in (("E_SNAP", 12), ("E_LOG", 13), ("E_JRN", 14), ("E_FRAME", 14), ("E_DET", 15), ("E_MAN", 18)):
         if code.startswith(prefix):
             return status
     return 16
@@ -77,7 +81,15 @@ def read(path, missing=None):
         with open(path, "rb") as file:
             return file.read()
     if os.path.exists(path + ".zst"):
-        return subprocess.run(["zstd", "-dcq", path + ".zst"], check=True, stdout=subprocess.PIPE).stdout
+        done = subprocess.run(["zstd", "-dcq", path + ".zst"], check=False, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        with open(path + ".zst", "rb") as file:
+            data = file.read()
+        # Written by the engine, it ends with a frame that programs skip: magic, length, SHA-256 of what is before.
+        seal = data[-40:-32] == b"\x50\x2a\x4d\x18\x20\0\0\0"
+        if done.returncode or (seal and sha(data[:-40]) != data[-32:]):
+            raise Fault("E_MAN_HASH", "the compressed file is damaged", file=path + ".zst")
+        return done.stdout
     if missing is not None:
         return missing
     raise Fault("E_MAN_MISSING", "the file is missing", file=path)
@@ -154,10 +166,12 @@ def without(value, *fields):
 
 
 def unhex(text):
+    """Bytes of hexadecimal digits in the one spelling that is written."""
     try:
-        return bytes.fromhex(text or "")
+        data = bytes.fromhex(text or "")
     except ValueError:
         return b""
+    return data if data.hex() == text else b""
 
 
 def key_records(root):
@@ -171,9 +185,11 @@ def key_records(root):
             record = json.loads(read(path))
             is_canonical = canonical(record) == read(path) and name == record["key_id"] + ".json"
             public, body = unhex(record["public_key"]), without(record, "signature", "prev_signature")
+            der = bytes.fromhex("302a300506032b6570032100") + public
+            pem = b"-----BEGIN PUBLIC KEY-----\n" + base64.b64encode(der) + b"\n-----END PUBLIC KEY-----\n"
             good = is_canonical and sha(public)[:8].hex() == record["key_id"] and \
-                verifies(public, body, unhex(record["signature"]))
-        except (ValueError, KeyError, TypeError):
+                verifies(public, body, unhex(record["signature"])) and read(path[:-4] + "pem") == pem
+        except (ValueError, KeyError, TypeError, Fault):
             good = False
         if not good:
             raise Fault("E_MAN_KEY", "the record of the key is wrong", file=path)
@@ -295,6 +311,9 @@ def check_log(root, day, entry, fingerprints, previous):
 def check_logs(root, day, manifest, before):
     fingerprints = {int.from_bytes(bytes.fromhex(config["sha256"])[:4], "little") for config in manifest["configs"]}
     last = {entry["token_id"]: entry["sha256"] for entry in before["tokens"]} if before else {}
+    if manifest["genesis_sha256"]:
+        # A hard reset begins the logs anew; the chain of manifests goes on.
+        last = {entry["token_id"]: bytes(32).hex() for entry in manifest["tokens"]}
     logs, leaves = {}, []
     for entry in manifest["tokens"]:
         token = entry["token_id"]
@@ -305,6 +324,25 @@ def check_logs(root, day, manifest, before):
     if merkle(leaves).hex() != manifest["day_root"]:
         raise Fault("E_MAN_ROOT", "the day's root does not follow from its logs", file=manifest_path(root, day))
     return logs
+
+
+def check_documents(root, day, manifest):
+    """Archived configurations, the closing snapshot while it is there, the document of a reset."""
+    for config in manifest["configs"]:
+        path = os.path.join(root, "configs", config["sha256"] + ".json")
+        if sha(read(path)).hex() != config["sha256"]:
+            raise Fault("E_MAN_HASH", "the archived configuration is another than its name says", file=path)
+    tick = day * DAY_TICKS + DAY_TICKS - 1
+    for path in (os.path.join(root, "snapshots", f"engine-{tick:020}.snap"),
+                 os.path.join(root, "journal", day_name(day + 1), "open.snap")):
+        data = read(path, missing=b"")
+        if data and sha(data).hex() != manifest["snapshot_close_sha256"]:
+            code = "E_SNAP_CHECKSUM" if sha(data[:-32]) != data[-32:] else "E_MAN_HASH"
+            raise Fault(code, "the closing snapshot is not the one that the manifest names", file=path)
+    if manifest["genesis_sha256"]:
+        path = os.path.join(root, "manifests", "GENESIS.json")
+        if sha(read(path)).hex() != manifest["genesis_sha256"]:
+            raise Fault("E_MAN_CHAIN", "the manifest names another document of a reset", file=path)
 
 
 # ---- journal and streams -----------------------------------------------------------------------------------
@@ -675,6 +713,8 @@ def level_a(root, day, manifest, before, logs, lines):
     chain, found, count = bytes.fromhex(manifest["state_chain_open"]), iter(lines), len(data[tokens[0]]) // 64
     for at in range(count):
         rows = [Row(data[token], at * 64) for token in tokens]
+        if rows[0].flags & COLD:
+            machine, chain = LevelA(config, rows[0].tick), bytes.fromhex(digest)
         chain = sha(chain + b"".join(data[token][at * 64:at * 64 + 64] for token in tokens))
         differences, alerts = machine.step(rows)
         for token, field, due, got in differences:
@@ -696,6 +736,7 @@ def verify(root, day):
     manifest = load_manifest(root, day)
     signed, unlinked = check_signature(root, day, manifest)
     before = check_chain(root, day, manifest)
+    check_documents(root, day, manifest)
     logs = check_logs(root, day, manifest, before)
     check_journal(root, day, manifest)
     lines = check_stream(root, "alerts", day, manifest["alerts"])
@@ -706,13 +747,103 @@ def verify(root, day):
             "first_mismatch": difference, "verdict": "BREACH" if difference else "IDENTICAL"}
 
 
+# ---- bundles -----------------------------------------------------------------------------------------------
+
+def tar_header(name, size):
+    head = bytearray(512)
+    for at, text in ((0, name), (100, "0000444\0"), (108, "0000000\0"), (116, "0000000\0"), (124, f"{size:011o}\0"),
+                     (136, "00000000000\0"), (148, " " * 8), (156, "0"), (257, "ustar\x0000")):
+        head[at:at + len(text)] = text.encode()
+    head[148:156] = f"{sum(head):06o}\0 ".encode()
+    return bytes(head)
+
+
+def unpack(bundle, root):
+    """Writes the files of a bundle below `root`; every byte of it is compared with its index. Its day."""
+    with open(bundle, "rb") as file:
+        def part(name, size):
+            at = file.tell()
+            data = file.read(512 + size + -size % 512)
+            if data[:512] != tar_header(name, size) or len(data) != 512 + size + -size % 512 or any(data[512 + size:]):
+                raise Fault("E_MAN_HASH", f"the bundle does not hold {name} in its place", file=bundle, offset=at)
+            return data[512:512 + size]
+
+        head = file.read(512)
+        try:
+            size = int(head[124:135], 8)
+            file.seek(0)
+            text = part("BUNDLE.json", size)
+            index = json.loads(text)
+            names = [entry["name"] for entry in index["files"]]
+            good = canonical(index) == text and index["schema_version"] == "1.0" and len(set(names)) == len(names)
+            good = good and not any(name.startswith("/") or ".." in name.split("/") for name in names)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Fault("E_MAN_HASH", f"the bundle has no index: {error}", file=bundle) from error
+        if not good:
+            raise Fault("E_MAN_HASH", "the index of the bundle is not canonical", file=bundle)
+        for entry in index["files"]:
+            data = part(entry["name"], entry["bytes"])
+            if sha(data).hex() != entry["sha256"]:
+                raise Fault("E_MAN_HASH", "a file is not what the index names", file=entry["name"])
+            path = os.path.join(root, entry["name"])
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as target:
+                target.write(data)
+        if file.read() != bytes(1024):
+            raise Fault("E_MAN_HASH", "the bundle does not end where it says", file=bundle)
+    day = day_of(index["date"])
+    if load_manifest(root, day)["engine_version"] != index["engine_version"]:
+        raise Fault("E_MAN_HASH", "the index is of another version than the manifest", file=bundle)
+    return day
+
+
+def place_leads(root, day):
+    """Proves the end of the day before by its Merkle paths and puts it where its log belongs."""
+    before = [other for other in manifest_days(root) if other < day]
+    if not os.path.isdir(os.path.join(root, "lead")):
+        return
+    check_signature(root, before[-1], load_manifest(root, before[-1]))
+    for entry in load_manifest(root, before[-1])["tokens"]:
+        stem = os.path.join(root, "lead", str(entry["token_id"]))
+        proof, data = json.loads(read(stem + ".json")), read(stem + ".bin")
+        if proof["segment"] != entry["segment"]:
+            continue
+        row, at = -(-entry["records"] // 1000), proof["first_chunk"]
+        chunks = [data[i:i + 64_000] for i in range(64, len(data), 64_000)]
+        good = at + len(chunks) == row and len(proof["paths"]) == len(chunks) and \
+            len(data) - 64 == (entry["records"] - at * 1000) * 64
+        for number, (chunk, steps) in enumerate(zip(chunks, proof["paths"]), at):
+            node, place, width, left = sha(b"\x02" + chunk), number, row, list(steps)
+            while good and width > 1:
+                if place % 2 or place + 1 < width:
+                    step = left.pop(0) if left else {"is_left": None, "sha256": ""}
+                    good = step["is_left"] == (place % 2 == 1)
+                    other = unhex(step["sha256"])
+                    node = sha(b"\x01" + other + node) if step["is_left"] else sha(b"\x01" + node + other)
+                place, width = place // 2, (width + 1) // 2
+            good = good and not left and node.hex() == entry["record_root"]
+        if not good:
+            raise Fault("E_MAN_ROOT", "the chunks of the day before do not prove themselves", file=stem + ".bin")
+        path = log_path(root, entry["token_id"], before[-1], entry["segment"])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Verifies an engine's day from files alone.")
-    parser.add_argument("--engine-dir", required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--engine-dir")
+    source.add_argument("--bundle")
     parser.add_argument("--day", help="YYYY-MM-DD; all days that have a manifest without it")
     options = parser.parse_args()
-    status = 0
+    status, scratch = 0, None
     try:
+        if options.bundle:
+            scratch = tempfile.TemporaryDirectory()
+            options.engine_dir = scratch.name
+            options.day = day_name(unpack(options.bundle, scratch.name))
+            place_leads(scratch.name, day_of(options.day))
         days = [day_of(options.day)] if options.day else manifest_days(options.engine_dir)
         if not days:
             raise Fault("E_MAN_MISSING", "no day has a manifest", file=options.engine_dir)

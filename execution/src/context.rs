@@ -9,6 +9,7 @@ use penstock_types::{FencingToken, SessionId, UtcMicros, Uuid};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
 use crate::quotes::QuoteBoard;
@@ -39,6 +40,8 @@ pub struct Context {
     pub lease: Arc<Lease>,
     /// Quotes.
     pub quotes: QuoteBoard,
+    /// The deterministic engine's newest view.
+    pub engine: EngineBoard,
     /// Cancelled first: no evaluation starts and no entry is sent any more.
     pub stop: CancellationToken,
     /// Cancelled last: tasks that keep positions and rows end.

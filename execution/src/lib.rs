@@ -10,6 +10,7 @@ pub mod context;
 pub mod control;
 pub mod cycle;
 pub mod desk;
+pub mod engine;
 pub mod exit;
 mod exits;
 mod fills;

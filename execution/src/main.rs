@@ -26,6 +26,9 @@ struct Arguments {
     /// One evaluation in NORMAL, its position managed to the end, exit.
     #[arg(long)]
     once: bool,
+    /// Begins the engine anew over files that are there; every later proof carries the flag.
+    #[arg(long, conflicts_with = "check")]
+    cold_start: bool,
     /// Forces the best candidate that fails for economic reasons only.
     #[arg(long, requires = "once")]
     proof: bool,
@@ -87,6 +90,7 @@ fn operate(config: Config, arguments: &Arguments) -> Result<u8, StartError> {
     };
     let port = config.areas.telemetry.metrics_port_execution;
     let settings = Settings::new(config, mode)?;
+    let settings = if arguments.cold_start { settings.with_cold_engine() } else { settings };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -29,6 +29,7 @@ use crate::context::Context;
 use crate::control::run_control;
 use crate::cycle::{LoopEnd, run_loop};
 use crate::desk::{self, DeskError, DeskHandle, DeskParts};
+use crate::engine::{Engine, EngineEnd};
 use crate::exit::{self, StartError};
 use crate::mode::run_watchdog;
 use crate::quotes::run_reader;
@@ -97,6 +98,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     ];
     tasks.push(tokio::spawn(say_resources(context.clone())));
     tasks.push(tokio::spawn(give_back_peaks(context.end.clone().cancelled_owned())));
+    let engine = Engine::start(&context, &wakes).await?;
     let instruments: Instruments = Arc::default();
     load_instruments(&context, &instruments).await;
     tasks.push(tokio::spawn(refresh_instruments(context.clone(), Arc::clone(&instruments))));
@@ -114,6 +116,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         rest: opened.rest,
         events: opened.events,
         quotes: context.quotes.clone(),
+        engine: context.engine.clone(),
         mode: context.mode.clone(),
         lease: Arc::clone(&context.lease),
         clock: opened.clock,
@@ -124,7 +127,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     let running = Running { context, handle, wakes, stop, started };
     let (why, desk_task, renewal) = running.until_end(desk_task, renewal).await;
     tasks.push(opened.socket.task);
-    let code = running.finish(why, desk_task, renewal, watchdog, tasks).await;
+    let code = running.finish(why, desk_task, renewal, watchdog, (tasks, engine)).await;
     state.flush().await;
     Ok(code)
 }
@@ -350,9 +353,9 @@ impl Running {
         desk_task: Option<DeskTask>,
         renewal: Option<JoinHandle<FenceEnd>>,
         watchdog: JoinHandle<()>,
-        tasks: Vec<JoinHandle<()>>,
+        (tasks, engine): (Vec<JoinHandle<()>>, Option<Engine>),
     ) -> u8 {
-        let (reason, code) = self.judge(&why);
+        let (reason, mut code) = self.judge(&why);
         marker!(SHUTDOWN_STARTED, session_id = self.context.session_id, reason = reason);
         self.context.stop.cancel();
         let fenced = matches!(why, End::FencedOut)
@@ -362,12 +365,19 @@ impl Running {
         }
         self.context.mode.request(ModeEvent::Stop);
         self.context.end.cancel();
+        // Its own watchdog ends it: the last snapshot takes its time beside the rest.
+        let engine = engine.map(|engine| tokio::spawn(engine.stop()));
         if let Some(task) = desk_task {
             join("desk", task).await;
         }
         join("mode", watchdog).await;
         for task in tasks {
             join("task", task).await;
+        }
+        if let Some(engine) = engine
+            && matches!(engine.await, Ok(EngineEnd::Hung))
+        {
+            code = exit::INVARIANT;
         }
         if !fenced {
             self.close_rows(reason).await;

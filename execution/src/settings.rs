@@ -17,6 +17,7 @@ use penstock_types::Decimal;
 use penstock_types::canonical::{self, CanonicalError};
 
 use crate::desk::DeskConfig;
+use crate::engine::{EngineRun, gates};
 use crate::quotes::StaleLimits;
 
 /// How the process was called.
@@ -81,6 +82,8 @@ pub struct Settings {
     pub stale: StaleLimits,
     /// Least time between two evaluations.
     pub evaluation_interval: Duration,
+    /// The deterministic engine; none without tokens or with its gates off.
+    pub engine: Option<EngineRun>,
     /// Sliding window of the trade counters.
     pub trades_window_secs: i64,
 }
@@ -121,9 +124,19 @@ impl Settings {
             evaluation_interval: Duration::from_secs(
                 areas.evaluation.live_evaluation_interval_secs,
             ),
+            engine: EngineRun::of(&config),
             trades_window_secs: int(areas.risk.risk_trades_window_seconds),
             config: Arc::new(config),
         })
+    }
+
+    /// The engine begins anew over the files that are there.
+    #[must_use]
+    pub fn with_cold_engine(mut self) -> Self {
+        if let Some(engine) = &mut self.engine {
+            engine.options.is_cold = true;
+        }
+        self
     }
 
     /// Limits of the desk.
@@ -153,6 +166,7 @@ impl Settings {
             stream_silent_ms: int(orders.private_stream_silent_secs) * 1_000,
             preauth_ms_max: int(orders.preauth_max_secs) * 1_000,
             quiet_ms: int(orders.quiet_mode_secs) * 1_000,
+            engine_gates: gates(&self.config),
             ..DeskConfig::default()
         }
     }
@@ -228,6 +242,7 @@ fn decide_config(config: &Config, run_mode: RunMode) -> DecideConfig {
         risk_max_trades_per_window: r.risk_max_trades_per_window.into(),
         risk_cooldown_seconds: int(r.risk_cooldown_seconds),
         risk_feed_latency_threshold_ms: int(r.risk_feed_latency_threshold_ms),
+        engine_gates: gates(config),
         ..strategies(config, run_mode)
     }
 }

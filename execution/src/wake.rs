@@ -17,8 +17,10 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 /// Wake-ups of the readers.
 #[derive(Debug, Default)]
 pub struct Wakes {
-    /// A frame was published.
+    /// A frame was published, for the quotes.
     pub frames: Notify,
+    /// A frame was published, for the engine.
+    pub engine: Notify,
     /// A generation was published.
     pub state: Notify,
     /// An epoch was published.
@@ -50,7 +52,10 @@ async fn listen(pool: &PgPool, wakes: &Wakes) -> Result<(), sqlx::Error> {
     loop {
         let notification = listener.recv().await?;
         match notification.channel() {
-            "engine_tick" => wakes.frames.notify_one(),
+            "engine_tick" => {
+                wakes.frames.notify_one();
+                wakes.engine.notify_one();
+            }
             "state_published" => wakes.state.notify_one(),
             _ => wakes.epochs.notify_one(),
         }

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use crate::arguments::Output;
 use crate::{
-    bench, check_recording, config, demo, down, exit, export, flatten, psql, record, replay,
-    retention, soak, status, up, validate, verify,
+    bench, check_recording, config, demo, down, engine, exit, export, flatten, keys, psql, record,
+    replay, retention, soak, status, up, validate, verify,
 };
 
 /// The operator's tool of Penstock.
@@ -40,12 +40,16 @@ pub enum Command {
     Validate(validate::Args),
     /// Derive again what was recorded, and compare
     Verify(verify::Args),
-    /// Derive a run's last state from its raw rows, and write it if asked
+    /// Derive a run's last state from its raw rows, or what the engine's files say; repair those
     Replay(replay::Args),
-    /// Write a recorded run as Parquet or CSV
+    /// Write a recorded run as Parquet or CSV, or a day of the engine as one file
     Export(export::Args),
     /// Close and drop raw partitions and days that have had their time
     Retention(retention::Args),
+    /// The key that signs the engine's daily manifests
+    Keys(keys::Args),
+    /// Keep, archive or begin anew the engine's files
+    Engine(engine::Args),
     /// Open a shell on a managed cluster
     Psql(psql::Args),
     /// Check or show the configuration
@@ -82,6 +86,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Replay(args) => replay::run(args, cli.config).await,
         Command::Export(args) => export::run(args, cli.config).await,
         Command::Retention(args) => retention::run(args, cli.config).await,
+        Command::Keys(args) => keys::run(&args, cli.config),
+        Command::Engine(args) => tokio::task::block_in_place(|| engine::run(&args, cli.config)),
         Command::Psql(args) => psql::run(&args, cli.config),
         Command::Config(args) => config::run(&args, cli.config),
         Command::Bench(args) => bench::run(args, cli.config).await,

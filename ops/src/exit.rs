@@ -74,8 +74,11 @@ pub const SERVICES: [Row; 7] = [
     },
 ];
 
+/// Commands over the engine's files, which answer with the family of the code that they name.
+const FILES: &str = "replay, verify, export, keys, engine: engine's files";
+
 /// Statuses of `penstock` itself and of a single pass of execution, by command.
-pub const TOOL: [(&str, i32, &str); 30] = [
+pub const TOOL: [(&str, i32, &str); 43] = [
     ("every command", CLEAN, "done"),
     (
         "every command",
@@ -108,6 +111,55 @@ pub const TOOL: [(&str, i32, &str); 30] = [
     ("replay", DIFFERENT, "the raw rows do not give the recorded state; nothing was written"),
     ("replay", USAGE, "there is no such run, or another one owns the state"),
     ("export", USAGE, "there is no such run"),
+    (
+        "replay --level, verify log, verify journal, verify bundle",
+        DIFFERENT,
+        "something does not follow: `E_DETERMINISM`; tick, token and field are named",
+    ),
+    (
+        FILES,
+        10,
+        "configuration: `E_CFG_PARSE` `E_CFG_RANGE` `E_CFG_SCHEDULE` `E_CFG_TOKEN` `E_CFG_SCHEMA`",
+    ),
+    (
+        FILES,
+        11,
+        "environment: `E_ENV_DIR` `E_ENV_DISK` `E_ENV_LOCK` `E_ENV_DB` `E_ENV_SCHEMA` `E_ENV_KEY`",
+    ),
+    (
+        FILES,
+        12,
+        "snapshot: `E_SNAP_CHECKSUM` `E_SNAP_CONFIG` `E_SNAP_TOKENS` `E_SNAP_PHASE` `E_SNAP_MISSING` `E_SNAP_VERSION` `E_SNAP_AHEAD_OF_LOG`",
+    ),
+    (
+        FILES,
+        13,
+        "log: `E_LOG_HEADER` `E_LOG_VERSION` `E_LOG_CORRUPT` `E_LOG_OFFSET` `E_LOG_AHEAD_OF_JOURNAL`",
+    ),
+    (
+        FILES,
+        14,
+        "journal and frames: `E_JRN_CHAIN` `E_JRN_GAP` `E_FRAME_ORDER` `E_FRAME_TICK` `E_FRAME_TOKEN` `E_FRAME_CRC` `E_FRAME_OVERFLOW` `E_GAP_TOO_LONG`",
+    ),
+    (FILES, 15, "determinism: `E_DETERMINISM`"),
+    (FILES, 16, "storage: `E_STORAGE`"),
+    (FILES, 17, "core: `E_ARITH` `E_INVARIANT`"),
+    (
+        FILES,
+        18,
+        "manifest, bundle, archive: `E_MAN_MISSING` `E_MAN_HASH` `E_MAN_ROOT` `E_MAN_CHAIN` `E_MAN_SIGNATURE` `E_MAN_KEY`",
+    ),
+    ("replay --level", USAGE, "`--from-snapshot` or `--out` with level A"),
+    (
+        "retention",
+        18,
+        "a closed day of the engine does not verify; nothing of it and behind it was removed",
+    ),
+    (
+        "keys, engine",
+        11,
+        "a key or a lock stands in the way: `E_ENV_KEY`, `E_ENV_LOCK`, `E_ENV_SCHEMA`",
+    ),
     ("validate", 1, "a check failed"),
     ("validate", 3, "data blocked"),
     ("validate", 4, "attach blocked"),
@@ -145,6 +197,19 @@ pub fn document() -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn every_code_of_the_engine_stands_in_the_row_of_its_family() {
+        for code in penstock_engine_io::Code::ALL {
+            let name = format!("`{code}`");
+            let row = |(command, status, meaning): &(&str, i32, &str)| {
+                *command == super::FILES
+                    && *status == i32::from(code.exit())
+                    && meaning.contains(&name)
+            };
+            assert!(super::TOOL.iter().any(row), "{code}");
+        }
+    }
+
     #[test]
     fn the_document_of_statuses_is_the_tables() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/exit-codes.md");

@@ -89,14 +89,14 @@ fn execution_cannot_reach_raw_data_and_ingest_cannot_reach_orders() {
     assert_never(
         &graph,
         "penstock-ingest",
-        &[
-            "penstock-trading",
-            "penstock-venue-orders",
-            "penstock-execution",
-            "penstock-engine",
-            "penstock-engine-io",
-        ],
+        &["penstock-trading", "penstock-venue-orders", "penstock-execution", "penstock-engine-io"],
     );
+    // The one configuration of both services judges the engine's keys with the engine's own ranges; nothing
+    // else on the way to ingest knows the engine, and ingest itself names it nowhere.
+    let knows_engine = |name: &&String| graph[*name].contains("penstock-engine");
+    let reached = closure(&graph, "penstock-ingest");
+    assert_eq!(reached.iter().filter(knows_engine).collect::<Vec<_>>(), ["penstock-config"]);
+    assert!(!graph["penstock-ingest"].contains("penstock-engine"));
 }
 
 /// Files and the engine alone: whoever verifies a day needs no database and no socket.

@@ -22,6 +22,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::engine::EngineBoard;
 use crate::exit::StartError;
 use crate::mode::{Changes, ModeHandle, Source};
 use crate::quotes::QuoteBoard;
@@ -190,6 +191,7 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
         mode,
         lease: Arc::default(),
         quotes: QuoteBoard::new(),
+        engine: EngineBoard::of(settings.engine.as_ref()),
         stop: CancellationToken::new(),
         end: CancellationToken::new(),
         settings: Arc::new(settings),

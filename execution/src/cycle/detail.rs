@@ -20,6 +20,7 @@ pub(super) fn detail(input: &CycleInput, decision: &Decision, config: &DecideCon
     }
     freshness(input, decision, config);
     gates(decision);
+    engine(input, decision, config);
     if !penstock_telemetry::enabled(Level::Debug) {
         return;
     }
@@ -150,6 +151,23 @@ fn freshness(input: &CycleInput, decision: &Decision, config: &DecideConfig) {
                 }
             }
         }
+    }
+}
+
+/// Step 12: what the engine closes, or would close in shadow.
+fn engine(input: &CycleInput, decision: &Decision, config: &DecideConfig) {
+    let tick = input.engine.as_ref().and_then(|engine| engine.tick_id);
+    for block in &decision.engine_blocks {
+        marker!(
+            ENGINE_GATE_BLOCK,
+            symbol = block.symbol,
+            strategy = block.strategy,
+            code = block.code,
+            token_state = block.seen.map(|seen| seen.fsm_state),
+            cluster_state = block.seen.map(|seen| seen.cluster_state),
+            engine_tick_id = tick,
+            mode = config.engine_gates
+        );
     }
 }
 

@@ -107,6 +107,7 @@ impl<A: Account> Evaluator<A> {
             "evaluation_index": self.index,
             "open_positions": self.positions_open,
             "unresolved_orders": self.unresolved_orders,
+            "engine": self.context.engine.status(),
         })
     }
 
@@ -371,6 +372,7 @@ fn cycle_start(input: &CycleInput, a: &Assessment) -> CycleStart {
         snapshot_id: a.binding.as_ref().map(|b| b.snapshot_id),
         generation_id: publication.map(|p| p.generation_id),
         state_age_ms: a.state_age_ms,
+        engine: record::engine_ref(input),
         sys_mode: if input.sys_mode == SysMode::Exit { SysMode::Pause } else { input.sys_mode },
     }
 }

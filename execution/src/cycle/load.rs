@@ -85,6 +85,7 @@ pub(super) async fn load(
         foreign_holds_quote: account.foreign_holds_quote(),
         frame: table.status(),
         quotes: table.quotes.values().cloned().collect(),
+        engine: context.engine.cycle(),
     };
     Ok(Loaded { input, execution_fence: pointer.execution_fence })
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use penstock_store_decision::evaluations::{
-    CandidateRow, CycleEnd, CycleRecord, GateRow, InputRow,
+    CandidateRow, CycleEnd, CycleRecord, EngineRef, GateRow, InputRow,
 };
 use penstock_trading::cycle::CycleInput;
 use penstock_trading::decide::outcome::{Candidate, Decision, Finalist, SymbolGate};
@@ -55,6 +55,7 @@ pub(super) fn build(
     Ok(CycleRecord {
         domain: input.domain.clone(),
         day: input.now.to_chrono().unwrap_or_default().date_naive(),
+        engine: engine_ref(input),
         end: CycleEnd {
             evaluation_id: ending.evaluation_id,
             evaluation_index: input.evaluation_index,
@@ -91,6 +92,15 @@ pub(super) fn build(
             .map(gate_row)
             .collect(),
     })
+}
+
+/// The view of the engine that the cycle was decided with.
+pub(super) fn engine_ref(input: &CycleInput) -> EngineRef {
+    let engine = input.engine.as_ref();
+    EngineRef {
+        tick_id: engine.and_then(|e| e.tick_id),
+        chain: engine.and_then(|e| hex::decode(e.chain.as_deref()?).ok()),
+    }
 }
 
 fn len(n: usize) -> i64 {

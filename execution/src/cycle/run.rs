@@ -170,7 +170,7 @@ impl Beats {
             return;
         }
         self.last = Some(Instant::now());
-        let alerts = serde_json::json!([]);
+        let alerts = context.engine.alerts();
         let row = Heartbeat {
             service: FencedService::Execution,
             instance_id: context.holder_id,

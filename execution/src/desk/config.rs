@@ -2,6 +2,7 @@
 //!
 //! Plain data.
 
+use penstock_trading::engine_gate::EngineGates;
 use penstock_types::Decimal;
 
 /// Limits.
@@ -52,6 +53,8 @@ pub struct DeskConfig {
     pub preauth_ms_max: i64,
     /// Quiet time of a symbol after a refusal, milliseconds.
     pub quiet_ms: i64,
+    /// Whether reviews by the engine act.
+    pub engine_gates: EngineGates,
 }
 
 impl Default for DeskConfig {
@@ -79,6 +82,7 @@ impl Default for DeskConfig {
             stream_silent_ms: 15_000,
             preauth_ms_max: 300_000,
             quiet_ms: 120_000,
+            engine_gates: EngineGates::Enforce,
         }
     }
 }

@@ -20,6 +20,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{Command, Desk, DeskConfig, DeskError, DeskHandle, DeskStatus, Input, Message};
+use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
 use crate::quotes::QuoteBoard;
@@ -49,6 +50,8 @@ pub struct DeskParts {
     pub events: mpsc::Receiver<PrivateEvent>,
     /// Quotes.
     pub quotes: QuoteBoard,
+    /// The engine's newest view.
+    pub engine: EngineBoard,
     /// The mode.
     pub mode: ModeHandle,
     /// Rules of the venue, kept fresh by whoever starts the desk.
@@ -90,6 +93,7 @@ pub fn spawn(
         orders: parts.orders,
         rest: parts.rest,
         quotes: parts.quotes,
+        engine: parts.engine,
         mode: parts.mode,
         clock: parts.clock,
         instruments: parts.instruments,

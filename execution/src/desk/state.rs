@@ -18,6 +18,7 @@ use penstock_venue_orders::{Clock, OrderAnswer, OrderSocket, PrivateEvent, Priva
 use tokio::sync::{mpsc, watch};
 
 use super::{Command, DeskConfig, DeskError, DeskStatus};
+use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
 use crate::outage::Outage;
@@ -83,6 +84,7 @@ pub(crate) struct Desk {
     pub(crate) orders: OrderSocket,
     pub(crate) rest: PrivateRest,
     pub(crate) quotes: QuoteBoard,
+    pub(crate) engine: EngineBoard,
     pub(crate) mode: ModeHandle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,

@@ -8,4 +8,5 @@ mod close;
 mod live;
 mod protect;
 mod regime;
+mod review;
 mod tick;

@@ -105,7 +105,9 @@ impl Desk {
             RegimeAction::Close => {
                 self.decide_close(id, ExitReason::RegimeExit, false, judged).await?;
             }
-            RegimeAction::TightenPct(pct) => self.tighten(id, plan, pct, judged).await?,
+            RegimeAction::TightenPct(pct) => {
+                self.tighten(id, plan, pct, judged).await?;
+            }
             RegimeAction::TrailOnly => {
                 let trail_bps = Some(Decimal::from(TRAIL_ONLY_BPS));
                 let change = PlanChange { trail_bps, ..PlanChange::default() };
@@ -127,16 +129,16 @@ impl Desk {
         }
     }
 
-    /// Shortens the stop's distance from the price; it never loosens.
-    async fn tighten(
+    /// Shortens the stop's distance from the price and gives the new level; it never loosens.
+    pub(crate) async fn tighten(
         &mut self,
         id: PositionId,
         plan: &PlanRecord,
         pct: u8,
         judged: &Tick,
-    ) -> Result<(), DeskError> {
-        let Some(held) = self.tracker.positions.get(&id) else { return Ok(()) };
-        let Some(quote) = self.quote_of(held) else { return Ok(()) };
+    ) -> Result<Option<Decimal>, DeskError> {
+        let Some(held) = self.tracker.positions.get(&id) else { return Ok(None) };
+        let Some(quote) = self.quote_of(held) else { return Ok(None) };
         let tick = self
             .instrument(&held.position.symbol)
             .map_or(Decimal::new(1, 8), |i| i.price_increment);
@@ -144,9 +146,10 @@ impl Desk {
         let distance = (mid - plan.sl_price) * Decimal::from(pct) / Decimal::ONE_HUNDRED;
         let wanted = stop_level(mid - distance, Decimal::ZERO, tick);
         let to = wanted.min(stop_ceiling(quote.bid, tick));
-        if to > plan.sl_price {
-            self.raise(id, plan, to, RaiseCause::Tighten, judged).await?;
+        if to <= plan.sl_price {
+            return Ok(None);
         }
-        Ok(())
+        self.raise(id, plan, to, RaiseCause::Tighten, judged).await?;
+        Ok(Some(to))
     }
 }

@@ -53,7 +53,9 @@ impl Desk {
             | PlanState::Trailing
             | PlanState::Unprotected => {}
         }
-        if !self.regime_exit(id, &plan, &judged).await? {
+        if !self.regime_exit(id, &plan, &judged).await?
+            && !self.engine_exit(id, &plan, &judged).await?
+        {
             self.carry_out(id, &plan, &judged).await?;
         }
         self.store_extremes(id, mono).await?;

@@ -134,6 +134,12 @@ impl ModeHandle {
         self.view.subscribe()
     }
 
+    /// Whether a cause is active, be it the one that the mode was entered for or a later one.
+    #[must_use]
+    pub fn is_active(&self, code: CauseCode) -> bool {
+        self.lock().causes.keys().any(|(active, _)| *active == code)
+    }
+
     /// A cause is active from now on; raising it again replaces level and value. The mode is judged
     /// before this returns.
     pub fn raise(&self, code: CauseCode, level: Level, value: Option<String>) {

@@ -278,6 +278,8 @@ fn new_order(request: &EntryRequest, cl_ord_id: ClOrdId) -> NewOrder {
             epoch_id: plan.epoch_id,
             snapshot_id: plan.snapshot_id,
             generation_id: plan.generation_id,
+            engine_tick_id: plan.engine_tick_id.map(|tick| tick.0),
+            engine_chain: plan.engine_chain.as_deref().and_then(|chain| hex::decode(chain).ok()),
             evaluation_id: request.evaluation_id,
             strategy: plan.strategy,
             route_type: plan.route_type,

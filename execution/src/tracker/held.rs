@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use penstock_store_orders::positions::{PlanRecord, PositionRecord};
 use penstock_trading::exit::regime::{RegimeAction, RegimeWatch};
+use penstock_trading::exit::review::Review;
 use penstock_types::vocab::{ExitReason, Regime, RegimeSub};
 use penstock_types::{Decimal, OrderId, UtcMicros};
 
@@ -93,6 +94,8 @@ pub(crate) struct Held {
     pub(crate) state_seen: Option<(i64, i64)>,
     /// Settled regime that was acted on last, and what it asked for.
     pub(crate) regime_acted: Option<(Regime, RegimeAction)>,
+    /// What reviews by the engine have done.
+    pub(crate) review: Review,
     /// Take-profit in force: of the plan, given up, or another level.
     pub(crate) take_profit: TakeProfit,
     /// Raise whose answer is open.
@@ -144,6 +147,7 @@ impl Held {
             regime_sub: None,
             state_seen: None,
             regime_acted: None,
+            review: Review::default(),
             take_profit: TakeProfit::Plan,
             raise: None,
             stale: false,

@@ -10,7 +10,7 @@ const TOKEN: &str = "select fencing_token::text from service_fences where servic
 const SESSIONS: &str = "select count(*)::text from execution_sessions";
 
 /// A token table of one token; the other process calls its asset by another name.
-fn bindings(asset: &str) -> String {
+pub(crate) fn bindings(asset: &str) -> String {
     format!(
         "[[engine.token]]\nid = 1\nsymbol = \"{asset}\"\nclass = \"GMA\"\nprofile = \"SPOT_ONLY\"\n\
          instruments = [{{ venue = \"kraken\", symbol = \"BTC/USD\", roles = [\"price_ref\", \"flow\", \
@@ -72,7 +72,7 @@ async fn the_second_instance_gets_nothing_and_the_first_never_notices() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_token_bindings_are_refused_with_both_hashes_and_the_first_difference() {
     // given a run whose tokens are those of another table
-    let theirs = resolved(&bindings("XBT"));
+    let theirs = resolved(&bindings("XBT")).bindings;
     let hash = hex::encode(theirs.hash());
     let world = World::with(|market| {
         market.run.bindings_hash = hex::encode(theirs.hash());
@@ -91,7 +91,7 @@ async fn other_token_bindings_are_refused_with_both_hashes_and_the_first_differe
     let said = life.markers("EXECUTION_BINDINGS_MISMATCH");
     assert_eq!(said.len(), 1, "{said:?}");
     assert_eq!(said[0]["theirs"], hash.as_str());
-    assert_eq!(said[0]["ours"], hex::encode(resolved(&bindings("BTC")).hash()).as_str());
+    assert_eq!(said[0]["ours"], hex::encode(resolved(&bindings("BTC")).bindings.hash()).as_str());
     assert_eq!(said[0]["token_id"], 1);
     assert_eq!(said[0]["field"], "symbol");
     assert_eq!(world.word("select count(*)::text from execution_orders").await, "0");
@@ -111,7 +111,7 @@ async fn other_token_bindings_are_refused_with_both_hashes_and_the_first_differe
     assert_eq!(life.stop().await, Some(0), "{}", life.last_words());
 }
 
-fn resolved(file: &str) -> penstock_config::bindings::Bindings {
+pub(crate) fn resolved(file: &str) -> penstock_config::Config {
     let sources = penstock_config::Sources {
         process: penstock_config::Process::Execution,
         file: Some(("test.toml".to_owned(), file.to_owned())),
@@ -121,5 +121,5 @@ fn resolved(file: &str) -> penstock_config::bindings::Bindings {
         )]),
         secret_files: std::collections::BTreeMap::new(),
     };
-    penstock_config::resolve(&sources).unwrap().bindings
+    penstock_config::resolve(&sources).unwrap()
 }

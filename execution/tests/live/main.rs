@@ -5,6 +5,7 @@
 
 mod crash;
 mod early;
+mod engine;
 mod instances;
 mod ledger;
 #[path = "../rig/market.rs"]

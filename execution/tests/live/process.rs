@@ -114,3 +114,13 @@ impl Execution {
         format!("{tail}\n{}", self.errors())
     }
 }
+
+/// Looks until something holds.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    let mut looks = interval(LOOK);
+    while !holds() {
+        assert!(Instant::now() < end, "{what} did not come within {LIMIT:?}");
+        looks.tick().await;
+    }
+}

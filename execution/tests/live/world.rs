@@ -158,9 +158,16 @@ impl World {
             ("KRAKEN_WS_AUTH_URL", at.ws_private.clone()),
             ("KRAKEN_API_KEY", at.api_key.clone()),
             ("KRAKEN_API_SECRET", at.api_secret.clone()),
+            ("PENSTOCK_DATA", self.data().display().to_string()),
+            ("ENGINE_DISK_FREE_MIN_BYTES", "0".to_owned()),
         ];
         environment.extend(failpoints.map(|text| ("FAILPOINTS", text.to_owned())));
         Execution::start(self.directory.path(), life, &environment)
+    }
+
+    /// The data root of its lives.
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.directory.path().join("data")
     }
 
     /// The last symbol breaks out, or calms down.

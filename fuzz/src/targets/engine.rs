@@ -1,4 +1,4 @@
-//! Targets of the deterministic engine: a record, and frames of arbitrary events through whole ticks.
+//! Targets of the deterministic engine: a configuration's text, a record, and frames of arbitrary events through whole ticks.
 
 use penstock_engine::config::{Class, InstrumentConfig, Profile, Roles};
 use penstock_engine::record::{RECORD_LEN, Record};
@@ -20,6 +20,15 @@ pub(super) fn engine_record(bytes: &[u8]) {
         if let Ok(known) = Record::decode(&record) {
             assert_eq!(known.encode(), record, "a record goes round");
         }
+    }
+}
+
+/// Any text is refused or is the canonical text of a configuration that can be run.
+pub(super) fn engine_config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(config) = EngineConfig::parse(text) {
+        assert_eq!(config.canonical(), text, "a configuration goes round");
+        assert_eq!(config.check(), Ok(()));
     }
 }
 

@@ -2,8 +2,11 @@
 
 use super::engine::config;
 use penstock_engine::Engine;
+use penstock_engine_io::archive::{ArchiveList, Genesis};
+use penstock_engine_io::bundle::{BundleIndex, check_bundle};
 use penstock_engine_io::log::scan;
 use penstock_engine_io::manifest::Manifest;
+use penstock_engine_io::stored::unpack;
 use penstock_engine_io::streams::kept_len;
 
 /// Any bytes are a log up to its first wrong byte, or no log at all.
@@ -59,6 +62,41 @@ pub(super) fn engine_snapshot(bytes: &[u8]) {
 pub(super) fn engine_manifest(bytes: &[u8]) {
     if let Ok(manifest) = Manifest::parse(bytes) {
         assert_eq!(manifest.bytes().expect("it was canonical"), bytes, "a manifest goes round");
+    }
+}
+
+/// Any bytes are a bundle whose files are what its index names, or an error; the same of each document.
+pub(super) fn engine_bundle(bytes: &[u8]) {
+    let found = check_bundle(std::path::Path::new("bundle"), bytes);
+    if let Ok(index) = &found {
+        let files: u64 = index.files.iter().map(|file| file.bytes).sum();
+        let len = u64::try_from(bytes.len()).expect("a length");
+        assert!(files < len && bytes.len().is_multiple_of(512), "a bundle holds its files");
+    }
+    let again = |value: &dyn Fn() -> Result<Vec<u8>, penstock_types::canonical::CanonicalError>| {
+        assert_eq!(value().expect("it was canonical"), bytes, "a document goes round");
+    };
+    if let Ok(index) = BundleIndex::parse(bytes) {
+        again(&|| penstock_types::canonical::to_bytes(&index));
+    }
+    if let Ok(list) = ArchiveList::parse(bytes) {
+        again(&|| penstock_types::canonical::to_bytes(&list));
+    }
+    if let Ok(genesis) = Genesis::parse(bytes) {
+        again(&|| penstock_types::canonical::to_bytes(&genesis));
+    }
+}
+
+/// Any bytes are a compressed file of the length that it says, or an error.
+pub(super) fn engine_packed(bytes: &[u8]) {
+    if let Ok(raw) = unpack(bytes, 1 << 20) {
+        let mut other = bytes.to_vec();
+        other.push(0);
+        assert!(unpack(&other, 1 << 20).is_err(), "nothing may stand behind it");
+        assert!(
+            raw.is_empty() || unpack(bytes, 0).is_err(),
+            "it is no longer than what is allowed"
+        );
     }
 }
 

@@ -11,8 +11,10 @@ mod own;
 mod sim;
 mod venues;
 
-use engine::{engine_record, engine_step};
-use engine_io::{engine_log, engine_manifest, engine_snapshot, engine_stream};
+use engine::{engine_config, engine_record, engine_step};
+use engine_io::{
+    engine_bundle, engine_log, engine_manifest, engine_packed, engine_snapshot, engine_stream,
+};
 use own::{
     checkpoint, cl_ord_id, config_file, copy_text, copy_tuple, frame_record, spool_segment,
     tick_frame,
@@ -33,8 +35,11 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("config_file", config_file),
     ("copy_text", copy_text),
     ("copy_tuple", copy_tuple),
+    ("engine_bundle", engine_bundle),
+    ("engine_config", engine_config),
     ("engine_log", engine_log),
     ("engine_manifest", engine_manifest),
+    ("engine_packed", engine_packed),
     ("engine_record", engine_record),
     ("engine_snapshot", engine_snapshot),
     ("engine_step", engine_step),

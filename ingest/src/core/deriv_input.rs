@@ -5,6 +5,7 @@
 //! start until all of its sockets are whole. A frame that does not decode is counted and told, never fatal.
 
 use super::deriv_frames::{self, Target};
+use super::event_metrics;
 use super::feed_input::Market;
 use penstock_market::CoreError;
 use penstock_telemetry::marker;
@@ -301,6 +302,7 @@ impl Market {
             }
             PollEvent::Interval(change) => {
                 let (symbols, interval_s) = (change.symbols, change.interval_s);
+                event_metrics::say_interval(interval_s);
                 let level = match change.cause {
                     StretchCause::Restored => penstock_telemetry::Level::Info,
                     StretchCause::Budget | StretchCause::UsedWeight | StretchCause::RateLimited => {

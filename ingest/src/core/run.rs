@@ -7,6 +7,7 @@
 //! sealed only when everything that arrived before its end has been taken.
 
 use super::deriv_input::{DerivCounts, DerivEvent};
+use super::event_metrics;
 use super::feed_input::{Group, GroupKind, Market};
 use super::level3_input::Level3Pair;
 use super::rollover::Rollover;
@@ -391,6 +392,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
 
     fn tell_health(&self, as_of: UtcMicros, last_message_age_ms: i64) {
         let market = &self.market;
+        event_metrics::say(market.core.event_counts());
         let (checksums_ok, checksums_bad) = market.books.checksums();
         let health = CoreHealth {
             checksums_ok,

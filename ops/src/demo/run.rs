@@ -7,6 +7,7 @@ use super::summary::{Summary, checksums};
 use super::venue::{Addresses, Venue};
 use super::watch::{Watch, sentence};
 use crate::arguments::Output;
+use crate::engine_files::{Places, key};
 use crate::invariants::judge;
 use crate::stack::{EXECUTION, INGEST, Notice, Stack, StackOptions};
 use crate::validate::Lines;
@@ -128,6 +129,7 @@ fn prepare(
     for one in penstock_config::show::differences(&profile) {
         say(&format!("profile      {} = {} (default {})", one.key, one.value, one.default));
     }
+    key::ensure(&Places::of(&profile, &root))?;
     options.config_file = Some(file);
     options.ingest_url = None;
     options.decision_url = None;

@@ -1,10 +1,12 @@
-//! `penstock export raw --run R --format parquet|csv --out DIR`: a recorded run as files.
+//! `penstock export raw --run R --format parquet|csv --out DIR`: a recorded run as files;
+//! `penstock export --engine-day D --to FILE.tar`: a closed day of the engine as one file.
 //!
 //! Input: the ingest cluster, read-only, and a run. Output: one file per table in `DIR`, rows in the order
 //! of their numbers. Invariants: a file has its name only when it is whole and synced; numbers leave with
 //! every digit of their column; rows are streamed, so memory does not grow with the run.
 
 mod csv;
+mod engine_day;
 mod parquet;
 
 use std::fs::File;
@@ -27,10 +29,14 @@ use crate::verify::{Clusters, no_such_run};
 
 /// Arguments of `penstock export`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct Args {
     /// What to export
     #[command(subcommand)]
-    pub what: What,
+    pub what: Option<What>,
+    /// A closed day of the engine, into one file
+    #[command(flatten)]
+    pub engine_day: engine_day::Args,
 }
 
 /// What is exported.
@@ -77,8 +83,10 @@ impl Format {
 /// # Errors
 /// A cluster that does not answer, a folder that cannot be written.
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
+    let Some(What::Raw(args)) = args.what else {
+        return tokio::task::block_in_place(|| engine_day::run(&args.engine_day, config_file));
+    };
     let Some(clusters) = Clusters::load(config_file)? else { return Ok(exit::CONFIG) };
-    let What::Raw(args) = args.what;
     let run_id = RunId(args.run);
     let pool = clusters.reader(ClusterKind::Ingest).await?;
     let Some(cursor) = load_cursor(&pool, run_id).await? else { return Ok(no_such_run(run_id)) };

@@ -1,35 +1,69 @@
-//! `penstock replay --run R [--write-state]`: the state of a run's last generation from its raw rows.
+//! `penstock replay`: what was recorded, derived a second time.
 //!
-//! Inputs: raw rows, cut times and checkpoints of the ingest cluster. Output: what was derived; with
-//! `--write-state` the rows of `run_symbol_state` and the watermarks there are written again. Invariants:
-//! nothing is written that does not have the recorded hash; nothing beside a service, because the run must
-//! be closed and the newest of its domain; the decision cluster is never touched.
+//! Inputs: the command line. Output: an exit status. One of three things is derived: with `--run` the state of a
+//! run from its raw rows, with `--level` what the engine's files say from logs or journal, with `--recover` the
+//! end that a crash left in those files. It only tells the three apart.
+
+mod engine;
+mod recover;
+mod state;
 
 use std::path::PathBuf;
 
-use penstock_clusters::ClusterKind;
-use penstock_ingest::verify::last_generation;
-use penstock_market::replay::{Derived, Verdict};
-use penstock_store::state_copy::encode_state;
-use penstock_store_ingest::generations::{Watermark, rewrite_state};
-use penstock_store_ingest::runs::{LoadCursor, load_cursor};
-use penstock_store_ingest::verify_read::{dropped_tables, newest_run_beside};
-use penstock_types::RunId;
-use sqlx::PgPool;
+use clap::ArgGroup;
+use penstock_engine_io::Day;
 
-use crate::exit;
-use crate::progress::Bar;
-use crate::verify::{Clusters, no_such_run};
+use crate::arguments::Output;
+use crate::engine_files::day;
 
 /// Arguments of `penstock replay`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["run", "level", "recover"])))]
 pub struct Args {
-    /// Run
+    /// State of a run from its raw rows
     #[arg(long)]
-    pub run: i64,
+    pub run: Option<i64>,
     /// Write the derived rows to the ingest cluster
-    #[arg(long)]
+    #[arg(long, requires = "run")]
     pub write_state: bool,
+    /// What the engine's files say: A from the logs, B from the journal
+    #[arg(long, value_enum, requires = "engine_dir")]
+    pub level: Option<Level>,
+    /// Repair what a crash left in the engine's files, without a service
+    #[arg(long)]
+    pub recover: bool,
+    /// Folder of the engine's directories by their default names
+    #[arg(long, value_name = "DIR", conflicts_with = "run")]
+    pub engine_dir: Option<PathBuf>,
+    /// Only this day (level A or B)
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, requires = "level")]
+    pub day: Option<Day>,
+    /// Begin behind the snapshot of this tick (level B)
+    #[arg(long, value_name = "TICK", requires = "level", conflicts_with = "day")]
+    pub from_snapshot: Option<u64>,
+    /// New folder for the files of the second derivation (level B)
+    #[arg(long, value_name = "DIR", requires = "level")]
+    pub out: Option<PathBuf>,
+    /// Recover from this snapshot instead of the newest
+    #[arg(long, value_name = "TICK", requires = "recover", conflicts_with = "from_genesis")]
+    pub snapshot: Option<u64>,
+    /// Recover from the first frame of the journal
+    #[arg(long, requires = "recover")]
+    pub from_genesis: bool,
+    /// Form of the report
+    #[arg(long, value_enum, default_value = "human")]
+    pub output: Output,
+}
+
+/// What is derived from what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Level {
+    /// States, clusters, phases and alerts from the records.
+    #[value(name = "A", alias = "a")]
+    A,
+    /// Every byte from the journal.
+    #[value(name = "B", alias = "b")]
+    B,
 }
 
 /// Runs the command.
@@ -37,82 +71,11 @@ pub struct Args {
 /// # Errors
 /// Whatever has no status of its own.
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
-    let Some(clusters) = Clusters::load(config_file)? else { return Ok(exit::CONFIG) };
-    let run_id = RunId(args.run);
-    let pool = clusters.reader(ClusterKind::Ingest).await?;
-    let Some(cursor) = load_cursor(&pool, run_id).await? else { return Ok(no_such_run(run_id)) };
-    let dropped = dropped_tables(&pool, run_id).await?;
-    if !dropped.is_empty() {
-        anyhow::bail!("run {run_id}: the partitions of {} are dropped", dropped.join(", "));
+    if let Some(run) = args.run {
+        return state::run(run, args.write_state, config_file).await;
     }
-    if args.write_state
-        && let Some(why) = owned_by_another(&pool, &cursor).await?
-    {
-        eprintln!("--write-state: {why}");
-        return Ok(exit::USAGE);
-    }
-    let mut bar = Bar::new("deriving the last state");
-    let derived = last_generation(&pool, run_id, |at, last| bar.at(at.0, last.0)).await?;
-    drop(bar);
-    let Some(derived) = derived else {
-        anyhow::bail!("run {run_id} has no generation: there is no state to derive");
-    };
-    let generation_id = derived.recorded.generation_id;
-    match derived.verdict {
-        Verdict::Equal => {}
-        Verdict::Incomplete => anyhow::bail!(
-            "generation {generation_id} is Incomplete: rows before it were shed, refused or are not loaded, so its state cannot be derived"
-        ),
-        Verdict::Different => {
-            eprintln!(
-                "generation {generation_id} is Different: recorded {}, derived {}; next: `penstock verify generation --run {run_id} --all` names the first",
-                hex::encode(derived.recorded.content_hash),
-                hex::encode(derived.cut.content_hash),
-            );
-            return Ok(exit::DIFFERENT);
-        }
-    }
-    println!(
-        "run {run_id}, generation {generation_id}: {} rows, hash {} as recorded",
-        derived.cut.rows.len(),
-        hex::encode(derived.cut.content_hash),
-    );
-    if args.write_state {
-        let rows = write(&clusters, &derived).await?;
-        println!("{rows} rows and {} watermarks written", derived.cut.watermarks.len());
-    }
-    Ok(exit::CLEAN)
-}
-
-/// Why the state must not be written from this run; none when nothing forbids it.
-async fn owned_by_another(pool: &PgPool, cursor: &LoadCursor) -> anyhow::Result<Option<String>> {
-    let run_id = cursor.run_id;
-    let newest = newest_run_beside(pool, run_id).await?.unwrap_or(run_id);
-    Ok(if newest != run_id {
-        Some(format!(
-            "the state belongs to run {newest}, the newest of the domain; next: --run {newest}"
-        ))
-    } else if cursor.complete {
-        None
-    } else {
-        Some(format!(
-            "run {run_id} is open: its service writes the state each second; next: stop `run-ingest`"
-        ))
+    tokio::task::block_in_place(|| match args.level {
+        Some(level) => engine::run(level, &args, config_file),
+        None => recover::run(&args, config_file),
     })
-}
-
-async fn write(clusters: &Clusters, derived: &Derived) -> anyhow::Result<u64> {
-    let pool = clusters.pool(ClusterKind::Ingest, "ingest_rw").await?;
-    let cut = &derived.cut;
-    let watermarks: Vec<Watermark> = cut
-        .watermarks
-        .iter()
-        .map(|(stream, mark)| Watermark {
-            stream: *stream,
-            last_seq: mark.last_seq,
-            last_ts_local: Some(mark.last_ts_local),
-        })
-        .collect();
-    let encoded = encode_state(&cut.rows);
-    Ok(rewrite_state(&pool, cut.run_id, cut.generation_id, &watermarks, &encoded).await?)
 }

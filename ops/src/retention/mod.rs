@@ -7,18 +7,22 @@
 //! and a command that was cut off in between goes on there.
 
 mod days;
+mod engine;
 pub mod plan;
 
+use crate::arguments::Output;
+use crate::engine_files::{Places, failed};
 use crate::stack::StackOptions;
 use crate::{databases, exit};
 use anyhow::{Context, bail};
 use nix::sys::statvfs::statvfs;
 use penstock_clusters::ClusterKind;
 use penstock_config::{Config, Process};
+use penstock_engine_io::EngineDirs;
 use penstock_store::ClusterRole;
 use penstock_store::partitions::{RAW_TABLES, close_run_partition, drop_partition};
 use penstock_store::pools::{PoolSettings, connect_single};
-use penstock_store_decision::retention::{order_runs, today_and_mode};
+use penstock_store_decision::retention::{order_runs, sent_days, today_and_mode};
 use penstock_store_ingest::retention::{
     Partition, forget_runs, mark_closed, mark_dropped, partitions,
 };
@@ -65,7 +69,27 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     let (dropped, bytes) = (done.dropped, done.bytes);
     let verb = if args.dry_run { "would be dropped" } else { "dropped" };
     println!("RETENTION_DONE: {dropped} partitions {verb}, {bytes} bytes");
-    Ok(exit::CLEAN)
+    let places = Places::of(&config, options.root.path());
+    clean_engine(&urls, &config, &places.dirs, &args).await
+}
+
+/// Days of the engine's files; the status of what is wrong with one of them.
+async fn clean_engine(
+    urls: &Urls,
+    config: &Config,
+    dirs: &EngineDirs,
+    args: &Args,
+) -> anyhow::Result<i32> {
+    let decision = databases::pool(&urls.decision, ClusterKind::Decision).await?;
+    let (today, _) = today_and_mode(&decision).await?;
+    let traded = sent_days(&decision).await?.into_iter().map(engine::day_of).collect();
+    let (local, today) = (&config.engine.local, engine::day_of(today));
+    engine::forget_rows(&decision, today, args).await?;
+    let cleaned = tokio::task::block_in_place(|| engine::clean(dirs, local, today, &traded, args));
+    match cleaned {
+        Ok(_) => Ok(exit::CLEAN),
+        Err(fault) => failed(&fault, Output::Human),
+    }
 }
 
 /// Where both clusters are.

@@ -49,6 +49,15 @@ pub struct Args {
     /// Renew the sockets of Binance every so many seconds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(60..=86_000))]
     pub binance_rotation_s: Option<u64>,
+    /// Script of the market; `cascade` takes some symbols through pump, stacking, tension, cascade and calm
+    #[arg(long, default_value = "pulses", value_parser = ["pulses", "cascade"])]
+    pub scenario: String,
+    /// Scenario `cascade`: symbols that walk, from the first, 20 s apart; they share a cluster of the engine
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub walkers: u32,
+    /// Scenario `cascade`: seconds of calm before the first one starts
+    #[arg(long, value_name = "N", default_value_t = 1_200, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub calm_s: u64,
     /// Keep the data root, with the send log, after a clean end
     #[arg(long)]
     pub keep: bool,

@@ -41,7 +41,9 @@ pub(super) fn text(args: &Args) -> anyhow::Result<String> {
         0 => text.push_str(&format!("{level3} = false\n")),
         limit => text.push_str(&format!("{level3} = true\n{l3} = {limit}\n")),
     }
-    text.push_str(&format!("\n{ENGINE}{engine}"));
+    // Open interest is polled for ten symbols a second and must not be stale between two polls of one.
+    let stale_ticks = 240.max(8 * symbols.div_ceil(10));
+    text.push_str(&format!("\n{ENGINE}{engine}stale.oi = {stale_ticks}\n"));
     let (futures, binance) = (derivatives::futures(&catalog), derivatives::binance(&catalog));
     for (index, listing) in catalog.listings().iter().enumerate() {
         let of = |list: &[Spec], prefix: &str| {
@@ -52,14 +54,21 @@ pub(super) fn text(args: &Args) -> anyhow::Result<String> {
         let (Some(perpetual), Some(flexible)) = (of(&binance, base), of(&futures, "PF_")) else {
             continue;
         };
+        let class = class(args, id);
         text.push_str(&format!(
-            "\n{TOKENS}\nid = {id}\nsymbol = \"{base}\"\nclass = \"MSPC\"\nprofile = \"DERIV\"\ninstruments = [\n  \
+            "\n{TOKENS}\nid = {id}\nsymbol = \"{base}\"\nclass = \"{class}\"\nprofile = \"DERIV\"\ninstruments = [\n  \
              {{ venue = \"binance_um\", symbol = \"{perpetual}\", roles = [\"price_ref\", \"deriv_primary\", \"flow\", \"oi_set\"] }},\n  \
              {{ venue = \"kraken_futures\", symbol = \"{flexible}\", roles = [\"flow\", \"oi_set\"] }},\n  \
              {{ venue = \"kraken\", symbol = \"{spot}\", roles = [\"spot_primary\"] }},\n]\n"
         ));
     }
     Ok(text)
+}
+
+/// Class of a token: those that walk are a cluster of their own, whose funding and open interest count in full.
+fn class(args: &Args, id: usize) -> &'static str {
+    let walks = args.scenario == "cascade" && id as u64 <= u64::from(args.walkers);
+    if walks { "MEA" } else { "MSPC" }
 }
 
 /// Variables of both services that the options ask for.
@@ -77,16 +86,18 @@ pub(super) fn environment(args: &Args) -> Vec<(String, String)> {
 
 /// Arguments of `venue-sim`; everything it sends stands in `send_log`.
 pub(super) fn venue_arguments(args: &Args, send_log: &Path) -> Vec<String> {
-    [
+    let mut pairs = vec![
         ("--seed", args.seed.to_string()),
-        ("--scenario", "pulses".to_owned()),
+        ("--scenario", args.scenario.clone()),
         ("--symbols", args.symbols.to_string()),
         ("--rate", args.rate.to_string()),
         ("--send-log", send_log.display().to_string()),
-    ]
-    .into_iter()
-    .flat_map(|(name, value)| [name.to_owned(), value])
-    .collect()
+    ];
+    if args.scenario == "cascade" {
+        pairs.push(("--walkers", args.walkers.to_string()));
+        pairs.push(("--calm-s", args.calm_s.to_string()));
+    }
+    pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
 }
 
 #[cfg(test)]
@@ -126,5 +137,16 @@ mod tests {
         );
         let line = venue_arguments(&args, Path::new("/a/sends")).join(" ");
         assert_eq!(line, "--seed 1 --scenario pulses --symbols 200 --rate 2 --send-log /a/sends");
+    }
+
+    #[test]
+    fn symbols_that_walk_are_a_cluster_of_their_own() {
+        let args = args(&["--symbols", "30", "--scenario", "cascade", "--walkers", "4"]);
+        let text = text(&args).unwrap();
+        assert_eq!(text.matches("class = \"MEA\"").count(), 4);
+        assert_eq!(text.matches("class = \"MSPC\"").count(), 26);
+        let line = venue_arguments(&args, Path::new("/a/sends")).join(" ");
+        assert!(line.contains("--scenario cascade"), "{line}");
+        assert!(line.ends_with("--walkers 4 --calm-s 1200"), "{line}");
     }
 }

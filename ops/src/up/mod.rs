@@ -11,6 +11,8 @@ use penstock_clusters::{ClusterError, ClusterKind, ClusterState, ClusterStatus};
 use penstock_config::{Config, Process};
 use penstock_telemetry::{Guard, LogOptions, LogTarget, Service, TelemetryError};
 
+use crate::arguments::Output;
+use crate::engine_files::{Places, failed, key};
 use crate::exit;
 use crate::progress::Progress;
 use crate::stack::{Exit, Notice, Stack, StackOptions};
@@ -40,6 +42,12 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
             return Ok(if of_filter { exit::CONFIG } else { exit::UNAVAILABLE });
         }
     };
+    let places = Places::of(&config, options.root.path());
+    match key::ensure(&places) {
+        Ok(Some(id)) => say(&format!("the engine's manifests are signed with the new key {id}")),
+        Ok(None) => {}
+        Err(fault) => return failed(&fault, Output::Human),
+    }
     // Before anything starts, so that a signal in the middle is not lost.
     let mut stop = Stop::new()?;
     let notices: Notice = Arc::new(|line| {

@@ -1,10 +1,13 @@
-//! `penstock verify run|generation|frames`: derive again what was recorded and compare.
+//! `penstock verify run|generation|frames|log|journal|manifest|bundle`: derive again what was recorded and
+//! compare.
 //!
-//! Inputs: both clusters, read-only, and a run. Outputs: a table or JSON, an exit status: 0 nothing
-//! differs, 15 something does and the first difference is named, 2 there is no such run. Invariants:
-//! nothing is written; what cannot be proven is called `Incomplete`, never `Equal`.
+//! Inputs: both clusters, read-only, and a run; or files of the engine alone. Outputs: a table or JSON, an exit
+//! status: 0 nothing differs, 15 something does and the first difference is named, 2 there is no such run; of
+//! files the family of what is wrong. Invariants: nothing is written; what cannot be proven is called
+//! `Incomplete`, never `Equal`.
 
 mod compare;
+mod engine;
 mod frames;
 mod generation;
 mod report;
@@ -80,6 +83,14 @@ pub enum What {
     Generation(generation::Args),
     /// The recorded rows give the published frames: flags, events, quotes
     Frames(Of),
+    /// States and alerts of the engine follow from its logs
+    Log(engine::Of),
+    /// Every byte of the engine's files follows from its journal
+    Journal(engine::Of),
+    /// Manifests of the engine's days, their signatures and chain, and the files that they name
+    Manifest(engine::Of),
+    /// A day of the engine in one file: all of the above on it
+    Bundle(engine::BundleArgs),
 }
 
 /// Runs the command.
@@ -87,11 +98,24 @@ pub enum What {
 /// # Errors
 /// Whatever has no status of its own.
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
-    let Some(clusters) = Clusters::load(config_file)? else { return Ok(exit::CONFIG) };
+    use tokio::task::block_in_place;
     match args.what {
-        What::Run(args) => run::run(args, &clusters).await,
-        What::Generation(args) => generation::run(&args, &clusters).await,
-        What::Frames(args) => frames::run(args, &clusters).await,
+        What::Log(of) => block_in_place(|| engine::log(&of, config_file)),
+        What::Journal(of) => block_in_place(|| engine::journal(&of, config_file)),
+        What::Manifest(of) => block_in_place(|| engine::manifest(&of)),
+        What::Bundle(args) => block_in_place(|| engine::bundle(&args)),
+        What::Run(args) => match Clusters::load(config_file)? {
+            Some(clusters) => run::run(args, &clusters).await,
+            None => Ok(exit::CONFIG),
+        },
+        What::Generation(args) => match Clusters::load(config_file)? {
+            Some(clusters) => generation::run(&args, &clusters).await,
+            None => Ok(exit::CONFIG),
+        },
+        What::Frames(args) => match Clusters::load(config_file)? {
+            Some(clusters) => frames::run(args, &clusters).await,
+            None => Ok(exit::CONFIG),
+        },
     }
 }
 

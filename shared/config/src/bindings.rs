@@ -58,6 +58,9 @@ pub struct Token {
     /// Profile, not part of the canonical bytes.
     #[serde(skip)]
     pub profile: String,
+    /// Cluster, that of the class when nothing is said; not part of the canonical bytes.
+    #[serde(skip)]
+    pub cluster: Option<i64>,
 }
 
 /// All tokens, ascending by id.
@@ -102,28 +105,12 @@ impl Bindings {
     }
 }
 
-/// Whether a name is one of the override tables of the engine, which have no fixed names:
-/// `engine.class.<X>.fsm.<key>` and `engine.override.<token>.fsm.<key>`.
-pub(crate) fn is_override(name: &str) -> bool {
-    let mut parts = name.split('.');
-    let head = (parts.next(), parts.next(), parts.next(), parts.next());
-    let rest: Vec<&str> = parts.collect();
-    let of_class = |class: &str| CLASSES.iter().any(|known| known.eq_ignore_ascii_case(class));
-    let of_token = |id: &str| id.parse::<u16>().is_ok_and(|id| id > 0);
-    let owner_known = match head {
-        (Some("engine"), Some("class"), Some(class), Some("fsm")) => of_class(class),
-        (Some("engine"), Some("override"), Some(id), Some("fsm")) => of_token(id),
-        _ => false,
-    };
-    owner_known && crate::table::find(&format!("engine.fsm.{}", rest.join("."))).is_some()
-}
-
 struct Reader<'a> {
     file_name: &'a str,
     problems: &'a mut Vec<Problem>,
 }
 
-/// Reads the tokens (and checks the names of events) of a file.
+/// Reads the tokens of a file.
 pub(crate) fn read(file: &File, file_name: &str, problems: &mut Vec<Problem>) -> Bindings {
     let mut reader = Reader { file_name, problems };
     let mut tokens: Vec<Token> = file.tokens.iter().filter_map(|row| reader.token(row)).collect();
@@ -133,10 +120,6 @@ pub(crate) fn read(file: &File, file_name: &str, problems: &mut Vec<Problem>) ->
         if !ids.insert(token.id) || !symbols.insert(token.symbol.clone()) {
             reader.refuse(0, "id", &token.id.to_string(), "is bound twice", "one table per token");
         }
-    }
-    for row in &file.events {
-        let known = ["id", "cluster", "prep", "start", "mid", "end", "post"];
-        reader.unknown(row, &known);
     }
     Bindings { tokens }
 }
@@ -152,6 +135,7 @@ impl Reader<'_> {
             allowed: allowed.to_owned(),
             next: "correct the table; every field and its limits stand in docs/configuration.md"
                 .to_owned(),
+            engine_code: Some(crate::engine::E_CFG_TOKEN),
         });
     }
 
@@ -169,8 +153,10 @@ impl Reader<'_> {
         let symbol = self.text(row, "symbol", None, &[]);
         let class = self.text(row, "class", Some("MSPC"), &CLASSES);
         let profile = self.text(row, "profile", Some("SPOT_ONLY"), &PROFILES);
-        // Without effect in this version; out of range is refused all the same.
-        let cluster = self.int(row, "cluster", Some(1), 1, 255);
+        let cluster = match row.fields.contains_key("cluster") {
+            true => Some(self.int(row, "cluster", None, 1, 255)?),
+            false => None,
+        };
         let rows = match row.fields.get("instruments") {
             Some(Field::Rows(rows)) if (1..=INSTRUMENTS_MAX).contains(&rows.len()) => {
                 rows.as_slice()
@@ -192,9 +178,9 @@ impl Reader<'_> {
         if complete {
             self.check_roles(row.line, &instruments, profile.as_deref());
         }
-        cluster?;
         complete.then_some(())?;
-        Some(Token { id: id?, symbol: symbol?, instruments, class: class?, profile: profile? })
+        let (id, symbol, class, profile) = (id?, symbol?, class?, profile?);
+        Some(Token { id, symbol, instruments, class, profile, cluster })
     }
 
     fn instrument(&mut self, row: &Row) -> Option<Instrument> {

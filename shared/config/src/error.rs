@@ -23,11 +23,18 @@ pub struct Problem {
     pub allowed: String,
     /// What to do.
     pub next: String,
+    /// The engine's own code, when it is about the engine: one of `E_CFG_PARSE`, `E_CFG_RANGE`,
+    /// `E_CFG_SCHEDULE`, `E_CFG_TOKEN`, `E_CFG_SCHEMA`.
+    pub engine_code: Option<&'static str>,
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{CODE}: {} = {} ({}): {}", self.key, self.value, self.origin, self.reason)?;
+        write!(f, "{CODE}: ")?;
+        if let Some(code) = self.engine_code {
+            write!(f, "{code}: ")?;
+        }
+        write!(f, "{} = {} ({}): {}", self.key, self.value, self.origin, self.reason)?;
         if !self.allowed.is_empty() {
             write!(f, "; allowed: {}", self.allowed)?;
         }
@@ -40,6 +47,14 @@ impl std::fmt::Display for Problem {
 pub struct ConfigError {
     /// All that is wrong, in the order of the table.
     pub problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// The engine's code of the first problem that is about the engine.
+    #[must_use]
+    pub fn engine_code(&self) -> Option<&'static str> {
+        self.problems.iter().find_map(|problem| problem.engine_code)
+    }
 }
 
 impl std::fmt::Display for ConfigError {

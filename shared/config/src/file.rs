@@ -26,6 +26,8 @@ pub struct File {
     pub(crate) entries: BTreeMap<String, Entry>,
     pub(crate) tokens: Vec<Row>,
     pub(crate) events: Vec<Row>,
+    /// A name that stands twice in two spellings, and its second line.
+    twice: Option<(String, usize)>,
 }
 
 /// One table of an array of tables.
@@ -39,6 +41,8 @@ pub(crate) struct Row {
 #[derive(Debug, Clone)]
 pub(crate) enum Field {
     Plain(Input),
+    /// A date or time as TOML knows them.
+    Date(String),
     Rows(Vec<Row>),
 }
 
@@ -67,15 +71,19 @@ pub fn parse(text: &str) -> Result<File, FileError> {
     })?;
     let mut file = File::default();
     flatten(text, "", table.get_ref(), &mut file);
-    Ok(file)
+    match file.twice {
+        Some((name, line)) => Err(FileError { line, reason: format!("{name} stands twice") }),
+        None => Ok(file),
+    }
 }
 
 fn flatten(text: &str, prefix: &str, table: &DeTable<'_>, file: &mut File) {
     for (key, value) in table {
-        let name = if prefix.is_empty() {
-            key.get_ref().to_string()
-        } else {
-            format!("{prefix}.{}", key.get_ref())
+        let name = match prefix {
+            "" => key.get_ref().to_string(),
+            // A class is written as people know it, `[engine.class.GMA]`, or as its key.
+            "engine.class" => format!("{prefix}.{}", key.get_ref().to_ascii_lowercase()),
+            _ => format!("{prefix}.{}", key.get_ref()),
         };
         let line = line_of(text, key.span().start);
         match (name.as_str(), value.get_ref()) {
@@ -83,7 +91,10 @@ fn flatten(text: &str, prefix: &str, table: &DeTable<'_>, file: &mut File) {
             ("engine.token", DeValue::Array(_)) => file.tokens = rows(text, value.get_ref()),
             ("engine.event", DeValue::Array(_)) => file.events = rows(text, value.get_ref()),
             (_, plain) => {
-                file.entries.insert(name, Entry { input: input(plain), line });
+                let entry = Entry { input: input(plain), line };
+                if file.entries.insert(name.clone(), entry).is_some() {
+                    file.twice = Some((name, line));
+                }
             }
         }
     }
@@ -107,6 +118,7 @@ fn rows(text: &str, value: &DeValue<'_>) -> Vec<Row> {
                         {
                             Field::Rows(rows(text, value.get_ref()))
                         }
+                        DeValue::Datetime(date) => Field::Date(date.to_string()),
                         plain => Field::Plain(input(plain)),
                     };
                     fields.insert(key.get_ref().to_string(), field);

@@ -13,10 +13,12 @@
 //! | [`table`] | all keys and the typed areas |
 //! | [`key`] | what is known about a key |
 //! | [`bindings`] | tokens of the engine |
+//! | [`engine`] | the engine's configuration, resolved, with its hash |
 //! | [`show`] | tables for people: config show, differences, the document |
 
 mod area;
 pub mod bindings;
+pub mod engine;
 mod error;
 pub mod file;
 pub mod key;

@@ -116,6 +116,7 @@ fn unreadable(key: &str, origin: &str, reason: &str, next: &str) -> Problem {
         reason: reason.to_owned(),
         allowed: String::new(),
         next: next.to_owned(),
+        engine_code: None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::bindings::{self, Bindings};
+use crate::engine::{self, EngineSettings};
 use crate::error::{ConfigError, Problem};
 use crate::file::{self, File};
 use crate::key::{Key, Process};
@@ -120,6 +121,8 @@ pub struct Config {
     pub areas: Areas,
     /// Tokens of the engine.
     pub bindings: Bindings,
+    /// The engine, resolved.
+    pub engine: EngineSettings,
     /// What is allowed and still worth saying.
     pub warnings: Vec<String>,
     values: Values,
@@ -143,7 +146,7 @@ impl Config {
     /// are as written, so that two data roots have the same configuration.
     #[must_use]
     pub fn canonical(&self) -> serde_json::Value {
-        canonical(&self.values, &self.bindings)
+        canonical(&self.values, &self.bindings, &self.engine)
     }
 
     /// Oldest epoch in seconds that execution binds: what is set, else the greater of twice the data age
@@ -166,12 +169,14 @@ impl Config {
     }
 }
 
-fn canonical(values: &Values, bindings: &Bindings) -> serde_json::Value {
+fn canonical(values: &Values, bindings: &Bindings, engine: &EngineSettings) -> serde_json::Value {
     let mut object: serde_json::Map<String, serde_json::Value> = table::keys()
         .filter(|key| !key.is_secret() && !key.is_tool_name())
         .filter_map(|key| Some((key.name.to_owned(), values.get(key.name)?.value.to_json())))
         .collect();
     object.insert("engine.token".to_owned(), bindings.to_json());
+    // Classes, overrides and events have no key of their own; their resolved text has this hash.
+    object.insert("engine.sha256".to_owned(), hex::encode(engine.sha256).into());
     serde_json::Value::Object(object)
 }
 
@@ -193,21 +198,24 @@ pub fn resolve(sources: &Sources) -> Result<Config, ConfigError> {
         }
     }
     let bindings = bindings::read(&file, &file_name, &mut problems);
+    let tables = engine::read(&file, &file_name, &mut problems);
+    let mut resolved = None;
     if problems.is_empty() {
         rules::check(sources.process, &values, &mut problems);
+        resolved = engine::resolve(&values, &bindings, tables, &mut problems);
     }
-    if !problems.is_empty() {
+    let (Some(engine), true) = (resolved, problems.is_empty()) else {
         return Err(ConfigError { problems });
-    }
+    };
     let internal = |what: &str| ConfigError { problems: vec![internal_problem(what)] };
     let areas = Areas::build(&values).ok_or_else(|| internal("a key and its field disagree"))?;
-    let hash = penstock_types::canonical::hash(&canonical(&values, &bindings))
+    let hash = penstock_types::canonical::hash(&canonical(&values, &bindings, &engine))
         .map_err(|error| internal(&error.to_string()))?;
     let warnings = rules::warnings(&values);
-    Ok(Config { process: sources.process, areas, bindings, warnings, values, hash })
+    Ok(Config { process: sources.process, areas, bindings, engine, warnings, values, hash })
 }
 
-fn internal_problem(what: &str) -> Problem {
+pub(crate) fn internal_problem(what: &str) -> Problem {
     Problem {
         key: "configuration table".to_owned(),
         origin: "compiled".to_owned(),
@@ -215,7 +223,12 @@ fn internal_problem(what: &str) -> Problem {
         reason: what.to_owned(),
         allowed: String::new(),
         next: "report this: it is a defect of this version".to_owned(),
+        engine_code: None,
     }
+}
+
+fn engine_key(name: &str) -> bool {
+    name.starts_with("engine.")
 }
 
 fn read_file(sources: &Sources, problems: &mut Vec<Problem>) -> (String, File) {
@@ -230,6 +243,7 @@ fn read_file(sources: &Sources, problems: &mut Vec<Problem>) -> (String, File) {
                 reason: error.reason,
                 allowed: "TOML".to_owned(),
                 next: "correct the line".to_owned(),
+                engine_code: Some(engine::E_CFG_PARSE),
             });
             (name.clone(), File::default())
         }
@@ -242,6 +256,7 @@ fn refuse_unknown(sources: &Sources, name: &str, file: &File, problems: &mut Vec
             key: key.to_owned(),
             origin,
             value: "(any)".to_owned(),
+            engine_code: engine_key(key).then_some(engine::E_CFG_PARSE),
             reason: "is not a known key".to_owned(),
             allowed: String::new(),
             next: hint.map_or_else(
@@ -251,7 +266,7 @@ fn refuse_unknown(sources: &Sources, name: &str, file: &File, problems: &mut Vec
         });
     };
     for (key, entry) in &file.entries {
-        if table::find(key).is_none() && !bindings::is_override(key) {
+        if table::find(key).is_none() && !engine::is_override(key) {
             refuse(key, format!("{name}:{}", entry.line), table::nearest(key));
         }
     }
@@ -335,6 +350,15 @@ fn problem(
         Some(input) if !key.is_secret() => input.shown(),
         _ => "[redacted]".to_owned(),
     };
-    let origin = origin.to_string();
-    Box::new(Problem { key: key.env(), origin, value, reason, allowed: key.range(), next })
+    let code =
+        if reason == value::OUT_OF_RANGE { engine::E_CFG_RANGE } else { engine::E_CFG_PARSE };
+    Box::new(Problem {
+        key: key.env(),
+        origin: origin.to_string(),
+        value,
+        reason,
+        allowed: key.range(),
+        next,
+        engine_code: engine_key(key.name).then_some(code),
+    })
 }

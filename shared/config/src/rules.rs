@@ -1,9 +1,11 @@
 //! Purpose: judge keys together. Inputs: values that are each in range. Outputs: problems, warnings.
 //! Invariants: a rule names the key that has to change and the bound it breaks. It changes no value.
 
+use penstock_engine::config::SCHEMA;
 use secrecy::ExposeSecret;
 use url::Url;
 
+use crate::engine::{E_CFG_RANGE, E_CFG_SCHEMA};
 use crate::error::Problem;
 use crate::key::Process;
 use crate::resolve::{Origin, Values};
@@ -167,11 +169,10 @@ fn engine(values: &Values, problems: &mut Vec<Problem>) {
             "a divisor of 3600",
         );
     }
-    if let (Some(stale), Some(poll)) = (int("engine.stale.oi"), int("engine.poll.oi_s"))
-        && stale < 8 * poll
+    if let Some(Value::Text(schema)) = values.get("engine.schema").map(|resolved| &resolved.value)
+        && schema != SCHEMA
     {
-        let allowed = format!("≥ 8 × ENGINE_POLL_OI_S ({})", 8 * poll);
-        refuse(values, problems, "engine.stale.oi", "is below two polls", &allowed);
+        refuse(values, problems, "engine.schema", "is the schema of another version", SCHEMA);
     }
     for tier in ["expansion", "compressed", "overleveraged", "exhausted"] {
         let (n, m) = (format!("engine.tier.{tier}.n"), format!("engine.tier.{tier}.m"));
@@ -196,11 +197,12 @@ fn engine(values: &Values, problems: &mut Vec<Problem>) {
         }
     }
     for (name, count) in [("engine.cost.weights", 4), ("engine.alerts.weights", 3)] {
-        let positive = |item: &String| item.parse::<u32>().is_ok_and(|weight| weight > 0);
+        let positive =
+            |item: &String| item.parse::<u32>().is_ok_and(|weight| (1..=1_000).contains(&weight));
         if let Some(Value::List(items)) = values.get(name).map(|resolved| &resolved.value)
             && (items.len() != count || !items.iter().all(positive))
         {
-            let allowed = format!("{count} positive whole numbers");
+            let allowed = format!("{count} whole numbers in 1..1000");
             refuse(values, problems, name, "is not a list of weights", &allowed);
         }
     }
@@ -366,7 +368,14 @@ fn env(name: &str) -> String {
     table::find(name).map_or_else(|| name.to_owned(), crate::key::Key::env)
 }
 
-fn refuse(values: &Values, problems: &mut Vec<Problem>, name: &str, reason: &str, allowed: &str) {
+/// Refuses the value of a key.
+pub(crate) fn refuse(
+    values: &Values,
+    problems: &mut Vec<Problem>,
+    name: &str,
+    reason: &str,
+    allowed: &str,
+) {
     let (value, origin) = values.get(name).map_or_else(
         || ("(unset)".to_owned(), "default".to_owned()),
         |resolved| (resolved.value.shown(), resolved.origin.to_string()),
@@ -378,5 +387,10 @@ fn refuse(values: &Values, problems: &mut Vec<Problem>, name: &str, reason: &str
         reason: reason.to_owned(),
         allowed: allowed.to_owned(),
         next: format!("change {} or the key it is measured against", env(name)),
+        engine_code: match name {
+            "engine.schema" => Some(E_CFG_SCHEMA),
+            _ if name.starts_with("engine.") => Some(E_CFG_RANGE),
+            _ => None,
+        },
     });
 }

@@ -133,13 +133,29 @@ Tokens of the engine are tables of the file and have no environment form:
 id = 1                      # 1..65535, unique
 symbol = \"BTC\"
 class = \"GMA\"               # GMA, HMA, HEC, MEA, IAT, LCLA, MSPC, FCT
+cluster = 1                 # 1..255; without it the cluster of the class
 profile = \"SPOT_ONLY\"       # DERIV with a deriv_primary, else SPOT_ONLY
 instruments = [             # 1 to 4
   { venue = \"kraken\", symbol = \"BTC/USD\", roles = [\"price_ref\", \"flow\", \"spot_primary\"], qty_exp = 8, multiplier = 1, funding_interval_h = 8 },
 ]
 ```
 
-`[engine.class.<X>.fsm]` and `[engine.override.<token id>.fsm]` take the keys of `engine.fsm`.
+`[engine.class.<X>.fsm]` and `[engine.override.<token id>.fsm]` take the numbers of `engine.fsm`; a token's own beat those of its class.
+
+Events of a cluster are tables too; who takes part in one is of class FCT. Times are UTC and strictly increase, an event begins when the one ahead of it in its cluster has ended:
+
+```toml
+[[engine.event]]
+id = \"listing\"              # unique
+cluster = 16                # a cluster that tokens are in
+prep = 2026-02-16T12:00:00Z
+start = 2026-02-16T13:00:00Z
+mid = 2026-02-16T14:00:00Z
+end = 2026-02-16T16:00:00Z
+post = 2026-02-16T18:00:00Z
+```
+
+What the engine reads is resolved once: defaults filled in, overrides put into their tokens, tokens ascending by id, events by cluster and start. Its canonical JSON has the SHA-256 that begins the engine's chain and is kept in every snapshot. Directories, gates, retention, compression, polls, `disk_free_min_bytes`, `journal.group_ms`, `signing_key_file` and `alerts.publish_build` are no part of it. A refusal names one of the codes `E_CFG_PARSE`, `E_CFG_RANGE`, `E_CFG_SCHEDULE`, `E_CFG_TOKEN`, `E_CFG_SCHEMA` beside `STRAT_CONFIG_INVALID`.
 
 <!-- This file is written by `UPDATE_DOCS=1 cargo test -p penstock-config --test document`. -->
 ";

@@ -11,6 +11,9 @@ use url::{Host, Url};
 
 use crate::key::{FieldType, Key, Status};
 
+/// The reason of a number that is a number and not an allowed one.
+pub(crate) const OUT_OF_RANGE: &str = "is out of range";
+
 /// Most items of a list.
 const LIST_ITEMS_LIMIT: usize = 1_000;
 
@@ -170,7 +173,7 @@ fn read_int(key: &Key, input: &Input) -> Result<i64, String> {
     if let Some((min, max)) = key.shape.int
         && !(min..=max).contains(&number)
     {
-        return Err("is out of range".to_owned());
+        return Err(OUT_OF_RANGE.to_owned());
     }
     if !key.shape.ints.is_empty() && !key.shape.ints.contains(&number) {
         return Err("is none of the allowed numbers".to_owned());

@@ -58,6 +58,7 @@ fn the_demo_is_a_profile_of_ordinary_keys_that_binds_half_of_its_symbols() {
             "risk_max_exposure_symbol_quote",
             "risk_max_trades_per_day",
             "engine.disk_free_min_bytes",
+            "engine.warmup_minutes",
         ]
     );
 }

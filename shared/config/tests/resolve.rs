@@ -71,7 +71,6 @@ fn compiled_defaults_are_accepted_and_derive_what_is_unset() {
 #[case::l3_budget("l3_depth = 1000\nl3_subscribe_rate = 99", "≥ 100")]
 #[case::absent_route("route_dumpreversal = \"shadow\"", "ROUTE_DUMPREVERSAL")]
 #[case::absent_gate("ai_dec = 1", "AI_DEC = 1")]
-#[case::absent_gates("[engine]\ngates = \"enforce\"", "ENGINE_GATES")]
 #[case::absent_trailing("exit_protection_kind = \"native_trailing\"", "native_trailing")]
 #[case::absent_sink("alert_webhook_url = \"https://example.com\"", "does not contain this")]
 #[case::plain_text("kraken_rest_url = \"http://example.com\"", "plain text")]
@@ -116,7 +115,7 @@ fn what_others_put_into_the_environment_is_nobodys_business() {
 
 #[test]
 fn off_values_of_absent_features_and_keys_of_later_parts_are_accepted() {
-    let file = "l3_enable = false\nkraken_futures_ws_url = \"off\"\nai_dec = 0\nwebui_port = 9000\nretention_ai_days = 5\n[engine.override.3.fsm]\nh1 = 30\n[engine.class.GMA.fsm.decay]\nunwind = 5000\n";
+    let file = "l3_enable = false\nkraken_futures_ws_url = \"off\"\nai_dec = 0\nwebui_port = 9000\nretention_ai_days = 5\n[engine.class.GMA.fsm.decay]\nunwind = 5000\n";
     let config = tool(file, &[]).expect("accepted");
     assert_eq!(config.areas.panel.webui_port, 9_000);
 }

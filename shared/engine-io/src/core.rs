@@ -107,6 +107,32 @@ impl<S: Sink> Core<S> {
         self.tick(&view)
     }
 
+    /// Executes the missing ticks up to and with `until`.
+    pub(crate) fn fill_to(&mut self, until: u64) -> Result<(), Fault> {
+        let last = self.engine.last_tick().unwrap_or(until);
+        if last < until {
+            for gap in expand_gap(last, until + 1, self.gap_max)? {
+                self.tick(&gap)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with another engine, as a cold start does: nothing links it to what was.
+    pub(crate) fn begin_again(
+        &mut self,
+        engine: Engine,
+        position: LogPosition,
+    ) -> Result<(), Fault> {
+        self.engine = engine;
+        self.chain = Chain::default();
+        self.logs.fill(position);
+        if self.sink.wants_snapshot(self.engine.last_tick().unwrap_or(0)) {
+            self.snapshot()?;
+        }
+        Ok(())
+    }
+
     fn tick(&mut self, view: &FrameView<'_>) -> Result<(), Fault> {
         let tick = view.tick_id;
         self.engine.step(view, &mut self.out)?;

@@ -41,18 +41,26 @@ macro_rules! codes {
 }
 
 codes! {
+    /// The text of a configuration cannot be read.
+    CfgParse = "E_CFG_PARSE" => 10,
     /// A configuration value is outside its range.
     CfgRange = "E_CFG_RANGE" => 10,
     /// The schedule of an event cannot be.
     CfgSchedule = "E_CFG_SCHEDULE" => 10,
     /// Tokens or roles cannot be.
     CfgToken = "E_CFG_TOKEN" => 10,
+    /// A configuration belongs to another version.
+    CfgSchema = "E_CFG_SCHEMA" => 10,
     /// A directory is missing or not writable.
     EnvDir = "E_ENV_DIR" => 11,
     /// The disk is too full.
     EnvDisk = "E_ENV_DISK" => 11,
     /// Another process writes here.
     EnvLock = "E_ENV_LOCK" => 11,
+    /// The decision cluster does not answer.
+    EnvDb = "E_ENV_DB" => 11,
+    /// Files and program are not of the majors that the command needs.
+    EnvSchema = "E_ENV_SCHEMA" => 11,
     /// The signing key is not usable.
     EnvKey = "E_ENV_KEY" => 11,
     /// A snapshot does not match its checksum.

@@ -86,11 +86,13 @@ impl Signer {
             let what = "others may read the private key; next: chmod 600".to_owned();
             return Err(refuse(what).differing("600", format!("{mode:o}")));
         }
-        let bytes = files::read(path, KEY_LEN_MAX)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| refuse("the private key is no text".to_owned()))?;
-        let key = SigningKey::from_pkcs8_pem(&text)
-            .map_err(|_| refuse("the file is no Ed25519 key in PKCS#8 PEM".to_owned()))?;
+        let mut bytes = files::read(path, KEY_LEN_MAX)?;
+        let key =
+            std::str::from_utf8(&bytes).ok().and_then(|text| SigningKey::from_pkcs8_pem(text).ok());
+        wipe(&mut bytes);
+        let Some(key) = key else {
+            return Err(refuse("the file is no Ed25519 key in PKCS#8 PEM".to_owned()));
+        };
         let signer = Self(key);
         let record = dirs.keys().join(format!("{}.json", signer.key_id()));
         if !std::fs::exists(&record).unwrap_or(false) {
@@ -113,10 +115,16 @@ impl Signer {
     }
 }
 
+/// Overwrites what was secret; the compiler must believe that somebody looks at it afterwards.
+pub fn wipe(secret: &mut [u8]) {
+    secret.fill(0);
+    std::hint::black_box(secret);
+}
+
 /// Makes the first key.
 ///
 /// # Errors
-/// [`Code::EnvKey`] when there is a private file already.
+/// [`Code::EnvKey`] when there is a private file already, or the public record of one that is gone.
 pub fn init(
     dirs: &EngineDirs,
     private: &Path,
@@ -125,6 +133,14 @@ pub fn init(
 ) -> Result<String, Fault> {
     let key = SigningKey::from_bytes(seed);
     files::make_dir(&dirs.keys())?;
+    if let Some(last) = records(dirs)?.last() {
+        let what = format!(
+            "the key {} was published already; next: penstock keys rotate, with --lost if its private \
+             file is gone",
+            last.key_id
+        );
+        return Err(Fault::new(Code::EnvKey, what).of(private));
+    }
     if let Some(parent) = private.parent() {
         files::make_dir(parent)?;
     }
@@ -216,15 +232,18 @@ fn publish(
     Ok(id)
 }
 
+/// Bytes of hexadecimal digits in the one spelling that is written; another one is another text.
+fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let bytes: [u8; N] = hex::decode(text).ok()?.try_into().ok()?;
+    (hex::encode(bytes) == text).then_some(bytes)
+}
+
 fn verify(public_hex: &str, bytes: &[u8], signature_hex: Option<&String>) -> Result<(), String> {
-    let public: [u8; 32] = hex::decode(public_hex)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or("the public key is not 32 bytes in hexadecimal")?;
+    let public: [u8; 32] =
+        unhex(public_hex).ok_or("the public key is not 32 bytes in hexadecimal")?;
     let key = VerifyingKey::from_bytes(&public).map_err(|_| "the public key is no point")?;
     let signature: [u8; 64] = signature_hex
-        .and_then(|text| hex::decode(text).ok())
-        .and_then(|bytes| bytes.try_into().ok())
+        .and_then(|text| unhex(text))
         .ok_or("the signature is not 64 bytes in hexadecimal")?;
     key.verify_strict(bytes, &Signature::from_bytes(&signature))
         .map_err(|_| "the signature does not verify".to_owned())
@@ -267,6 +286,7 @@ pub fn records(dirs: &EngineDirs) -> Result<Vec<KeyRecord>, Fault> {
             return Err(key_fault("the record is not canonical or has another name").of(&path));
         }
         judge(&record).map_err(|what| key_fault(&what).of(&path))?;
+        judge_pem(dirs, &record)?;
         open.push(record);
     }
     let mut ordered: Vec<KeyRecord> = Vec::with_capacity(open.len());
@@ -287,6 +307,23 @@ pub fn records(dirs: &EngineDirs) -> Result<Vec<KeyRecord>, Fault> {
         ordered.push(record);
     }
     Ok(ordered)
+}
+
+/// The public file beside the record is its key, byte for byte.
+fn judge_pem(dirs: &EngineDirs, record: &KeyRecord) -> Result<(), Fault> {
+    let path = dirs.keys().join(format!("{}.pem", record.key_id));
+    let refuse = |what: &str| key_fault(what).of(&path);
+    let bytes = files::read_if_there(&path, KEY_LEN_MAX)?;
+    let public: Option<[u8; 32]> =
+        hex::decode(&record.public_key).ok().and_then(|bytes| bytes.try_into().ok());
+    let pem = public
+        .and_then(|public| VerifyingKey::from_bytes(&public).ok())
+        .and_then(|key| key.to_public_key_pem(LineEnding::LF).ok());
+    match (bytes, pem) {
+        (Some(bytes), Some(pem)) if bytes == pem.as_bytes() => Ok(()),
+        (None, _) => Err(refuse("the public file beside the record is missing")),
+        (Some(_), _) => Err(refuse("the public file is not the key of its record")),
+    }
 }
 
 fn judge(record: &KeyRecord) -> Result<(), String> {

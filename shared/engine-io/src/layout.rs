@@ -109,6 +109,12 @@ impl EngineDirs {
         self.manifests.join("keys")
     }
 
+    /// The document of the last hard reset.
+    #[must_use]
+    pub fn genesis(&self) -> PathBuf {
+        self.manifests.join("GENESIS.json")
+    }
+
     /// Every directory that has to exist.
     #[must_use]
     pub fn all(&self) -> [PathBuf; 8] {
@@ -161,6 +167,12 @@ impl EngineDirs {
     #[must_use]
     pub fn snapshot(&self, tick: u64) -> PathBuf {
         self.snapshots.join(format!("engine-{tick:020}.snap"))
+    }
+
+    /// The snapshot with which a day begins, once it has left the others.
+    #[must_use]
+    pub fn open_snapshot(&self, day: Day) -> PathBuf {
+        self.journal.join(day.to_string()).join("open.snap")
     }
 
     /// Alerts of a day.

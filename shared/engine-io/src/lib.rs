@@ -7,6 +7,10 @@
 //! engine changes through `Engine::step` alone; live, recovery and replay feed the same engine with the same
 //! code; time, keys and randomness are handed in. It opens no socket and no database.
 
+pub mod archive;
+pub mod archived;
+pub mod bundle;
+pub mod compress;
 mod core;
 pub mod error;
 pub mod files;
@@ -19,11 +23,15 @@ pub mod manifest;
 pub mod merkle;
 pub mod recovery;
 pub mod replay;
+pub mod retention;
 pub mod session;
 pub mod snapshots;
+pub mod stored;
 pub mod streams;
+pub mod tar;
 mod writer;
 
+pub use compress::{JanitorHooks, JanitorPoint};
 pub use core::{CHECKPOINT_TICKS, Checkpoint};
 pub use error::{Code, Fault};
 pub use layout::{Day, EngineDirs};

@@ -6,8 +6,8 @@
 mod build;
 mod verify;
 
-pub use build::{Facts, close_day, missing_days, write_missing};
-pub use verify::{Verified, read_manifest, verify_day};
+pub use build::{Facts, close_day, days, missing_days, write_missing};
+pub use verify::{Verified, read_manifest, verify_day, verify_document, verify_signature};
 
 use crate::error::{Code, Fault};
 use penstock_types::canonical;

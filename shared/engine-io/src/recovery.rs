@@ -9,6 +9,7 @@ use crate::error::{Code, Fault};
 use crate::files::{self, CLOSED_MODE};
 use crate::layout::{Day, EngineDirs};
 use crate::log::{LOG_LEN_MAX, LogHeader, Scan, TokenLog, scan, segments};
+use crate::stored;
 use penstock_engine::record::{RECORD_LEN, Record};
 use penstock_engine::snapshot::LogPosition;
 use sha2::{Digest, Sha256};
@@ -64,7 +65,9 @@ pub fn recover_log(
         // Only the file that follows a complete one can be derived again.
         let follows = is_complete && (day, segment) == next;
         if !follows {
+            stored::make_raw(&path, LOG_LEN_MAX)?;
             files::cut_whole(&path)?;
+            stored::remove_packed(&path)?;
             job.cut.push(path);
             continue;
         }
@@ -92,7 +95,7 @@ impl Job<'_> {
         let Some((day, segment)) = all.into_iter().rfind(|found| *found < (day, segment)) else {
             return Ok([0; 32]);
         };
-        let bytes = files::read(&self.dirs.log_file(self.token, day, segment), LOG_LEN_MAX)?;
+        let bytes = stored::read(&self.dirs.log_file(self.token, day, segment), LOG_LEN_MAX)?;
         Ok(Sha256::digest(&bytes).into())
     }
 
@@ -112,6 +115,7 @@ impl Job<'_> {
         tick: u64,
         position: &LogPosition,
     ) -> Result<(Scan, [u8; 32]), Fault> {
+        stored::make_raw(path, LOG_LEN_MAX)?;
         let Some(bytes) = files::read_if_there(path, LOG_LEN_MAX)? else {
             return Err(self.ahead(path, tick, 0));
         };
@@ -154,6 +158,7 @@ impl Job<'_> {
 
     /// A file all of which lies above the snapshot; its last tick, `None` when it was taken away or is empty.
     fn above(&mut self, path: &Path, day: Day, before: u64) -> Result<Option<u64>, Fault> {
+        stored::make_raw(path, LOG_LEN_MAX)?;
         let bytes = files::read(path, LOG_LEN_MAX)?;
         let found = match scan(&bytes) {
             Ok(found) => found,
@@ -162,6 +167,7 @@ impl Job<'_> {
             }
             Err(_) => {
                 files::cut_whole(path)?;
+                stored::remove_packed(path)?;
                 self.cut.push(path.to_owned());
                 return Ok(None);
             }

@@ -7,7 +7,7 @@
 
 mod start;
 
-pub use start::{Delivered, FrameStore, NoStore, StartOptions, Started};
+pub use start::{Delivered, FrameStore, NoStore, StartOptions, Started, lock};
 
 use crate::core::{Checkpoint, Core};
 use crate::error::{Code, Fault};

@@ -6,7 +6,8 @@
 
 use crate::error::{Code, Fault};
 use crate::files;
-use crate::layout::{DAY_TICKS, EngineDirs, snapshot_tick};
+use crate::layout::{DAY_TICKS, Day, EngineDirs, snapshot_tick};
+use crate::stored;
 use crate::writer::{CrashPoint, Hooks};
 use penstock_engine::{Engine, EngineConfig, snapshot::SnapshotContext};
 use std::fs;
@@ -24,6 +25,39 @@ const KEPT: usize = 3;
 pub fn ticks(dirs: &EngineDirs) -> Result<Vec<u64>, Fault> {
     let names = files::names(&dirs.snapshots)?;
     Ok(names.iter().filter_map(|name| snapshot_tick(name)).collect())
+}
+
+/// The same with those that lie in the journal of the day that they open.
+///
+/// # Errors
+/// [`Code::Storage`].
+pub fn all_ticks(dirs: &EngineDirs) -> Result<Vec<u64>, Fault> {
+    let mut found = ticks(dirs)?;
+    for name in files::names(&dirs.journal)? {
+        let Some(day) = Day::parse(&name) else { continue };
+        if stored::form(&dirs.open_snapshot(day))?.is_some() {
+            found.push(day.first_tick().saturating_sub(1));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// Where the snapshot of a tick lies: among the others, or, when it closes a day that is old, compressed in the
+/// journal of the day that it opens.
+///
+/// # Errors
+/// [`Code::Storage`].
+pub fn place(dirs: &EngineDirs, tick: u64) -> Result<PathBuf, Fault> {
+    let path = dirs.snapshot(tick);
+    if tick % DAY_TICKS == DAY_TICKS - 1 && stored::form(&path)?.is_none() {
+        let moved = dirs.open_snapshot(Day(Day::of(tick).0 + 1));
+        if stored::form(&moved)?.is_some() {
+            return Ok(moved);
+        }
+    }
+    Ok(path)
 }
 
 /// A snapshot that was loaded.
@@ -47,8 +81,8 @@ pub type Surveyed = (u64, Result<Loaded, Fault>);
 /// # Errors
 /// The code of what is wrong with it, with its file.
 pub fn load(dirs: &EngineDirs, config: &EngineConfig, tick: u64) -> Result<Loaded, Fault> {
-    let path = dirs.snapshot(tick);
-    let bytes = files::read(&path, SNAPSHOT_LEN_MAX)?;
+    let path = place(dirs, tick)?;
+    let bytes = stored::read(&path, SNAPSHOT_LEN_MAX)?;
     let (engine, context) =
         Engine::import(config, &bytes).map_err(|error| Fault::from(error).of(&path))?;
     if engine.last_tick() != Some(tick) {
@@ -122,7 +156,6 @@ pub fn prune(dirs: &EngineDirs) -> Result<Vec<u64>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::Day;
 
     #[test]
     fn the_newest_three_and_the_closed_days_stay() {

@@ -7,6 +7,7 @@
 use crate::error::{Code, Fault};
 use crate::files::{self, CLOSED_MODE};
 use crate::layout::Day;
+use crate::stored;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -59,6 +60,7 @@ impl Stream {
 
     fn begin(&self, day: Day) -> Result<Open, Fault> {
         let path = self.dir.join(format!("{day}.jsonl"));
+        stored::make_raw(&path, STREAM_LEN_MAX)?;
         let open = |path: &Path| OpenOptions::new().append(true).create(true).open(path);
         let file = match open(&path) {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -125,15 +127,20 @@ pub fn kept_len(bytes: &[u8], tick: u64) -> u64 {
 /// [`Code::Storage`].
 pub fn cut_back(dir: &Path, tick: u64) -> Result<bool, Fault> {
     let mut any = false;
-    for name in files::names(dir)? {
+    for name in stored::names(dir)? {
         let Some(day) = name.strip_suffix(".jsonl").and_then(Day::parse) else { continue };
         let path = dir.join(&name);
+        if day < Day::of(tick) {
+            continue;
+        }
+        stored::make_raw(&path, STREAM_LEN_MAX)?;
         if day > Day::of(tick) {
             any |= files::cut_whole(&path)?;
-        } else if day == Day::of(tick) {
+        } else {
             let bytes = files::read(&path, STREAM_LEN_MAX)?;
             any |= files::cut(&path, kept_len(&bytes, tick))?;
         }
+        stored::remove_packed(&path)?;
     }
     Ok(any)
 }
@@ -143,7 +150,7 @@ pub fn cut_back(dir: &Path, tick: u64) -> Result<bool, Fault> {
 /// # Errors
 /// [`Code::Storage`]; [`Code::LogCorrupt`] when the last line does not end.
 pub fn digest(path: &Path) -> Result<(u64, [u8; 32]), Fault> {
-    let bytes = files::read_if_there(path, STREAM_LEN_MAX)?.unwrap_or_default();
+    let bytes = stored::read_if_there(path, STREAM_LEN_MAX)?.unwrap_or_default();
     if bytes.last().is_some_and(|last| *last != b'\n') {
         let at = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let what = "the last line of the stream does not end";

@@ -148,8 +148,9 @@ impl Files {
             log.append(tick, record)?;
         }
         self.hooks.pass(CrashPoint::BeforeAlertAppend)?;
-        self.alerts.append(tick, alerts)?;
+        // Whoever follows both streams finds the transition behind an alert.
         self.transitions.append(tick, transitions)?;
+        self.alerts.append(tick, alerts)?;
         self.hooks.pass(CrashPoint::AfterAlertAppend)
     }
 

@@ -25,4 +25,6 @@ fn every_input_keeps_what_its_target_promises() {
     replay("engine_snapshot", engine_io::engine_snapshot);
     replay("engine_manifest", engine_io::engine_manifest);
     replay("engine_stream", engine_io::engine_stream);
+    replay("engine_bundle", engine_io::engine_bundle);
+    replay("engine_packed", engine_io::engine_packed);
 }

@@ -18,7 +18,7 @@ const WARM_UP: u64 = 1_000;
 const TICKS: u64 = 100_000;
 
 #[test]
-fn a_tick_allocates_nothing() {
+fn d17_a_tick_allocates_nothing() {
     let mut config = config(3);
     // Every kind of transition and alert happens: tokens walk again and again.
     let mut script = Vec::new();

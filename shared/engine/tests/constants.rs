@@ -127,21 +127,21 @@ fn judge(part: usize) {
 }
 
 #[test]
-fn a_twentieth_of_a_number_shows_in_a_walk_first_quarter() {
+fn d26_a_twentieth_of_a_number_shows_in_a_walk_first_quarter() {
     judge(0);
 }
 
 #[test]
-fn a_twentieth_of_a_number_shows_in_a_walk_second_quarter() {
+fn d26_a_twentieth_of_a_number_shows_in_a_walk_second_quarter() {
     judge(1);
 }
 
 #[test]
-fn a_twentieth_of_a_number_shows_in_a_walk_third_quarter() {
+fn d26_a_twentieth_of_a_number_shows_in_a_walk_third_quarter() {
     judge(2);
 }
 
 #[test]
-fn a_twentieth_of_a_number_shows_in_a_walk_fourth_quarter() {
+fn d26_a_twentieth_of_a_number_shows_in_a_walk_fourth_quarter() {
     judge(3);
 }

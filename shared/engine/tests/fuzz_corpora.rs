@@ -17,7 +17,8 @@ fn replay(name: &str, target: fn(&[u8])) {
 }
 
 #[test]
-fn every_input_keeps_what_its_target_promises() {
+fn d24_every_input_keeps_what_its_target_promises() {
+    replay("engine_config", targets::engine_config);
     replay("engine_record", targets::engine_record);
     replay("engine_step", targets::engine_step);
 }

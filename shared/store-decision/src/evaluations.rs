@@ -9,7 +9,7 @@ use penstock_store::again;
 use penstock_store::twins::db_time;
 use penstock_types::vocab::{SysMode, Trigger, Verdict};
 use penstock_types::{
-    Decimal, EpochId, EvaluationId, GenerationId, LineageId, RunId, SessionId, SnapshotId,
+    Decimal, EpochId, EvaluationId, GenerationId, LineageId, RunId, SessionId, SnapshotId, TickId,
     UtcMicros,
 };
 use sqlx::{PgConnection, PgPool};
@@ -18,6 +18,15 @@ use crate::CLUSTER;
 
 fn sql(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
     move |e| StoreError::sql(action, CLUSTER, e)
+}
+
+/// The view of the engine that a cycle was decided with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineRef {
+    /// Its tick.
+    pub tick_id: Option<TickId>,
+    /// First eight bytes of the state chain after it.
+    pub chain: Option<Vec<u8>>,
 }
 
 /// A cycle at its start.
@@ -43,6 +52,8 @@ pub struct CycleStart {
     pub generation_id: Option<GenerationId>,
     /// State age.
     pub state_age_ms: Option<i64>,
+    /// The engine's view.
+    pub engine: EngineRef,
     /// Mode.
     pub sys_mode: SysMode,
 }
@@ -59,8 +70,9 @@ pub async fn begin(pool: &PgPool, c: &CycleStart) -> Result<EvaluationId, StoreE
     let mode = if c.sys_mode == SysMode::Exit { SysMode::Pause } else { c.sys_mode };
     let id = sqlx::query_scalar!(
         "insert into evaluation_cycles (session_id, evaluation_index, trigger, started_at, run_id,
-             lineage_id, epoch_id, snapshot_id, cycle_generation_id, state_age_ms, sys_mode)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning evaluation_id",
+             lineage_id, epoch_id, snapshot_id, cycle_generation_id, state_age_ms, sys_mode,
+             engine_tick_id, engine_chain)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning evaluation_id",
         c.session_id.0,
         c.evaluation_index,
         c.trigger.as_str(),
@@ -72,6 +84,8 @@ pub async fn begin(pool: &PgPool, c: &CycleStart) -> Result<EvaluationId, StoreE
         c.generation_id.map(|v| v.0),
         c.state_age_ms.map(clamp_i32),
         mode.as_str(),
+        c.engine.tick_id.map(|v| v.0),
+        c.engine.chain.as_deref(),
     )
     .fetch_one(&mut *tx)
     .await
@@ -230,6 +244,8 @@ pub struct CycleRecord {
     pub domain: String,
     /// Day of the partitions: the UTC day of the cycle's start.
     pub day: chrono::NaiveDate,
+    /// The engine's view.
+    pub engine: EngineRef,
     /// End.
     pub end: CycleEnd,
     /// Candidates that are kept.
@@ -339,18 +355,20 @@ async fn insert_candidates(
              why_lost, regime, expected_move_bps, capturable_move_bps, fee_entry_bps, fee_exit_bps,
              slip_entry_bps, slip_exit_bps, spread_net_bps, tsl_drag_bps, exit_drag_bps,
              wait_risk_bps, edge_bps, surplus_bps, p_fill, confidence, score, size_quote_requested,
-             size_quote_approved, inputs)
+             size_quote_approved, inputs, engine_tick_id, engine_chain)
          select $1::date, $2::bigint, c.symbol, c.ordinal, c.strategy, c.route_type, c.horizon,
              c.entry_mode, c.exit_policy, c.rank, c.decision, c.stage, c.blocker,
              coalesce(c.reasons, '{}'), c.why_lost, c.regime, c.expected_move_bps,
              c.capturable_move_bps, c.fee_entry_bps, c.fee_exit_bps, c.slip_entry_bps,
              c.slip_exit_bps, c.spread_net_bps, c.tsl_drag_bps, c.exit_drag_bps, c.wait_risk_bps,
              c.edge_bps, c.surplus_bps, c.p_fill, c.confidence, c.score, c.size_quote_requested,
-             c.size_quote_approved, c.inputs
+             c.size_quote_approved, c.inputs, $4, $5
          from jsonb_populate_recordset(null::evaluation_candidates, $3) c",
         record.day,
         record.end.evaluation_id.0,
         serde_json::Value::Array(rows),
+        record.engine.tick_id.map(|v| v.0),
+        record.engine.chain.as_deref(),
     )
     .execute(conn)
     .await

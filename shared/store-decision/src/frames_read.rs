@@ -92,6 +92,73 @@ pub async fn frames_after(
         .collect())
 }
 
+/// Newest tick that stands.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn newest_tick(pool: &PgPool) -> Result<Option<TickId>, StoreError> {
+    sqlx::query_scalar!("select max(tick_id) from engine_tick_frames")
+        .fetch_one(pool)
+        .await
+        .map(|tick| tick.map(TickId))
+        .map_err(|e| StoreError::sql("read the newest tick", CLUSTER, e))
+}
+
+/// A frame and its quote block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedFrame {
+    /// Tick.
+    pub tick_id: TickId,
+    /// Number.
+    pub frame_seq: i64,
+    /// Header and events.
+    pub frame: Vec<u8>,
+    /// Quote block.
+    pub quotes: Vec<u8>,
+}
+
+/// The first frame with a number above `frame_seq`, sought from tick `after` on; numbers ascend with ticks.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn frame_behind(
+    pool: &PgPool,
+    after: TickId,
+    frame_seq: i64,
+) -> Result<Option<NumberedFrame>, StoreError> {
+    sqlx::query!(
+        "select tick_id, frame_seq, frame, quotes from engine_tick_frames
+         where tick_id > $1 and frame_seq > $2 order by tick_id limit 1",
+        after.0,
+        frame_seq,
+    )
+    .fetch_optional(pool)
+    .await
+    .map(|row| {
+        row.map(|r| NumberedFrame {
+            tick_id: TickId(r.tick_id),
+            frame_seq: r.frame_seq,
+            frame: r.frame,
+            quotes: r.quotes,
+        })
+    })
+    .map_err(|e| StoreError::sql("read a frame by its number", CLUSTER, e))
+}
+
+/// Number of the first frame at or above a tick.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn number_from(pool: &PgPool, tick: TickId) -> Result<Option<i64>, StoreError> {
+    sqlx::query_scalar!(
+        "select frame_seq from engine_tick_frames where tick_id >= $1 order by tick_id limit 1",
+        tick.0,
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(|e| StoreError::sql("read the number of a frame", CLUSTER, e))
+}
+
 /// What a symbol number of a run means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SymbolScale {

@@ -9,6 +9,7 @@ pub mod account;
 pub mod bindings;
 pub mod control;
 pub mod cycle_input;
+pub mod engine_rows;
 pub mod epochs;
 mod error;
 pub mod evaluations;

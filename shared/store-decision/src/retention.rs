@@ -3,7 +3,7 @@
 
 use chrono::NaiveDate;
 use penstock_store::StoreError;
-use penstock_types::RunId;
+use penstock_types::{RunId, TickId};
 use sqlx::PgPool;
 
 use crate::CLUSTER;
@@ -54,6 +54,71 @@ pub async fn filled_days(pool: &PgPool) -> Result<Vec<NaiveDate>, StoreError> {
     .fetch_all(pool)
     .await
     .map_err(|e| StoreError::sql("list days with fills", CLUSTER, e))
+}
+
+/// UTC days on which an order of ours was on its way or changed, ascending: what the engine said on them is cited.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn sent_days(pool: &PgPool) -> Result<Vec<NaiveDate>, StoreError> {
+    sqlx::query_scalar!(
+        r#"select distinct days.day as "day!"
+           from execution_orders o, lateral (values ((o.created_at at time zone 'UTC')::date),
+               ((o.updated_at at time zone 'UTC')::date)) as days (day)
+           where o.state <> 'created' order by 1"#
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(|e| StoreError::sql("list days with orders", CLUSTER, e))
+}
+
+/// Rows of the engine that have had their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldEngineRows {
+    /// Transitions.
+    pub transitions: u64,
+    /// Alerts.
+    pub alerts: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+}
+
+/// Removes transitions and alerts before one tick, checkpoints before another; in a rehearsal only counts them.
+/// Manifests stay for ever.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn forget_engine_rows(
+    pool: &PgPool,
+    said_before: TickId,
+    checkpoints_before: TickId,
+    is_rehearsal: bool,
+) -> Result<OldEngineRows, StoreError> {
+    let failed = |e| StoreError::sql("remove old rows of the engine", CLUSTER, e);
+    let mut tx = pool.begin().await.map_err(failed)?;
+    let transitions =
+        sqlx::query!("delete from engine_transitions where tick_id < $1", said_before.0)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?
+            .rows_affected();
+    let alerts = sqlx::query!("delete from engine_alerts where tick_id < $1", said_before.0)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?
+        .rows_affected();
+    let checkpoints =
+        sqlx::query!("delete from engine_checkpoints where tick_id < $1", checkpoints_before.0)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?
+            .rows_affected();
+    if is_rehearsal {
+        tx.rollback().await.map_err(failed)?;
+    } else {
+        tx.commit().await.map_err(failed)?;
+    }
+    Ok(OldEngineRows { transitions, alerts, checkpoints })
 }
 
 /// Today by the cluster's clock, and the newest mode of the service, if there was one.

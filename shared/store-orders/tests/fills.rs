@@ -80,6 +80,7 @@ impl World {
             snapshot_id: None,
             generation_id: None,
             state_age_ms: None,
+            engine: evaluations::EngineRef::default(),
             sys_mode: SysMode::Normal,
         };
         let evaluation = evaluations::begin(&pool, &cycle).await.unwrap();
@@ -116,6 +117,8 @@ impl World {
             exit_policy: Some(ExitPolicy::MakerLadder),
             exit_reason: None,
             entry: Some(EntryContext {
+                engine_tick_id: None,
+                engine_chain: None,
                 run_id: RunId(1),
                 lineage_id: LineageId(Uuid::from_u128(1)),
                 epoch_id: EpochId(1),

@@ -15,6 +15,8 @@ use penstock_types::vocab::{SafetyMode, SysMode, Trigger};
 use penstock_types::{Decimal, LineageId, RunId, SessionId, Symbol, TickId, UtcMicros};
 use serde::{Deserialize, Serialize};
 
+use crate::engine_gate::EngineCycle;
+
 /// Version of the stored form.
 pub const CYCLE_INPUT_VERSION: u16 = 1;
 
@@ -84,6 +86,9 @@ pub struct CycleInput {
     pub frame: Option<FrameStatus>,
     /// Quotes that stand in it.
     pub quotes: Vec<Quote>,
+    /// One view of the deterministic engine for all symbols; none without one, as in inputs of before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineCycle>,
 }
 
 /// What earlier cycles of the session bound to.

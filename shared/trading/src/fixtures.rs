@@ -229,6 +229,7 @@ pub fn input(n: usize) -> CycleInput {
         }),
         quotes: (0..n).map(quote).collect(),
         states,
+        engine: None,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod costs;
 pub mod cycle;
 pub mod decide;
 pub mod drift;
+pub mod engine_gate;
 pub mod exit;
 pub mod fixtures;
 pub mod gates;

@@ -68,6 +68,8 @@ closed_vocabulary! {
         RiskDailyLossPct = "RISK_DAILY_LOSS_PCT",
         /// Drawdown.
         RiskDrawdownLimit = "RISK_DRAWDOWN_LIMIT",
+        /// A fault stopped the core of the engine.
+        EngineFailed = "ENGINE_FAILED",
         /// Token bindings of the run differ from ours.
         BindingsMismatch = "BINDINGS_MISMATCH",
         /// Asked for by the operator.

@@ -3,8 +3,8 @@
 //! Purpose: refuse an entry that a rule forbids. Inputs: the cycle's input, capital, the finalist with
 //! its size. Outputs: hits in the order of the rules. Invariants: pure; only entries are judged here, a
 //! risk-reducing order never is; the mode rule short-circuits. Rules that this version does not contain
-//! pass: contract, cost and plan-edge rules, engine, churn, venue counter, window, loss streak,
-//! correlation; budgets act through the size.
+//! pass: contract, cost and plan-edge rules, churn, venue counter, window, loss streak, correlation;
+//! budgets act through the size.
 
 use penstock_types::rows::PositionRow;
 use penstock_types::state_row::StateRow;
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::cycle::{CycleInput, Quote};
 use crate::decide::config::DecideConfig;
 use crate::decide::outcome::Assessment;
+use crate::engine_gate::{FACTOR_MIN, Verdict};
 use crate::routes;
 use crate::size::{self, CapitalState, Sized};
 
@@ -56,6 +57,8 @@ pub struct RiskInput<'a> {
     pub mode: EntryMode,
     /// Quote that prices it; none when withdrawn or one-sided.
     pub quote: Option<&'a Quote>,
+    /// What the engine's gates say, as far as they are enforced.
+    pub engine: Verdict,
     /// Size.
     pub sized: Sized,
     /// Limit price.
@@ -103,7 +106,7 @@ pub fn evaluate(input: &RiskInput<'_>) -> Vec<RiskHit> {
     hits.0
 }
 
-/// Rules 6 to 9: generation, freshness, the symbol's mode, the regime's offer. Rule 5 allows: there is
+/// Rules 6 to 10: generation, freshness, the symbol's mode, the regime's offer, the engine. Rule 5 allows: there is
 /// no gate of an outside judge in this version.
 fn data_rules(input: &RiskInput<'_>, hits: &mut Hits) {
     if input.assessment.sync.is_some() || input.assessment.lineage_break.is_some() {
@@ -139,6 +142,10 @@ fn data_rules(input: &RiskInput<'_>, hits: &mut Hits) {
         hits.add(9, "REGIME_NO_TRADE", None, None);
     } else if !routes::is_offered(regime, input.strategy, input.route) {
         hits.add(9, "REGIME_MISMATCH", None, None);
+    }
+    if let Some(code) = input.engine.code {
+        let (value, limit) = (input.engine.size_factor.into(), FACTOR_MIN.into());
+        hits.add(10, code.as_str(), Some(value), Some(limit));
     }
 }
 
@@ -307,6 +314,7 @@ pub fn blocker_of(hits: &[RiskHit]) -> Option<Blocker> {
                 "SYMBOL_EXIT_ONLY" => Blocker::ExitOnly,
                 _ => Blocker::QuietMode,
             },
+            10 => Blocker::EngineBlocked,
             11 => Blocker::PositionOpen,
             12 => Blocker::SymbolLocked,
             23 | 25 | 26 => Blocker::ExposureLimit,

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use crate::costs::{CostTerms, StopTerms};
 use crate::cycle::CycleInput;
 use crate::decide::config::{DecideConfig, PerStrategy};
+use crate::engine_gate::{Verdict, WHOLE};
 use crate::routes;
 
 /// Drawdown from which sizes are halved, bps of the mark.
@@ -230,6 +231,8 @@ pub enum Limiter {
     FreeQuote,
     /// Depth of the book.
     Depth,
+    /// The deterministic engine.
+    Engine,
     /// Raised to the least sellable size.
     Floor,
     /// A proof run's size.
@@ -276,6 +279,8 @@ pub struct SizeInput<'a> {
     pub limit_price: Decimal,
     /// Largest size of a proof run; none otherwise.
     pub proof_max_quote: Option<Decimal>,
+    /// What the engine's gates leave of the size.
+    pub engine: Verdict,
 }
 
 /// Least size of an entry in quote.
@@ -300,6 +305,12 @@ pub fn size(input: &SizeInput<'_>) -> Result<Sized, Limiter> {
     let wanted = input.proof_max_quote.map_or(requested, |max| floor.min(max));
     let (mut approved, mut limiter) =
         if wanted <= cap { (wanted, Limiter::Request) } else { (cap, cap_limiter) };
+    let factor = input.engine.size_factor;
+    if factor < WHOLE {
+        // A factor reduces what everything else would grant, and nothing below zero.
+        approved = approved.max(Decimal::ZERO) * Decimal::new(factor, 4);
+        limiter = Limiter::Engine;
+    }
     let step = input.instrument.qty_increment;
     let mut qty = floor_to_step(approved.max(Decimal::ZERO) / input.price, step);
     if qty * input.price < floor {

@@ -45,6 +45,35 @@ macro_rules! codes {
                     $(Self::$variant => $text,)+
                 }
             }
+
+            /// The value of a name; `None` for any other text.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.name() == name)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Names;
+                impl serde::de::Visitor<'_> for Names {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                        f.write_str(concat!("a name of ", stringify!($name)))
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::from_name(text)
+                            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                    }
+                }
+                deserializer.deserialize_str(Names)
+            }
         }
     };
 }
@@ -312,6 +341,8 @@ pub struct EngineView {
     pub state_chain: [u8; 32],
     /// Health.
     pub health: EngineHealth,
+    /// Newest tick that was executed as an empty one in place of a missing frame.
+    pub gap_tick: Option<TickId>,
     /// Tokens.
     pub tokens: Vec<TokenView>,
 }
@@ -331,5 +362,9 @@ mod tests {
         assert_eq!(EventPhase::from_code(5), None);
         assert_eq!(Direction::from_code(3), None);
         assert_eq!(ClusterState::Fragile.name(), "CLUSTER_FRAGILE");
+        for phase in EventPhase::ALL {
+            assert_eq!(EventPhase::from_name(phase.name()), Some(*phase));
+        }
+        assert_eq!(EventPhase::from_name("EVENT"), None);
     }
 }

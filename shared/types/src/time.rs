@@ -117,6 +117,12 @@ impl fmt::Display for UtcMicros {
 pub struct TickId(pub i64);
 
 impl TickId {
+    /// The tick of an unsigned count; beyond the greatest one, that.
+    #[must_use]
+    pub const fn from_unsigned(tick: u64) -> Self {
+        if tick > i64::MAX.unsigned_abs() { Self(i64::MAX) } else { Self(tick.cast_signed()) }
+    }
+
     /// First instant of the tick's window.
     #[must_use]
     pub const fn start(self) -> UtcMicros {

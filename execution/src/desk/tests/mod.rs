@@ -9,6 +9,7 @@ mod outage;
 mod place;
 mod reconcile;
 mod regimes;
+mod reviews;
 mod strangers;
 
 use std::time::{Duration, Instant};
@@ -20,12 +21,13 @@ use penstock_store::testing::TestPair;
 use penstock_store_decision::{evaluations, sessions};
 use penstock_trading::decide::PlannedEntry;
 use penstock_types::vocab::{SysMode, Trigger};
-use penstock_types::{Decimal, EvaluationId, FencingToken, SessionId, UtcMicros, Uuid};
+use penstock_types::{Decimal, EvaluationId, FencingToken, SessionId, Symbol, UtcMicros, Uuid};
 use sqlx::PgPool;
 
 use self::home::Home;
 use self::place::{Place, Session, plan, put_quote};
 use crate::account::{Account, EntryOutcome, EntryRequest};
+use crate::engine::EngineBoard;
 use crate::quotes::QuoteBoard;
 
 const SYMBOL: &str = "BTC/USD";
@@ -39,6 +41,7 @@ struct World {
     pool: PgPool,
     venue: Handle,
     quotes: QuoteBoard,
+    engine: EngineBoard,
     token: i64,
     evaluation: EvaluationId,
     mid_ticks: i64,
@@ -59,6 +62,7 @@ impl World {
             pool,
             venue,
             quotes: QuoteBoard::new(),
+            engine: EngineBoard::new([(Symbol::new(SYMBOL).unwrap(), 1)].into()),
             token: 0,
             evaluation: EvaluationId(0),
             mid_ticks: 1_000_000,
@@ -191,6 +195,7 @@ impl World {
             snapshot_id: None,
             generation_id: None,
             state_age_ms: None,
+            engine: evaluations::EngineRef::default(),
             sys_mode: SysMode::Normal,
         };
         self.evaluation = evaluations::begin(&self.pool, &cycle).await.unwrap();
@@ -207,6 +212,7 @@ impl World {
             key: at.api_key.clone(),
             secret: at.api_secret.clone(),
             quotes: self.quotes.clone(),
+            engine: self.engine.clone(),
             token,
             session_id,
             preauth_ms_max: self.preauth_ms_max,

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{DeskConfig, DeskError, DeskHandle, DeskParts, spawn};
 use super::{LIMIT, LOOK, SYMBOL};
+use crate::engine::EngineBoard;
 use crate::mode::ModeHandle;
 use crate::quotes::{QuoteBoard, QuoteTable};
 
@@ -40,6 +41,7 @@ pub(super) struct Place {
     pub(super) key: String,
     pub(super) secret: String,
     pub(super) quotes: QuoteBoard,
+    pub(super) engine: EngineBoard,
     pub(super) token: FencingToken,
     pub(super) session_id: SessionId,
     pub(super) preauth_ms_max: i64,
@@ -97,6 +99,7 @@ impl Place {
             rest,
             events,
             quotes: self.quotes.clone(),
+            engine: self.engine.clone(),
             mode: mode.clone(),
             lease: Arc::default(),
             instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
@@ -129,6 +132,8 @@ pub(super) fn plan(session: &Session, mid_ticks: i64, taker: bool) -> PlannedEnt
         epoch_id: EpochId(1),
         snapshot_id: SnapshotId(1),
         generation_id: GenerationId(1),
+        engine_tick_id: None,
+        engine_chain: None,
         symbol: Symbol::new(SYMBOL).unwrap(),
         strategy: Strategy::Momentum,
         route_type: RouteType::BreakoutContinuation,

@@ -1,5 +1,5 @@
-//! Purpose: keys of the deterministic engine: tiers and scores. Invariants: this version has no engine: the
-//! keys are known and checked, and have no effect; its gates are off. It holds no logic.
+//! Purpose: keys of the deterministic engine: tiers and scores. Invariants: paths, defaults and ranges are
+//! those of the engine's own fields (tested). It holds no logic.
 
 use crate::key::{FieldType, Key, int};
 use crate::table::engine_key;
@@ -12,21 +12,21 @@ macro_rules! score {
                 concat!("engine.score.", $component, ".", $term, ".w"),
                 $w,
                 FieldType::Int,
-                int(1, 100).later(),
+                int(1, 100),
                 "Weight of a term.",
             ),
             engine_key(
                 concat!("engine.score.", $component, ".", $term, ".lo"),
                 $lo,
                 FieldType::Int,
-                int(-1_000_000_000_000, 1_000_000_000_000).later(),
+                int(-1_000_000_000_000, 1_000_000_000_000),
                 "Start of a term's ramp.",
             ),
             engine_key(
                 concat!("engine.score.", $component, ".", $term, ".hi"),
                 $hi,
                 FieldType::Int,
-                int(-1_000_000_000_000, 1_000_000_000_000).later(),
+                int(-1_000_000_000_000, 1_000_000_000_000),
                 "End of a term's ramp.",
             ),
         ]

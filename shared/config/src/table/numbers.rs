@@ -5,7 +5,7 @@ macro_rules! numbers {
     ($(#[$doc:meta])* $name:ident: $($key:literal = $default:literal in ($min:expr, $max:expr) $meaning:literal;)+) => {
         $(#[$doc])*
         pub(crate) const $name: &[Key] = &[$(
-            engine_key($key, $default, FieldType::Int, int($min, $max).later(), $meaning),
+            engine_key($key, $default, FieldType::Int, int($min, $max), $meaning),
         )+];
     };
 }

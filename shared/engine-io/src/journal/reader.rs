@@ -4,14 +4,12 @@
 //! in step; the first byte that is wrong ends the reading with its file and offset; nothing is skipped.
 
 use crate::error::{Code, Fault};
-use crate::files;
 use crate::layout::{Day, EngineDirs};
+use crate::stored::{self, Stored};
 use penstock_types::frame::{
     EVENT_LEN, FRAME_HEADER_LEN, FrameEvent, FrameHeader, QUOTE_ENTRY_LEN, QUOTE_HEADER_LEN,
     SYMBOL_NO_MAX, decode_frame, decode_header, decode_quotes,
 };
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// A frame with its quote block, decoded and as bytes.
@@ -41,9 +39,9 @@ impl Entry {
 /// [`Code::Storage`].
 pub fn hours(journal: &Path) -> Result<Vec<(Day, u64)>, Fault> {
     let mut hours = Vec::new();
-    for name in files::names(journal)? {
+    for name in stored::names(journal)? {
         let Some(day) = Day::parse(&name) else { continue };
-        for file in files::names(&journal.join(&name))? {
+        for file in stored::names(&journal.join(&name))? {
             let hour = file.strip_suffix(".ejf").filter(|hour| hour.len() == 2);
             let hour = hour.and_then(|hour| hour.parse().ok()).filter(|hour| *hour < 24);
             hours.extend(hour.map(|hour| (day, hour)));
@@ -55,7 +53,7 @@ pub fn hours(journal: &Path) -> Result<Vec<(Day, u64)>, Fault> {
 
 pub(super) struct Source {
     pub path: PathBuf,
-    reader: BufReader<File>,
+    reader: Stored,
     pub offset: u64,
 }
 
@@ -69,8 +67,7 @@ pub(super) enum Got {
 
 impl Source {
     pub(super) fn open(path: PathBuf) -> Result<Self, Fault> {
-        let file = File::open(&path).map_err(|error| Fault::storage("open", &path, &error))?;
-        Ok(Self { path, reader: BufReader::with_capacity(1 << 16, file), offset: 0 })
+        Ok(Self { reader: Stored::open(&path)?, path, offset: 0 })
     }
 
     /// Reads `head` bytes and what they announce.
@@ -80,7 +77,7 @@ impl Source {
         len_of: impl Fn(&[u8]) -> Result<usize, Fault>,
     ) -> Result<Got, Fault> {
         let mut bytes = vec![0; head];
-        let got = self.fill(&mut bytes)?;
+        let got = self.reader.fill(&mut bytes)?;
         if got == 0 {
             return Ok(Got::End);
         }
@@ -89,26 +86,11 @@ impl Source {
         }
         let more = len_of(&bytes).map_err(|fault| self.here(fault))?;
         bytes.resize(head + more, 0);
-        let rest = self.fill(&mut bytes[head..])?;
+        let rest = self.reader.fill(&mut bytes[head..])?;
         if rest < more {
             return Err(self.torn(head + rest));
         }
         Ok(Got::Whole(bytes))
-    }
-
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
-        let mut filled = 0;
-        while filled < bytes.len() {
-            let n = self
-                .reader
-                .read(&mut bytes[filled..])
-                .map_err(|error| Fault::storage("read", &self.path, &error))?;
-            if n == 0 {
-                break;
-            }
-            filled += n;
-        }
-        Ok(filled)
     }
 
     pub(super) fn here(&self, fault: Fault) -> Fault {

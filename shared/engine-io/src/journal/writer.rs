@@ -8,6 +8,7 @@ use super::reader::{Hour, hours};
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::layout::{Day, EngineDirs, HOUR_TICKS};
+use crate::stored::{self, Form};
 use penstock_types::frame::{
     QUOTE_ENTRY_LEN, QUOTE_HEADER_LEN, QuoteBlock, SYMBOL_NO_MAX, decode_header, decode_quotes,
 };
@@ -62,6 +63,7 @@ impl JournalWriter {
         let dir = self.dirs.journal.join(Day::of(tick).to_string());
         files::make_dir(&dir)?;
         let open = |path: PathBuf| -> Result<(PathBuf, File), Fault> {
+            stored::make_raw(&path, u64::MAX - 1)?;
             let file = OpenOptions::new().append(true).create(true).open(&path);
             let file = file.map_err(|error| Fault::storage("open", &path, &error))?;
             Ok((path, file))
@@ -120,6 +122,10 @@ pub fn recover_tail(dirs: &EngineDirs) -> Result<bool, Fault> {
     let Some(newest) = hours(&dirs.journal)?.pop() else { return Ok(false) };
     let tick = newest.0.first_tick() + newest.1 * HOUR_TICKS;
     let (frames, quotes) = (dirs.frames_file(tick), dirs.quotes_file(tick));
+    if stored::form(&frames)? == Some(Form::Packed) {
+        // Only hours of closed days are compressed, and those were whole.
+        return Ok(false);
+    }
     if files::read_if_there(&quotes, u64::MAX - 1)?.is_none() {
         // The crash came between the making of the two files.
         files::write_new(&quotes, &[])?;

@@ -5,8 +5,8 @@
 
 use super::header::{LOG_HEADER_LEN, LogHeader};
 use crate::error::{Code, Fault};
-use crate::files;
 use crate::layout::{DAY_TICKS, Day, EngineDirs, log_name};
+use crate::stored;
 use penstock_engine::record::{RECORD_LEN, Record};
 use std::path::Path;
 
@@ -113,7 +113,7 @@ pub fn verify_segment(path: &Path, bytes: &[u8]) -> Result<Scan, Fault> {
 /// # Errors
 /// [`Code::Storage`] when the directory cannot be listed.
 pub fn segments(dirs: &EngineDirs, token: u16) -> Result<Vec<(Day, u16)>, Fault> {
-    let names = files::names(&dirs.log.join(token.to_string()))?;
+    let names = stored::names(&dirs.log.join(token.to_string()))?;
     let mut found: Vec<_> = names.iter().filter_map(|name| log_name(name)).collect();
     found.sort_unstable();
     Ok(found)

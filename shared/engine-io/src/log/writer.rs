@@ -9,6 +9,7 @@ use super::header::{LOG_HEADER_LEN, LogHeader};
 use crate::error::{Code, Fault};
 use crate::files::{self, CLOSED_MODE};
 use crate::layout::{Day, EngineDirs};
+use crate::stored;
 use penstock_engine::record::RECORD_LEN;
 use penstock_engine::snapshot::LogPosition;
 use sha2::{Digest, Sha256};
@@ -67,6 +68,7 @@ impl TokenLog {
     /// [`Code::Storage`] when the file cannot be opened.
     pub fn resume(&mut self, day: Day, position: &LogPosition) -> Result<(), Fault> {
         let path = self.dirs.log_file(self.token, day, position.segment);
+        stored::make_raw(&path, super::LOG_LEN_MAX)?;
         let bytes = files::read(&path, super::LOG_LEN_MAX)?;
         let split = usize::try_from(position.offset).unwrap_or(usize::MAX).min(bytes.len());
         let (before, due) = bytes.split_at(split);
@@ -131,6 +133,7 @@ impl TokenLog {
             previous: self.previous,
         }
         .encode();
+        stored::make_raw(&path, super::LOG_LEN_MAX)?;
         if let Some(bytes) = files::read_if_there(&path, super::LOG_LEN_MAX)? {
             let head = bytes.get(..LOG_HEADER_LEN).unwrap_or(&bytes);
             if head != header {

@@ -11,7 +11,7 @@ use crate::journal::{JournalReader, hours};
 use crate::keys::Signer;
 use crate::layout::{DAY_TICKS, Day, EngineDirs, HOUR_TICKS};
 use crate::log::{LOG_HEADER_LEN, LOG_LEN_MAX, segments, verify_segment};
-use crate::{merkle, snapshots, streams};
+use crate::{merkle, snapshots, stored, streams};
 use penstock_engine::EngineConfig;
 use penstock_engine::config::SCHEMA;
 use penstock_engine::record::RECORD_LEN;
@@ -111,13 +111,13 @@ fn build(
             .ok_or_else(|| Fault::new(Code::Invariant, "a hash is not 32 bytes"))?;
         leaves.push(merkle::segment_leaf(token.token_id, &hash));
     }
-    let close = dirs.snapshot(day.last_tick());
-    let close_bytes = files::read(&close, snapshots::SNAPSHOT_LEN_MAX)
+    let close = snapshots::place(dirs, day.last_tick())?;
+    let close_bytes = stored::read(&close, snapshots::SNAPSHOT_LEN_MAX)
         .map_err(|fault| Fault { code: Code::ManMissing, ..fault })?;
     let closing = SnapshotView::new(&close_bytes).map_err(|error| Fault::from(error).of(&close))?;
     let first_tick = tokens.iter().map(|token| token.first_tick).min().unwrap_or(0);
-    let open = dirs.snapshot(day.first_tick().saturating_sub(1));
-    let state_chain_open = match files::read_if_there(&open, snapshots::SNAPSHOT_LEN_MAX)? {
+    let open = snapshots::place(dirs, day.first_tick().saturating_sub(1))?;
+    let state_chain_open = match stored::read_if_there(&open, snapshots::SNAPSHOT_LEN_MAX)? {
         Some(bytes) if first_tick == day.first_tick() => {
             let view = SnapshotView::new(&bytes).map_err(|error| Fault::from(error).of(&open))?;
             hex::encode(view.header.state_chain)
@@ -150,7 +150,7 @@ fn build(
         max_tick_us: facts.max_tick_us,
         uptime_ppm: executed.saturating_sub(gap_fill_ticks) * 1_000_000 / DAY_TICKS,
         prev_manifest_sha256: newest_before(dirs, day)?,
-        genesis_sha256: None,
+        genesis_sha256: genesis_of(dirs, day)?,
         late: facts.written_at_ms > ends_at_ms.saturating_add(LATE_MS),
         written_at_ms: facts.written_at_ms,
         key_id: None,
@@ -169,7 +169,7 @@ fn token_entries(
         let mut last_tick = None;
         for (_, segment) in segments(dirs, token.id)?.into_iter().filter(|(of, _)| *of == day) {
             let path = dirs.log_file(token.id, day, segment);
-            let bytes = files::read(&path, LOG_LEN_MAX)?;
+            let bytes = stored::read(&path, LOG_LEN_MAX)?;
             let scan = verify_segment(&path, &bytes)?;
             let Some((first, last)) = scan.first_tick.zip(scan.last_tick()) else { continue };
             let records = &bytes[LOG_HEADER_LEN..];
@@ -207,13 +207,10 @@ pub(super) fn journal_entry(dirs: &EngineDirs, day: Day) -> Result<JournalEntry,
         .collect();
     for tick in &of_day {
         for path in [dirs.frames_file(*tick), dirs.quotes_file(*tick)] {
-            let bytes = files::read(&path, u64::MAX - 1)?;
+            let (hash, bytes) = stored::Stored::open(&path)?.digest()?;
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            entry.files.push(FileEntry {
-                name: name.to_owned(),
-                sha256: hex::encode(Sha256::digest(&bytes)),
-                bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            });
+            let (name, sha256) = (name.to_owned(), hex::encode(hash));
+            entry.files.push(FileEntry { name, sha256, bytes });
         }
     }
     if let Some(first) = of_day.first() {
@@ -240,9 +237,24 @@ pub(super) fn stream_entry(path: &Path) -> Result<StreamEntry, Fault> {
 }
 
 /// Days that have a manifest, ascending.
-pub(super) fn days(dirs: &EngineDirs) -> Result<Vec<Day>, Fault> {
+///
+/// # Errors
+/// [`Code::Storage`].
+pub fn days(dirs: &EngineDirs) -> Result<Vec<Day>, Fault> {
     let names = files::names(&dirs.manifests)?;
     Ok(names.iter().filter_map(|name| Day::parse(name.strip_suffix(".json")?)).collect())
+}
+
+/// SHA-256 of the document of a hard reset on the first day after it.
+pub(super) fn genesis_of(dirs: &EngineDirs, day: Day) -> Result<Option<String>, Fault> {
+    let path = dirs.genesis();
+    let Some(bytes) = files::read_if_there(&path, crate::archive::DOCUMENT_LEN_MAX)? else {
+        return Ok(None);
+    };
+    let genesis = crate::archive::Genesis::parse(&bytes).map_err(|fault| fault.of(&path))?;
+    let after = |of: &Day| of.last_tick() > genesis.last_tick;
+    let is_first = !days(dirs)?.into_iter().any(|of| after(&of) && of < day);
+    Ok((after(&day) && is_first).then(|| hex::encode(Sha256::digest(&bytes))))
 }
 
 /// SHA-256 of the file of the newest manifest before a day.
@@ -275,10 +287,9 @@ pub fn write_missing(
 ) -> Result<Vec<Day>, Fault> {
     let mut written = Vec::new();
     for day in missing_days(dirs)? {
-        let has_log = config
-            .tokens
-            .iter()
-            .any(|token| std::fs::exists(dirs.log_file(token.id, day, 0)).unwrap_or(false));
+        let has_log = config.tokens.iter().any(|token| {
+            stored::form(&dirs.log_file(token.id, day, 0)).is_ok_and(|form| form.is_some())
+        });
         if has_log {
             let facts = Facts { max_tick_us: None, ..facts.clone() };
             close_day(dirs, config, day, &facts, signer)?;

@@ -3,14 +3,14 @@
 //! Input: a directory and a day. Output: what was verified. Invariants: nothing is written; every file that the
 //! manifest names must be there, whole and the one that it names; the first difference ends it with its code.
 
-use super::build::{days, journal_entry, newest_before, stream_entry};
+use super::build::{days, genesis_of, journal_entry, newest_before, stream_entry};
 use super::{Manifest, TokenEntry};
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::keys;
 use crate::layout::{Day, EngineDirs};
 use crate::log::{LOG_HEADER_LEN, LOG_LEN_MAX, LogHeader, verify_segment};
-use crate::merkle;
+use crate::{merkle, snapshots, stored};
 use sha2::{Digest, Sha256};
 
 /// Most bytes of a manifest: 65,535 tokens of 400 bytes.
@@ -46,27 +46,18 @@ pub fn read_manifest(dirs: &EngineDirs, day: Day) -> Result<Manifest, Fault> {
     Ok(manifest)
 }
 
-/// Verifies a day: signature, chain of manifests, logs with roots and header chain, journal and streams.
+/// Verifies what stands in a manifest by itself: signature and chain of manifests; the files of its day may have
+/// had their time.
 ///
 /// # Errors
-/// The first difference, with its code, file and byte.
-pub fn verify_day(dirs: &EngineDirs, day: Day) -> Result<Verified, Fault> {
+/// [`Code::ManMissing`], [`Code::ManHash`], [`Code::ManSignature`], [`Code::ManKey`], [`Code::ManChain`].
+pub fn verify_document(dirs: &EngineDirs, day: Day) -> Result<Verified, Fault> {
     let manifest = read_manifest(dirs, day)?;
     let path = dirs.manifest(day);
-    let keys = keys::records(dirs)?;
-    let mut is_unlinked = false;
-    match (&manifest.key_id, &manifest.signature) {
-        (Some(key_id), signature @ Some(_)) => {
-            keys::verify_by(&keys, key_id, &manifest.signed_bytes()?, signature.as_ref())
-                .map_err(|fault| fault.of(&path))?;
-            let upto = keys.iter().position(|key| key.key_id == *key_id).unwrap_or(0);
-            is_unlinked = keys.iter().take(upto + 1).any(|key| key.unlinked);
-        }
-        (None, None) => {}
-        (Some(_), None) | (None, Some(_)) => {
-            let what = "the manifest has a key without a signature, or the other way";
-            return Err(Fault::new(Code::ManSignature, what).of(&path));
-        }
+    let is_unlinked = verify_signature(dirs, day, &manifest, &keys::records(dirs)?)?;
+    if manifest.genesis_sha256.is_some() && manifest.genesis_sha256 != genesis_of(dirs, day)? {
+        let what = "the manifest names another document of a reset than the one that is there";
+        return Err(Fault::new(Code::ManChain, what).of(&dirs.genesis()));
     }
     let before = newest_before(dirs, day)?;
     let is_first = before.is_none() && days(dirs)?.first() == Some(&day);
@@ -76,10 +67,24 @@ pub fn verify_day(dirs: &EngineDirs, day: Day) -> Result<Verified, Fault> {
         let fault = Fault::new(Code::ManChain, what).of(&path);
         return Err(fault.differing(text(&before), text(&manifest.prev_manifest_sha256)));
     }
+    Ok(Verified { is_signed: manifest.signature.is_some(), is_unlinked, bytes: 0, manifest })
+}
+
+/// Verifies a day: signature, chain of manifests, configurations, logs with roots and header chain, journal,
+/// streams, and the closing snapshot as long as it is there.
+///
+/// # Errors
+/// The first difference, with its code, file and byte.
+pub fn verify_day(dirs: &EngineDirs, day: Day) -> Result<Verified, Fault> {
+    let verified = verify_document(dirs, day)?;
+    let manifest = &verified.manifest;
+    let path = dirs.manifest(day);
+    verify_configs(dirs, manifest)?;
+    verify_closing(dirs, day, manifest)?;
     let mut bytes = 0;
     let mut leaves = Vec::with_capacity(manifest.tokens.len());
     for token in &manifest.tokens {
-        let hash = verify_log(dirs, day, &manifest, token)?;
+        let hash = verify_log(dirs, day, manifest, token)?;
         bytes += token.bytes;
         leaves.push(merkle::segment_leaf(token.token_id, &hash));
     }
@@ -88,7 +93,7 @@ pub fn verify_day(dirs: &EngineDirs, day: Day) -> Result<Verified, Fault> {
         let fault = Fault::new(Code::ManRoot, "the day's root does not follow from its logs");
         return Err(fault.of(&path).differing(&manifest.day_root, root));
     }
-    verify_journal_files(dirs, day, &manifest)?;
+    verify_journal_files(dirs, day, manifest)?;
     bytes += manifest.journal.files.iter().map(|file| file.bytes).sum::<u64>();
     for (file, want) in [
         (dirs.alerts_file(day), &manifest.alerts),
@@ -101,7 +106,69 @@ pub fn verify_day(dirs: &EngineDirs, day: Day) -> Result<Verified, Fault> {
             return Err(fault.differing(&want.sha256, got.sha256));
         }
     }
-    Ok(Verified { is_signed: manifest.signature.is_some(), is_unlinked, bytes, manifest })
+    Ok(Verified { bytes, ..verified })
+}
+
+/// Verifies the signature of a manifest, if it has one; true when a key on the way to the one that signed was
+/// lost.
+///
+/// # Errors
+/// [`Code::ManSignature`], [`Code::ManKey`].
+pub fn verify_signature(
+    dirs: &EngineDirs,
+    day: Day,
+    manifest: &Manifest,
+    keys: &[keys::KeyRecord],
+) -> Result<bool, Fault> {
+    let path = dirs.manifest(day);
+    match (&manifest.key_id, &manifest.signature) {
+        (Some(key_id), signature @ Some(_)) => {
+            keys::verify_by(keys, key_id, &manifest.signed_bytes()?, signature.as_ref())
+                .map_err(|fault| fault.of(&path))?;
+            let upto = keys.iter().position(|key| key.key_id == *key_id).unwrap_or(0);
+            Ok(keys.iter().take(upto + 1).any(|key| key.unlinked))
+        }
+        (None, None) => Ok(false),
+        (Some(_), None) | (None, Some(_)) => {
+            let what = "the manifest has a key without a signature, or the other way";
+            Err(Fault::new(Code::ManSignature, what).of(&path))
+        }
+    }
+}
+
+/// The archived configurations are those of the manifest.
+fn verify_configs(dirs: &EngineDirs, manifest: &Manifest) -> Result<(), Fault> {
+    for config in &manifest.configs {
+        let path = dirs.configs().join(format!("{}.json", config.sha256));
+        let Some(bytes) = files::read_if_there(&path, crate::archived::CONFIG_LEN_MAX)? else {
+            let what = "a configuration that the manifest names is not archived";
+            return Err(Fault::new(Code::ManMissing, what).of(&path));
+        };
+        let found = hex::encode(Sha256::digest(&bytes));
+        if found != config.sha256 {
+            let what = "the archived configuration is another than its name says";
+            return Err(Fault::new(Code::ManHash, what).of(&path).differing(&config.sha256, found));
+        }
+    }
+    Ok(())
+}
+
+/// The snapshot that closes the day is that of the manifest; it may have gone with the day that it opens.
+fn verify_closing(dirs: &EngineDirs, day: Day, manifest: &Manifest) -> Result<(), Fault> {
+    let path = snapshots::place(dirs, day.last_tick())?;
+    let Some(bytes) = stored::read_if_there(&path, snapshots::SNAPSHOT_LEN_MAX)? else {
+        return Ok(());
+    };
+    let found = hex::encode(Sha256::digest(&bytes));
+    if found == manifest.snapshot_close_sha256 {
+        return Ok(());
+    }
+    // The part that is wrong says more than the hash of the whole.
+    penstock_engine::snapshot::SnapshotView::new(&bytes)
+        .map_err(|error| Fault::from(error).of(&path))?;
+    let what = "the closing snapshot is not the one that the manifest names";
+    let fault = Fault::new(Code::ManHash, what).of(&path);
+    Err(fault.differing(&manifest.snapshot_close_sha256, found))
 }
 
 fn verify_log(
@@ -112,7 +179,7 @@ fn verify_log(
 ) -> Result<[u8; 32], Fault> {
     let path = dirs.log_file(token.token_id, day, token.segment);
     let of = |fault: Fault| fault.of(&path).of_token(token.token_id);
-    let bytes = files::read(&path, LOG_LEN_MAX)?;
+    let bytes = stored::read(&path, LOG_LEN_MAX)?;
     // The record that is wrong says more than the hash of the whole.
     let scan = verify_segment(&path, &bytes)?;
     let sha256: [u8; 32] = Sha256::digest(&bytes).into();
@@ -155,6 +222,10 @@ fn verify_header_chain(
     let is_before =
         |other: &&TokenEntry| other.token_id == token.token_id && other.segment < token.segment;
     let mut due = manifest.tokens.iter().rfind(is_before).map(|other| other.sha256.clone());
+    if due.is_none() && manifest.genesis_sha256.is_some() {
+        // A hard reset begins the logs anew; the chain of manifests goes on.
+        due = Some(hex::encode([0; 32]));
+    }
     if due.is_none()
         && let Some(before) = days(dirs)?.into_iter().rfind(|of| *of < day)
     {

@@ -9,9 +9,9 @@ use super::logs::LogStream;
 use super::report::Mismatch;
 use crate::core::{Sink, TickFiles};
 use crate::error::{Code, Fault};
-use crate::files;
 use crate::layout::{Day, EngineDirs};
 use crate::snapshots::{self, SNAPSHOT_LEN_MAX};
+use crate::stored;
 use crate::streams::STREAM_LEN_MAX;
 use crate::writer::Writer;
 use penstock_engine::record::Record;
@@ -54,7 +54,7 @@ impl Compare {
         from: u64,
         out: Option<Writer>,
     ) -> Result<Self, Fault> {
-        let snapshots = snapshots::ticks(dirs)?.into_iter().collect();
+        let snapshots = snapshots::all_ticks(dirs)?.into_iter().collect();
         Ok(Self {
             dirs: dirs.clone(),
             logs,
@@ -103,27 +103,27 @@ impl Compare {
         Ok(())
     }
 
-    fn lines(&mut self, tick: u64, is_alert: bool, due: &str) -> Result<(), Fault> {
+    /// The lines of a stream, of which those of `tick` come next: a new day's are read, those of the day before
+    /// must be at their end.
+    fn open_lines(&mut self, tick: u64, is_alert: bool) -> Result<&mut Lines, Fault> {
         let day = Day::of(tick);
-        let lines = if is_alert { &mut self.alerts } else { &mut self.transitions };
-        if lines.day != Some(day) {
+        let opened = if is_alert { self.alerts.day } else { self.transitions.day };
+        if opened != Some(day) {
+            self.rest_of_lines(tick, is_alert)?;
             let path =
                 if is_alert { self.dirs.alerts_file(day) } else { self.dirs.transitions_file(day) };
-            let rest =
-                String::from_utf8_lossy(lines.text.get(lines.at..).unwrap_or(&[])).into_owned();
-            if !rest.is_empty() {
-                let field = if is_alert { "alerts" } else { "transitions" };
-                return Err(self.differ(tick, None, field, String::new(), rest));
-            }
-            lines.text = files::read_if_there(&path, STREAM_LEN_MAX)?.unwrap_or_default();
-            let before = crate::streams::kept_len(&lines.text, self.from);
-            lines.at = usize::try_from(before).unwrap_or(usize::MAX).min(lines.text.len());
-            lines.day = Some(day);
-            self.bytes_hashed += u64::try_from(lines.text.len()).unwrap_or(u64::MAX);
+            let text = stored::read_if_there(&path, STREAM_LEN_MAX)?.unwrap_or_default();
+            let before = crate::streams::kept_len(&text, self.from);
+            let at = usize::try_from(before).unwrap_or(usize::MAX).min(text.len());
+            self.bytes_hashed += u64::try_from(text.len()).unwrap_or(u64::MAX);
+            let lines = Lines { day: Some(day), text, at };
+            if is_alert { self.alerts = lines } else { self.transitions = lines }
         }
-        if due.is_empty() {
-            return Ok(());
-        }
+        Ok(if is_alert { &mut self.alerts } else { &mut self.transitions })
+    }
+
+    fn lines(&mut self, tick: u64, is_alert: bool, due: &str) -> Result<(), Fault> {
+        let lines = self.open_lines(tick, is_alert)?;
         let end = lines.text.len().min(lines.at + due.len());
         let found = lines.text.get(lines.at..end).unwrap_or(&[]);
         if found == due.as_bytes() {
@@ -146,15 +146,31 @@ impl Compare {
         }
         for is_alert in [true, false] {
             self.lines(last, is_alert, "")?;
-            let lines = if is_alert { &self.alerts } else { &self.transitions };
-            let rest = lines.text.get(lines.at..).unwrap_or(&[]);
-            if !rest.is_empty() {
-                let rest = String::from_utf8_lossy(rest).into_owned();
-                let field = if is_alert { "alerts" } else { "transitions" };
-                return Err(self.differ(last, None, field, String::new(), rest));
+            self.rest_of_lines(last, is_alert)?;
+        }
+        Ok(())
+    }
+
+    /// Lines that the day of `until`, if it ends with it, has behind the second run's.
+    pub(super) fn end_of_day(&mut self, until: u64) -> Result<(), Fault> {
+        if until == Day::of(until).last_tick() {
+            for is_alert in [true, false] {
+                self.lines(until, is_alert, "")?;
+                self.rest_of_lines(until, is_alert)?;
             }
         }
         Ok(())
+    }
+
+    fn rest_of_lines(&mut self, tick: u64, is_alert: bool) -> Result<(), Fault> {
+        let lines = if is_alert { &self.alerts } else { &self.transitions };
+        let rest = lines.text.get(lines.at..).unwrap_or(&[]);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let rest = String::from_utf8_lossy(rest).into_owned();
+        let field = if is_alert { "alerts" } else { "transitions" };
+        Err(self.differ(tick, None, field, String::new(), rest))
     }
 
     /// Bytes of the logs that were hashed.
@@ -180,10 +196,11 @@ impl Sink for Compare {
     }
 
     fn snapshot(&mut self, tick: u64, bytes: &[u8], logs: &[LogPosition]) -> Result<(), Fault> {
-        let had = files::read(&self.dirs.snapshot(tick), SNAPSHOT_LEN_MAX)?;
+        let path = snapshots::place(&self.dirs, tick)?;
+        let had = stored::read(&path, SNAPSHOT_LEN_MAX)?;
         // A damaged snapshot is a fault of its own; only a whole one can differ.
         penstock_engine::snapshot::SnapshotView::new(&had)
-            .map_err(|error| Fault::from(error).of(&self.dirs.snapshot(tick)))?;
+            .map_err(|error| Fault::from(error).of(&path))?;
         self.bytes_hashed += u64::try_from(had.len()).unwrap_or(u64::MAX);
         if had != bytes {
             let at = had.iter().zip(bytes).take_while(|(a, b)| a == b).count();

@@ -1,20 +1,21 @@
 //! Level A: states, clusters, phases and alerts follow from the records.
 //!
-//! Input: logs of all tokens, alerts, configuration. Output: a report. Invariants: from genesis everything is
-//! compared; from a later day the last quarter of an hour before it is read first, of which only discrete states
-//! are taken.
+//! Input: logs of all tokens, alerts, configuration. Output: a report. Invariants: from genesis or a cold start
+//! on everything is compared; where the logs begin later, or one day is asked for, a quarter of an hour is read
+//! first, of which only discrete states are taken.
 
 use super::fields::first_difference;
 use super::logs::LogStream;
 use super::report::{Mismatch, Report, Verdict};
 use crate::error::{Code, Fault};
-use crate::files;
 use crate::layout::{Day, EngineDirs};
 use crate::log::{LogHeader, segments};
+use crate::stored;
 use crate::streams::STREAM_LEN_MAX;
 use penstock_engine::alert::AlertBody;
 use penstock_engine::record::{RECORD_LEN, Record};
 use penstock_engine::{EngineConfig, Retrace, Retraced};
+use penstock_types::engine_view::TokenFlags;
 use penstock_types::frame::sha256;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -44,28 +45,50 @@ pub fn level_a(
     config: &EngineConfig,
     day: Option<Day>,
 ) -> Result<Report, Fault> {
+    level_a_after(dirs, config, day, Lead::Whole)
+}
+
+/// What is there of the log before a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// All of it.
+    Whole,
+    /// Its header and its last records.
+    End,
+}
+
+/// The same where only the end of the day before is there.
+///
+/// # Errors
+/// As [`level_a`].
+pub fn level_a_after(
+    dirs: &EngineDirs,
+    config: &EngineConfig,
+    day: Option<Day>,
+    before: Lead,
+) -> Result<Report, Fault> {
     config.check()?;
     let first_token = config.tokens.first().map_or(0, |token| token.id);
     let all = segments(dirs, first_token)?;
     let Some(first) = all.first().copied() else {
         return Err(Fault::new(Code::LogHeader, "there is no log").of(&dirs.log));
     };
-    let lead = day.filter(|day| all.iter().any(|(of, _)| of.0 + 1 == day.0));
+    // The newest segment of the day before: what stands ahead of a cold start says nothing about the day.
+    let lead = day.and_then(|day| all.iter().rfind(|(of, _)| of.0 + 1 == day.0).copied());
     let from = match (lead, day) {
-        (Some(day), _) => (Day(day.0 - 1), 0),
+        (Some(lead), _) => lead,
         (None, Some(day)) => (day, 0),
         (None, None) => first,
     };
     let mut run = Run::new(dirs, config, from)?;
     // A day before it that is shorter than the lead is the engine's first: it is derived whole.
     let is_whole = match lead {
-        Some(day) => run.lead(day)?,
+        Some(lead) => run.lead(lead)? && before == Lead::Whole,
         None => true,
     };
-    let is_genesis = is_whole && from == first;
     let last = day.map(Day::last_tick);
-    let compare_from = lead.map_or(0, Day::first_tick);
-    let (mismatch, start) = run.all(is_genesis, compare_from, last)?;
+    let compare_from = lead.map_or(0, |(before, _)| Day(before.0 + 1).first_tick());
+    let (mismatch, start) = run.all(is_whole, compare_from, last)?;
     Ok(run.report(mismatch, start))
 }
 
@@ -94,13 +117,11 @@ impl<'a> Run<'a> {
     }
 
     /// Begins a quarter of an hour before a day; true when the day before is shorter and read whole.
-    fn lead(&mut self, day: Day) -> Result<bool, Fault> {
+    fn lead(&mut self, (before, segment): (Day, u16)) -> Result<bool, Fault> {
         let mut is_whole = true;
-        let before = Day(day.0 - 1);
         for (stream, token) in self.streams.iter_mut().zip(&self.config.tokens) {
-            let path = self.dirs.log_file(token.id, before, 0);
-            let meta = std::fs::metadata(&path);
-            let len = meta.map_err(|error| Fault::storage("look at", &path, &error))?.len();
+            let path = self.dirs.log_file(token.id, before, segment);
+            let len = stored::Stored::open(&path)?.raw_len();
             let offset = len.saturating_sub(64 * LEAD_TICKS);
             is_whole &= offset <= 64;
             stream.seek(offset, before.last_tick() - LEAD_TICKS)?;
@@ -137,9 +158,19 @@ impl<'a> Run<'a> {
         Ok(is_whole)
     }
 
+    /// The records begin with the engine's first, or with those of a cold start.
+    fn is_genesis(&self) -> bool {
+        let is_first = |stream: &LogStream| stream.header_previous == Some([0; 32]);
+        self.is_cold() || self.streams.iter().all(is_first)
+    }
+
+    fn is_cold(&self) -> bool {
+        self.records.first().is_some_and(|record| record.flags.contains(TokenFlags::COLD_START))
+    }
+
     fn all(
         &mut self,
-        is_genesis: bool,
+        is_whole: bool,
         compare_from: u64,
         last: Option<u64>,
     ) -> Result<(Option<Mismatch>, String), Fault> {
@@ -148,9 +179,10 @@ impl<'a> Run<'a> {
         }
         let first = self.records.first().map_or(0, |record| record.tick_id);
         let mut out = Retraced::default();
+        let mut compare_from = compare_from;
         let mut trace;
         let start;
-        if is_genesis {
+        if is_whole && self.is_genesis() {
             trace = Retrace::from_genesis(self.config, first)?;
             self.chain = Some(self.config.sha256());
             start = "genesis".to_owned();
@@ -159,10 +191,19 @@ impl<'a> Run<'a> {
             }
         } else {
             trace = Retrace::from_records(self.config, &self.records)?;
+            if is_whole {
+                // Nothing stands before the records, so their own beginning makes the counters exact.
+                compare_from = compare_from.max(first + LEAD_TICKS);
+            }
             start = format!("records {first}");
         }
         let is_last = |run: &Self| run.records.first().map(|record| record.tick_id) == last;
         while !(last.is_some() && is_last(self)) && self.next_tick()? {
+            if self.is_cold() {
+                let tick = self.records.first().map_or(0, |record| record.tick_id);
+                trace = Retrace::from_genesis(self.config, tick)?;
+                self.chain = Some(self.config.sha256());
+            }
             if let Some(mismatch) = self.step(&mut trace, &mut out, compare_from)? {
                 return Ok((Some(mismatch), start));
             }
@@ -188,7 +229,7 @@ impl<'a> Run<'a> {
             return Ok(None);
         }
         self.ticks += 1;
-        self.load_alerts(Day::of(tick))?;
+        self.load_alerts(Day::of(tick), compare_from)?;
         for (expected, actual) in out.records.iter().zip(&self.records) {
             if let Some((field, expected, actual_value)) = first_difference(expected, actual) {
                 return Ok(Some(Mismatch {
@@ -226,14 +267,17 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    /// Reads the alerts of a day, once.
-    fn load_alerts(&mut self, day: Day) -> Result<(), Fault> {
+    /// Reads the alerts of a day from a tick on, once.
+    fn load_alerts(&mut self, day: Day, from: u64) -> Result<(), Fault> {
         if !self.alert_lines.contains_key(&day) {
             let path = self.dirs.alerts_file(day);
-            let bytes = files::read_if_there(&path, STREAM_LEN_MAX)?.unwrap_or_default();
+            let bytes = stored::read_if_there(&path, STREAM_LEN_MAX)?.unwrap_or_default();
             self.bytes_hashed += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let text = String::from_utf8_lossy(&bytes);
-            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            let is_whole = from <= day.first_tick();
+            let is_due =
+                |line: &&str| is_whole || crate::streams::tick_of(line).is_none_or(|at| at >= from);
+            let lines: Vec<String> = text.lines().filter(is_due).map(str::to_owned).collect();
             self.alert_lines.insert(day, lines.into_iter());
         }
         Ok(())

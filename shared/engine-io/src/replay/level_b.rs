@@ -2,7 +2,8 @@
 //!
 //! Input: frames and quote blocks, configuration, genesis or a snapshot. Output: a report; with a directory of
 //! its own, the files of the second run too. Invariants: the same engine code as live, with nothing skipped;
-//! records, alerts, transitions and the snapshots that exist are compared byte for byte.
+//! records, alerts, transitions and the snapshots that exist are compared byte for byte; a cold start begins
+//! where the logs show one.
 
 use super::compare::Compare;
 use super::logs::LogStream;
@@ -13,13 +14,17 @@ use crate::files;
 use crate::journal::{Chain, JournalReader};
 use crate::layout::{Day, EngineDirs};
 use crate::lifecycle::{Event, Lifecycle, Mode};
-use crate::log::{LogHeader, TokenLog};
+use crate::log::{LOG_HEADER_LEN, LOG_LEN_MAX, LogHeader, TokenLog, segments};
 use crate::snapshots;
-use crate::streams::Stream;
+use crate::stored::{self, Stored};
+use crate::streams::{STREAM_LEN_MAX, Stream, kept_len};
 use crate::writer::{Files, Hooks, Writer};
+use penstock_engine::record::{RECORD_LEN, Record};
 use penstock_engine::snapshot::LogPosition;
 use penstock_engine::{Engine, EngineConfig};
+use penstock_types::engine_view::TokenFlags;
 use sha2::Digest;
+use std::collections::BTreeMap;
 
 /// Where a replay begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +35,8 @@ pub enum ReplayStart {
     Snapshot(u64),
 }
 
-/// Derives everything from the journal and compares; `until` is the last tick that is derived, `out` a
-/// directory for the files of the second run.
+/// Derives everything from the journal and compares; `until` is the last tick that is derived, missing frames
+/// before it included; `out` is a directory for the files of the second run.
 ///
 /// # Errors
 /// The fault of a file that is damaged or missing; a difference is in the report.
@@ -45,17 +50,18 @@ pub fn level_b(
     let mut life = Lifecycle::new(Mode::Replay);
     config.check()?;
     life.take(Event::Done)?;
-    let (engine, chain, logs) = base(dirs, config, start)?;
+    let colds = cold_starts(dirs, config)?;
+    let (engine, chain, logs) = base(dirs, config, start, &colds)?;
     let from = engine.last_tick().unwrap_or(0);
     let streams = log_streams(dirs, config, from, &logs)?;
     let writer = match out {
-        Some(out) => Some(writer(out, config)?),
+        Some(out) => Some(writer(dirs, out, config, from, &logs)?),
         None => None,
     };
     let compare = Compare::new(dirs, streams, from, writer)?;
     life.take(Event::Done)?;
     let mut core = Core::new(engine, chain, logs, compare);
-    let ran = run(&mut core, dirs, from, until);
+    let ran = run(&mut core, dirs, (from, until), &colds);
     let hashed = match ran {
         Ok(hashed) => hashed,
         Err(_) if core.sink.mismatch.is_some() => 0,
@@ -96,31 +102,78 @@ pub fn level_b(
 fn run(
     core: &mut Core<Compare>,
     dirs: &EngineDirs,
-    from: u64,
-    until: Option<u64>,
+    (from, until): (u64, Option<u64>),
+    colds: &ColdStarts,
 ) -> Result<u64, Fault> {
     let mut reader = JournalReader::from_tick(dirs, from)?;
     let mut hashed = 0;
     while let Some(entry) = reader.next_entry()? {
-        if entry.tick() <= from {
+        let tick = entry.tick();
+        if tick <= from {
             continue;
         }
-        if until.is_some_and(|until| entry.tick() > until) {
-            return Ok(hashed);
+        if until.is_some_and(|until| tick > until) {
+            break;
+        }
+        if let Some(segment) = colds.get(&tick).filter(|_| tick > from + 1) {
+            let engine = begin(Engine::new_cold(core.engine.config())?, tick)?;
+            let position = LogPosition { segment: *segment, ..LogPosition::default() };
+            core.begin_again(engine, position)?;
         }
         let chain = core.chain.with(&entry.header, &entry.frame)?;
         hashed += u64::try_from(entry.frame.len()).unwrap_or(u64::MAX);
         core.execute(&entry.header, &entry.events, chain)?;
+    }
+    if let Some(until) = until {
+        core.fill_to(until)?;
+        core.sink.end_of_day(until)?;
+        return Ok(hashed);
     }
     let last = core.engine.last_tick().unwrap_or(from);
     core.sink.left_over(last)?;
     Ok(hashed)
 }
 
+/// First ticks of cold starts with the segments that they opened.
+type ColdStarts = BTreeMap<u64, u16>;
+
+fn cold_starts(dirs: &EngineDirs, config: &EngineConfig) -> Result<ColdStarts, Fault> {
+    let mut found = ColdStarts::new();
+    let Some(token) = config.tokens.first() else { return Ok(found) };
+    for (day, segment) in segments(dirs, token.id)? {
+        let mut bytes = [0; LOG_HEADER_LEN + RECORD_LEN];
+        let mut file = Stored::open(&dirs.log_file(token.id, day, segment))?;
+        if file.fill(&mut bytes)? == bytes.len()
+            && let Some(record) = bytes.last_chunk::<RECORD_LEN>()
+            && let Ok(record) = Record::decode(record)
+            && record.flags.contains(TokenFlags::COLD_START)
+        {
+            found.insert(record.tick_id, segment);
+        }
+    }
+    Ok(found)
+}
+
+/// The logs begin with records that follow from others which are not there any more.
+fn begins_later(dirs: &EngineDirs, config: &EngineConfig) -> Result<bool, Fault> {
+    let Some(token) = config.tokens.first() else { return Ok(false) };
+    let Some((day, segment)) = segments(dirs, token.id)?.first().copied() else { return Ok(false) };
+    let mut head = [0; LOG_HEADER_LEN];
+    Stored::open(&dirs.log_file(token.id, day, segment))?.fill(&mut head)?;
+    // A damaged header is told of where the log is read.
+    Ok(LogHeader::decode(&head).is_ok_and(|header| header.previous != [0; 32]))
+}
+
+fn begin(mut engine: Engine, tick: u64) -> Result<Engine, Fault> {
+    engine.start_at(tick)?;
+    Ok(engine)
+}
+
 fn base(
     dirs: &EngineDirs,
     config: &EngineConfig,
     start: ReplayStart,
+    colds: &ColdStarts,
 ) -> Result<(Engine, Chain, Vec<LogPosition>), Fault> {
     match start {
         ReplayStart::Snapshot(tick) => {
@@ -132,10 +185,18 @@ fn base(
                 let what = "the journal has no frame to begin with";
                 return Err(Fault::new(Code::JrnGap, what).of(&dirs.journal));
             };
-            let mut engine = Engine::new(config)?;
-            engine.start_at(first.tick())?;
-            let logs = vec![LogPosition::default(); config.tokens.len()];
-            Ok((engine, Chain::default(), logs))
+            let cold = colds.get(&first.tick());
+            if cold.is_none() && begins_later(dirs, config)? {
+                let what = "the logs do not begin with the engine's first tick; next: name the \
+                            snapshot to begin with (--from-snapshot)";
+                return Err(Fault::new(Code::SnapMissing, what).of(&dirs.journal));
+            }
+            let engine =
+                if cold.is_some() { Engine::new_cold(config)? } else { Engine::new(config)? };
+            let segment = cold.copied().unwrap_or(0);
+            let position = LogPosition { segment, ..LogPosition::default() };
+            let logs = vec![position; config.tokens.len()];
+            Ok((begin(engine, first.tick())?, Chain::default(), logs))
         }
     }
 }
@@ -150,27 +211,68 @@ fn log_streams(
     let mut streams = Vec::with_capacity(logs.len());
     for (token, position) in config.tokens.iter().zip(logs) {
         let is_open = position.offset > 64;
-        let day = if is_open { Day::of(tick) } else { Day::of(tick + 1) };
-        let from = (day, position.segment);
+        // Behind the last tick of a day its log is not looked at.
+        let is_closed = is_open && tick == Day::of(tick).last_tick();
+        let from = match (is_open, is_closed) {
+            (true, true) => (Day(Day::of(tick).0 + 1), 0),
+            (true, false) => (Day::of(tick), position.segment),
+            (false, _) => (Day::of(tick + 1), position.segment),
+        };
         let mut stream = LogStream::from_segment(dirs, token.id, fingerprint, from)?;
-        stream.seek(position.offset, tick)?;
+        if !is_closed {
+            stream.seek(position.offset, tick)?;
+        }
         streams.push(stream);
     }
     Ok(streams)
 }
 
-/// Files of the second run.
-fn writer(out: &EngineDirs, config: &EngineConfig) -> Result<Writer, Fault> {
+/// Files of the second run. What the start covers is taken over from the first one, so that both can be compared
+/// file by file.
+fn writer(
+    dirs: &EngineDirs,
+    out: &EngineDirs,
+    config: &EngineConfig,
+    from: u64,
+    positions: &[LogPosition],
+) -> Result<Writer, Fault> {
     for dir in out.all() {
         files::make_dir(&dir)?;
     }
     let fingerprint = LogHeader::fingerprint(&config.sha256());
-    let log = |token: &penstock_engine::config::TokenConfig| {
-        TokenLog::new(out, token.id, fingerprint, [0; 32], 0)
-    };
+    let day = Day::of(from);
+    let mut logs = Vec::with_capacity(positions.len());
+    for (token, position) in config.tokens.iter().zip(positions) {
+        let is_open = position.offset > 64;
+        let path = dirs.log_file(token.id, day, position.segment);
+        let mut log = TokenLog::new(out, token.id, fingerprint, [0; 32], position.segment);
+        if is_open && from == day.last_tick() {
+            let previous = Stored::open(&path)?.digest()?.0;
+            log = TokenLog::new(out, token.id, fingerprint, previous, 0);
+        } else if is_open {
+            log = TokenLog::new(out, token.id, fingerprint, [0; 32], 0);
+            let bytes = stored::read(&path, LOG_LEN_MAX)?;
+            let end = usize::try_from(position.offset).unwrap_or(usize::MAX).min(bytes.len());
+            let copy = out.log_file(token.id, day, position.segment);
+            files::make_dir(files::dir_of(&copy))?;
+            files::write_whole(&copy, &bytes[..end], 0o640)?;
+            log.resume(day, position)?;
+        }
+        logs.push(log);
+    }
+    for (path, copy) in [
+        (dirs.alerts_file(day), out.alerts_file(day)),
+        (dirs.transitions_file(day), out.transitions_file(day)),
+    ] {
+        let bytes = stored::read_if_there(&path, STREAM_LEN_MAX)?.unwrap_or_default();
+        let kept = usize::try_from(kept_len(&bytes, from)).unwrap_or(0);
+        if kept > 0 && from != day.last_tick() {
+            files::write_whole(&copy, &bytes[..kept], 0o640)?;
+        }
+    }
     let files = Files {
         dirs: out.clone(),
-        logs: config.tokens.iter().map(log).collect(),
+        logs,
         alerts: Stream::new(out.alerts.clone()),
         transitions: Stream::new(out.transitions()),
         hooks: Hooks::none(),

@@ -1,21 +1,21 @@
 //! A token's records one after the other, over all its files.
 //!
 //! Input: the directory of logs and a place to begin. Output: records. Invariants: headers name token, day,
-//! configuration and the hash of the file before; ticks are contiguous over files; the first byte that is wrong
-//! is a fault with its code; nothing is skipped.
+//! configuration and the hash of the file before; ticks are contiguous over files, but for a cold start, which
+//! begins a file; the first byte that is wrong is a fault with its code; nothing is skipped.
 
 use crate::error::{Code, Fault};
 use crate::layout::{Day, EngineDirs};
 use crate::log::{LOG_HEADER_LEN, LogHeader, segments};
+use crate::stored::Stored;
 use penstock_engine::record::{RECORD_LEN, Record};
+use penstock_types::engine_view::TokenFlags;
 use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 struct Open {
     path: PathBuf,
-    reader: BufReader<File>,
+    reader: Stored,
     offset: u64,
     day: Day,
     /// Hash of the file so far; `None` when reading began behind its header.
@@ -31,6 +31,8 @@ pub struct LogStream {
     open: Option<Open>,
     previous: Option<[u8; 32]>,
     last_tick: Option<u64>,
+    /// Hash that the newest opened file names as that of the file before it.
+    pub header_previous: Option<[u8; 32]>,
     /// Bytes that were hashed.
     pub bytes_hashed: u64,
 }
@@ -49,8 +51,17 @@ impl LogStream {
         let mut files = segments(dirs, token)?;
         files.retain(|file| *file >= from);
         let (files, dirs) = (files.into_iter(), dirs.clone());
-        let (open, previous, last_tick) = (None, None, None);
-        Ok(Self { dirs, token, fingerprint, files, open, previous, last_tick, bytes_hashed: 0 })
+        Ok(Self {
+            dirs,
+            token,
+            fingerprint,
+            files,
+            open: None,
+            previous: None,
+            last_tick: None,
+            header_previous: None,
+            bytes_hashed: 0,
+        })
     }
 
     /// Goes on behind `offset` bytes of the first file, of which the last record is of `tick`.
@@ -62,9 +73,7 @@ impl LogStream {
             return Ok(());
         }
         let Some(open) = &mut self.open else { return Ok(()) };
-        open.reader
-            .seek(SeekFrom::Start(offset))
-            .map_err(|error| Fault::storage("seek in", &open.path, &error))?;
+        open.reader.skip(offset.saturating_sub(open.offset))?;
         open.offset = offset;
         open.hash = None;
         self.last_tick = Some(tick);
@@ -74,13 +83,14 @@ impl LogStream {
     fn open_next(&mut self) -> Result<bool, Fault> {
         let Some((day, segment)) = self.files.next() else { return Ok(false) };
         let path = self.dirs.log_file(self.token, day, segment);
-        let file = File::open(&path).map_err(|error| Fault::storage("open", &path, &error))?;
-        let mut reader = BufReader::with_capacity(1 << 16, file);
+        let mut reader = Stored::open(&path)?;
         let mut head = [0; LOG_HEADER_LEN];
         let of = |fault: Fault| fault.of(&path).of_token(self.token);
-        reader.read_exact(&mut head).map_err(|error| {
-            of(Fault::new(Code::LogHeader, format!("the header of the log: {error}")).at(0))
-        })?;
+        let got = reader.fill(&mut head)?;
+        if got < LOG_HEADER_LEN {
+            let what = format!("the log has {got} bytes, its header alone has 64");
+            return Err(of(Fault::new(Code::LogHeader, what).at(0)));
+        }
         let header = LogHeader::decode(&head).map_err(of)?;
         if (header.token, header.day, header.fingerprint) != (self.token, day, self.fingerprint) {
             let what = "the log is of another token, day or configuration than its place says";
@@ -90,6 +100,7 @@ impl LogStream {
             let what = "the log does not name the hash of the token's log before it";
             return Err(of(Fault::new(Code::LogHeader, what).at(32)));
         }
+        self.header_previous = Some(header.previous);
         let mut hash = Sha256::new();
         hash.update(head);
         self.bytes_hashed += 64;
@@ -108,17 +119,7 @@ impl LogStream {
             }
             let Some(open) = &mut self.open else { return Ok(None) };
             let mut bytes = [0; RECORD_LEN];
-            let mut filled = 0;
-            while filled < RECORD_LEN {
-                let n = open
-                    .reader
-                    .read(&mut bytes[filled..])
-                    .map_err(|error| Fault::storage("read", &open.path, &error))?;
-                if n == 0 {
-                    break;
-                }
-                filled += n;
-            }
+            let filled = open.reader.fill(&mut bytes)?;
             if filled == 0 {
                 let closed = self.open.take();
                 self.previous =
@@ -151,7 +152,8 @@ fn judge(open: &Open, token: u16, last: Option<u64>, bytes: &[u8]) -> Result<Rec
         return Err(of(Code::LogCorrupt, what));
     };
     let record = Record::decode(whole).map_err(|error| of(Code::LogCorrupt, error.to_string()))?;
-    let due = last.map_or(record.tick_id, |last| last + 1);
+    let is_cold = open.offset == 64 && record.flags.contains(TokenFlags::COLD_START);
+    let due = last.filter(|_| !is_cold).map_or(record.tick_id, |last| last + 1);
     if record.token_id != token || record.tick_id != due || Day::of(record.tick_id) != open.day {
         let what = "the record does not stand where its token and tick say".to_owned();
         let fault = of(Code::LogOffset, what).in_tick(due);

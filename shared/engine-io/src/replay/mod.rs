@@ -13,7 +13,7 @@ mod logs;
 mod report;
 
 pub use fields::first_difference;
-pub use level_a::level_a;
+pub use level_a::{Lead, level_a, level_a_after};
 pub use level_b::{ReplayStart, level_b};
 pub use logs::LogStream;
 pub use report::{Mismatch, Report, Verdict};

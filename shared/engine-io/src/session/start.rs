@@ -247,28 +247,37 @@ fn environment(options: &StartOptions) -> Result<File, Fault> {
             return Err(fault.differing(options.disk_free_min_bytes, free));
         }
     }
-    let path = options.dirs.lock();
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    let lock = opened.map_err(|error| {
-        Fault::new(Code::EnvLock, format!("failed to open the lock: {error}")).of(&path)
-    })?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let what = "another process writes here; next: stop it";
-            return Err(Fault::new(Code::EnvLock, what).of(&path));
-        }
-        Err(TryLockError::Error(error)) => {
-            let what = format!("failed to lock: {error}");
-            return Err(Fault::new(Code::EnvLock, what).of(&path));
-        }
-    }
+    let lock = lock(&options.dirs)?;
     if let Some(path) = &options.signing_key
         && std::fs::exists(path).unwrap_or(false)
     {
         crate::keys::Signer::load(path, &options.dirs)?;
     }
     Ok(lock)
+}
+
+/// Takes the lock of the one writer; it is released with the answer.
+///
+/// # Errors
+/// [`Code::EnvLock`] when another process has it.
+pub fn lock(dirs: &EngineDirs) -> Result<File, Fault> {
+    files::make_dir(&dirs.log)?;
+    let path = dirs.lock();
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let lock = opened.map_err(|error| {
+        Fault::new(Code::EnvLock, format!("failed to open the lock: {error}")).of(&path)
+    })?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let what = "another process writes here; next: stop it";
+            Err(Fault::new(Code::EnvLock, what).of(&path))
+        }
+        Err(TryLockError::Error(error)) => {
+            let what = format!("failed to lock: {error}");
+            Err(Fault::new(Code::EnvLock, what).of(&path))
+        }
+    }
 }
 
 fn archive_config(dirs: &EngineDirs, config: &EngineConfig) -> Result<(), Fault> {
@@ -324,7 +333,9 @@ fn choose(options: &StartOptions) -> Result<Base, Fault> {
             Err(Fault::new(Code::SnapMissing, what).of(&dirs.snapshots))
         }
         None => {
-            let engine = Engine::new(config)?;
+            // Behind a hard reset the first tick of the new major carries the flag.
+            let is_reset = std::fs::exists(dirs.genesis()).unwrap_or(false);
+            let engine = if is_reset { Engine::new_cold(config)? } else { Engine::new(config)? };
             Ok(Base::Genesis(Box::new(Genesis { engine, first_segment: 0 })))
         }
     }

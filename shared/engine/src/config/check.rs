@@ -3,7 +3,7 @@
 //! Input: a resolved configuration. Output: nothing, or the first thing that is wrong, with the code of its
 //! family. Invariant: behind it no divisor is zero, no ramp is empty and no memory grows by itself.
 
-use super::{EngineConfig, EventConfig, Field, INSTRUMENTS_MAX, Profile, TokenConfig};
+use super::{EngineConfig, EventConfig, Field, INSTRUMENTS_MAX, Profile, SCHEMA, TokenConfig};
 use crate::num::{ACT_ONE, weigh};
 use alloc::format;
 use alloc::string::String;
@@ -11,6 +11,23 @@ use alloc::string::String;
 /// A configuration that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
+    /// Text that cannot be read.
+    #[error("engine.{key} {problem}; next: take the file again from where it was published")]
+    Parse {
+        /// Path of the key.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Another version of these keys.
+    #[error(
+        "engine.schema is {found:?}; allowed is {allowed:?}; next: use the version of that schema",
+        allowed = SCHEMA
+    )]
+    Schema {
+        /// What was found.
+        found: String,
+    },
     /// A number is outside its range, or does not fit another one.
     #[error("engine.{key} is {value}; allowed is {allowed}")]
     Range {
@@ -44,6 +61,8 @@ impl ConfigError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Parse { .. } => "E_CFG_PARSE",
+            Self::Schema { .. } => "E_CFG_SCHEMA",
             Self::Range { .. } => "E_CFG_RANGE",
             Self::Token { .. } => "E_CFG_TOKEN",
             Self::Schedule { .. } => "E_CFG_SCHEDULE",

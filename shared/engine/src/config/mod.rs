@@ -8,6 +8,7 @@
 mod canonical;
 mod check;
 mod fields;
+mod parse;
 mod scores;
 mod sections;
 mod tiers;
@@ -188,6 +189,15 @@ impl EngineConfig {
     #[must_use]
     pub fn canonical(&self) -> String {
         canonical::text(self)
+    }
+
+    /// Reads a canonical text back: what an archive holds under its hash.
+    ///
+    /// # Errors
+    /// [`ConfigError::Parse`] for text that is not the canonical text of a configuration,
+    /// [`ConfigError::Schema`] for another version's, else as [`EngineConfig::check`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        parse::parse(text)
     }
 
     /// SHA-256 of [`EngineConfig::canonical`].

@@ -3,7 +3,7 @@
 //! Input: nothing. Output: defaults and ranges. The thresholds were fitted together on recorded walks of a
 //! market through calm, pump, stacking, cascade and recovery; a change of one changes the hash of all.
 
-use super::fields::section;
+use super::fields::{Field, section};
 
 section!(
     /// Ticks after which a held value is stale.
@@ -61,6 +61,22 @@ section!(
         rebuild_persist: "rebuild.persist" = 240 in (1, 1_200) "Ticks for a rebuild.";
     }
 );
+
+impl FsmNumbers {
+    /// Sets one number by its path below `fsm`; false when there is no such key.
+    pub fn set(&mut self, path: &str, new: i64) -> bool {
+        let mut found = false;
+        self.visit("fsm", &mut |key, field| {
+            if let Field::Int { value, .. } = field
+                && key.strip_prefix("fsm.") == Some(path)
+            {
+                *value = new;
+                found = true;
+            }
+        });
+        found
+    }
+}
 
 section!(
     /// Persistence of the cluster states in cluster ticks (seconds).

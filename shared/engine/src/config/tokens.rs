@@ -29,6 +29,12 @@ impl Profile {
             Self::SpotOnly => "SPOT_ONLY",
         }
     }
+
+    /// The profile of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Deriv, Self::SpotOnly].into_iter().find(|one| one.name() == name)
+    }
 }
 
 /// Class of a token; funding and open interest are never compared across classes.
@@ -72,6 +78,12 @@ impl Class {
         }
     }
 
+    /// The class of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
     /// Name in the paths of keys.
     #[must_use]
     pub const fn key(self) -> &'static str {
@@ -104,6 +116,21 @@ pub struct Roles {
 }
 
 impl Roles {
+    /// Adds a role by its name; false when there is no such role.
+    #[must_use]
+    pub fn add(&mut self, name: &str) -> bool {
+        let role = match name {
+            "price_ref" => &mut self.price_ref,
+            "deriv_primary" => &mut self.deriv_primary,
+            "flow" => &mut self.flow,
+            "oi_set" => &mut self.oi_set,
+            "spot_primary" => &mut self.spot_primary,
+            _ => return false,
+        };
+        *role = true;
+        true
+    }
+
     /// Names and values in the order of the configuration.
     #[must_use]
     pub const fn list(self) -> [(&'static str, bool); 5] {

@@ -176,8 +176,10 @@ pub(crate) struct Market {
     funding: i64,
     funding_from: i64,
     is_derivative: bool,
-    /// No event at all while this many ticks last.
+    /// No event at all while it is set.
     pub(crate) silent: bool,
+    /// A forced sale of this quantity in the next tick.
+    pub(crate) print: i64,
 }
 
 impl Market {
@@ -196,6 +198,7 @@ impl Market {
             funding_from: CALM.funding,
             is_derivative: true,
             silent: false,
+            print: 0,
         }
     }
 
@@ -265,6 +268,10 @@ impl Market {
             out.push(self.event(0, 4, [i64::try_from(self.oi / 1_000_000).unwrap(), 0]));
             out.push(self.event(0, 5, [self.funding, 0]));
             out.push(self.event(1, 1, [mid - half * 2, mid + half * 2]));
+        }
+        if self.print > 0 {
+            out.push(self.event(0, 3, [mid, self.print]));
+            self.print = 0;
         }
         let start_us = i64::try_from(tick * 250_000).unwrap();
         for (place, event) in (0_i64..).zip(&mut out[first..]) {
@@ -353,4 +360,29 @@ pub(crate) fn token_steps(journal: &Journal) -> Vec<(u64, u16, FsmState, FsmStat
 /// SHA-256 of all records in hexadecimal.
 pub(crate) fn digest(journal: &Journal) -> String {
     hex::encode(penstock_types::frame::sha256(&journal.records.concat()))
+}
+
+/// The walk of a calm market in which half of a minute's volume is liquidated in one tick.
+pub(crate) fn w3(config: &EngineConfig) -> Journal {
+    // 720 trades of one unit a minute: a print of half of them.
+    let mut markets = [Market::new(1, vec![Segment { ticks: 30 * MINUTE, ..CALM }], 3)];
+    run(config, &mut markets, NOON, 30 * MINUTE, |at, markets| {
+        markets[0].print = if at == 20 * MINUTE { 360_000 } else { 0 };
+    })
+}
+
+/// The hashes of a walk with four tiers and with five are those of the file of pinned hashes.
+///
+/// After a deliberate change of a rule or default, print the new ones with `PRINT_PINNED=1 cargo test -p
+/// penstock-engine --test pinned --test walks -- --nocapture` and say in the change why.
+#[track_caller]
+pub(crate) fn assert_pinned(name: &str, hashes: &[String; 2]) {
+    let [four, five] = hashes;
+    let line = format!("{name}: {four} {five}");
+    if std::env::var_os("PRINT_PINNED").is_some() {
+        println!("{line}");
+        return;
+    }
+    let pinned = include_str!("../walks.txt");
+    assert!(pinned.lines().any(|known| known == line), "not pinned: {line}");
 }

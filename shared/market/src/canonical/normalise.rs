@@ -39,6 +39,25 @@ pub enum Source {
     Funding = 5,
 }
 
+impl Source {
+    /// All, by their codes.
+    pub const ALL: [Self; 6] =
+        [Self::Trade, Self::Book, Self::Mark, Self::Liquidation, Self::OpenInterest, Self::Funding];
+
+    /// Name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trade => "trade",
+            Self::Book => "book",
+            Self::Mark => "mark",
+            Self::Liquidation => "liquidation",
+            Self::OpenInterest => "open_interest",
+            Self::Funding => "funding",
+        }
+    }
+}
+
 /// Why a row gives no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Reject {

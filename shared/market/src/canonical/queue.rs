@@ -16,8 +16,8 @@ use super::normalise::{Accepted, Reject, Source, normalise};
 /// What was taken and refused since the process started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventCounts {
-    /// Events taken.
-    pub accepted: u64,
+    /// Events taken, by venue and source.
+    pub accepted: [[u64; Source::ALL.len()]; Venue::ALL.len()],
     /// Refusals by reason.
     pub rejected: BTreeMap<Reject, u64>,
 }
@@ -89,7 +89,7 @@ impl EventQueue {
                         token.local_seq += 1;
                         event.local_seq = token.local_seq;
                         token.waiting.push(event);
-                        self.counts.accepted += 1;
+                        self.counts.accepted[binding.venue as usize][source as usize] += 1;
                         accepted(binding.venue, binding.key, source);
                     }
                     Err(reason) => *self.counts.rejected.entry(reason).or_default() += 1,

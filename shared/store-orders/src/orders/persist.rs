@@ -427,7 +427,9 @@ pub(crate) async fn insert_order(
         entry.and_then(|e| e.size_quote_requested),
         entry.and_then(|e| e.size_quote_approved),
         state.as_str(),
-        at
+        at,
+        entry.and_then(|e| e.engine_tick_id),
+        entry.and_then(|e| e.engine_chain.as_deref())
     )
     .fetch_one(&mut **tx)
     .await

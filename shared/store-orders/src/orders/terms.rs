@@ -28,6 +28,10 @@ pub struct EntryContext {
     pub snapshot_id: SnapshotId,
     /// Generation it was decided on.
     pub generation_id: GenerationId,
+    /// Tick of the engine's view that it was decided with.
+    pub engine_tick_id: Option<i64>,
+    /// First eight bytes of the engine's state chain after that tick.
+    pub engine_chain: Option<Vec<u8>>,
     /// Evaluation that decided it.
     pub evaluation_id: EvaluationId,
     /// Strategy.

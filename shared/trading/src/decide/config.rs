@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use penstock_types::closed_vocabulary;
 
+use crate::engine_gate::EngineGates;
+
 closed_vocabulary! {
     /// How a strategy or route takes part.
     pub Participation {
@@ -191,8 +193,15 @@ pub struct DecideConfig {
     pub risk_cooldown_seconds: i64,
     /// Frame age at use, 90th percentile, that stops entries.
     pub risk_feed_latency_threshold_ms: i64,
+    /// What the gates of the deterministic engine do; settings that were stored without it had none.
+    #[serde(default = "without_engine")]
+    pub engine_gates: EngineGates,
     /// Set in a proof run only.
     pub proof: Option<ProofConfig>,
+}
+
+const fn without_engine() -> EngineGates {
+    EngineGates::Off
 }
 
 /// All strategies trade.
@@ -271,6 +280,7 @@ impl Default for DecideConfig {
             risk_max_trades_per_window: 3,
             risk_cooldown_seconds: 300,
             risk_feed_latency_threshold_ms: 1_000,
+            engine_gates: EngineGates::Enforce,
             proof: None,
         }
     }

@@ -19,6 +19,7 @@ use super::outcome::{Assessment, Candidate, Finalist, PlannedEntry};
 use super::scan::Scan;
 use crate::costs::{CostTerms, StopTerms};
 use crate::cycle::{CycleInput, Quote};
+use crate::engine_gate::{self, EngineGates, Verdict};
 use crate::rank::{RankKey, SCORE_SCALE};
 use crate::risk::{self, RiskInput};
 use crate::routes;
@@ -46,6 +47,7 @@ struct Case<'a> {
     terms: CostTerms,
     stop: StopTerms,
     mode: EntryMode,
+    engine: Verdict,
 }
 
 pub(super) fn finalists(
@@ -160,6 +162,12 @@ fn judge(
         terms,
         stop,
         mode,
+        engine: match config.engine_gates {
+            EngineGates::Enforce => {
+                engine_gate::verdict(input.engine.as_ref(), symbol, candidate.strategy)
+            }
+            EngineGates::Shadow | EngineGates::Off => Verdict::NEUTRAL,
+        },
     };
     fill(&case, candidate, &mut finalist);
     finalist
@@ -198,6 +206,7 @@ fn fill(case: &Case<'_>, candidate: &Candidate, finalist: &mut Finalist) {
         price,
         limit_price: limit,
         proof_max_quote: case.config.proof.map(|p| p.max_order_quote),
+        engine: case.engine,
     });
     let sized = match sized {
         Ok(sized) => sized,
@@ -221,6 +230,7 @@ fn fill(case: &Case<'_>, candidate: &Candidate, finalist: &mut Finalist) {
         route: candidate.route_type,
         mode: case.mode,
         quote: case.quote,
+        engine: case.engine,
         sized,
         limit_price: limit,
         floor_quote: size::floor_quote(case.instrument, price, case.config),
@@ -244,6 +254,7 @@ const fn size_blocker(limiter: Limiter) -> Blocker {
         | Limiter::EquityRatioMax
         | Limiter::RiskPerTrade
         | Limiter::Depth
+        | Limiter::Engine
         | Limiter::Floor
         | Limiter::Proof => Blocker::SizeBelowMinimum,
     }
@@ -284,12 +295,8 @@ fn plan(
     let ttl_ms = config.entry_ttl_secs.get(candidate.strategy) * 1_000;
     let resting = case.mode == EntryMode::Maker;
     let as_limit = resting || config.taker_as_ioc;
-    let limit_s = routes::freshness_limit_secs(
-        candidate.route_type,
-        config.route_freshness_fast_secs,
-        config.route_freshness_slow_secs,
-    );
     let taker_bps = case.input.fees.as_ref().map_or(Decimal::ZERO, |f| f.taker_bps);
+    let engine = case.input.engine.as_ref().filter(|_| config.engine_gates != EngineGates::Off);
     let when = |ms: i64| -> Option<UtcMicros> { resting.then(|| t0.plus_millis(ms)) };
     Ok(PlannedEntry {
         is_proof: config.proof.is_some(),
@@ -298,6 +305,8 @@ fn plan(
         epoch_id: binding.epoch_id,
         snapshot_id: binding.snapshot_id,
         generation_id: publication.generation_id,
+        engine_tick_id: engine.and_then(|e| e.tick_id),
+        engine_chain: engine.and_then(|e| e.chain.clone()),
         symbol: candidate.symbol.clone(),
         strategy: candidate.strategy,
         route_type: candidate.route_type,
@@ -332,9 +341,15 @@ fn plan(
         size_quote_requested: sized.requested,
         size_quote_approved: sized.approved,
         reserve_quote: size::required_quote(sized.qty, limit, taker_bps).normalize(),
-        state_age_limit_ms: limit_s * 1_000,
+        state_age_limit_ms: state_age_limit_ms(config, candidate),
         score: candidate.score.unwrap_or(Decimal::ZERO).round_dp(SCORE_SCALE),
     })
+}
+
+/// Oldest state that the route may be entered on.
+fn state_age_limit_ms(config: &DecideConfig, candidate: &Candidate) -> i64 {
+    let (fast, slow) = (config.route_freshness_fast_secs, config.route_freshness_slow_secs);
+    routes::freshness_limit_secs(candidate.route_type, fast, slow) * 1_000
 }
 
 /// The best ask alone fills it, or the book within 10 bps holds ten times as much.

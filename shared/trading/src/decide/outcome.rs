@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::costs::{CostTerms, StopTerms};
+use crate::engine_gate::{EngineCode, EngineSeen};
 use crate::size::{CapitalState, Limiter};
 
 /// Epoch and universe that a cycle is bound to.
@@ -172,6 +173,19 @@ pub struct PairOutcome {
     pub blockers: Vec<Blocker>,
 }
 
+/// A pair that the gates of the engine closed, or would have closed in shadow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineBlock {
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Strategy.
+    pub strategy: Strategy,
+    /// The first closed gate.
+    pub code: EngineCode,
+    /// What the engine saw.
+    pub seen: Option<EngineSeen>,
+}
+
 /// A way of entering a symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -282,6 +296,12 @@ pub struct PlannedEntry {
     pub snapshot_id: SnapshotId,
     /// Generation.
     pub generation_id: GenerationId,
+    /// Tick of the engine's view.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_tick_id: Option<TickId>,
+    /// First eight bytes of the engine's state chain after that tick, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_chain: Option<String>,
     /// Symbol.
     pub symbol: Symbol,
     /// Strategy.
@@ -375,6 +395,9 @@ pub struct Decision {
     pub gates: Vec<SymbolGate>,
     /// Pairs.
     pub pairs: Vec<PairOutcome>,
+    /// Pairs that the engine's gates closed, or would have closed in shadow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engine_blocks: Vec<EngineBlock>,
     /// Candidates.
     pub candidates: Vec<Candidate>,
     /// Finalists.

@@ -14,9 +14,10 @@ use penstock_types::{Decimal, Symbol};
 use super::assess::{Filtered, Index};
 use super::config::{DecideConfig, Participation};
 use super::guarantees::count;
-use super::outcome::{Assessment, Candidate, PairOutcome, WhyLost};
+use super::outcome::{Assessment, Candidate, EngineBlock, PairOutcome, WhyLost};
 use crate::costs::{self, CostInput, CostTerms, StopTerms};
 use crate::cycle::CycleInput;
+use crate::engine_gate::{self, EngineCode, EngineGates};
 use crate::rank::{self, RankKey};
 use crate::risk;
 use crate::routes::{self, Features, Path};
@@ -38,6 +39,7 @@ pub(super) struct Scan {
     pub(super) topn: Vec<Symbol>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) pairs: Vec<PairOutcome>,
+    pub(super) engine_blocks: Vec<EngineBlock>,
     /// Indexes into `candidates`: the winner of each symbol, best first.
     pub(super) order: Vec<usize>,
     pub(super) routes_stale: i64,
@@ -103,7 +105,7 @@ pub(super) fn scan(
     let mut pairs = Vec::new();
     for symbol in symbols {
         if let Some(row) = index.states.get(symbol) {
-            scan_symbol(&ground, row, &mut candidates, &mut pairs);
+            scan_symbol(&ground, row, &mut candidates, &mut pairs, &mut scan.engine_blocks);
         }
     }
     scan.routes_stale =
@@ -119,6 +121,7 @@ fn scan_symbol(
     row: &StateRow,
     candidates: &mut Vec<Candidate>,
     pairs: &mut Vec<PairOutcome>,
+    engine_blocks: &mut Vec<EngineBlock>,
 ) {
     let common = symbol_blockers(ground, row);
     let features = Features::of(row);
@@ -133,6 +136,9 @@ fn scan_symbol(
     let first = candidates.len();
     for strategy in offered {
         let from = candidates.len();
+        let engine = engine_block(ground, row, *strategy, engine_blocks);
+        let mut common = common.clone();
+        common.extend(engine.map(|_| Blocker::EngineBlocked));
         for route in routes::routes(row.regime) {
             if ground.config.route.get(*route) == Participation::Off
                 || ground.config.strategy.get(*strategy) == Participation::Off
@@ -143,7 +149,9 @@ fn scan_symbol(
             for horizon in routes::horizons(row.regime) {
                 let ordinal = count(candidates.len() - first);
                 let way = Way { strategy: *strategy, route: *route, horizon: *horizon };
-                candidates.push(candidate(ground, row, features.as_ref(), &common, way, ordinal));
+                let mut found = candidate(ground, row, features.as_ref(), &common, way, ordinal);
+                found.reasons.extend(engine.map(|code| code.as_str().to_owned()));
+                candidates.push(found);
             }
         }
         let mine = &candidates[from..];
@@ -159,6 +167,26 @@ fn scan_symbol(
         }
         pairs.push(pair(row, *strategy, all, tradable));
     }
+}
+
+/// What the engine's gates say of a pair: the code when they close it, and a note of it in shadow too.
+fn engine_block(
+    ground: &Ground<'_>,
+    row: &StateRow,
+    strategy: Strategy,
+    blocks: &mut Vec<EngineBlock>,
+) -> Option<EngineCode> {
+    let engine = ground.input.engine.as_ref();
+    let enforced = match ground.config.engine_gates {
+        EngineGates::Off => return None,
+        EngineGates::Shadow => false,
+        EngineGates::Enforce => true,
+    };
+    let code = engine_gate::verdict(engine, &row.symbol, strategy).code?;
+    let tokens = engine.into_iter().flat_map(|e| &e.tokens);
+    let seen = tokens.filter(|token| token.symbol == row.symbol).find_map(|token| token.seen);
+    blocks.push(EngineBlock { symbol: row.symbol.clone(), strategy, code, seen });
+    enforced.then_some(code)
 }
 
 fn pair(row: &StateRow, strategy: Strategy, all: BTreeSet<Blocker>, tradable: bool) -> PairOutcome {

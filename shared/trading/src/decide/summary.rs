@@ -16,6 +16,7 @@ use super::guarantees::count;
 use super::outcome::{Assessment, Candidate, Decision, Finalist, SymbolGate};
 use super::scan::Scan;
 use crate::cycle::CycleInput;
+use crate::engine_gate::EngineCode;
 use crate::routes;
 use crate::size::CapitalState;
 
@@ -56,6 +57,7 @@ pub(super) fn summarise(
         topn: scan.topn,
         gates,
         pairs: scan.pairs,
+        engine_blocks: scan.engine_blocks,
         candidates: scan.candidates,
         finalists,
         capital,
@@ -97,12 +99,22 @@ fn blocked(
 
 /// Verdict of a cycle that nothing blocked as a whole: data, when no symbol failed for another reason.
 fn open_verdict(scan: &Scan, gates: &[SymbolGate]) -> Verdict {
-    let failed = gates.iter().filter_map(|g| g.blocker);
+    let failed = gates.iter().filter(|g| g.blocker.is_some());
     let only_data = !gates.is_empty()
         && scan.order.is_empty()
-        && failed.clone().all(|b| b.class() == BlockerClass::Data)
+        && failed.clone().all(is_data)
         && failed.count() > 0;
     if only_data { Verdict::DataBlocked } else { Verdict::EconomicallyEmpty }
+}
+
+/// A gate that closed for want of knowledge: of the engine's, those that say so.
+fn is_data(gate: &SymbolGate) -> bool {
+    let of_engine = || gate.reason.as_deref().and_then(|code| EngineCode::parse(code).ok());
+    match gate.blocker {
+        Some(Blocker::EngineBlocked) => of_engine().is_some_and(EngineCode::is_data),
+        Some(blocker) => blocker.class() == BlockerClass::Data,
+        None => false,
+    }
 }
 
 fn gates(
@@ -182,6 +194,10 @@ fn allowed_gate(
         return gate;
     }
     let mut gate = gate(symbol, closed.first().copied(), "DEEP_SCAN");
+    if gate.blocker == Some(Blocker::EngineBlocked) {
+        let own = scan.engine_blocks.iter().find(|block| &block.symbol == symbol);
+        gate.reason = own.map(|block| block.code.as_str().to_owned()).or(gate.reason);
+    }
     measure(config, scan, symbol, &mut gate);
     gate.closed = closed.into_iter().collect();
     gate
@@ -258,5 +274,33 @@ pub(super) const fn code(blocker: Blocker) -> &'static str {
         Blocker::ExposureLimit => "RISK_EXPOSURE_LIMIT",
         Blocker::RateLimited => "RISK_ORDER_RATE",
         Blocker::RiskBlocked => "RISK_BLOCKED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes of missing knowledge count as data, those of a danger do not; every other blocker by its class.
+    #[test]
+    fn a_gate_of_the_engine_is_of_the_class_of_its_code() {
+        let symbol = crate::fixtures::symbol(0);
+        let gate = |blocker, reason: Option<&str>| SymbolGate {
+            reason: reason.map(str::to_owned),
+            ..gate(&symbol, blocker, "DEEP_SCAN")
+        };
+        for code in EngineCode::ALL {
+            let is_knowledge =
+                ["ENGINE_STALE", "ENGINE_FAILED", "ENGINE_WARMUP", "ENGINE_DEGRADED"]
+                    .contains(&code.as_str());
+            let found = is_data(&gate(Some(Blocker::EngineBlocked), Some(code.as_str())));
+            assert_eq!(found, is_knowledge, "{code}");
+        }
+        assert!(!is_data(&gate(Some(Blocker::EngineBlocked), None)));
+        assert!(!is_data(&gate(None, Some("TOPN_CUT"))));
+        for blocker in Blocker::ALL.iter().filter(|b| **b != Blocker::EngineBlocked) {
+            let wanted = blocker.class() == BlockerClass::Data;
+            assert_eq!(is_data(&gate(Some(*blocker), None)), wanted, "{blocker}");
+        }
     }
 }

@@ -9,6 +9,7 @@ pub mod closing;
 pub mod plan;
 pub mod policy;
 pub mod regime;
+pub mod review;
 pub mod trigger;
 
 use penstock_types::Decimal;

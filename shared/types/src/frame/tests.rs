@@ -38,6 +38,19 @@ fn the_crc_is_the_castagnoli_check_value_however_it_is_split() {
     assert_eq!(crc32c_of(b"1234", b"56789"), 0xE306_9283);
 }
 
+/// The table is what builds without `std` take; it is made here as it is made there.
+#[test]
+fn d06_the_table_and_the_instruction_give_the_same_crc() {
+    let table = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
+    let bytes: Vec<u8> =
+        (0_u32..4_096).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    for len in 0..=bytes.len() {
+        assert_eq!(crc32c(&bytes[..len]), table.checksum(&bytes[..len]), "length {len}");
+        let (a, b) = bytes[..len].split_at(len / 3);
+        assert_eq!(crc32c_of(a, b), table.checksum(&bytes[..len]), "length {len}, in two parts");
+    }
+}
+
 #[test]
 fn an_empty_frame_has_the_layout_of_the_journal() {
     let bytes = encode_frame(&header(0x0102_0304), &[]).unwrap();
