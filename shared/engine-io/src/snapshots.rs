@@ -9,7 +9,8 @@ use crate::files;
 use crate::layout::{DAY_TICKS, Day, EngineDirs, snapshot_tick};
 use crate::stored;
 use crate::writer::{CrashPoint, Hooks};
-use penstock_engine::{Engine, EngineConfig, snapshot::SnapshotContext};
+use penstock_engine::snapshot::{SnapshotContext, SnapshotView};
+use penstock_engine::{Engine, EngineConfig};
 use std::fs;
 use std::path::PathBuf;
 
@@ -91,6 +92,17 @@ pub fn load(dirs: &EngineDirs, config: &EngineConfig, tick: u64) -> Result<Loade
         return Err(fault.differing(tick, engine.last_tick().unwrap_or(0)));
     }
     Ok(Loaded { tick, engine, context, bytes })
+}
+
+/// The bytes of a snapshot of which every hash and CRC holds; what they say is not judged.
+///
+/// # Errors
+/// [`Code::SnapChecksum`], [`Code::SnapVersion`] with its file; [`Code::Storage`].
+pub fn read_checked(dirs: &EngineDirs, tick: u64) -> Result<Vec<u8>, Fault> {
+    let path = place(dirs, tick)?;
+    let bytes = stored::read(&path, SNAPSHOT_LEN_MAX)?;
+    SnapshotView::new(&bytes).map_err(|error| Fault::from(error).of(&path))?;
+    Ok(bytes)
 }
 
 /// Every snapshot, newest first, with what is wrong with it: what an operator chooses from.

@@ -9,5 +9,5 @@ mod reader;
 mod writer;
 
 pub use chain::Chain;
-pub use reader::{Entry, JournalReader, hours};
+pub use reader::{Entry, JournalReader, Place, hours};
 pub use writer::{JournalWriter, recover_tail};

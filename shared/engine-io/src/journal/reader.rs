@@ -66,8 +66,12 @@ pub(super) enum Got {
 }
 
 impl Source {
-    pub(super) fn open(path: PathBuf) -> Result<Self, Fault> {
-        Ok(Self { reader: Stored::open(&path)?, path, offset: 0 })
+    pub(super) fn open(path: PathBuf, offset: u64) -> Result<Self, Fault> {
+        let mut reader = Stored::open(&path)?;
+        if offset > 0 {
+            reader.skip(offset)?;
+        }
+        Ok(Self { reader, path, offset })
     }
 
     /// Reads `head` bytes and what they announce.
@@ -128,10 +132,15 @@ pub(super) struct Hour {
 }
 
 impl Hour {
-    pub(super) fn open(dirs: &EngineDirs, (day, hour): (Day, u64)) -> Result<Self, Fault> {
+    pub(super) fn open(dirs: &EngineDirs, hour: (Day, u64)) -> Result<Self, Fault> {
+        Self::open_at(dirs, Place { hour, frames: 0, quotes: 0 })
+    }
+
+    fn open_at(dirs: &EngineDirs, place: Place) -> Result<Self, Fault> {
+        let (day, hour) = place.hour;
         let tick = day.first_tick() + hour * crate::layout::HOUR_TICKS;
-        let frames = Source::open(dirs.frames_file(tick))?;
-        let quotes = Source::open(dirs.quotes_file(tick))?;
+        let frames = Source::open(dirs.frames_file(tick), place.frames)?;
+        let quotes = Source::open(dirs.quotes_file(tick), place.quotes)?;
         Ok(Self { frames, quotes, is_unpaired: false })
     }
 
@@ -172,11 +181,22 @@ impl Hour {
     }
 }
 
+/// Where an entry stands in the two files of its hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Day and hour.
+    pub hour: (Day, u64),
+    /// Bytes before its frame.
+    pub frames: u64,
+    /// Bytes before its quote block.
+    pub quotes: u64,
+}
+
 /// The journal from an hour on.
 pub struct JournalReader {
     dirs: EngineDirs,
     hours: std::vec::IntoIter<(Day, u64)>,
-    open: Option<Hour>,
+    open: Option<((Day, u64), Hour)>,
 }
 
 impl JournalReader {
@@ -191,19 +211,35 @@ impl JournalReader {
         Ok(Self { dirs: dirs.clone(), hours: hours.into_iter(), open: None })
     }
 
+    /// One hour alone, from an entry on: for whoever asks about a part and knows where it begins.
+    ///
+    /// # Errors
+    /// [`Code::Storage`], [`Code::ManHash`] when a compressed file is damaged.
+    pub fn from_place(dirs: &EngineDirs, place: Place) -> Result<Self, Fault> {
+        let open = Some((place.hour, Hour::open_at(dirs, place)?));
+        Ok(Self { dirs: dirs.clone(), hours: Vec::new().into_iter(), open })
+    }
+
+    /// Where the next entry of the hour that is read would stand; `None` before the first one.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        let (hour, open) = self.open.as_ref()?;
+        Some(Place { hour: *hour, frames: open.frames.offset, quotes: open.quotes.offset })
+    }
+
     /// The next entry; `None` at the end.
     ///
     /// # Errors
     /// [`Code::FrameCrc`] with file and byte, [`Code::Storage`].
     pub fn next_entry(&mut self) -> Result<Option<Entry>, Fault> {
         loop {
-            if let Some(hour) = &mut self.open
+            if let Some((_, hour)) = &mut self.open
                 && let Some(entry) = hour.next()?
             {
                 return Ok(Some(entry));
             }
             let Some(next) = self.hours.next() else { return Ok(None) };
-            self.open = Some(Hour::open(&self.dirs, next)?);
+            self.open = Some((next, Hour::open(&self.dirs, next)?));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::report::Mismatch;
 use crate::core::{Sink, TickFiles};
 use crate::error::{Code, Fault};
 use crate::layout::{Day, EngineDirs};
-use crate::snapshots::{self, SNAPSHOT_LEN_MAX};
+use crate::snapshots;
 use crate::stored;
 use crate::streams::STREAM_LEN_MAX;
 use crate::writer::Writer;
@@ -148,6 +148,9 @@ impl Compare {
             self.lines(last, is_alert, "")?;
             self.rest_of_lines(last, is_alert)?;
         }
+        if let Some(tick) = self.snapshots.range(last + 1..).next().copied() {
+            return Err(self.differ(tick, None, "snapshot", "none".into(), "a file".into()));
+        }
         Ok(())
     }
 
@@ -196,11 +199,8 @@ impl Sink for Compare {
     }
 
     fn snapshot(&mut self, tick: u64, bytes: &[u8], logs: &[LogPosition]) -> Result<(), Fault> {
-        let path = snapshots::place(&self.dirs, tick)?;
-        let had = stored::read(&path, SNAPSHOT_LEN_MAX)?;
         // A damaged snapshot is a fault of its own; only a whole one can differ.
-        penstock_engine::snapshot::SnapshotView::new(&had)
-            .map_err(|error| Fault::from(error).of(&path))?;
+        let had = snapshots::read_checked(&self.dirs, tick)?;
         self.bytes_hashed += u64::try_from(had.len()).unwrap_or(u64::MAX);
         if had != bytes {
             let at = had.iter().zip(bytes).take_while(|(a, b)| a == b).count();

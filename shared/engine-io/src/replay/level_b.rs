@@ -8,7 +8,7 @@
 use super::compare::Compare;
 use super::logs::LogStream;
 use super::report::{Report, Verdict};
-use crate::core::Core;
+use crate::core::{Core, Sink};
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::journal::{Chain, JournalReader};
@@ -61,7 +61,12 @@ pub fn level_b(
     let compare = Compare::new(dirs, streams, from, writer)?;
     life.take(Event::Done)?;
     let mut core = Core::new(engine, chain, logs, compare);
-    let ran = run(&mut core, dirs, (from, until), &colds);
+    // The state before the first frame is a snapshot too, for as long as it is kept.
+    let begun = match start {
+        ReplayStart::Genesis if core.sink.wants_snapshot(from) => core.snapshot(),
+        ReplayStart::Genesis | ReplayStart::Snapshot(_) => Ok(()),
+    };
+    let ran = begun.and_then(|()| run(&mut core, dirs, (from, until), &colds));
     let hashed = match ran {
         Ok(hashed) => hashed,
         Err(_) if core.sink.mismatch.is_some() => 0,

@@ -64,6 +64,21 @@ impl LogStream {
         })
     }
 
+    /// One segment alone.
+    ///
+    /// # Errors
+    /// As [`LogStream::from_segment`].
+    pub fn of_segment(
+        dirs: &EngineDirs,
+        token: u16,
+        fingerprint: u32,
+        only: (Day, u16),
+    ) -> Result<Self, Fault> {
+        let mut stream = Self::from_segment(dirs, token, fingerprint, only)?;
+        stream.files = vec![only].into_iter();
+        Ok(stream)
+    }
+
     /// Goes on behind `offset` bytes of the first file, of which the last record is of `tick`.
     ///
     /// # Errors
