@@ -21,11 +21,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-const USAGE: &str = "usage: damage --engine-dir DIR [--per-file N] [--whole N] [--seed N]\n       \
-                     damage --synthetic [--per-file N] [--whole N] [--seed N]\n\
-                     --per-file  changed bytes of each log, journal file and snapshot (1000)\n\
-                     --whole     of these, judged by the whole commands too; all of each stream and configuration\n\
-                     --seed      where and how (1)";
+const USAGE: &str = "\
+usage: damage --engine-dir DIR | --synthetic  [--per-file N] [--per-stream N] [--whole N] [--seed N]
+  --per-file    changed bytes of each log, journal file and snapshot, and of large compressed files (1000)
+  --per-stream  changed bytes of each stream and configuration (100)
+  --whole       changes of each log, journal file and snapshot that the whole commands judge too (5)
+  --seed        where and how (1)";
 
 /// What the command line asks for.
 struct Asked {
@@ -36,20 +37,19 @@ struct Asked {
 impl Asked {
     fn of(mut words: impl Iterator<Item = String>) -> Option<Self> {
         let (mut engine_dir, mut is_synthetic) = (None, false);
-        let mut plan = Plan { per_file: 1_000, every_len_max: 1 << 16, whole: 0, seed: 1 };
-        let mut whole = None;
+        let mut plan =
+            Plan { per_file: 1_000, every_len_max: 1 << 18, whole: 5, streams: 100, seed: 1 };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--synthetic" => is_synthetic = true,
                 "--engine-dir" => engine_dir = Some(PathBuf::from(words.next()?)),
                 "--per-file" => plan.per_file = words.next()?.parse().ok()?,
-                "--whole" => whole = Some(words.next()?.parse().ok()?),
+                "--whole" => plan.whole = words.next()?.parse().ok()?,
+                "--per-stream" => plan.streams = words.next()?.parse().ok()?,
                 "--seed" => plan.seed = words.next()?.parse().ok()?,
                 _ => return None,
             }
         }
-        // A few minutes of three tokens are derived in a moment, an hour of thirty is not.
-        plan.whole = whole.unwrap_or(if is_synthetic { 100 } else { 2 });
         (engine_dir.is_some() != is_synthetic).then_some(Self { engine_dir, plan })
     }
 }

@@ -16,7 +16,7 @@ use penstock_engine_io::Code;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const PLAN: Plan = Plan { per_file: 24, every_len_max: 256, whole: 2, seed: 5 };
+const PLAN: Plan = Plan { per_file: 24, every_len_max: 256, whole: 2, streams: 4, seed: 5 };
 
 #[test]
 fn changed_bytes_of_every_kind_of_file_are_named_and_nothing_else_on_disk_changes() {

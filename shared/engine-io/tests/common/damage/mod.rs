@@ -23,8 +23,10 @@ pub(crate) struct Plan {
     pub per_file: usize,
     /// Most bytes of a manifest, a key or a compressed file of which every one is changed.
     pub every_len_max: u64,
-    /// Changes of a file that are judged by the whole command too, and all of a stream's or a configuration's.
+    /// Changes of a file that are judged by the whole command too.
     pub whole: usize,
+    /// Bytes of a stream or a configuration that are changed: nothing lighter than the whole command reads them.
+    pub streams: usize,
     /// Where offsets and values come from.
     pub seed: u64,
 }
@@ -34,8 +36,7 @@ impl Plan {
         let all = usize::try_from(len).unwrap_or(usize::MAX);
         match kind {
             Kind::Log | Kind::Frames | Kind::Quotes | Kind::Snapshot => self.per_file,
-            // Nothing lighter than the whole command reads them.
-            Kind::Alerts | Kind::Transitions | Kind::Config => self.whole,
+            Kind::Alerts | Kind::Transitions | Kind::Config => self.streams,
             Kind::Manifest | Kind::Key | Kind::Packed | Kind::Bundle => {
                 if len <= self.every_len_max { all } else { self.per_file }
             }
@@ -76,7 +77,8 @@ fn file(
     let due = plan.bytes_of(kind, open.len());
     let name = path.to_string_lossy();
     let changes = offsets(open.len(), due, plan.seed, &name);
-    let mut line = Line { files: 1, bytes: open.len(), ..Line::default() };
+    let every = u64::from(u64::try_from(changes.len()) == Ok(open.len()));
+    let mut line = Line { files: 1, every, bytes: open.len(), ..Line::default() };
     for (nth, at) in changes.into_iter().enumerate() {
         let change = open.damage(at, plan.seed, &name)?;
         line.take(kind, path, change, light.judge(at));
@@ -101,8 +103,9 @@ pub(crate) fn bundle(path: &Path, scratch: &Path, plan: &Plan) -> Result<Line, F
     let mut bytes = penstock_engine_io::files::read(path, u64::MAX - 1)?;
     let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut line = Line { files: 1, bytes: len, ..Line::default() };
     let places = offsets(len, plan.bytes_of(Kind::Bundle, len), plan.seed, &name);
+    let every = u64::from(u64::try_from(places.len()) == Ok(len));
+    let mut line = Line { files: 1, every, bytes: len, ..Line::default() };
     let mut nth = 0_u64;
     for at in places {
         let place = usize::try_from(at).unwrap_or(0);

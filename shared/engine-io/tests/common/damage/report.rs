@@ -28,6 +28,8 @@ pub(crate) struct Missed {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Line {
     pub files: u64,
+    /// Files of which every byte was changed.
+    pub every: u64,
     pub bytes: u64,
     /// Changes, those that the whole command judged once more not counted twice.
     pub flips: u64,
@@ -79,6 +81,7 @@ impl Line {
 
     fn add(&mut self, other: Self) {
         self.files += other.files;
+        self.every += other.every;
         self.bytes += other.bytes;
         self.flips += other.flips;
         self.named += other.named;
@@ -138,8 +141,9 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, line: &Line) -> fmt::Result {
         line.codes.iter().map(|(code, n)| format!("{} {n}", code.name())).collect();
     writeln!(
         f,
-        "{name:<20} {:>6} {:>13} {:>9} {:>9} {:>7} {:>9}  {}",
+        "{name:<20} {:>6} {:>11} {:>12} {:>9} {:>9} {:>7} {:>9}  {}",
         line.files,
+        line.every,
         line.bytes,
         line.flips,
         line.named,
@@ -150,11 +154,10 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, line: &Line) -> fmt::Result {
 }
 
 fn head(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let head = ["kind", "files", "bytes", "changed", "named", "missed", "by whole", "codes"];
-    let [kind, files, bytes, changed, named, missed, whole, codes] = head;
     writeln!(
         f,
-        "{kind:<20} {files:>6} {bytes:>13} {changed:>9} {named:>9} {missed:>7} {whole:>9}  {codes}"
+        "{:<20} {:>6} {:>11} {:>12} {:>9} {:>9} {:>7} {:>9}  codes",
+        "kind", "files", "every byte", "bytes", "changed", "named", "missed", "by whole"
     )
 }
 
