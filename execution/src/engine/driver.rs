@@ -111,6 +111,7 @@ impl Engine {
             run: run.clone(),
             board: context.engine.clone(),
             checkpoints,
+            began: place.began,
         }));
         let (janitor, stop) = sync_channel(1);
         let (gone, going) = oneshot::channel();

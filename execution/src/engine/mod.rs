@@ -7,8 +7,10 @@
 //! taken. What the engine makes of a frame is not decided here.
 
 mod board;
+mod checkpoints;
 mod closed;
 mod driver;
+pub mod failpoints;
 mod janitor;
 mod lines;
 mod place;

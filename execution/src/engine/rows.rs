@@ -3,7 +3,8 @@
 //! Purpose: what the files say, on the decision cluster. Inputs: the streams of alerts and transitions,
 //! checkpoints. Outputs: rows, markers. Invariants: the files are the record: a failing insert is tried again
 //! from the same place, so nothing queues up and the core never waits; after a start the newest day is
-//! compared once more; a row that stands with other content is a breach of determinism.
+//! compared once more, and checkpoints without a row are added up from the files; a row that stands with other
+//! content is a breach of determinism.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 
 use super::board::EngineBoard;
+use super::checkpoints::{self, Known};
 use super::lines::{self, LineError};
 use super::tail::{At, Tail};
 use super::{EngineRun, place};
@@ -39,6 +41,8 @@ pub(super) struct RowsParts {
     pub(super) run: EngineRun,
     pub(super) board: EngineBoard,
     pub(super) checkpoints: mpsc::Receiver<Checkpoint>,
+    /// Where the engine stood when this life began.
+    pub(super) began: Option<Known>,
 }
 
 /// Why a round ended early.
@@ -72,6 +76,7 @@ struct Rows {
     session_id: SessionId,
     run: EngineRun,
     board: EngineBoard,
+    began: Option<Known>,
     streams: Option<Streams>,
     waiting: VecDeque<Checkpoint>,
     /// Cycle of a token from a tick on.
@@ -90,13 +95,14 @@ struct Streams {
 
 /// Follows the files until the core has ended and everything is written.
 pub(super) async fn run_rows(parts: RowsParts) {
-    let RowsParts { pool, session_id, run, board, mut checkpoints } = parts;
+    let RowsParts { pool, session_id, run, board, mut checkpoints, began } = parts;
     let program_sha256 = program_sha256().await;
     let mut rows = Rows {
         pool,
         session_id,
         run,
         board,
+        began,
         streams: None,
         waiting: VecDeque::new(),
         cycles: BTreeMap::new(),
@@ -146,6 +152,7 @@ impl Rows {
 
     async fn round(&mut self) -> Result<(), Stop> {
         if self.streams.is_none() {
+            self.catch_up().await?;
             self.streams = Some(self.open().await?);
         }
         // A transition is written before its alert: behind an alert that was read, its transition is there.
@@ -157,18 +164,48 @@ impl Rows {
             }
         }
         while let Some(checkpoint) = self.waiting.front() {
-            let row = CheckpointRow {
-                tick_id: i64::try_from(checkpoint.tick).unwrap_or(i64::MAX),
-                state_chain: checkpoint.state_chain,
-                frame_chain: checkpoint.frame_chain,
-            };
-            if !engine_rows::put_checkpoint(&self.pool, &row).await? {
-                let what = "another checkpoint stands for this tick";
-                return Err(breach(what.to_owned()).in_tick(checkpoint.tick).into());
-            }
+            self.checkpoint(checkpoint).await?;
             self.waiting.pop_front();
         }
         self.say_snapshot();
+        Ok(())
+    }
+
+    async fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), Stop> {
+        let row = CheckpointRow {
+            tick_id: i64::try_from(checkpoint.tick).unwrap_or(i64::MAX),
+            state_chain: checkpoint.state_chain,
+            frame_chain: checkpoint.frame_chain,
+        };
+        if engine_rows::put_checkpoint(&self.pool, &row).await? {
+            return Ok(());
+        }
+        let what = "another checkpoint stands for this tick";
+        Err(breach(what.to_owned()).in_tick(checkpoint.tick).into())
+    }
+
+    /// Rows of checkpoints that earlier lives passed and took with them.
+    async fn catch_up(&self) -> Result<(), Stop> {
+        let Some(began) = self.began else { return Ok(()) };
+        let newest = engine_rows::newest_checkpoint(&self.pool).await?;
+        let newest = newest
+            .map(|row| Known { tick: row.tick_id.unsigned_abs(), state_chain: row.state_chain });
+        let (dirs, config) = (self.run.options.dirs.clone(), self.run.options.config.clone());
+        let work = move || checkpoints::missing(&dirs, &config, newest, began);
+        let added_up = tokio::task::spawn_blocking(work).await;
+        // It does not panic; a runtime that ends takes the rows with it.
+        let Ok(added_up) = added_up else { return Ok(()) };
+        match added_up {
+            Ok(missing) => {
+                for checkpoint in &missing {
+                    self.checkpoint(checkpoint).await?;
+                }
+            }
+            Err(fault) => {
+                // Logs and snapshots carry the same chains.
+                tracing::warn!("checkpoints of earlier lives stay without a row: {fault}");
+            }
+        }
         Ok(())
     }
 

@@ -62,7 +62,7 @@ struct Source {
 
 /// Feeds the core until stopped.
 pub(super) async fn run_source(parts: SourceParts) {
-    let after = parts.place.last_tick.map(TickId::from_unsigned);
+    let after = parts.place.began.map(|began| TickId::from_unsigned(began.tick));
     let mut source =
         Source { parts, after, compared: None, halted: None, has_caught_up: false, failing: false };
     loop {

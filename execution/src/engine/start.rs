@@ -11,7 +11,7 @@ use metrics::counter;
 use penstock_config::Config;
 use penstock_config::engine::Gates;
 use penstock_engine::EngineConfig;
-use penstock_engine_io::{Code, EngineDirs, Fault, Hooks, Mode, StartOptions, Started};
+use penstock_engine_io::{Code, EngineDirs, Fault, Mode, StartOptions, Started};
 use penstock_telemetry::marker;
 use penstock_trading::engine_gate::EngineGates;
 use penstock_types::Symbol;
@@ -72,7 +72,7 @@ impl EngineRun {
                 from_genesis: false,
                 disk_free_min_bytes: local.disk_free_min_bytes,
                 signing_key: Some(local.signing_key_file.clone()),
-                hooks: Hooks::none(),
+                hooks: super::failpoints::hooks(),
             },
             journal_group: Duration::from_millis(local.journal_group_ms),
             publish_build: local.publish_build,

@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::board::EngineBoard;
+use super::checkpoints::Known;
 use super::stats::Stats;
 use super::store::PgFrames;
 use super::{place, start};
@@ -56,8 +57,8 @@ pub(super) enum Input {
 /// Where the engine stands after its start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// Tick that was executed last.
-    pub(super) last_tick: Option<u64>,
+    /// Tick that was executed last, and the chain after it.
+    pub(super) began: Option<Known>,
     /// Last tick of logs of an engine that begins anew over them.
     pub(super) logged_tick: Option<u64>,
 }
@@ -90,7 +91,10 @@ pub(super) fn run_core(parts: CoreParts, started: oneshot::Sender<Result<Place, 
     };
     start::say_started(&found, began.elapsed());
     let last_tick = found.last_tick;
-    let _ = started.send(Ok(Place { last_tick, logged_tick }));
+    let engine = session.engine();
+    let began =
+        engine.zip(last_tick).map(|(engine, tick)| Known { tick, state_chain: engine.chain() });
+    let _ = started.send(Ok(Place { began, logged_tick }));
     let core = Core {
         gap_tick: gap_of(&run, &found),
         journal_group: run.journal_group,

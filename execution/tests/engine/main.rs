@@ -6,6 +6,8 @@ mod frames;
 mod gates;
 #[path = "../../../shared/engine/tests/common/mod.rs"]
 mod made;
+#[path = "../rig/recorded.rs"]
+mod recorded;
 #[path = "../rig/mod.rs"]
 mod rig;
 

@@ -1,16 +1,26 @@
-//! The real `run-execution-live` as a process: killed at each crash point, beside a second instance, with
-//! other token bindings, without its cluster. Venue, cluster and published rows are real; nothing of the
-//! service runs inside the test.
+//! The real `run-execution-live` as a process: killed at each crash point of its orders and of its engine's
+//! files, beside a second instance, with other token bindings, without its cluster. Venue, cluster and
+//! published rows are real; nothing of the service runs inside the test.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 mod crash;
 mod early;
 mod engine;
+mod engine_crash;
+mod engine_judge;
 mod instances;
 mod ledger;
+#[path = "../../../shared/engine/tests/common/mod.rs"]
+mod made;
 #[path = "../rig/market.rs"]
 mod market;
 mod outage;
 mod process;
+#[expect(
+    dead_code,
+    reason = "gaps, changes and other runs are for the engine's tests inside the process"
+)]
+#[path = "../rig/recorded.rs"]
+mod recorded;
 mod shipped;
 mod world;

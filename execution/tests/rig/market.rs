@@ -60,6 +60,8 @@ pub(crate) struct Market {
     pub(crate) run: RunRow,
     /// What generations say of gaps.
     pub(crate) gap_open: bool,
+    /// Its frames come from elsewhere.
+    pub(crate) is_without_frames: bool,
     listed: Vec<Listed>,
     lineage: LineageRow,
     publisher: GenerationPublisher,
@@ -94,6 +96,7 @@ impl Market {
             token,
             run,
             gap_open: false,
+            is_without_frames: false,
             listed,
             lineage,
             publisher: GenerationPublisher::new(pool.clone()),
@@ -216,10 +219,13 @@ impl Market {
         Ok(())
     }
 
-    /// Publishes a frame of now with a full quote block, unless its tick has one.
+    /// Publishes a frame of now with a full quote block, unless its tick has one or they come from elsewhere.
     pub(crate) async fn frame(&mut self, picture: Picture) -> Result<TickId, TestError> {
         let now = decision_clock(&self.pool).await?;
         let tick_id = TickId(now.tick().0 - 1);
+        if self.is_without_frames {
+            return Ok(tick_id);
+        }
         if let Some(last) = self.last.filter(|last| tick_id <= last.tick_id) {
             return Ok(last.tick_id);
         }

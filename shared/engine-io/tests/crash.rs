@@ -144,6 +144,38 @@ fn streams_cut_at_every_byte_of_their_last_lines_are_derived_again() {
 }
 
 #[test]
+fn an_hour_that_was_begun_without_a_frame_hides_none_of_those_before_it() {
+    // given a crash in the first frame of an hour: before the second file, before its write, within it
+    let plain = tempfile::tempdir().unwrap();
+    let frames = stream(MIDNIGHT - 130, 200, |_| false);
+    whole_run(plain.path(), &config(20), &frames);
+    type Crash = fn(&Path, &Path);
+    let crashes: [(&str, Crash); 3] = [
+        ("one file", |frames, _| std::fs::write(frames, b"").unwrap()),
+        ("both files", |frames, quotes| {
+            std::fs::write(frames, b"").unwrap();
+            std::fs::write(quotes, b"").unwrap();
+        }),
+        ("a torn frame", |frames, quotes| {
+            std::fs::write(frames, b"EJF1").unwrap();
+            std::fs::write(quotes, b"").unwrap();
+        }),
+    ];
+    for (context, crash) in crashes {
+        let dir = tempfile::tempdir().unwrap();
+        let options = killed(dir.path(), &config(20), &frames[..130]);
+        let path = options.dirs.frames_file(MIDNIGHT);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        crash(&path, &options.dirs.quotes_file(MIDNIGHT));
+        // when it starts again
+        let started = go_on(&options, &frames, &mut Table(&frames)).unwrap();
+        // then the frames before are known, and none is fetched a second time
+        assert_eq!(started.refetched_frames, 0, "{context}");
+        assert_same(dir.path(), plain.path(), context);
+    }
+}
+
+#[test]
 fn a_journal_behind_its_logs_without_the_table_of_frames_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let frames = stream(MIDNIGHT - 215, 130, |_| false);

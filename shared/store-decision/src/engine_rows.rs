@@ -264,3 +264,26 @@ pub async fn newest_ticks(pool: &PgPool) -> Result<(Option<i64>, Option<i64>), S
     .map_err(sql("read the newest rows of the engine"))?;
     Ok((row.transition, row.alert))
 }
+
+/// The newest checkpoint that stands as a row.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn newest_checkpoint(pool: &PgPool) -> Result<Option<CheckpointRow>, StoreError> {
+    let row = sqlx::query!(
+        "select tick_id, state_chain, frame_chain
+         from engine_checkpoints
+         order by tick_id desc
+         limit 1"
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(sql("read the newest checkpoint of the engine"))?;
+    // The table checks the length of both.
+    let chain = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).unwrap_or_default();
+    Ok(row.map(|row| CheckpointRow {
+        tick_id: row.tick_id,
+        state_chain: chain(row.state_chain),
+        frame_chain: chain(row.frame_chain),
+    }))
+}

@@ -3,8 +3,8 @@
 use penstock_store::ClusterRole;
 use penstock_store::testing::TestPair;
 use penstock_store_decision::engine_rows::{
-    AlertRow, CheckpointRow, ManifestRow, TransitionRow, newest_ticks, put_alerts, put_checkpoint,
-    put_manifest, put_transitions,
+    AlertRow, CheckpointRow, ManifestRow, TransitionRow, newest_checkpoint, newest_ticks,
+    put_alerts, put_checkpoint, put_manifest, put_transitions,
 };
 use penstock_types::{SessionId, Uuid};
 
@@ -47,6 +47,7 @@ async fn a_row_is_written_once_and_another_content_is_named() {
     let pair = TestPair::new().await.unwrap();
     let pool = pair.pool(ClusterRole::Decision, "exec_rw").await.unwrap();
     assert_eq!(newest_ticks(&pool).await.unwrap(), (None, None));
+    assert_eq!(newest_checkpoint(&pool).await.unwrap(), None);
     let phase = TransitionRow {
         kind: "phase".to_owned(),
         event_id: Some("E".to_owned()),
@@ -83,6 +84,7 @@ async fn a_row_is_written_once_and_another_content_is_named() {
             .unwrap();
     assert_eq!(payload, r#"{"b":1, "a":2}"#, "the bytes are kept");
     assert_eq!(newest_ticks(&pool).await.unwrap(), (Some(13), Some(11)));
+    assert_eq!(newest_checkpoint(&pool).await.unwrap(), Some(checkpoint));
 
     // and another content is named, whichever field it is in
     let changes: [fn(&mut TransitionRow); 4] = [

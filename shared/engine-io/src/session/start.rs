@@ -410,11 +410,15 @@ fn complete(
     started: &mut Started,
 ) -> Result<(), Fault> {
     let mut end = Chain::default();
-    if let Some((day, hour)) = hours(&dirs.journal)?.pop() {
+    // The newest hour has no frame when the crash came between the making of its files and the first write.
+    for (day, hour) in hours(&dirs.journal)?.into_iter().rev() {
         let first = day.first_tick() + hour * crate::layout::HOUR_TICKS;
         let mut reader = JournalReader::from_tick(dirs, first)?;
         while let Some(entry) = reader.next_entry()? {
             end = end.with(&entry.header, &entry.frame)?;
+        }
+        if end != Chain::default() {
+            break;
         }
     }
     while end.frame_seq < chain.frame_seq {
