@@ -21,6 +21,11 @@ const STEP_MEAN_S: f64 = 0.08;
 const STEP_US: (i64, i64) = (4_000, 500_000);
 /// Sweeps per second relative to the spot market.
 const SWEEP_SHARE: f64 = 1.0;
+/// Share of liquidations from which on it is kept and not left to chance.
+const KEPT_SHARE_MIN: f64 = 0.01;
+/// Least size of a sweep that makes up for the share, quote units: about one a second in a cascade, so that a stream
+/// that shows one a second shows nearly all.
+const FORCED_QUOTE_MIN: f64 = 2_500.0;
 /// Median and dispersion of a sweep, dollars, and its largest value.
 const SWEEP_QUOTE: (f64, f64, f64) = (800.0, 1.6, 60_000.0);
 /// Trades that are kept for REST and snapshots.
@@ -134,6 +139,8 @@ pub struct Contract {
     liquidated: i64,
     sweeps: u64,
     last_side: Side,
+    /// What forced sweeps are behind the script's share, quote units.
+    owed_quote: f64,
     rng: ChaCha8Rng,
     gaps: Gamma<f64>,
     sizes: LogNormal<f64>,
@@ -172,6 +179,7 @@ impl Contract {
             liquidated: 0,
             sweeps: 0,
             last_side: Side::Buy,
+            owed_quote: 0.0,
             gaps: Gamma::new(shape, 1.0 / shape).expect("shape and scale are positive"),
             sizes: LogNormal::new(SWEEP_QUOTE.0.ln(), SWEEP_QUOTE.1)
                 .expect("the deviation is finite and positive"),
@@ -250,8 +258,25 @@ impl Contract {
         }
     }
 
+    /// Whether a sweep of this size is a forced one. A share that the script names is kept: with sizes whose tail is
+    /// so heavy, chance leaves half of it in one minute and twice of it in the next.
+    fn is_liquidation(&mut self, share: f64, quote: f64, chance: bool) -> bool {
+        if share < KEPT_SHARE_MIN {
+            self.owed_quote = 0.0;
+            return chance;
+        }
+        self.owed_quote += share * quote;
+        let fits = (FORCED_QUOTE_MIN..=self.owed_quote).contains(&quote);
+        if fits {
+            self.owed_quote -= quote;
+        }
+        fits
+    }
+
     fn trade(&mut self, mood: &Mood) {
-        let liquidation = self.rng.random_bool(mood.liquidation_share.clamp(0.0, 1.0));
+        let chance = self.rng.random_bool(mood.liquidation_share.clamp(0.0, 1.0));
+        let quote = self.sizes.sample(&mut self.rng).clamp(20.0, SWEEP_QUOTE.2);
+        let liquidation = self.is_liquidation(mood.liquidation_share, quote, chance);
         let again = self.rng.random_bool(crate::generator::calibration::SAME_SIDE);
         let falling = mood.buy_share.is_none_or(|share| share <= 0.5);
         let side = match mood.buy_share {
@@ -263,7 +288,6 @@ impl Contract {
         };
         self.last_side = side;
         let Some(mid) = self.mid() else { return };
-        let quote = self.sizes.sample(&mut self.rng).clamp(20.0, SWEEP_QUOTE.2);
         let lots = ((quote * self.spec.lots_per_quote(mid)).round() as i64).max(1);
         let taken = self.book.take(side, lots, 30.0);
         let filled: i64 = taken.iter().map(|(_, lots)| lots).sum();

@@ -152,7 +152,7 @@ impl Story {
             Segment::Cascade => Mood {
                 displacement_bps: PUMP_BPS - CASCADE_BPS * done,
                 volatility: 3.0,
-                spread: 5.0,
+                spread: 6.5,
                 sweeps_per_s: 8.0,
                 buy_share: Some(0.12),
                 oi_per_min: -0.02,
