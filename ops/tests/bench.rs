@@ -57,6 +57,27 @@ fn decide_to_intent_commits_an_entry_in_every_round_and_leaves_nothing() {
 }
 
 #[test]
+fn seal_to_view_has_the_view_of_every_tick_by_both_ways_and_leaves_nothing() {
+    let report = bench(&["seal-to-view", "--ticks", "6", "--tokens", "3"]);
+    assert_eq!(report["bench"], "seal-to-view");
+    assert_eq!(report["setting"]["events per token"], "6");
+    let cluster = "sealed → EngineView, through the cluster";
+    assert_eq!(figure(&report, &format!("{cluster}, p50"))["target_max"], 8.0);
+    assert_eq!(figure(&report, &format!("{cluster}, p99"))["target_max"], 20.0);
+    let in_process = "sealed → EngineView, in process";
+    assert_eq!(figure(&report, &format!("{in_process}, p99"))["target_max"], 2.0);
+    for name in [
+        &format!("{cluster}, max"),
+        &format!("{in_process}, p50"),
+        "sealed → row committed, p50",
+        "floor: commit of one row, p50",
+        "floor: write and sync of a frame, p50",
+    ] {
+        assert!(figure(&report, name)["value"].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+}
+
+#[test]
 fn publish_in_full_loads_and_publishes_beside_it_and_leaves_nothing() {
     let sizes = ["--symbols", "3", "--rounds", "4", "--raw-rows-max", "1000", "--runs-max", "6"];
     let report = bench(&[&["publish", "--full"], sizes.as_slice()].concat());

@@ -17,8 +17,8 @@ use penstock_trading::mode::CauseCode;
 use penstock_types::engine_view::{EngineView, TokenView};
 use penstock_types::{Symbol, TickId, UtcMicros};
 
-/// Chains that are kept for whoever asks for the chain of a tick shortly after it.
-const CHAINS_LEN_MAX: usize = 300;
+/// Ticks that are remembered for whoever asks for one shortly after it.
+const PAST_LEN_MAX: usize = 300;
 /// Lag of a core that has executed nothing, and the greatest that is told: it has a canonical JSON form.
 const LAG_TICKS_UNKNOWN: i64 = 1_000_000_000;
 /// Longest text of an alert.
@@ -35,6 +35,15 @@ struct Published {
     at: Instant,
 }
 
+/// What is remembered of a tick when its view has been replaced.
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    tick: u64,
+    chain: [u8; 32],
+    /// When its view could be read.
+    at: Instant,
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     newest: ArcSwapOption<Published>,
@@ -44,7 +53,7 @@ struct Shared {
     fault: Mutex<Option<(Fault, UtcMicros)>>,
     /// A fault that another part has found and the core has to take.
     breach: Mutex<Option<Fault>>,
-    chains: Mutex<VecDeque<(u64, [u8; 32])>>,
+    past: Mutex<VecDeque<Past>>,
     /// Longest tick of each day, microseconds.
     longest: Mutex<BTreeMap<u64, u64>>,
 }
@@ -196,24 +205,37 @@ impl EngineBoard {
         }))
     }
 
+    /// Since when the view of a tick could be read, while the tick is remembered; taken by the core itself,
+    /// right before it shows the view.
+    #[must_use]
+    pub fn readable_since(&self, tick: TickId) -> Option<Instant> {
+        self.past_of(tick.0.unsigned_abs()).map(|past| past.at)
+    }
+
     /// The core has executed a tick.
     pub(crate) fn publish(&self, view: EngineView, frame_age_ms: i64, at: Instant) {
         let Some(shared) = &self.shared else { return };
+        let (tick, chain) = (view.last_tick.0.unsigned_abs(), view.state_chain);
+        let published = Arc::new(Published { view, frame_age_ms, at });
         {
-            let mut chains = shared.chains.lock().unwrap_or_else(PoisonError::into_inner);
-            if chains.len() == CHAINS_LEN_MAX {
-                chains.pop_front();
+            let mut past = shared.past.lock().unwrap_or_else(PoisonError::into_inner);
+            if past.len() == PAST_LEN_MAX {
+                past.pop_front();
             }
-            chains.push_back((view.last_tick.0.unsigned_abs(), view.state_chain));
+            past.push_back(Past { tick, chain, at: Instant::now() });
         }
-        shared.newest.store(Some(Arc::new(Published { view, frame_age_ms, at })));
+        shared.newest.store(Some(published));
     }
 
     /// The state chain after a tick, while it is remembered.
     pub(crate) fn chain_of(&self, tick: u64) -> Option<[u8; 32]> {
-        let chains = &self.shared.as_ref()?.chains;
-        let chains = chains.lock().unwrap_or_else(PoisonError::into_inner);
-        chains.iter().rev().find(|(of, _)| *of == tick).map(|(_, chain)| *chain)
+        self.past_of(tick).map(|past| past.chain)
+    }
+
+    fn past_of(&self, tick: u64) -> Option<Past> {
+        let past = &self.shared.as_ref()?.past;
+        let past = past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.iter().rev().find(|past| past.tick == tick).copied()
     }
 
     /// A tick of a day took so long; two days are remembered.
@@ -341,13 +363,17 @@ mod tests {
     }
 
     #[test]
-    fn chains_of_the_last_ticks_are_remembered() {
+    fn the_last_ticks_are_remembered_with_chain_and_time() {
         let board = board();
+        let began = Instant::now();
         for tick in 0..400 {
             board.publish(view(tick), 0, Instant::now());
         }
         assert_eq!((board.chain_of(99), board.chain_of(399)), (None, Some([7; 32])));
         assert_eq!(board.last_tick(), Some(TickId(399)));
+        let since = |tick| board.readable_since(TickId(tick));
+        assert_eq!(since(99), None);
+        assert!(since(100).unwrap() >= began && since(100) <= since(399));
         board.note_tick_us(1, Duration::from_micros(5));
         board.note_tick_us(1, Duration::from_micros(3));
         assert_eq!((board.max_tick_us(1), board.max_tick_us(2)), (Some(5), None));

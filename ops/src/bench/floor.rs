@@ -1,7 +1,10 @@
-//! Purpose: what the disk and the cluster give at best: one durable commit of one row. Inputs: a
-//! connection. Outputs: its time. Invariants: measured in the rounds of the bench that it stands beside,
-//! on the same cluster; the table is the bench's own.
+//! Purpose: what the disk and the cluster give at best: one durable commit of one row, one synced write of
+//! a file. Inputs: a connection, a path. Outputs: their times. Invariants: measured in the rounds of the bench
+//! that they stand beside, on the same cluster and disk; table and file are the bench's own.
 
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
@@ -36,6 +39,33 @@ impl Floor {
             .bind(self.n)
             .execute(&mut self.conn)
             .await?;
+        Ok(started.elapsed())
+    }
+}
+
+/// A file for synced writes.
+#[derive(Debug)]
+pub(super) struct DiskFloor {
+    file: File,
+}
+
+impl DiskFloor {
+    /// Makes the file.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn new(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { file: File::create_new(path)? })
+    }
+
+    /// Appends bytes and puts them on disk.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn sync(&mut self, bytes: &[u8]) -> std::io::Result<Duration> {
+        let started = Instant::now();
+        self.file.write_all(bytes)?;
+        self.file.sync_data()?;
         Ok(started.elapsed())
     }
 }

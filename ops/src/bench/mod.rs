@@ -18,6 +18,7 @@ mod published;
 mod raw;
 pub mod retention;
 mod rig;
+pub mod seal_to_view;
 mod side;
 
 use std::io::Write;
@@ -58,6 +59,8 @@ pub enum Bench {
     Retention(retention::Args),
     /// From a generation that becomes visible to the committed intent that it led to
     DecideToIntent(decide_to_intent::Args),
+    /// From a sealed tick to the view that the engine makes of it
+    SealToView(seal_to_view::Args),
 }
 
 /// Runs a bench.
@@ -87,6 +90,9 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         }
         Bench::DecideToIntent(options) => {
             Rig::with(host, directory, |rig| decide_to_intent::run(rig, options)).await?
+        }
+        Bench::SealToView(options) => {
+            Rig::with(host, directory, |rig| seal_to_view::run(rig, options)).await?
         }
     };
     // Named after the work: the load is that of the measured minute.

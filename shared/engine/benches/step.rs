@@ -1,15 +1,16 @@
 //! Time of a tick per token, for 30, 300 and 3,000 tokens of six events each, with records, CRCs and chain; of a
-//! copy-out of the whole state; and the number of allocations, which must be zero.
+//! copy-out of the whole state; what a token occupies; and the number of allocations, which must be zero.
 //!
 //! Target on one core: 120 ns per token and tick without hashing; the chain adds a SHA-256 of 64 bytes per token.
-//! The table at the end stands beside the targets and beside the machine's own speed of hashing the same bytes.
-//! Every fourth tick is one on which clusters move.
+//! The tables at the end stand beside the targets and beside the machine's own speed of hashing. A step's p99 is
+//! that of whole ticks; every fourth is one on which clusters move. Bytes on the heap are those that an engine
+//! holds after it was made.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use penstock_engine::config::{Class, InstrumentConfig, Profile, Roles};
 use penstock_engine::snapshot::{LogPosition, SnapshotContext};
 use penstock_engine::{Engine, EngineConfig, FrameView, TickOutput};
-use penstock_types::frame::{FrameEvent, FrameFlags, sha256};
+use penstock_types::frame::{FrameEvent, FrameFlags, crc32c, sha256};
 use penstock_types::vocab::Venue;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
@@ -25,6 +26,12 @@ const PRICE: i64 = 1_000_000_000_000;
 const FRAMES: usize = 64;
 /// Ticks of the table at the end, after as many that warm it up.
 const MEASURED: u64 = 4_000;
+/// Copies of the state.
+const EXPORTS: u64 = 20;
+/// Numbers of tokens, each with its targets: step p99 and copy-out in microseconds.
+const SIZES: [(u16, u64, u64); 3] = [(30, 15, 20), (300, 150, 200), (3_000, 1_500, 2_000)];
+/// Most bytes that a token occupies in memory.
+const TOKEN_BYTES_MAX: u64 = 2_304;
 
 fn config(tokens: u16) -> EngineConfig {
     let roles = Roles {
@@ -140,7 +147,8 @@ fn hashing(tokens: u16) -> u64 {
     nanos(start.elapsed()) / MEASURED
 }
 
-fn copy_out(load: &Load, tokens: u16) -> u64 {
+/// Mean time of a copy-out and the size of the snapshot.
+fn copy_out(load: &Load, tokens: u16) -> (u64, usize) {
     let position = LogPosition { segment: 0, offset: 64, record_crc: 0 };
     let context = SnapshotContext {
         frame_seq: 1,
@@ -152,17 +160,32 @@ fn copy_out(load: &Load, tokens: u16) -> u64 {
     let mut bytes = Vec::new();
     load.engine.export(&context, &mut bytes);
     let start = Instant::now();
-    for _ in 0..20 {
+    for _ in 0..EXPORTS {
         load.engine.export(black_box(&context), &mut bytes);
     }
-    nanos(start.elapsed()) / 20
+    (nanos(start.elapsed()) / EXPORTS, bytes.len())
+}
+
+/// Bytes of the heap that an engine of so many tokens holds, per token.
+fn token_bytes(tokens: u16) -> u64 {
+    let config = config(tokens);
+    let region = Region::new(ALLOCATOR);
+    let engine = Engine::new(&config).unwrap_or_else(|e| panic!("{e}"));
+    let change = region.change();
+    drop(black_box(engine));
+    let held = change.bytes_allocated.saturating_sub(change.bytes_deallocated);
+    u64::try_from(held).unwrap_or(u64::MAX) / u64::from(tokens)
+}
+
+fn us(nanos: u64) -> String {
+    format!("{}.{} us", nanos / 1_000, nanos % 1_000 / 100)
 }
 
 fn table() {
     println!(
-        "tokens | ns per token-tick | without the chain (target 120) | step p99 (target) | export | allocations"
+        "\ntokens | ns per token-tick | without the chain (120) | step p99 (target) | copy-out (target) | snapshot | heap per token ({TOKEN_BYTES_MAX} B) | allocations (0)"
     );
-    for (tokens, target_us) in [(30_u16, 15), (300, 150), (3_000, 1_500)] {
+    for (tokens, step_us, copy_us) in SIZES {
         let mut load = Load::new(tokens);
         (0..MEASURED).for_each(|_| {
             load.step();
@@ -180,15 +203,40 @@ fn table() {
         times.sort_unstable();
         let p99 = times[times.len() * 99 / 100];
         let each = |ns: u64| ns / u64::from(tokens);
+        let (copied, bytes) = copy_out(&load, tokens);
         println!(
-            "{tokens} | {} | {} | {}.{} us ({target_us} us) | {} us | {allocated}",
+            "{tokens} | {} | {} | {} ({step_us} us) | {} ({copy_us} us) | {bytes} B | {} B | {allocated}",
             each(mean),
             each(mean.saturating_sub(hashing(tokens))),
-            p99 / 1_000,
-            p99 % 1_000 / 100,
-            copy_out(&load, tokens) / 1_000,
+            us(p99),
+            us(copied),
+            token_bytes(tokens),
         );
     }
+}
+
+/// What the machine gives at best to what the core does with bytes.
+fn floor() {
+    let rate = |len: usize, hash: fn(&[u8])| {
+        let bytes = vec![7_u8; len];
+        let rounds = 64 * 1_024 * 1_024 / len;
+        let start = Instant::now();
+        for _ in 0..rounds {
+            hash(black_box(&bytes));
+        }
+        // Bytes per nanosecond, times a thousand: megabytes per second.
+        let total = u64::try_from(rounds * len).unwrap_or(u64::MAX);
+        total.saturating_mul(1_000) / nanos(start.elapsed()).max(1)
+    };
+    let sha: fn(&[u8]) = |bytes| drop(black_box(sha256(bytes)));
+    let crc: fn(&[u8]) = |bytes| drop(black_box(crc32c(bytes)));
+    println!(
+        "machine: SHA-256 {} MB/s in messages of 64 B, {} MB/s of 1920 B; CRC-32C of a record's 60 B {} MB/s; chain of 30 tokens {} a tick",
+        rate(64, sha),
+        rate(1_920, sha),
+        rate(60, crc),
+        us(hashing(30)),
+    );
 }
 
 fn main() {
@@ -197,5 +245,6 @@ fn main() {
     criterion.final_summary();
     if !std::env::args().any(|word| word == "--test" || word == "--list") {
         table();
+        floor();
     }
 }
