@@ -131,6 +131,15 @@ impl World {
         }
     }
 
+    /// Waits until every transition has its row: a stop waits for rows too, but not for a busy machine.
+    async fn until_rows(&self) {
+        let pool = self.observer().await;
+        let all = "select count(*) from engine_transitions";
+        let dir = self.dirs().transitions();
+        let said = || i64::try_from(lines(&dir).len()).unwrap();
+        eventually("the rows", async || said() > 0 && count(&pool, all).await == said()).await;
+    }
+
     async fn stop(&mut self) -> EngineEnd {
         self.engine.take().unwrap().stop().await
     }
@@ -237,6 +246,7 @@ async fn a_start_goes_on_where_the_files_end_and_compares_the_rows_that_stand() 
     let mut recorded = world.begin(MIDNIGHT + 1_000).await;
     recorded.deliver(399).await;
     world.until_tick(recorded.next_tick() - 1).await;
+    world.until_rows().await;
     assert_eq!(world.stop().await, EngineEnd::Clean);
     let pool = world.observer().await;
     let all = "select count(*) from engine_transitions";
@@ -248,6 +258,7 @@ async fn a_start_goes_on_where_the_files_end_and_compares_the_rows_that_stand() 
     world.engine = again.unwrap();
     recorded.deliver(200).await;
     world.until_tick(recorded.next_tick() - 1).await;
+    world.until_rows().await;
     assert_eq!(world.stop().await, EngineEnd::Clean);
 
     // then every line has its one row, and both lives together replay as one
@@ -323,6 +334,7 @@ async fn a_row_with_other_content_is_a_breach_of_determinism() {
     let mut recorded = world.begin(MIDNIGHT + 1_000).await;
     recorded.deliver(399).await;
     world.until_tick(recorded.next_tick() - 1).await;
+    world.until_rows().await;
     assert_eq!(world.stop().await, EngineEnd::Clean);
     let owner = world.pair.pool(ClusterRole::Decision, penstock_store::testing::SUPERUSER_LOGIN);
     let owner = owner.await.unwrap();
