@@ -7,8 +7,9 @@
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::layout::EngineDirs;
-use crate::log::{LOG_HEADER_LEN, LogHeader, segments};
+use crate::log::{LOG_HEADER_LEN, LogHeader};
 use crate::snapshots::{self, SNAPSHOT_LEN_MAX};
+use crate::spans::all_segments;
 use crate::stored::{self, Stored};
 use penstock_engine::EngineConfig;
 use penstock_engine::snapshot::SnapshotView;
@@ -58,12 +59,10 @@ pub fn hashes(dirs: &EngineDirs) -> Result<Vec<[u8; 32]>, Fault> {
 /// # Errors
 /// As [`of_sha256`]; [`Code::ManMissing`] when nothing says which one it is.
 pub fn of_files(dirs: &EngineDirs) -> Result<EngineConfig, Fault> {
-    if let Some(fingerprint) = newest_fingerprint(dirs)? {
-        let fits = |hash: &[u8; 32]| LogHeader::fingerprint(hash) == fingerprint;
-        let mut fitting = hashes(dirs)?.into_iter().filter(fits);
-        if let (Some(hash), None) = (fitting.next(), fitting.next()) {
-            return of_sha256(dirs, &hash);
-        }
+    if let Some(fingerprint) = newest_fingerprint(dirs)?
+        && let Some(config) = of_fingerprint(dirs, fingerprint)?
+    {
+        return Ok(config);
     }
     let Some(tick) = snapshots::ticks(dirs)?.pop() else {
         let what = "neither log nor snapshot says which archived configuration it was made under; \
@@ -76,16 +75,26 @@ pub fn of_files(dirs: &EngineDirs) -> Result<EngineConfig, Fault> {
     of_sha256(dirs, &view.header.config_sha256)
 }
 
-/// Fingerprint of the newest log of the first token that has one.
-fn newest_fingerprint(dirs: &EngineDirs) -> Result<Option<u32>, Fault> {
-    for name in files::names(&dirs.log)? {
-        let Ok(token) = name.parse::<u16>() else { continue };
-        let Some((day, segment)) = segments(dirs, token)?.pop() else { continue };
-        let path = dirs.log_file(token, day, segment);
-        let mut head = [0; LOG_HEADER_LEN];
-        Stored::open(&path)?.fill(&mut head)?;
-        let header = LogHeader::decode(&head).map_err(|fault| fault.of(&path))?;
-        return Ok(Some(header.fingerprint));
+/// The one archived configuration whose hash begins as a log says; `None` when there is none, or more than one.
+///
+/// # Errors
+/// As [`of_sha256`].
+pub fn of_fingerprint(dirs: &EngineDirs, fingerprint: u32) -> Result<Option<EngineConfig>, Fault> {
+    let fits = |hash: &[u8; 32]| LogHeader::fingerprint(hash) == fingerprint;
+    let mut fitting = hashes(dirs)?.into_iter().filter(fits);
+    match (fitting.next(), fitting.next()) {
+        (Some(hash), None) => of_sha256(dirs, &hash).map(Some),
+        (_, _) => Ok(None),
     }
-    Ok(None)
+}
+
+/// Fingerprint of the newest log.
+fn newest_fingerprint(dirs: &EngineDirs) -> Result<Option<u32>, Fault> {
+    let Some(((day, segment), tokens)) = all_segments(dirs)?.pop_last() else { return Ok(None) };
+    let Some(token) = tokens.first().copied() else { return Ok(None) };
+    let path = dirs.log_file(token, day, segment);
+    let mut head = [0; LOG_HEADER_LEN];
+    Stored::open(&path)?.fill(&mut head)?;
+    let header = LogHeader::decode(&head).map_err(|fault| fault.of(&path))?;
+    Ok(Some(header.fingerprint))
 }

@@ -118,15 +118,25 @@ impl<S: Sink> Core<S> {
         Ok(())
     }
 
-    /// Goes on with another engine, as a cold start does: nothing links it to what was.
+    /// Goes on with another engine, whose logs begin at `position`: what depends on the configuration is taken
+    /// from its own.
+    pub(crate) fn go_on_with(&mut self, engine: Engine, position: LogPosition) {
+        let config = engine.config();
+        self.symbols = config.tokens.iter().map(|token| (token.id, token.symbol.clone())).collect();
+        self.gap_max = config.gap_fill_max_ticks.unsigned_abs();
+        self.logs = vec![position; config.tokens.len()];
+        self.out = engine.output();
+        self.engine = engine;
+    }
+
+    /// The same as a cold start does it: nothing links the engine to what was.
     pub(crate) fn begin_again(
         &mut self,
         engine: Engine,
         position: LogPosition,
     ) -> Result<(), Fault> {
-        self.engine = engine;
+        self.go_on_with(engine, position);
         self.chain = Chain::default();
-        self.logs.fill(position);
         if self.sink.wants_snapshot(self.engine.last_tick().unwrap_or(0)) {
             self.snapshot()?;
         }
@@ -136,7 +146,8 @@ impl<S: Sink> Core<S> {
     fn tick(&mut self, view: &FrameView<'_>) -> Result<(), Fault> {
         let tick = view.tick_id;
         self.engine.step(view, &mut self.out)?;
-        if tick.is_multiple_of(DAY_TICKS) {
+        // Logs that were just opened have no record of the day before.
+        if tick.is_multiple_of(DAY_TICKS) && self.logs.iter().any(|log| log.offset > 64) {
             self.logs.fill(LogPosition::default());
         }
         for (log, record) in self.logs.iter_mut().zip(&self.out.records) {

@@ -26,6 +26,7 @@ pub mod replay;
 pub mod retention;
 pub mod session;
 pub mod snapshots;
+mod spans;
 pub mod stored;
 pub mod streams;
 pub mod tar;

@@ -5,6 +5,7 @@
 //! ends after every start; a fault is final and leaves the files as they are; the end writes a snapshot, or
 //! nothing when the core has failed. Bindings, sinks and the clock belong to the caller.
 
+mod change;
 mod start;
 
 pub use start::{Delivered, FrameStore, NoStore, StartOptions, Started, lock};

@@ -94,6 +94,21 @@ pub fn load(dirs: &EngineDirs, config: &EngineConfig, tick: u64) -> Result<Loade
     Ok(Loaded { tick, engine, context, bytes })
 }
 
+/// The same under whatever configuration it was written: `known` if it is that one, else the archived one.
+///
+/// # Errors
+/// As [`load`]; [`Code::ManMissing`] and its kin when the configuration is not archived.
+pub fn load_archived(dirs: &EngineDirs, known: &EngineConfig, tick: u64) -> Result<Loaded, Fault> {
+    let bytes = read_checked(dirs, tick)?;
+    let path = place(dirs, tick)?;
+    let view = SnapshotView::new(&bytes).map_err(|error| Fault::from(error).of(&path))?;
+    let sha256 = view.header.config_sha256;
+    if sha256 == known.sha256() {
+        return load(dirs, known, tick);
+    }
+    load(dirs, &crate::archived::of_sha256(dirs, &sha256)?, tick)
+}
+
 /// The bytes of a snapshot of which every hash and CRC holds; what they say is not judged.
 ///
 /// # Errors

@@ -130,6 +130,16 @@ impl PhaseMemory {
         Self { phase, event_index, latch: None, collapse: 0, calm: 0, is_overridden: false }
     }
 
+    /// The same under another schedule; `None` when the event in which it stands is not scheduled as it was.
+    #[must_use]
+    pub fn under(&self, had: &Schedule, now: &Schedule) -> Option<Self> {
+        let Some((_, event)) = had.get(self.event_index) else {
+            return now.events.is_empty().then_some(*self);
+        };
+        let at = now.events.iter().position(|(_, other)| other == event)?;
+        Some(Self { event_index: u32::try_from(at).ok()?, ..*self })
+    }
+
     /// Executes one tick, after the cluster.
     ///
     /// # Errors

@@ -144,7 +144,12 @@ fn gather(gathered: &mut Gathered<'_>, day: Day, manifest: &Manifest) -> Result<
     let first_tick = manifest.tokens.iter().map(|token| token.first_tick).min();
     if before.0 + 1 == day.0 && first_tick == Some(day.first_tick()) {
         gathered.add(&snapshots::place(dirs, before.last_tick())?)?;
-        gathered.lead(before, &read_manifest(dirs, before)?)?;
+        let earlier = read_manifest(dirs, before)?;
+        // Changed with the first tick of the day: what opens it was made under the one before.
+        if let Some(config) = earlier.configs.last() {
+            gathered.add(&dirs.configs().join(format!("{}.json", config.sha256)))?;
+        }
+        gathered.lead(before, &earlier)?;
     }
     Ok(())
 }

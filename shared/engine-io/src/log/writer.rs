@@ -157,6 +157,18 @@ impl TokenLog {
         self.open_file(path, day, segment, &header)
     }
 
+    /// Opens the file of a day at once and puts its header on disk: whoever finds it knows that the token goes on
+    /// in it.
+    ///
+    /// # Errors
+    /// [`Code::Determinism`] when the file has another header, [`Code::Storage`].
+    pub fn open_at_once(&mut self, day: Day) -> Result<(), Fault> {
+        if self.open.is_none() {
+            self.open = Some(self.begin(day)?);
+        }
+        self.sync()
+    }
+
     /// Takes the next record; `tick` is its tick.
     ///
     /// # Errors

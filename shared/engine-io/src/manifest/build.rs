@@ -11,6 +11,7 @@ use crate::journal::{JournalReader, hours};
 use crate::keys::Signer;
 use crate::layout::{DAY_TICKS, Day, EngineDirs, HOUR_TICKS};
 use crate::log::{LOG_HEADER_LEN, LOG_LEN_MAX, segments, verify_segment};
+use crate::spans::{self, Spans};
 use crate::{merkle, snapshots, stored, streams};
 use penstock_engine::EngineConfig;
 use penstock_engine::config::SCHEMA;
@@ -18,6 +19,7 @@ use penstock_engine::record::RECORD_LEN;
 use penstock_engine::snapshot::SnapshotView;
 use penstock_types::engine_view::TokenFlags;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Milliseconds after the day behind which a manifest is late.
@@ -102,7 +104,8 @@ fn build(
     facts: &Facts,
 ) -> Result<Manifest, Fault> {
     let mut marks = Marks::new();
-    let tokens = token_entries(dirs, config, day, &mut marks)?;
+    let spans = Spans::of(dirs, config)?;
+    let tokens = token_entries(dirs, &spans, day, &mut marks)?;
     let mut leaves = Vec::with_capacity(tokens.len());
     for token in &tokens {
         let hash: [u8; 32] = hex::decode(&token.sha256)
@@ -116,13 +119,14 @@ fn build(
         .map_err(|fault| Fault { code: Code::ManMissing, ..fault })?;
     let closing = SnapshotView::new(&close_bytes).map_err(|error| Fault::from(error).of(&close))?;
     let first_tick = tokens.iter().map(|token| token.first_tick).min().unwrap_or(0);
+    let configs = config_entries(&spans, day, &tokens, facts);
     let open = snapshots::place(dirs, day.first_tick().saturating_sub(1))?;
     let state_chain_open = match stored::read_if_there(&open, snapshots::SNAPSHOT_LEN_MAX)? {
         Some(bytes) if first_tick == day.first_tick() => {
             let view = SnapshotView::new(&bytes).map_err(|error| Fault::from(error).of(&open))?;
             hex::encode(view.header.state_chain)
         }
-        Some(_) | None => hex::encode(config.sha256()),
+        Some(_) | None => configs.first().map_or_else(String::new, |first| first.sha256.clone()),
     };
     let executed = Marks::count(&marks.executed);
     let gap_fill_ticks = Marks::count(&marks.gap);
@@ -132,11 +136,7 @@ fn build(
         schema_version: SCHEMA.to_owned(),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         engine_sha256: facts.engine_sha256.clone(),
-        configs: vec![ConfigEntry {
-            from_tick: first_tick,
-            sha256: hex::encode(config.sha256()),
-            bindings_hash: facts.bindings_hash.clone(),
-        }],
+        configs,
         tokens,
         day_root: hex::encode(merkle::root(&leaves)),
         journal: journal_entry(dirs, day)?,
@@ -158,25 +158,50 @@ fn build(
     })
 }
 
+/// Configurations of the day by their first ticks. The bindings that the caller knows are those of the last one.
+fn config_entries(
+    spans: &Spans,
+    day: Day,
+    tokens: &[TokenEntry],
+    facts: &Facts,
+) -> Vec<ConfigEntry> {
+    let mut first_ticks: BTreeMap<usize, u64> = BTreeMap::new();
+    for token in tokens {
+        let first = first_ticks.entry(spans.at((day, token.segment))).or_insert(token.first_tick);
+        *first = token.first_tick.min(*first);
+    }
+    let last = first_ticks.keys().last().copied();
+    let entry = |(at, from_tick): (usize, u64)| {
+        let sha256 = hex::encode(spans.all.get(at)?.config.sha256());
+        let bindings_hash = facts.bindings_hash.clone().filter(|_| Some(at) == last);
+        Some(ConfigEntry { from_tick, sha256, bindings_hash })
+    };
+    first_ticks.into_iter().filter_map(entry).collect()
+}
+
 fn token_entries(
     dirs: &EngineDirs,
-    config: &EngineConfig,
+    spans: &Spans,
     day: Day,
     marks: &mut Marks,
 ) -> Result<Vec<TokenEntry>, Fault> {
-    let mut entries = Vec::new();
-    for token in &config.tokens {
-        let mut last_tick = None;
-        for (_, segment) in segments(dirs, token.id)?.into_iter().filter(|(of, _)| *of == day) {
-            let path = dirs.log_file(token.id, day, segment);
+    let mut entries: Vec<TokenEntry> = Vec::new();
+    for id in spans::tokens(dirs)? {
+        for (_, segment) in segments(dirs, id)?.into_iter().filter(|(of, _)| *of == day) {
+            let path = dirs.log_file(id, day, segment);
             let bytes = stored::read(&path, LOG_LEN_MAX)?;
             let scan = verify_segment(&path, &bytes)?;
             let Some((first, last)) = scan.first_tick.zip(scan.last_tick()) else { continue };
+            let own = spans.all.get(spans.at((day, segment)));
+            let own = own.and_then(|span| span.config.tokens.iter().find(|token| token.id == id));
+            let Some(token) = own else {
+                let what = "the configuration of the log does not have its token";
+                return Err(Fault::new(Code::LogHeader, what).of(&path).of_token(id));
+            };
             let records = &bytes[LOG_HEADER_LEN..];
             marks.note(first, records);
-            last_tick = Some(last);
             entries.push(TokenEntry {
-                token_id: token.id,
+                token_id: id,
                 symbol: token.symbol.clone(),
                 cluster_id: token.cluster,
                 segment,
@@ -188,7 +213,12 @@ fn token_entries(
                 record_root: hex::encode(merkle::root(&merkle::chunk_leaves(records))),
             });
         }
-        if last_tick != Some(day.last_tick()) {
+    }
+    // A token that a change of the configuration dropped ends within the day.
+    let last = spans.all.get(spans.at((day, u16::MAX)));
+    for token in last.iter().flat_map(|span| &span.config.tokens) {
+        let newest = entries.iter().rfind(|entry| entry.token_id == token.id);
+        if newest.map(|entry| entry.last_tick) != Some(day.last_tick()) {
             let what = format!("{day} is not closed; next: wait for its last tick");
             return Err(Fault::new(Code::ManMissing, what).of_token(token.id));
         }

@@ -138,6 +138,12 @@ pub fn verify_signature(
 
 /// The archived configurations are those of the manifest.
 fn verify_configs(dirs: &EngineDirs, manifest: &Manifest) -> Result<(), Fault> {
+    let begins = |tick: u64| manifest.tokens.iter().any(|token| token.first_tick == tick);
+    let is_ordered = manifest.configs.is_sorted_by(|a, b| a.from_tick < b.from_tick);
+    if !is_ordered || !manifest.configs.iter().all(|config| begins(config.from_tick)) {
+        let what = "a configuration does not begin where a log begins";
+        return Err(Fault::new(Code::ManHash, what));
+    }
     for config in &manifest.configs {
         let path = dirs.configs().join(format!("{}.json", config.sha256));
         let Some(bytes) = files::read_if_there(&path, crate::archived::CONFIG_LEN_MAX)? else {
@@ -199,7 +205,8 @@ fn verify_log(
         let fault = of(Fault::new(Code::ManRoot, "the root of the records is another"));
         return Err(fault.differing(&token.record_root, root));
     }
-    let known = manifest.configs.iter().any(|config| {
+    let in_force = manifest.configs.iter().rfind(|config| config.from_tick <= token.first_tick);
+    let known = in_force.is_some_and(|config| {
         let hash = hex::decode(&config.sha256).ok().and_then(|bytes| bytes.try_into().ok());
         hash.is_some_and(|hash| LogHeader::fingerprint(&hash) == scan.header.fingerprint)
     });

@@ -5,12 +5,13 @@
 //! the first run has and the second has not is a difference too.
 
 use super::fields::first_difference;
-use super::logs::LogStream;
+use super::logs::LogStreams;
 use super::report::Mismatch;
 use crate::core::{Sink, TickFiles};
 use crate::error::{Code, Fault};
 use crate::layout::{Day, EngineDirs};
 use crate::snapshots;
+use crate::spans::Span;
 use crate::stored;
 use crate::streams::STREAM_LEN_MAX;
 use crate::writer::Writer;
@@ -30,7 +31,7 @@ struct Lines {
 /// The comparing end of a replay.
 pub(super) struct Compare {
     dirs: EngineDirs,
-    logs: Vec<LogStream>,
+    logs: LogStreams,
     alerts: Lines,
     transitions: Lines,
     snapshots: BTreeSet<u64>,
@@ -50,7 +51,7 @@ fn breach() -> Fault {
 impl Compare {
     pub(super) fn new(
         dirs: &EngineDirs,
-        logs: Vec<LogStream>,
+        logs: LogStreams,
         from: u64,
         out: Option<Writer>,
     ) -> Result<Self, Fault> {
@@ -84,7 +85,7 @@ impl Compare {
 
     fn records(&mut self, tick: &TickFiles<'_>) -> Result<(), Fault> {
         for at in 0..tick.records.len() {
-            let (Some(due), Some(log)) = (tick.records.get(at), self.logs.get_mut(at)) else {
+            let (Some(due), Some(log)) = (tick.records.get(at), self.logs.now.get_mut(at)) else {
                 continue;
             };
             let found = log.next_record()?;
@@ -135,15 +136,36 @@ impl Compare {
         Err(self.differ(tick, None, field, due.to_owned(), found))
     }
 
-    /// What the first run has behind the second one's end.
-    pub(super) fn left_over(&mut self, last: u64) -> Result<(), Fault> {
-        for at in 0..self.logs.len() {
-            let Some(log) = self.logs.get_mut(at) else { continue };
+    /// Records that the first run has of a configuration behind the second one's end of it.
+    fn left_over_records(&mut self) -> Result<(), Fault> {
+        for at in 0..self.logs.now.len() {
+            let Some(log) = self.logs.now.get_mut(at) else { continue };
             if let Some((bytes, record)) = log.next_record()? {
                 let (token, actual) = (Some(record.token_id), hex::encode(bytes));
                 return Err(self.differ(record.tick_id, token, "record", "none".into(), actual));
             }
         }
+        Ok(())
+    }
+
+    /// Goes on with the logs of a span, and with the second run's own.
+    pub(super) fn enter(
+        &mut self,
+        span: Option<&Span>,
+        from: (Day, u16),
+        out: Option<Writer>,
+    ) -> Result<(), Fault> {
+        if let Some(out) = std::mem::replace(&mut self.out, out) {
+            out.end()?;
+        }
+        let Some(span) = span else { return Ok(()) };
+        self.left_over_records()?;
+        self.logs.enter(span, from)
+    }
+
+    /// What the first run has behind the second one's end.
+    pub(super) fn left_over(&mut self, last: u64) -> Result<(), Fault> {
+        self.left_over_records()?;
         for is_alert in [true, false] {
             self.lines(last, is_alert, "")?;
             self.rest_of_lines(last, is_alert)?;
@@ -178,7 +200,7 @@ impl Compare {
 
     /// Bytes of the logs that were hashed.
     pub(super) fn log_bytes(&self) -> u64 {
-        self.logs.iter().map(|log| log.bytes_hashed).sum()
+        self.logs.bytes_hashed()
     }
 }
 

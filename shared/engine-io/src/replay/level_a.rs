@@ -5,11 +5,11 @@
 //! first, of which only discrete states are taken.
 
 use super::fields::first_difference;
-use super::logs::LogStream;
+use super::logs::{LogStream, LogStreams};
 use super::report::{Mismatch, Report, Verdict};
 use crate::error::{Code, Fault};
 use crate::layout::{Day, EngineDirs};
-use crate::log::{LogHeader, segments};
+use crate::spans::{Segment, Spans, all_segments};
 use crate::stored;
 use crate::streams::STREAM_LEN_MAX;
 use penstock_engine::alert::AlertBody;
@@ -25,8 +25,11 @@ const LEAD_TICKS: u64 = 3_600;
 
 struct Run<'a> {
     dirs: &'a EngineDirs,
-    config: &'a EngineConfig,
-    streams: Vec<LogStream>,
+    spans: Spans,
+    /// Position of the span that is read.
+    at: usize,
+    config: EngineConfig,
+    streams: LogStreams,
     bytes: Vec<[u8; RECORD_LEN]>,
     records: Vec<Record>,
     chain: Option<[u8; 32]>,
@@ -68,44 +71,79 @@ pub fn level_a_after(
     before: Lead,
 ) -> Result<Report, Fault> {
     config.check()?;
-    let first_token = config.tokens.first().map_or(0, |token| token.id);
-    let all = segments(dirs, first_token)?;
-    let Some(first) = all.first().copied() else {
+    let all: Vec<(Segment, u16)> = all_segments(dirs)?
+        .into_iter()
+        .filter_map(|(segment, tokens)| Some((segment, *tokens.first()?)))
+        .collect();
+    let Some((first, _)) = all.first().copied() else {
         return Err(Fault::new(Code::LogHeader, "there is no log").of(&dirs.log));
     };
-    // The newest segment of the day before: what stands ahead of a cold start says nothing about the day.
-    let lead = day.and_then(|day| all.iter().rfind(|(of, _)| of.0 + 1 == day.0).copied());
+    let spans = Spans::of(dirs, config)?;
+    let lead = match day.and_then(|day| day.0.checked_sub(1)) {
+        Some(before) => lead_of(dirs, &spans, &all, Day(before))?,
+        None => None,
+    };
     let from = match (lead, day) {
-        (Some(lead), _) => lead,
+        (Some((lead, _)), _) => lead,
         (None, Some(day)) => (day, 0),
         (None, None) => first,
     };
-    let mut run = Run::new(dirs, config, from)?;
+    let mut run = Run::new(dirs, spans, config, from)?;
     // A day before it that is shorter than the lead is the engine's first: it is derived whole.
     let is_whole = match lead {
-        Some(lead) => run.lead(lead)? && before == Lead::Whole,
+        Some((lead, ticks)) => run.lead(lead, ticks)? && before == Lead::Whole,
         None => true,
     };
     let last = day.map(Day::last_tick);
-    let compare_from = lead.map_or(0, |(before, _)| Day(before.0 + 1).first_tick());
+    let compare_from = lead.map_or(0, |((before, _), _)| Day(before.0 + 1).first_tick());
     let (mismatch, start) = run.all(is_whole, compare_from, last)?;
     Ok(run.report(mismatch, start))
+}
+
+/// The segment of the day before with which the lead begins, and how many of its last records belong to it: a change
+/// of the configuration shortly before midnight leaves a short last segment. What stands ahead of a cold start says
+/// nothing about the day.
+fn lead_of(
+    dirs: &EngineDirs,
+    spans: &Spans,
+    all: &[(Segment, u16)],
+    before: Day,
+) -> Result<Option<(Segment, u64)>, Fault> {
+    let (mut found, mut due) = (None, LEAD_TICKS);
+    for (segment, token) in all.iter().rev().filter(|((of, _), _)| *of == before) {
+        if due == 0 {
+            break;
+        }
+        found = Some((*segment, due));
+        if spans.begins.values().any(|begin| begin.is_cold && begin.segment == *segment) {
+            break;
+        }
+        let len = stored::Stored::open(&dirs.log_file(*token, before, segment.1))?.raw_len();
+        due = due.saturating_sub(len.saturating_sub(64) / 64);
+    }
+    Ok(found)
 }
 
 impl<'a> Run<'a> {
     fn new(
         dirs: &'a EngineDirs,
-        config: &'a EngineConfig,
-        from: (Day, u16),
+        spans: Spans,
+        config: &EngineConfig,
+        from: Segment,
     ) -> Result<Self, Fault> {
-        let fingerprint = LogHeader::fingerprint(&config.sha256());
-        let stream = |token: &penstock_engine::config::TokenConfig| {
-            LogStream::from_segment(dirs, token.id, fingerprint, from)
-        };
+        let at = spans.at(from);
+        let mut streams = LogStreams::new(dirs);
+        let mut config = config.clone();
+        if let Some(span) = spans.all.get(at) {
+            streams.enter(span, from)?;
+            config = span.config.clone();
+        }
         Ok(Self {
             dirs,
+            spans,
+            at,
             config,
-            streams: config.tokens.iter().map(stream).collect::<Result<_, _>>()?,
+            streams,
             bytes: Vec::new(),
             records: Vec::new(),
             chain: None,
@@ -116,13 +154,14 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Begins a quarter of an hour before a day; true when the day before is shorter and read whole.
-    fn lead(&mut self, (before, segment): (Day, u16)) -> Result<bool, Fault> {
+    /// Begins with the last `ticks` records of a segment, a quarter of an hour before a day; true when the segment
+    /// is shorter and read whole.
+    fn lead(&mut self, (before, segment): Segment, ticks: u64) -> Result<bool, Fault> {
         let mut is_whole = true;
-        for (stream, token) in self.streams.iter_mut().zip(&self.config.tokens) {
+        for (stream, token) in self.streams.now.iter_mut().zip(&self.config.tokens) {
             let path = self.dirs.log_file(token.id, before, segment);
             let len = stored::Stored::open(&path)?.raw_len();
-            let offset = len.saturating_sub(64 * LEAD_TICKS);
+            let offset = len.saturating_sub(64 * ticks);
             is_whole &= offset <= 64;
             stream.seek(offset, before.last_tick() - LEAD_TICKS)?;
         }
@@ -133,7 +172,7 @@ impl<'a> Run<'a> {
     fn next_tick(&mut self) -> Result<bool, Fault> {
         self.bytes.clear();
         self.records.clear();
-        for (stream, token) in self.streams.iter_mut().zip(&self.config.tokens) {
+        for (stream, token) in self.streams.now.iter_mut().zip(&self.config.tokens) {
             let Some((bytes, record)) = stream.next_record()? else {
                 if self.records.is_empty() {
                     continue;
@@ -158,10 +197,35 @@ impl<'a> Run<'a> {
         Ok(is_whole)
     }
 
+    /// Goes on with the next span, whose configuration is another; false when there is none.
+    fn next_span(&mut self) -> Result<bool, Fault> {
+        let Some(span) = self.spans.all.get(self.at + 1) else { return Ok(false) };
+        self.at += 1;
+        self.streams.enter(span, span.from)?;
+        self.config = span.config.clone();
+        Ok(true)
+    }
+
+    /// Reads the next tick, under whatever configuration it was executed; nothing at the end of all logs, else
+    /// whether the configuration is another than before.
+    fn next_of_all(&mut self) -> Result<Option<bool>, Fault> {
+        let mut is_changed = false;
+        loop {
+            if self.next_tick()? {
+                return Ok(Some(is_changed));
+            }
+            // A span without a record was opened, and the engine ended before its first tick.
+            if !self.next_span()? {
+                return Ok(None);
+            }
+            is_changed = true;
+        }
+    }
+
     /// The records begin with the engine's first, or with those of a cold start.
     fn is_genesis(&self) -> bool {
         let is_first = |stream: &LogStream| stream.header_previous == Some([0; 32]);
-        self.is_cold() || self.streams.iter().all(is_first)
+        self.is_cold() || self.streams.now.iter().all(is_first)
     }
 
     fn is_cold(&self) -> bool {
@@ -174,7 +238,7 @@ impl<'a> Run<'a> {
         compare_from: u64,
         last: Option<u64>,
     ) -> Result<(Option<Mismatch>, String), Fault> {
-        if !self.next_tick()? {
+        if self.next_of_all()?.is_none() {
             return Err(Fault::new(Code::LogHeader, "the logs have no record").of(&self.dirs.log));
         }
         let first = self.records.first().map_or(0, |record| record.tick_id);
@@ -183,14 +247,14 @@ impl<'a> Run<'a> {
         let mut trace;
         let start;
         if is_whole && self.is_genesis() {
-            trace = Retrace::from_genesis(self.config, first)?;
+            trace = Retrace::from_genesis(&self.config, first)?;
             self.chain = Some(self.config.sha256());
             start = "genesis".to_owned();
             if let Some(mismatch) = self.step(&mut trace, &mut out, compare_from)? {
                 return Ok((Some(mismatch), start));
             }
         } else {
-            trace = Retrace::from_records(self.config, &self.records)?;
+            trace = Retrace::from_records(&self.config, &self.records)?;
             if is_whole {
                 // Nothing stands before the records, so their own beginning makes the counters exact.
                 compare_from = compare_from.max(first + LEAD_TICKS);
@@ -198,11 +262,14 @@ impl<'a> Run<'a> {
             start = format!("records {first}");
         }
         let is_last = |run: &Self| run.records.first().map(|record| record.tick_id) == last;
-        while !(last.is_some() && is_last(self)) && self.next_tick()? {
+        while !(last.is_some() && is_last(self)) {
+            let Some(is_changed) = self.next_of_all()? else { break };
+            let tick = self.records.first().map_or(0, |record| record.tick_id);
             if self.is_cold() {
-                let tick = self.records.first().map_or(0, |record| record.tick_id);
-                trace = Retrace::from_genesis(self.config, tick)?;
+                trace = Retrace::from_genesis(&self.config, tick)?;
                 self.chain = Some(self.config.sha256());
+            } else if is_changed {
+                trace = trace.changed(&self.config, tick)?;
             }
             if let Some(mismatch) = self.step(&mut trace, &mut out, compare_from)? {
                 return Ok((Some(mismatch), start));
@@ -300,7 +367,7 @@ impl<'a> Run<'a> {
     }
 
     fn report(self, first_mismatch: Option<Mismatch>, start: String) -> Report {
-        let hashed: u64 = self.streams.iter().map(|stream| stream.bytes_hashed).sum();
+        let hashed = self.streams.bytes_hashed();
         let verdict = if first_mismatch.is_some() { Verdict::Breach } else { Verdict::Identical };
         Report {
             replay_level: 'A',

@@ -6,7 +6,7 @@
 //! where the logs show one.
 
 use super::compare::Compare;
-use super::logs::LogStream;
+use super::logs::{LogStream, LogStreams};
 use super::report::{Report, Verdict};
 use crate::core::{Core, Sink};
 use crate::error::{Code, Fault};
@@ -14,17 +14,15 @@ use crate::files;
 use crate::journal::{Chain, JournalReader};
 use crate::layout::{Day, EngineDirs};
 use crate::lifecycle::{Event, Lifecycle, Mode};
-use crate::log::{LOG_HEADER_LEN, LOG_LEN_MAX, LogHeader, TokenLog, segments};
+use crate::log::{LOG_HEADER_LEN, LOG_LEN_MAX, LogHeader, TokenLog};
 use crate::snapshots;
+use crate::spans::{Span, Spans, all_segments};
 use crate::stored::{self, Stored};
 use crate::streams::{STREAM_LEN_MAX, Stream, kept_len};
 use crate::writer::{Files, Hooks, Writer};
-use penstock_engine::record::{RECORD_LEN, Record};
 use penstock_engine::snapshot::LogPosition;
 use penstock_engine::{Engine, EngineConfig};
-use penstock_types::engine_view::TokenFlags;
 use sha2::Digest;
-use std::collections::BTreeMap;
 
 /// Where a replay begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +48,12 @@ pub fn level_b(
     let mut life = Lifecycle::new(Mode::Replay);
     config.check()?;
     life.take(Event::Done)?;
-    let colds = cold_starts(dirs, config)?;
-    let (engine, chain, logs) = base(dirs, config, start, &colds)?;
+    let spans = Spans::of(dirs, config)?;
+    let (engine, chain, logs) = base(dirs, config, start, &spans)?;
     let from = engine.last_tick().unwrap_or(0);
-    let streams = log_streams(dirs, config, from, &logs)?;
+    let streams = log_streams(dirs, &engine, &spans, from, &logs)?;
     let writer = match out {
-        Some(out) => Some(writer(dirs, out, config, from, &logs)?),
+        Some(out) => Some(writer(dirs, out, engine.config(), from, &logs)?),
         None => None,
     };
     let compare = Compare::new(dirs, streams, from, writer)?;
@@ -66,7 +64,7 @@ pub fn level_b(
         ReplayStart::Genesis if core.sink.wants_snapshot(from) => core.snapshot(),
         ReplayStart::Genesis | ReplayStart::Snapshot(_) => Ok(()),
     };
-    let ran = begun.and_then(|()| run(&mut core, dirs, (from, until), &colds));
+    let ran = begun.and_then(|()| run(&mut core, dirs, (from, until), &spans, out));
     let hashed = match ran {
         Ok(hashed) => hashed,
         Err(_) if core.sink.mismatch.is_some() => 0,
@@ -79,7 +77,7 @@ pub fn level_b(
     let Compare { mismatch, alerts_hash, bytes_hashed, .. } = &mut core.sink;
     let verdict = if mismatch.is_some() { Verdict::Breach } else { Verdict::Identical };
     // Each record is hashed once for the chain of states.
-    let tokens = u64::try_from(config.tokens.len()).unwrap_or(u64::MAX);
+    let tokens = u64::try_from(core.engine.config().tokens.len()).unwrap_or(u64::MAX);
     let bytes_hashed = *bytes_hashed + hashed + ticks * (32 + 64 * tokens);
     let (first_mismatch, alerts_hash) =
         (mismatch.take(), hex::encode(alerts_hash.clone().finalize()));
@@ -108,7 +106,8 @@ fn run(
     core: &mut Core<Compare>,
     dirs: &EngineDirs,
     (from, until): (u64, Option<u64>),
-    colds: &ColdStarts,
+    spans: &Spans,
+    out: Option<&EngineDirs>,
 ) -> Result<u64, Fault> {
     let mut reader = JournalReader::from_tick(dirs, from)?;
     let mut hashed = 0;
@@ -120,9 +119,14 @@ fn run(
         if until.is_some_and(|until| tick > until) {
             break;
         }
-        if let Some(segment) = colds.get(&tick).filter(|_| tick > from + 1) {
-            let engine = begin(Engine::new_cold(core.engine.config())?, tick)?;
-            let position = LogPosition { segment: *segment, ..LogPosition::default() };
+        change(core, dirs, spans, tick, out)?;
+        if let Some(begin) =
+            spans.begins.get(&tick).filter(|begin| begin.is_cold && tick > from + 1)
+            && let Some(span) = spans.all.get(begin.span)
+        {
+            let engine = self::begin(Engine::new_cold(&span.config)?, tick)?;
+            let position = LogPosition { segment: begin.segment.1, ..LogPosition::default() };
+            enter(core, dirs, span, begin.segment, out)?;
             core.begin_again(engine, position)?;
         }
         let chain = core.chain.with(&entry.header, &entry.frame)?;
@@ -130,6 +134,7 @@ fn run(
         core.execute(&entry.header, &entry.events, chain)?;
     }
     if let Some(until) = until {
+        change(core, dirs, spans, until, out)?;
         core.fill_to(until)?;
         core.sink.end_of_day(until)?;
         return Ok(hashed);
@@ -139,32 +144,61 @@ fn run(
     Ok(hashed)
 }
 
-/// First ticks of cold starts with the segments that they opened.
-type ColdStarts = BTreeMap<u64, u16>;
-
-fn cold_starts(dirs: &EngineDirs, config: &EngineConfig) -> Result<ColdStarts, Fault> {
-    let mut found = ColdStarts::new();
-    let Some(token) = config.tokens.first() else { return Ok(found) };
-    for (day, segment) in segments(dirs, token.id)? {
-        let mut bytes = [0; LOG_HEADER_LEN + RECORD_LEN];
-        let mut file = Stored::open(&dirs.log_file(token.id, day, segment))?;
-        if file.fill(&mut bytes)? == bytes.len()
-            && let Some(record) = bytes.last_chunk::<RECORD_LEN>()
-            && let Ok(record) = Record::decode(record)
-            && record.flags.contains(TokenFlags::COLD_START)
-        {
-            found.insert(record.tick_id, segment);
-        }
+/// Changes the configuration wherever the logs say that it changed, up to a tick.
+fn change(
+    core: &mut Core<Compare>,
+    dirs: &EngineDirs,
+    spans: &Spans,
+    tick: u64,
+    out: Option<&EngineDirs>,
+) -> Result<(), Fault> {
+    let last = core.engine.last_tick().unwrap_or(tick);
+    if last >= tick {
+        return Ok(());
     }
-    Ok(found)
+    for (first, begin) in spans.begins.range(last + 1..=tick).filter(|(_, begin)| !begin.is_cold) {
+        let Some(span) = spans.all.get(begin.span) else { continue };
+        core.fill_to(first - 1)?;
+        enter(core, dirs, span, begin.segment, out)?;
+        let position = LogPosition { segment: begin.segment.1, ..LogPosition::default() };
+        core.go_on_with(core.engine.changed(&span.config)?, position);
+    }
+    Ok(())
+}
+
+/// Compares with, and writes, the logs of another span from one of its segments on.
+fn enter(
+    core: &mut Core<Compare>,
+    dirs: &EngineDirs,
+    span: &Span,
+    segment: (Day, u16),
+    out: Option<&EngineDirs>,
+) -> Result<(), Fault> {
+    let is_other = core.engine.config() != &span.config;
+    let writer = match out {
+        None => None,
+        Some(out) => {
+            let mut logs = Vec::with_capacity(span.config.tokens.len());
+            for token in &span.config.tokens {
+                let mut head = [0; LOG_HEADER_LEN];
+                Stored::open(&dirs.log_file(token.id, segment.0, segment.1))?.fill(&mut head)?;
+                let previous = LogHeader::decode(&head).map_or([0; 32], |header| header.previous);
+                let fingerprint = span.fingerprint();
+                logs.push(TokenLog::new(out, token.id, fingerprint, previous, segment.1));
+            }
+            Some(writer_of(out, &span.config, logs)?)
+        }
+    };
+    // The logs of a cold start under the same configuration follow by themselves.
+    core.sink.enter(Some(span).filter(|_| is_other), segment, writer)
 }
 
 /// The logs begin with records that follow from others which are not there any more.
-fn begins_later(dirs: &EngineDirs, config: &EngineConfig) -> Result<bool, Fault> {
-    let Some(token) = config.tokens.first() else { return Ok(false) };
-    let Some((day, segment)) = segments(dirs, token.id)?.first().copied() else { return Ok(false) };
+fn begins_later(dirs: &EngineDirs) -> Result<bool, Fault> {
+    let Some(((day, segment), tokens)) = all_segments(dirs)?.pop_first() else { return Ok(false) };
+    let Some(token) = tokens.first().copied() else { return Ok(false) };
     let mut head = [0; LOG_HEADER_LEN];
-    Stored::open(&dirs.log_file(token.id, day, segment))?.fill(&mut head)?;
+    Stored::open(&dirs.log_file(token, day, segment))?.fill(&mut head)?;
     // A damaged header is told of where the log is read.
     Ok(LogHeader::decode(&head).is_ok_and(|header| header.previous != [0; 32]))
 }
@@ -178,11 +212,11 @@ fn base(
     dirs: &EngineDirs,
     config: &EngineConfig,
     start: ReplayStart,
-    colds: &ColdStarts,
+    spans: &Spans,
 ) -> Result<(Engine, Chain, Vec<LogPosition>), Fault> {
     match start {
         ReplayStart::Snapshot(tick) => {
-            let loaded = snapshots::load(dirs, config, tick)?;
+            let loaded = snapshots::load_archived(dirs, config, tick)?;
             Ok((loaded.engine, Chain::of(&loaded.context), loaded.context.logs))
         }
         ReplayStart::Genesis => {
@@ -190,15 +224,17 @@ fn base(
                 let what = "the journal has no frame to begin with";
                 return Err(Fault::new(Code::JrnGap, what).of(&dirs.journal));
             };
-            let cold = colds.get(&first.tick());
-            if cold.is_none() && begins_later(dirs, config)? {
+            let cold = spans.begins.get(&first.tick()).filter(|begin| begin.is_cold);
+            if cold.is_none() && begins_later(dirs)? {
                 let what = "the logs do not begin with the engine's first tick; next: name the \
                             snapshot to begin with (--from-snapshot)";
                 return Err(Fault::new(Code::SnapMissing, what).of(&dirs.journal));
             }
+            let span = spans.all.get(cold.map_or(0, |begin| begin.span));
+            let config = span.map_or(config, |span| &span.config);
             let engine =
                 if cold.is_some() { Engine::new_cold(config)? } else { Engine::new(config)? };
-            let segment = cold.copied().unwrap_or(0);
+            let segment = cold.map_or(0, |begin| begin.segment.1);
             let position = LogPosition { segment, ..LogPosition::default() };
             let logs = vec![position; config.tokens.len()];
             Ok((begin(engine, first.tick())?, Chain::default(), logs))
@@ -208,10 +244,12 @@ fn base(
 
 fn log_streams(
     dirs: &EngineDirs,
-    config: &EngineConfig,
+    engine: &Engine,
+    spans: &Spans,
     tick: u64,
     logs: &[LogPosition],
-) -> Result<Vec<LogStream>, Fault> {
+) -> Result<LogStreams, Fault> {
+    let config = engine.config();
     let fingerprint = LogHeader::fingerprint(&config.sha256());
     let mut streams = Vec::with_capacity(logs.len());
     for (token, position) in config.tokens.iter().zip(logs) {
@@ -229,7 +267,15 @@ fn log_streams(
         }
         streams.push(stream);
     }
-    Ok(streams)
+    let of_config = |span: &&Span| span.fingerprint() == fingerprint;
+    let at = spans.at_tick(tick.saturating_add(1));
+    let before = spans.all.get(..=at).unwrap_or(&[]);
+    // Changed behind the start: the span of the start itself may have no record behind it.
+    let span = before.iter().rev().find(of_config).or(spans.all.first());
+    Ok(match span {
+        Some(span) => LogStreams::of(dirs, span, streams),
+        None => LogStreams::new(dirs),
+    })
 }
 
 /// Files of the second run. What the start covers is taken over from the first one, so that both can be compared
@@ -275,6 +321,14 @@ fn writer(
             files::write_whole(&copy, &bytes[..kept], 0o640)?;
         }
     }
+    writer_of(out, config, logs)
+}
+
+fn writer_of(
+    out: &EngineDirs,
+    config: &EngineConfig,
+    logs: Vec<TokenLog>,
+) -> Result<Writer, Fault> {
     let files = Files {
         dirs: out.clone(),
         logs,

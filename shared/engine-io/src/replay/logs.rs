@@ -7,10 +7,12 @@
 use crate::error::{Code, Fault};
 use crate::layout::{Day, EngineDirs};
 use crate::log::{LOG_HEADER_LEN, LogHeader, segments};
+use crate::spans::Span;
 use crate::stored::Stored;
 use penstock_engine::record::{RECORD_LEN, Record};
 use penstock_types::engine_view::TokenFlags;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 struct Open {
@@ -28,6 +30,8 @@ pub struct LogStream {
     token: u16,
     fingerprint: u32,
     files: std::vec::IntoIter<(Day, u16)>,
+    /// The first file that is not read yet: its configuration is another.
+    until: Option<(Day, u16)>,
     open: Option<Open>,
     previous: Option<[u8; 32]>,
     last_tick: Option<u64>,
@@ -56,6 +60,7 @@ impl LogStream {
             token,
             fingerprint,
             files,
+            until: None,
             open: None,
             previous: None,
             last_tick: None,
@@ -96,7 +101,11 @@ impl LogStream {
     }
 
     fn open_next(&mut self) -> Result<bool, Fault> {
-        let Some((day, segment)) = self.files.next() else { return Ok(false) };
+        let is_within = |file: &&(Day, u16)| self.until.is_none_or(|until| **file < until);
+        let Some((day, segment)) = self.files.as_slice().first().filter(is_within).copied() else {
+            return Ok(false);
+        };
+        self.files.next();
         let path = self.dirs.log_file(self.token, day, segment);
         let mut reader = Stored::open(&path)?;
         let mut head = [0; LOG_HEADER_LEN];
@@ -152,10 +161,77 @@ impl LogStream {
         }
     }
 
+    /// Reads on with the files of a span, behind those that were read; a token that was not there in between
+    /// begins at any tick.
+    fn go_on(&mut self, span: &Span, was_away: bool) {
+        self.fingerprint = span.fingerprint();
+        self.until = span.until;
+        if was_away {
+            self.last_tick = None;
+        }
+    }
+
     /// File and byte at which the next record stands.
     #[must_use]
     pub fn place(&self) -> Option<(PathBuf, u64)> {
         self.open.as_ref().map(|open| (open.path.clone(), open.offset))
+    }
+}
+
+/// Records of all tokens of a configuration, and what was read of those that it does not have.
+pub(super) struct LogStreams {
+    dirs: EngineDirs,
+    /// Ascending by token.
+    pub now: Vec<LogStream>,
+    away: BTreeMap<u16, LogStream>,
+}
+
+impl LogStreams {
+    /// Nothing is read yet.
+    pub(super) fn new(dirs: &EngineDirs) -> Self {
+        Self { dirs: dirs.clone(), now: Vec::new(), away: BTreeMap::new() }
+    }
+
+    /// With streams that were made for a span.
+    pub(super) fn of(dirs: &EngineDirs, span: &Span, mut now: Vec<LogStream>) -> Self {
+        now.iter_mut().for_each(|stream| stream.until = span.until);
+        Self { now, ..Self::new(dirs) }
+    }
+
+    /// Goes on with the tokens of a span from one of its segments on.
+    ///
+    /// # Errors
+    /// [`Code::Storage`].
+    pub(super) fn enter(&mut self, span: &Span, from: (Day, u16)) -> Result<(), Fault> {
+        let mut had: BTreeMap<u16, LogStream> =
+            self.now.drain(..).map(|stream| (stream.token, stream)).collect();
+        for token in &span.config.tokens {
+            let stream = match (had.remove(&token.id), self.away.remove(&token.id)) {
+                (Some(mut stream), _) => {
+                    stream.go_on(span, false);
+                    stream
+                }
+                (None, Some(mut stream)) => {
+                    stream.go_on(span, true);
+                    stream
+                }
+                (None, None) => {
+                    let fingerprint = span.fingerprint();
+                    let mut stream =
+                        LogStream::from_segment(&self.dirs, token.id, fingerprint, from)?;
+                    stream.until = span.until;
+                    stream
+                }
+            };
+            self.now.push(stream);
+        }
+        self.away.append(&mut had);
+        Ok(())
+    }
+
+    /// Bytes that were hashed.
+    pub(super) fn bytes_hashed(&self) -> u64 {
+        self.now.iter().chain(self.away.values()).map(|stream| stream.bytes_hashed).sum()
     }
 }
 

@@ -4,16 +4,17 @@
 //! ends. Invariants: a service and a start by hand run this code; no step is left out; nothing is executed
 //! before logs and streams are judged; a snapshot is never chosen in place of a damaged one unless by name.
 
-use super::{Genesis, Session, State};
+use super::{Genesis, Session, State, change};
 use crate::core::Core;
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::journal::{Chain, Entry, JournalReader, JournalWriter, hours, recover_tail};
 use crate::layout::{Day, EngineDirs};
 use crate::lifecycle::{Event, Lifecycle, Mode, Step};
-use crate::log::{LogHeader, TokenLog, segments};
+use crate::log::{LogHeader, TokenLog};
 use crate::recovery::recover_log;
 use crate::snapshots::{self, Loaded};
+use crate::spans::all_segments;
 use crate::streams::{self, Stream};
 use crate::writer::{Files, Hooks, WhenFull, Writer};
 use penstock_engine::snapshot::{LogPosition, SnapshotContext};
@@ -56,6 +57,8 @@ pub struct StartOptions {
     pub mode: Mode,
     /// Begin anew over files that exist; every later proof carries the flag.
     pub is_cold: bool,
+    /// SHA-256 of a configuration that the operator accepts in place of the snapshot's; it has to be `config`'s.
+    pub accept_config: Option<[u8; 32]>,
     /// By hand only: this snapshot instead of the newest.
     pub snapshot: Option<u64>,
     /// By hand only: from the first frame of the journal.
@@ -77,6 +80,7 @@ impl StartOptions {
             config,
             mode: Mode::Live,
             is_cold: false,
+            accept_config: None,
             snapshot: None,
             from_genesis: false,
             disk_free_min_bytes: 10_737_418_240,
@@ -101,6 +105,8 @@ pub struct Started {
     pub refetched_frames: u64,
     /// Logs of which bytes were cut.
     pub cut: Vec<PathBuf>,
+    /// First tick under another configuration than the newest snapshot's.
+    pub changed_at: Option<u64>,
 }
 
 /// What a full queue means in a mode.
@@ -129,7 +135,7 @@ pub(super) fn core_of_genesis(
 }
 
 /// Step 4 for every token, and the core with its writer; also the last tick of all logs.
-fn core_of(
+pub(super) fn core_of(
     loaded: Loaded,
     dirs: &EngineDirs,
     hooks: &Hooks,
@@ -145,7 +151,11 @@ fn core_of(
         let recovered = recover_log(dirs, token.id, fingerprint, tick, position)?;
         last_tick = last_tick.max(recovered.last_tick);
         started.cut.extend(recovered.cut);
-        logs.push(recovered.log);
+        let mut log = recovered.log;
+        if started.changed_at == Some(tick + 1) {
+            log.open_at_once(Day::of(tick + 1))?;
+        }
+        logs.push(log);
     }
     streams::cut_back(&dirs.alerts, tick)?;
     streams::cut_back(&dirs.transitions(), tick)?;
@@ -183,6 +193,7 @@ impl Session {
         let base = choose(options)?;
         life.take(Event::Done)?;
         let mut started = Started::default();
+        let base = change::under_config(base, options, store, &mut started)?;
         let journal = JournalWriter::new(dirs);
         let state = match base {
             Base::Genesis(genesis) => {
@@ -191,7 +202,8 @@ impl Session {
                 }
                 State::Waiting(genesis)
             }
-            Base::Snapshot(loaded) => {
+            // What was written under another configuration has been taken over.
+            Base::Other(loaded) | Base::Snapshot(loaded) => {
                 started.snapshot_tick = Some(loaded.tick);
                 let from = loaded.tick;
                 let (core, log_tick) = core_of(*loaded, dirs, hooks, &mut started)?;
@@ -293,9 +305,11 @@ fn archive_config(dirs: &EngineDirs, config: &EngineConfig) -> Result<(), Fault>
     }
 }
 
-enum Base {
+pub(super) enum Base {
     Genesis(Box<Genesis>),
     Snapshot(Box<Loaded>),
+    /// A snapshot of another configuration.
+    Other(Box<Loaded>),
 }
 
 /// Step 3.
@@ -303,26 +317,21 @@ fn choose(options: &StartOptions) -> Result<Base, Fault> {
     let StartOptions { dirs, config, .. } = options;
     if options.mode == Mode::SnapshotRecovery {
         if let Some(tick) = options.snapshot {
-            return Ok(Base::Snapshot(Box::new(snapshots::load(dirs, config, tick)?)));
+            return of_snapshot(dirs, config, tick);
         }
         if options.from_genesis {
             return Ok(Base::Snapshot(Box::new(genesis_of_journal(dirs, config)?)));
         }
     }
     let newest = snapshots::ticks(dirs)?.pop();
-    let mut segment = None;
-    for token in &config.tokens {
-        for (_, found) in segments(dirs, token.id)? {
-            segment = segment.max(Some(found));
-        }
-    }
+    let segment = all_segments(dirs)?.into_keys().map(|(_, segment)| segment).max();
     if options.is_cold {
         let first_segment = segment.map_or(0, |segment| segment + 1);
         let engine = Engine::new_cold(config)?;
         return Ok(Base::Genesis(Box::new(Genesis { engine, first_segment })));
     }
     match newest {
-        Some(tick) => Ok(Base::Snapshot(Box::new(snapshots::load(dirs, config, tick)?))),
+        Some(tick) => of_snapshot(dirs, config, tick),
         None if segment.is_some() => {
             let what = "there are logs and no snapshot; next: recover from genesis by hand, or \
                         start with --cold-start";
@@ -341,6 +350,13 @@ fn choose(options: &StartOptions) -> Result<Base, Fault> {
     }
 }
 
+/// The snapshot of a tick, whatever it was written under.
+fn of_snapshot(dirs: &EngineDirs, config: &EngineConfig, tick: u64) -> Result<Base, Fault> {
+    let loaded = Box::new(snapshots::load_archived(dirs, config, tick)?);
+    let is_other = loaded.engine.config() != config;
+    Ok(if is_other { Base::Other(loaded) } else { Base::Snapshot(loaded) })
+}
+
 /// The engine before the first frame of the journal.
 fn genesis_of_journal(dirs: &EngineDirs, config: &EngineConfig) -> Result<Loaded, Fault> {
     let Some(first) = JournalReader::from_tick(dirs, 0)?.next_entry()? else {
@@ -355,7 +371,7 @@ fn genesis_of_journal(dirs: &EngineDirs, config: &EngineConfig) -> Result<Loaded
 }
 
 /// Step 5b: the journal behind the snapshot, then what only the logs and the table of frames still have.
-fn roll_forward(
+pub(super) fn roll_forward(
     core: &mut Core<Writer>,
     dirs: &EngineDirs,
     log_tick: u64,
@@ -444,7 +460,7 @@ fn check_known(chain: &Chain, entry: &Entry) -> Result<(), Fault> {
 }
 
 /// Keeps both versions of a record that does not follow, and the frame, for whoever looks into it.
-fn keep_breach(dirs: &EngineDirs, fault: Fault) -> Fault {
+pub(super) fn keep_breach(dirs: &EngineDirs, fault: Fault) -> Fault {
     let (Code::Determinism, Some(tick)) = (fault.code, fault.tick) else { return fault };
     let dir = dirs.breach().join(tick.to_string());
     let text = |side: &Option<Box<str>>| side.as_deref().unwrap_or_default().to_owned();

@@ -47,6 +47,16 @@ impl ClusterCore {
         self.phase = PhaseMemory::new(&self.schedule, tick);
     }
 
+    /// Takes over what the cluster was under another configuration. The phase goes on when the event in which it
+    /// stands is still scheduled as it was; under another schedule it begins by time alone.
+    pub(super) fn follow(&mut self, had: &Self) {
+        self.memory = had.memory;
+        self.alerts = had.alerts;
+        if let Some(phase) = had.phase.under(&had.schedule, &self.schedule) {
+            self.phase = phase;
+        }
+    }
+
     /// Layer 6, on cluster ticks, with the cluster's alert.
     pub(super) fn judge<T: Subject>(
         &mut self,

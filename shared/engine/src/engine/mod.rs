@@ -6,6 +6,7 @@
 //! is taken. A tick allocates nothing when the output has room. Nothing reads the state but by copy.
 
 mod alerts;
+mod change;
 mod clusters;
 mod input;
 mod output;

@@ -7,6 +7,7 @@
 //! are read from the first records and every counter is exact after a quarter of an hour.
 
 use super::alerts::{Board, Subject};
+use super::change::carries;
 use super::clusters::ClusterCore;
 use super::{cluster_ids, clusters_of};
 use crate::alert::{Alert, Raised, TokenAlerts, TokenTick};
@@ -95,6 +96,27 @@ impl Retrace {
             let is_overridden = record.flags.contains(TokenFlags::PHASE_OVERRIDE);
             cluster.phase =
                 PhaseMemory::in_phase(&cluster.schedule, tick, record.event_phase, is_overridden);
+        }
+        Ok(trace)
+    }
+
+    /// Goes on with `first_tick` under another configuration, as [`super::Engine::changed`] does.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the configuration cannot be run.
+    pub fn changed(&self, config: &EngineConfig, first_tick: u64) -> Result<Self, ConfigError> {
+        let mut trace = Self::from_genesis(config, first_tick)?;
+        for cluster in &mut trace.clusters {
+            if let Some(had) = self.clusters.iter().find(|had| had.id == cluster.id) {
+                cluster.follow(had);
+            }
+        }
+        for (token, own) in trace.tokens.iter_mut().zip(&config.tokens) {
+            let mut all = self.config.tokens.iter().zip(&self.tokens);
+            if let Some((_, had)) = all.find(|(had, _)| carries(had, own)) {
+                token.fsm = had.fsm;
+                token.alerts = had.alerts;
+            }
         }
         Ok(trace)
     }
