@@ -272,7 +272,11 @@ def log_path(root, token, day, segment):
     return os.path.join(root, "log", str(token), name)
 
 
-def check_log(root, day, entry, fingerprints, previous):
+def fingerprint_of(config):
+    return int.from_bytes(bytes.fromhex(config["sha256"])[:4], "little")
+
+
+def check_log(root, day, entry, in_force, previous):
     path = log_path(root, entry["token_id"], day, entry["segment"])
     data = read(path)
 
@@ -286,7 +290,7 @@ def check_log(root, day, entry, fingerprints, previous):
     schema, size, token, of_day, fingerprint = struct.unpack_from("<HHQQI", data, 4)
     if schema >> 8 != 1 or size != 64:
         raise fault("E_LOG_VERSION", "the log is of another version", 4)
-    if token != entry["token_id"] or of_day != day or fingerprint not in fingerprints:
+    if token != entry["token_id"] or of_day != day or fingerprint != in_force:
         raise fault("E_LOG_HEADER", "the log is of another token, day or configuration", 8)
     due = entry["first_tick"]
     for offset in range(64, len(data), 64):
@@ -309,7 +313,9 @@ def check_log(root, day, entry, fingerprints, previous):
 
 
 def check_logs(root, day, manifest, before):
-    fingerprints = {int.from_bytes(bytes.fromhex(config["sha256"])[:4], "little") for config in manifest["configs"]}
+    begins = [config["from_tick"] for config in manifest["configs"]]
+    if begins != sorted(set(begins)) or not set(begins) <= {entry["first_tick"] for entry in manifest["tokens"]}:
+        raise Fault("E_MAN_HASH", "a configuration does not begin where a log begins", file=manifest_path(root, day))
     last = {entry["token_id"]: entry["sha256"] for entry in before["tokens"]} if before else {}
     if manifest["genesis_sha256"]:
         # A hard reset begins the logs anew; the chain of manifests goes on.
@@ -317,7 +323,8 @@ def check_logs(root, day, manifest, before):
     logs, leaves = {}, []
     for entry in manifest["tokens"]:
         token = entry["token_id"]
-        data = check_log(root, day, entry, fingerprints, last.get(token))
+        configs = [config for config in manifest["configs"] if config["from_tick"] <= entry["first_tick"]]
+        data = check_log(root, day, entry, fingerprint_of(configs[-1]) if configs else None, last.get(token))
         last[token] = entry["sha256"]
         logs.setdefault(token, []).append(data)
         leaves.append(sha(b"\0" + token.to_bytes(2, "little") + bytes.fromhex(entry["sha256"])))
@@ -407,10 +414,17 @@ def trunc(a, b):
 class Token:
     def __init__(self, config, settings, tick):
         self.id, self.cluster, self.symbol = config["id"], config["cluster"], config["symbol"]
+        self.reads = (config["profile"], config["instruments"])
         self.spot, self.n, self.release = config["profile"] == "SPOT_ONLY", config["fsm"], settings["release"]
         self.state, self.entered, self.cycle = 0, tick - 1, 0
         self.count = [0, 0, 0]
         self.active, self.bucket, self.sums, self.raised = set(), None, [0] * 5, set()
+
+    def follow(self, had):
+        """What the token was under another configuration, when it reads what it read."""
+        if self.reads == had.reads:
+            for name in ("state", "entered", "cycle", "count", "active", "bucket", "sums", "raised"):
+                setattr(self, name, getattr(had, name))
 
     def ways(self, r, multiplier):
         n = self.n
@@ -490,6 +504,16 @@ class Cluster:
     def by_time(self, tick):
         event = self.events[self.index]
         return sum(tick >= event[name] for name in ("start", "mid", "end", "post"))
+
+    def follow(self, had):
+        """What the cluster was; its phase only while the event in which it stands is scheduled as it was."""
+        for name in ("state", "valid", "forward", "back", "unwinding", "systemic", "last", "counts"):
+            setattr(self, name, getattr(had, name))
+        event = had.events[had.index] if had.events else None
+        if event in self.events or (event is None and not self.events):
+            self.index = self.events.index(event) if event else 0
+            for name in ("phase", "latch", "collapse", "calm", "ahead"):
+                setattr(self, name, getattr(had, name))
 
     def resume(self, tick, state, phase, ahead):
         self.state, self.phase = state, phase
@@ -639,6 +663,16 @@ class LevelA:
         idents = sorted({token.cluster for token in self.tokens})
         self.clusters = {i: Cluster(i, config["event"], self.settings, tick) for i in idents}
 
+    def follow(self, had):
+        """Goes on under another configuration, by the ids of tokens and clusters."""
+        tokens = {token.id: token for token in had.tokens}
+        for token in self.tokens:
+            if token.id in tokens:
+                token.follow(tokens[token.id])
+        for ident, cluster in self.clusters.items():
+            if ident in had.clusters:
+                cluster.follow(had.clusters[ident])
+
     def resume(self, rows):
         for token, row in zip(self.tokens, rows):
             token.state, token.entered = row.state, row.tick
@@ -682,47 +716,135 @@ class LevelA:
         return differences, alerts
 
 
+class Records:
+    """Records of all tokens by their ticks, whatever segments they lie in."""
+
+    def __init__(self):
+        self.parts, self.begins = {}, set()
+
+    def add(self, entry, data):
+        # The front of a log may be missing, its end is where the manifest says.
+        first, last = entry["last_tick"] + 1 - (len(data) - 64) // 64, entry["last_tick"]
+        self.parts.setdefault(entry["token_id"], []).append((first, last, data))
+        if first == entry["first_tick"] and data[32:64] == bytes(32):
+            self.begins.add(first)
+
+    def at(self, token, tick):
+        for first, last, data in reversed(self.parts.get(token, ())):
+            if first <= tick <= last:
+                return data, 64 + 64 * (tick - first)
+        return None
+
+
+class Configs:
+    """Which configuration is in force at a tick."""
+
+    def __init__(self, root, entries):
+        self.root, self.entries, self.loaded = root, sorted((e["from_tick"], e["sha256"]) for e in entries), {}
+
+    def digest(self, tick):
+        return max((entry for entry in self.entries if entry[0] <= tick), default=self.entries[0])[1]
+
+    def load(self, digest):
+        if digest not in self.loaded:
+            path = os.path.join(self.root, "configs", digest + ".json")
+            text = read(path)
+            if sha(text).hex() != digest:
+                raise Fault("E_MAN_HASH", "the archived configuration is another than its name says", file=path)
+            config = json.loads(text)
+            self.loaded[digest] = config, sorted(token["id"] for token in config["token"])
+        return self.loaded[digest]
+
+
+class Walk:
+    """Level A from a tick on: the machine, changed wherever the configuration changes."""
+
+    def __init__(self, records, configs):
+        self.records, self.configs, self.machine, self.digest = records, configs, None, None
+
+    def rows(self, tick, digest):
+        """Records of the tick and their bytes; nothing when one is missing."""
+        places = [self.records.at(token, tick) for token in self.configs.load(digest)[1]]
+        if None in places:
+            return None, b""
+        return [Row(*place) for place in places], b"".join(data[at:at + 64] for data, at in places)
+
+    def step(self, tick, is_middle=False):
+        digest = self.configs.digest(tick)
+        rows, data = self.rows(tick, digest)
+        if rows is None:
+            raise Fault("E_LOG_OFFSET", "a token has no record of the tick", tick=tick)
+        if self.machine is None or digest != self.digest or rows[0].flags & COLD:
+            machine = LevelA(self.configs.load(digest)[0], tick)
+            if self.machine is not None and not rows[0].flags & COLD:
+                machine.follow(self.machine)
+            self.machine, self.digest = machine, digest
+        if is_middle:
+            self.machine.resume(rows)
+            return rows, data, [], []
+        return rows, data, *self.machine.step(rows)
+
+
+def lead_from(walk, day):
+    """First tick of the records before the day that make its counters exact, and whether they begin anew there."""
+    tick = day * DAY_TICKS
+    for first in range(tick - 1, tick - LEAD - 1, -1):
+        try:
+            rows, _ = walk.rows(first, walk.configs.digest(first))
+        except Fault as fault:
+            # A bundle has the configuration of the last records alone.
+            if fault.code != "E_MAN_MISSING":
+                raise
+            rows = None
+        if rows is None:
+            break
+        tick = first
+        if rows[0].flags & COLD:
+            return tick, True
+    return tick, tick in walk.records.begins
+
+
 def level_a(root, day, manifest, before, logs, lines):
     """First difference or None, ticks compared."""
-    tokens = sorted(logs)
-    digest = manifest["configs"][0]["sha256"]
-    text = read(os.path.join(root, "configs", digest + ".json"))
-    if sha(text).hex() != digest:
-        raise Fault("E_MAN_HASH", "the archived configuration is another than its name says", file=digest)
-    config = json.loads(text)
-    first = manifest["tokens"][0]["first_tick"]
-    machine = None
+    records = Records()
+    entries = manifest["configs"]
     if before:
-        lead = {}
+        entries = before["configs"] + entries
         for entry in before["tokens"]:
             data = read(log_path(root, entry["token_id"], day - 1, entry["segment"]), missing=b"")
-            lead[entry["token_id"]] = data[max(64, len(data) - 64 * LEAD):]
-        count = min((len(data) // 64 for data in lead.values()), default=0)
-        if count and first == day * DAY_TICKS:
-            for at in range(count):
-                rows = [Row(lead[token], len(lead[token]) - 64 * (count - at)) for token in tokens]
-                is_first = machine is None
-                machine = machine or LevelA(config, rows[0].tick)
-                # A day before it that is shorter than the lead is the engine's first: it is derived whole.
-                if is_first and count == LEAD:
-                    machine.resume(rows)
-                else:
-                    machine.step(rows)
-    machine = machine or LevelA(config, first)
-    data = {token: b"".join(part[64:] for part in logs[token]) for token in tokens}
-    chain, found, count = bytes.fromhex(manifest["state_chain_open"]), iter(lines), len(data[tokens[0]]) // 64
-    for at in range(count):
-        rows = [Row(data[token], at * 64) for token in tokens]
+            if data:
+                records.add(entry, data)
+    seen = {}
+    for entry in manifest["tokens"]:
+        token = entry["token_id"]
+        seen[token] = seen.get(token, -1) + 1
+        records.add(entry, logs[token][seen[token]])
+    walk = Walk(records, Configs(root, entries))
+    first = min(entry["first_tick"] for entry in manifest["tokens"])
+    compare_from = first
+    if before and first == day * DAY_TICKS:
+        begin, is_new = lead_from(walk, day)
+        if not is_new and day * DAY_TICKS - begin < LEAD:
+            # Nothing stands before the records, so their own beginning makes the counters exact.
+            compare_from = begin + LEAD
+            lines = [line for line in lines if json.loads(line)["tick_id"] >= compare_from]
+        for tick in range(begin, first):
+            walk.step(tick, is_middle=tick == begin and not is_new)
+    chain, found, count = bytes.fromhex(manifest["state_chain_open"]), iter(lines), 0
+    for tick in range(first, (day + 1) * DAY_TICKS):
+        rows, data, differences, alerts = walk.step(tick, is_middle=walk.machine is None and compare_from > first)
         if rows[0].flags & COLD:
-            machine, chain = LevelA(config, rows[0].tick), bytes.fromhex(digest)
-        chain = sha(chain + b"".join(data[token][at * 64:at * 64 + 64] for token in tokens))
-        differences, alerts = machine.step(rows)
+            chain = bytes.fromhex(walk.digest)
+        chain = sha(chain + data)
+        if tick < compare_from:
+            continue
+        count += 1
         for token, field, due, got in differences:
-            return {"tick": rows[0].tick, "token": token, "field": field, "expected": due, "actual": got}, at
+            return {"tick": tick, "token": token, "field": field, "expected": due, "actual": got}, count - 1
         for alert in alerts:
             line = next(found, None)
             if line != alert:
-                return {"tick": rows[0].tick, "token": None, "field": "alerts", "expected": alert, "actual": line}, at
+                return {"tick": tick, "token": None, "field": "alerts", "expected": alert, "actual": line}, count - 1
     extra = next(found, None)
     if extra is not None:
         return {"tick": None, "token": None, "field": "alerts", "expected": None, "actual": extra}, count

@@ -29,9 +29,19 @@ struct Arguments {
     /// Begins the engine anew over files that are there; every later proof carries the flag.
     #[arg(long, conflicts_with = "check")]
     cold_start: bool,
+    /// Takes the engine's state over under the configuration of this SHA-256, which has to be the one that is in
+    /// force; asked for once, when the newest snapshot is of another one.
+    #[arg(long, value_name = "SHA256", value_parser = sha256, conflicts_with_all = ["check", "cold_start"])]
+    accept_config: Option<[u8; 32]>,
     /// Forces the best candidate that fails for economic reasons only.
     #[arg(long, requires = "once")]
     proof: bool,
+}
+
+/// A hash of the command line.
+fn sha256(text: &str) -> Result<[u8; 32], String> {
+    let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| "64 hexadecimal digits, as `configs/` names its files".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -91,6 +101,7 @@ fn operate(config: Config, arguments: &Arguments) -> Result<u8, StartError> {
     let port = config.areas.telemetry.metrics_port_execution;
     let settings = Settings::new(config, mode)?;
     let settings = if arguments.cold_start { settings.with_cold_engine() } else { settings };
+    let settings = settings.accepting(arguments.accept_config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

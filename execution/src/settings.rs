@@ -139,6 +139,16 @@ impl Settings {
         self
     }
 
+    /// The engine takes its state over from a snapshot of another configuration, when the operator names the one in
+    /// force by its SHA-256.
+    #[must_use]
+    pub fn accepting(mut self, config: Option<[u8; 32]>) -> Self {
+        if let Some(engine) = &mut self.engine {
+            engine.options.accept_config = config;
+        }
+        self
+    }
+
     /// Limits of the desk.
     #[must_use]
     pub fn desk(&self) -> DeskConfig {

@@ -68,6 +68,7 @@ impl EngineRun {
                 config: engine.config.clone(),
                 mode: Mode::Live,
                 is_cold: false,
+                accept_config: None,
                 snapshot: None,
                 from_genesis: false,
                 disk_free_min_bytes: local.disk_free_min_bytes,
@@ -153,6 +154,7 @@ pub(super) fn say_started(started: &Started, took: Duration) {
         snapshot_tick = started.snapshot_tick,
         log_tick = started.log_tick,
         last_tick = started.last_tick,
+        changed_at = started.changed_at,
         duration_ms = ms
     );
 }

@@ -70,6 +70,7 @@ fn print(started: &Started, last: Option<u64>, missing: usize, output: Output) {
             "log_tick": started.log_tick,
             "last_tick": last,
             "rolled_ticks": started.rolled_ticks,
+            "changed_at": started.changed_at,
             "cut": cut,
             "days_without_manifest": missing,
         });
