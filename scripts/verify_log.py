@@ -720,7 +720,7 @@ class Records:
     """Records of all tokens by their ticks, whatever segments they lie in."""
 
     def __init__(self):
-        self.parts, self.begins = {}, set()
+        self.parts, self.begins, self.newest = {}, set(), {}
 
     def add(self, entry, data):
         # The front of a log may be missing, its end is where the manifest says.
@@ -730,9 +730,13 @@ class Records:
             self.begins.add(first)
 
     def at(self, token, tick):
-        for first, last, data in reversed(self.parts.get(token, ())):
-            if first <= tick <= last:
-                return data, 64 + 64 * (tick - first)
+        first, last, data = self.newest.get(token, (1, 0, b""))
+        if first <= tick <= last:
+            return data, 64 + 64 * (tick - first)
+        for part in self.parts.get(token, ()):
+            if part[0] <= tick <= part[1]:
+                self.newest[token] = part
+                return part[2], 64 + 64 * (tick - part[0])
         return None
 
 
@@ -743,7 +747,11 @@ class Configs:
         self.root, self.entries, self.loaded = root, sorted((e["from_tick"], e["sha256"]) for e in entries), {}
 
     def digest(self, tick):
-        return max((entry for entry in self.entries if entry[0] <= tick), default=self.entries[0])[1]
+        digest = self.entries[0][1]
+        for begin, other in self.entries:
+            if begin <= tick:
+                digest = other
+        return digest
 
     def load(self, digest):
         if digest not in self.loaded:

@@ -352,7 +352,11 @@ fn choose(options: &StartOptions) -> Result<Base, Fault> {
 
 /// The snapshot of a tick, whatever it was written under.
 fn of_snapshot(dirs: &EngineDirs, config: &EngineConfig, tick: u64) -> Result<Base, Fault> {
-    let loaded = Box::new(snapshots::load_archived(dirs, config, tick)?);
+    let loaded = Box::new(snapshots::load_archived(dirs, config, tick).map_err(|fault| {
+        // Without the configuration before nobody can say what the snapshot means under this one.
+        let is_archive = matches!(fault.code.exit(), 10 | 18);
+        if is_archive { Fault { code: Code::SnapConfig, ..fault } } else { fault }
+    })?);
     let is_other = loaded.engine.config() != config;
     Ok(if is_other { Base::Other(loaded) } else { Base::Snapshot(loaded) })
 }
