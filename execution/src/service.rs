@@ -98,7 +98,12 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     ];
     tasks.push(tokio::spawn(say_resources(context.clone())));
     tasks.push(tokio::spawn(give_back_peaks(context.end.clone().cancelled_owned())));
-    let engine = Engine::start(&context, &wakes).await?;
+    let engine = match &context.settings.engine {
+        Some(_) => {
+            Engine::start(&context, attach::engine_pool(&context.settings).await?, &wakes).await?
+        }
+        None => None,
+    };
     let instruments: Instruments = Arc::default();
     load_instruments(&context, &instruments).await;
     tasks.push(tokio::spawn(refresh_instruments(context.clone(), Arc::clone(&instruments))));

@@ -16,4 +16,4 @@ pub use bindings::{BindingsOutcome, compare};
 pub use check::run_check;
 pub use fence::{FenceEnd, run_renewal};
 pub use installation::order_id_salt;
-pub use startup::{Session, decision_pool, ensure_partitions, start};
+pub use startup::{Session, decision_pool, engine_pool, ensure_partitions, start};

@@ -84,6 +84,21 @@ pub async fn decision_pool(settings: &Settings) -> Result<PgPool, StartError> {
     Ok(pool)
 }
 
+/// Connections of the engine: frames that are read, rows that are written, the janitor.
+const ENGINE_CONNECTIONS: u32 = 3;
+
+/// Opens the engine's own connections to the decision cluster, which [`decision_pool`] has judged: on a busy machine
+/// its rows took the desk's connections, and a desk without one gives up.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn engine_pool(settings: &Settings) -> Result<PgPool, StartError> {
+    let url = settings.config.areas.clusters.decision_database_url.as_ref();
+    let url = url.map_or("", |url| url.expose_secret());
+    let options = PoolSettings::service("run-execution-live engine", ENGINE_CONNECTIONS);
+    Ok(pools::open(url, ClusterRole::Decision, &options, CLUSTER_WAIT).await?)
+}
+
 async fn migrate(settings: &Settings) -> Result<(), StartError> {
     let clusters = &settings.config.areas.clusters;
     let url = clusters.decision_database_url.as_ref().map_or("", |u| u.expose_secret());

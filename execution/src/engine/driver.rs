@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use penstock_engine_io::Fault;
 use penstock_telemetry::{Level, marker};
+use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -54,11 +55,16 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts the engine; none without one, or when its core has failed at its start.
+    /// Starts the engine; none without one, or when its core has failed at its start. It reads and writes by
+    /// this pool alone, so that its rows never wait in front of an order.
     ///
     /// # Errors
     /// [`StartError::Refused`] when configuration or environment of the engine do not allow a start.
-    pub async fn start(context: &Context, wakes: &Arc<Wakes>) -> Result<Option<Self>, StartError> {
+    pub async fn start(
+        context: &Context,
+        pool: PgPool,
+        wakes: &Arc<Wakes>,
+    ) -> Result<Option<Self>, StartError> {
         let Some(run) = context.settings.engine.clone() else { return Ok(None) };
         say_start(&run);
         let (queue, inputs) = sync_channel(QUEUE_FRAMES_MAX);
@@ -69,7 +75,7 @@ impl Engine {
             run: run.clone(),
             board: context.engine.clone(),
             mode: context.mode.clone(),
-            pool: context.pool.clone(),
+            pool: pool.clone(),
             runtime: Handle::current(),
             inputs,
             checkpoints: checkpoint,
@@ -85,19 +91,19 @@ impl Engine {
             Ok(Err(fault)) => return refused(context, &fault).map(|()| None),
             Err(_) => return Err(StartError::Refused("the engine's thread has ended".to_owned())),
         };
-        Self::follow(context, wakes, run, place, (queue, ended, checkpoints)).map(Some)
+        Self::follow(context, (pool, wakes), run, place, (queue, ended, checkpoints)).map(Some)
     }
 
     fn follow(
         context: &Context,
-        wakes: &Arc<Wakes>,
+        (pool, wakes): (PgPool, &Arc<Wakes>),
         run: EngineRun,
         place: Place,
         (queue, ended, checkpoints): CoreEnds,
     ) -> Result<Self, StartError> {
         let end = context.end.child_token();
         let source = tokio::spawn(run_source(SourceParts {
-            pool: context.pool.clone(),
+            pool: pool.clone(),
             wakes: Arc::clone(wakes),
             board: context.engine.clone(),
             bindings: context.settings.config.bindings.clone(),
@@ -106,7 +112,7 @@ impl Engine {
             end: end.clone(),
         }));
         let rows = tokio::spawn(run_rows(RowsParts {
-            pool: context.pool.clone(),
+            pool: pool.clone(),
             session_id: context.session_id,
             run: run.clone(),
             board: context.engine.clone(),
@@ -115,8 +121,7 @@ impl Engine {
         }));
         let (janitor, stop) = sync_channel(1);
         let (gone, going) = oneshot::channel();
-        let (board, pool, runtime) =
-            (context.engine.clone(), context.pool.clone(), Handle::current());
+        let (board, runtime) = (context.engine.clone(), Handle::current());
         let work = move || {
             let program_sha256 = runtime.block_on(program_sha256());
             run_janitor(JanitorParts { run, board, pool, runtime, program_sha256, stop });

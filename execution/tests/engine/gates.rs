@@ -36,7 +36,7 @@ async fn evaluate(gates: EngineGates, bound: &str) -> (Vec<Verdict>, Seen) {
     let session = session(&pair, settings).await;
     let context = session.context.clone();
     let wakes = Arc::new(Wakes::default());
-    let engine = Engine::start(&context, &wakes).await.unwrap().unwrap();
+    let engine = Engine::start(&context, context.pool.clone(), &wakes).await.unwrap().unwrap();
     let reading = {
         let c = context.clone();
         tokio::spawn(async move {

@@ -86,7 +86,12 @@ impl World {
         let mut settings: Settings = settings(&pair, state.path(), false, "");
         settings.engine = Some(run);
         let session = session(&pair, settings).await;
-        let started = Engine::start(&session.context, &Arc::new(Wakes::default())).await;
+        let started = Engine::start(
+            &session.context,
+            session.context.pool.clone(),
+            &Arc::new(Wakes::default()),
+        )
+        .await;
         let world = Self { pair, market, session, engine: None, root, _state: state };
         (world, started)
     }
@@ -254,7 +259,12 @@ async fn a_start_goes_on_where_the_files_end_and_compares_the_rows_that_stand() 
     assert!(before > 0);
 
     // when a second life starts over the same files, and further frames come
-    let again = Engine::start(&world.session.context, &Arc::new(Wakes::default())).await;
+    let again = Engine::start(
+        &world.session.context,
+        world.session.context.pool.clone(),
+        &Arc::new(Wakes::default()),
+    )
+    .await;
     world.engine = again.unwrap();
     recorded.deliver(200).await;
     world.until_tick(recorded.next_tick() - 1).await;
@@ -346,7 +356,7 @@ async fn a_row_with_other_content_is_a_breach_of_determinism() {
     assert_eq!(changed.execute(&owner).await.unwrap().rows_affected(), 1);
 
     // when the next life compares
-    let again = Engine::start(&context, &Arc::new(Wakes::default())).await;
+    let again = Engine::start(&context, context.pool.clone(), &Arc::new(Wakes::default())).await;
     world.engine = again.unwrap();
     let board = context.engine.clone();
     eventually("the breach", async || board.core() == CoreState::Failed).await;
@@ -389,7 +399,12 @@ async fn what_refuses_a_start_and_what_only_stops_the_core() {
     bytes[700] ^= 1;
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, bytes).unwrap();
-    let started = Engine::start(&world.session.context, &Arc::new(Wakes::default())).await;
+    let started = Engine::start(
+        &world.session.context,
+        world.session.context.pool.clone(),
+        &Arc::new(Wakes::default()),
+    )
+    .await;
     assert!(started.unwrap().is_none());
     let board = &world.session.context.engine;
     assert_eq!(board.fault().unwrap().code.name(), "E_SNAP_CHECKSUM");
@@ -408,7 +423,12 @@ async fn a_gap_of_the_life_before_still_counts() {
     let last = recorded.next_tick() - 1;
     world.until_tick(last).await;
     assert_eq!(world.stop().await, EngineEnd::Clean);
-    let again = Engine::start(&world.session.context, &Arc::new(Wakes::default())).await;
+    let again = Engine::start(
+        &world.session.context,
+        world.session.context.pool.clone(),
+        &Arc::new(Wakes::default()),
+    )
+    .await;
     world.engine = again.unwrap();
     let view = world.session.context.engine.view().unwrap();
     assert_eq!(view.gap_tick, Some(TickId::from_unsigned(MIDNIGHT + 1_026)));

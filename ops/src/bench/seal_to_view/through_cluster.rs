@@ -89,7 +89,8 @@ impl ThroughCluster {
             on_its_way: VecDeque::new(),
             renewed_at: Instant::now(),
         };
-        started.engine = Engine::start(&started.context, &wakes).await?;
+        started.engine =
+            Engine::start(&started.context, started.context.pool.clone(), &wakes).await?;
         started.judge_core()?;
         Ok(started)
     }
