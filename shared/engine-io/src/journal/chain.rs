@@ -38,6 +38,14 @@ impl Chain {
     /// # Errors
     /// [`Code::JrnGap`] when frames are missing before it, [`Code::JrnChain`] when it does not continue them.
     pub fn with(&self, header: &FrameHeader, frame: &[u8]) -> Result<Self, Fault> {
+        self.with_hash(header, sha256(frame))
+    }
+
+    /// As [`Chain::with`], for whoever has the frame's hash already.
+    ///
+    /// # Errors
+    /// As [`Chain::with`].
+    pub fn with_hash(&self, header: &FrameHeader, sha256: [u8; 32]) -> Result<Self, Fault> {
         let tick = header.tick_id.0.unsigned_abs();
         let number = header.frame_seq.unsigned_abs();
         let fence = header.fencing_token.0.unsigned_abs();
@@ -61,6 +69,6 @@ impl Chain {
             }
         }
         let run_id = header.run_id.0.unsigned_abs();
-        Ok(Self { frame_seq: number, sha256: sha256(frame), run_id, fencing_token: fence })
+        Ok(Self { frame_seq: number, sha256, run_id, fencing_token: fence })
     }
 }

@@ -5,13 +5,14 @@
 //! records, alerts, transitions and the snapshots that exist are compared byte for byte; a cold start begins
 //! where the logs show one.
 
+use super::ahead::read_ahead;
 use super::compare::Compare;
 use super::logs::{LogStream, LogStreams};
 use super::report::{Report, Verdict};
 use crate::core::{Core, Sink};
 use crate::error::{Code, Fault};
 use crate::files;
-use crate::journal::{Chain, JournalReader};
+use crate::journal::{Chain, Entry, JournalReader};
 use crate::layout::{Day, EngineDirs};
 use crate::lifecycle::{Event, Lifecycle, Mode};
 use crate::log::{LOG_HEADER_LEN, LOG_LEN_MAX, LogHeader, TokenLog};
@@ -109,30 +110,17 @@ fn run(
     spans: &Spans,
     out: Option<&EngineDirs>,
 ) -> Result<u64, Fault> {
-    let mut reader = JournalReader::from_tick(dirs, from)?;
-    let mut hashed = 0;
-    while let Some(entry) = reader.next_entry()? {
-        let tick = entry.tick();
-        if tick <= from {
-            continue;
+    let reader = JournalReader::from_tick(dirs, from)?;
+    let hashed = read_ahead(reader, (from, until), |entries| {
+        let mut hashed = 0;
+        for batch in entries {
+            for (entry, sha256) in batch? {
+                hashed += u64::try_from(entry.frame.len()).unwrap_or(u64::MAX);
+                take(core, dirs, spans, out, (from, &entry, sha256))?;
+            }
         }
-        if until.is_some_and(|until| tick > until) {
-            break;
-        }
-        change(core, dirs, spans, tick, out)?;
-        if let Some(begin) =
-            spans.begins.get(&tick).filter(|begin| begin.is_cold && tick > from + 1)
-            && let Some(span) = spans.all.get(begin.span)
-        {
-            let engine = self::begin(Engine::new_cold(&span.config)?, tick)?;
-            let position = LogPosition { segment: begin.segment.1, ..LogPosition::default() };
-            enter(core, dirs, span, begin.segment, out)?;
-            core.begin_again(engine, position)?;
-        }
-        let chain = core.chain.with(&entry.header, &entry.frame)?;
-        hashed += u64::try_from(entry.frame.len()).unwrap_or(u64::MAX);
-        core.execute(&entry.header, &entry.events, chain)?;
-    }
+        Ok(hashed)
+    })?;
     if let Some(until) = until {
         change(core, dirs, spans, until, out)?;
         core.fill_to(until)?;
@@ -142,6 +130,28 @@ fn run(
     let last = core.engine.last_tick().unwrap_or(from);
     core.sink.left_over(last)?;
     Ok(hashed)
+}
+
+/// Executes one entry, behind what the logs say of a change or a cold start before it.
+fn take(
+    core: &mut Core<Compare>,
+    dirs: &EngineDirs,
+    spans: &Spans,
+    out: Option<&EngineDirs>,
+    (from, entry, sha256): (u64, &Entry, [u8; 32]),
+) -> Result<(), Fault> {
+    let tick = entry.tick();
+    change(core, dirs, spans, tick, out)?;
+    if let Some(begin) = spans.begins.get(&tick).filter(|begin| begin.is_cold && tick > from + 1)
+        && let Some(span) = spans.all.get(begin.span)
+    {
+        let engine = self::begin(Engine::new_cold(&span.config)?, tick)?;
+        let position = LogPosition { segment: begin.segment.1, ..LogPosition::default() };
+        enter(core, dirs, span, begin.segment, out)?;
+        core.begin_again(engine, position)?;
+    }
+    let chain = core.chain.with_hash(&entry.header, sha256)?;
+    core.execute(&entry.header, &entry.events, chain)
 }
 
 /// Changes the configuration wherever the logs say that it changed, up to a tick.

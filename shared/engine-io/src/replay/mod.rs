@@ -5,6 +5,7 @@
 //! under the engine's directories is written; the first difference ends it with tick, token and field; damage
 //! of a file is a fault with its own code and not a difference.
 
+mod ahead;
 mod compare;
 mod fields;
 mod level_a;
