@@ -51,6 +51,74 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
+/// As above.
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Resume() -> ! {
+    exit(102)
+}
+
+// What a compiler calls for copies and comparisons of memory, else of the C library. Each byte is read and written
+// by itself and volatile, or the compiler would make a call of the function out of its own body.
+
+/// # Safety
+/// As `memcpy`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
+    for at in 0..n {
+        // SAFETY: the caller vouches for `n` bytes at both places.
+        unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
+    }
+    to
+}
+
+/// # Safety
+/// As `memmove`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
+    if to.cast_const() <= from {
+        // SAFETY: as the caller's; forwards, nothing is overwritten before it is read.
+        return unsafe { memcpy(to, from, n) };
+    }
+    for at in (0..n).rev() {
+        // SAFETY: as above, backwards.
+        unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
+    }
+    to
+}
+
+/// # Safety
+/// As `memset`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memset(to: *mut u8, byte: i32, n: usize) -> *mut u8 {
+    for at in 0..n {
+        // SAFETY: the caller vouches for `n` bytes; the low byte is what counts.
+        unsafe { to.add(at).write_volatile(byte.to_le_bytes()[0]) };
+    }
+    to
+}
+
+/// # Safety
+/// As `memcmp`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
+    for at in 0..n {
+        // SAFETY: the caller vouches for `n` bytes at both places.
+        let (a, b) = unsafe { (a.add(at).read_volatile(), b.add(at).read_volatile()) };
+        if a != b {
+            return i32::from(a) - i32::from(b);
+        }
+    }
+    0
+}
+
+/// # Safety
+/// As `bcmp`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
+    // SAFETY: as the caller's.
+    unsafe { memcmp(a, b, n) }
+}
+
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(".globl _start", "_start:", "xor ebp, ebp", "and rsp, -16", "call {run}", run = sym run);
 
