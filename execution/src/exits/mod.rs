@@ -10,3 +10,20 @@ mod protect;
 mod regime;
 mod review;
 mod tick;
+
+use penstock_store_orders::positions::PlanRecord;
+use penstock_trading::exit::trigger::{Decision, Tick};
+use penstock_types::vocab::{ExitReason, PlanState};
+
+/// Whether regime or engine may act on a position in this tick: operator, panic and loss cap come before them, and
+/// without a price nothing is decided.
+fn may_act(plan: &PlanRecord, judged: &Tick) -> bool {
+    let is_decided = matches!(
+        judged.decision,
+        Decision::InputStale
+            | Decision::CloseMarket(
+                ExitReason::Operator | ExitReason::PanicExit | ExitReason::LossCap
+            )
+    );
+    !is_decided && matches!(plan.state, PlanState::Armed | PlanState::Trailing)
+}

@@ -9,10 +9,11 @@ use penstock_store_orders::positions::PlanRecord;
 use penstock_telemetry::marker;
 use penstock_trading::exit::policy::stop_level;
 use penstock_trading::exit::regime::{Due, RegimeAction, action, due};
-use penstock_trading::exit::trigger::{Decision, RaiseCause, Tick, stop_ceiling};
-use penstock_types::vocab::{ExitReason, PlanState, Regime};
+use penstock_trading::exit::trigger::{RaiseCause, Tick, stop_ceiling};
+use penstock_types::vocab::{ExitReason, Regime};
 use penstock_types::{Decimal, PositionId, Symbol};
 
+use super::may_act;
 use crate::desk::{Desk, DeskError};
 use crate::tracker::{Held, TakeProfit};
 
@@ -64,16 +65,7 @@ impl Desk {
         plan: &PlanRecord,
         judged: &Tick,
     ) -> Result<bool, DeskError> {
-        // Operator, panic and loss cap come before; without a price nothing is decided.
-        if matches!(judged.decision, Decision::InputStale)
-            || matches!(
-                judged.decision,
-                Decision::CloseMarket(
-                    ExitReason::Operator | ExitReason::PanicExit | ExitReason::LossCap
-                )
-            )
-            || !matches!(plan.state, PlanState::Armed | PlanState::Trailing)
-        {
+        if !may_act(plan, judged) {
             return Ok(false);
         }
         let Some(held) = self.tracker.positions.get(&id) else { return Ok(false) };

@@ -8,10 +8,11 @@ use penstock_store_orders::positions::PlanRecord;
 use penstock_telemetry::marker;
 use penstock_trading::engine_gate::EngineGates;
 use penstock_trading::exit::review::{DISTANCE_PCT, ReviewAction, Sight, review};
-use penstock_trading::exit::trigger::{Decision, Tick};
-use penstock_types::vocab::{ExitReason, PlanState};
+use penstock_trading::exit::trigger::Tick;
+use penstock_types::vocab::ExitReason;
 use penstock_types::{Decimal, PositionId};
 
+use super::may_act;
 use crate::desk::{Desk, DeskError};
 
 impl Desk {
@@ -22,16 +23,7 @@ impl Desk {
         plan: &PlanRecord,
         judged: &Tick,
     ) -> Result<bool, DeskError> {
-        // Operator, panic and loss cap come before; without a price nothing is decided.
-        if matches!(judged.decision, Decision::InputStale)
-            || matches!(
-                judged.decision,
-                Decision::CloseMarket(
-                    ExitReason::Operator | ExitReason::PanicExit | ExitReason::LossCap
-                )
-            )
-            || !matches!(plan.state, PlanState::Armed | PlanState::Trailing)
-        {
+        if !may_act(plan, judged) {
             return Ok(false);
         }
         let Some(held) = self.tracker.positions.get_mut(&id) else { return Ok(false) };

@@ -10,12 +10,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
 use penstock_config::{Process, Sources, resolve};
-use penstock_execution::attach::{Session, run_renewal, start};
 use penstock_execution::context::Context;
 use penstock_execution::cycle::Evaluator;
-use penstock_execution::quotes::run_reader;
 use penstock_execution::settings::{RunMode, Settings};
-use penstock_execution::wake::{Wakes, run_listener};
+use penstock_execution::wake::Wakes;
 use penstock_store::ClusterRole;
 use penstock_store_decision::glance::glance;
 use penstock_store_orders::ExecStore;
@@ -24,6 +22,7 @@ use penstock_types::vocab::Trigger;
 use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 
+use super::attached::{Attached, attach};
 use super::figures::{Report, Samples};
 use super::floor::Floor;
 use super::intent::Intents;
@@ -157,24 +156,7 @@ impl Bench {
         let mut admin = databases.superuser(ClusterRole::Decision).await?;
         fund(&mut admin).await?;
         let settings = settings(databases)?;
-        let connections = settings.config.db_pool_max();
-        let pool = databases.pool(ClusterRole::Decision, "exec_rw", connections).await?;
-        let Session { context, fence, changes: _ } = start(settings, pool).await?;
-        let wakes = Arc::new(Wakes::default());
-        let end = &context.end;
-        let renewal = run_renewal(fence, context.clone(), end.clone());
-        let tasks = vec![
-            tokio::spawn(async move { drop(renewal.await) }),
-            tokio::spawn(run_listener(context.pool.clone(), Arc::clone(&wakes), end.clone())),
-            tokio::spawn(run_reader(
-                context.pool.clone(),
-                context.quotes.clone(),
-                context.mode.clone(),
-                Arc::clone(&wakes),
-                context.settings.stale,
-                end.clone(),
-            )),
-        ];
+        let Attached { context, wakes, tasks } = attach(databases, settings).await?;
         let (pool, id) = (context.pool.clone(), context.session_id);
         let store = ExecStore::new(pool, context.domain(), context.token, id);
         let tick = penstock_trading::fixtures::instrument(0).price_increment;

@@ -4,6 +4,7 @@
 //! bench runs on clusters of its own in a directory of its own and leaves nothing; what is timed is the
 //! services' own code; a missed target is said, never hidden, and never a failure. It is no test.
 
+mod attached;
 pub mod decide_to_intent;
 mod figures;
 mod fill;

@@ -5,16 +5,12 @@
 //! when a view could be read. It decides nothing: no evaluation runs here.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use penstock_config::{Config, Process, Sources, resolve};
-use penstock_execution::attach::{Session, run_renewal, start};
 use penstock_execution::context::Context;
 use penstock_execution::engine::{Engine, EngineEnd, EngineRun};
-use penstock_execution::quotes::run_reader;
 use penstock_execution::settings::{RunMode, Settings};
-use penstock_execution::wake::{Wakes, run_listener};
 use penstock_store::ClusterRole;
 use penstock_store::twins::RunSymbolRow;
 use penstock_store_decision::frames::{FramePrerequisites, FramePublisher, FrameRow};
@@ -25,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use super::sealed::{Sealed, Sealer, run_symbols, token_tables};
 use super::{OnItsWay, Times, VIEW_LIMIT};
+use crate::bench::attached::{Attached, attach};
 use crate::bench::rig::{Databases, Run};
 
 /// Domain of the bench.
@@ -60,24 +57,7 @@ impl ThroughCluster {
         let symbols = run_symbols(tokens, run.run.run_id)?;
         let publisher = FramePublisher::new(run.publisher.clone(), DOMAIN.to_owned());
         let settings = Settings::new(config, RunMode::Attach)?;
-        let connections = settings.config.db_pool_max();
-        let pool = databases.pool(ClusterRole::Decision, "exec_rw", connections).await?;
-        let Session { context, fence, changes: _ } = start(settings, pool).await?;
-        let wakes = Arc::new(Wakes::default());
-        let end = &context.end;
-        let renewal = run_renewal(fence, context.clone(), end.clone());
-        let tasks = vec![
-            tokio::spawn(async move { drop(renewal.await) }),
-            tokio::spawn(run_listener(context.pool.clone(), Arc::clone(&wakes), end.clone())),
-            tokio::spawn(run_reader(
-                context.pool.clone(),
-                context.quotes.clone(),
-                context.mode.clone(),
-                Arc::clone(&wakes),
-                context.settings.stale,
-                end.clone(),
-            )),
-        ];
+        let Attached { context, wakes, tasks } = attach(databases, settings).await?;
         let mut started = Self {
             run,
             publisher,
