@@ -24,6 +24,24 @@ need_postgres() {
   fi
 }
 
+# need_strace: makes single system calls fail; the kernel has to allow ptrace.
+need_strace() {
+  if ! command -v strace >/dev/null; then
+    if command -v apt-get >/dev/null; then
+      echo "installing strace: apt-get install -y strace"
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq strace >/dev/null
+    else
+      echo "no strace found; next: run this on Linux with strace 4.22 or newer" >&2
+      exit 2
+    fi
+  fi
+  if ! strace -qq -o /dev/null -e inject=getpid:error=EIO true; then
+    echo "strace may not trace here; next: allow ptrace (in a container: --cap-add SYS_PTRACE)" >&2
+    exit 2
+  fi
+}
+
 # need_c_compiler: some dependencies build C.
 need_c_compiler() {
   if command -v cc >/dev/null; then return; fi

@@ -51,6 +51,15 @@ pub fn make_dir(path: &Path) -> Result<(), Fault> {
     })
 }
 
+/// Makes the directory of a file that a running engine begins.
+///
+/// # Errors
+/// [`Code::Storage`]: the surroundings were judged at the start, what fails now is the disk.
+pub(crate) fn make_dir_for(path: &Path) -> Result<(), Fault> {
+    let dir = dir_of(path);
+    fs::create_dir_all(dir).map_err(|error| Fault::storage("make the directory", dir, &error))
+}
+
 /// Puts the names in a directory on disk.
 ///
 /// # Errors

@@ -61,7 +61,7 @@ impl JournalWriter {
 
     fn begin(&self, tick: u64, hour: u64) -> Result<OpenHour, Fault> {
         let dir = self.dirs.journal.join(Day::of(tick).to_string());
-        files::make_dir(&dir)?;
+        files::make_dir_for(&self.dirs.frames_file(tick))?;
         let open = |path: PathBuf| -> Result<(PathBuf, File), Fault> {
             stored::make_raw(&path, u64::MAX - 1)?;
             let file = OpenOptions::new().append(true).create(true).open(&path);
@@ -88,15 +88,17 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// The open files once more, for whoever has to find them on disk before a snapshot.
+    /// The open files once more, for whoever has to find them on disk before a snapshot. They are opened anew: the
+    /// system tells of a failed write-back once to everyone who opened a file, and who shares a handle would be told
+    /// that all is well after the other has heard of it.
     pub(crate) fn handles(&mut self) -> Result<Vec<(PathBuf, File)>, Fault> {
         self.is_new = false;
         let Some(open) = &self.open else { return Ok(Vec::new()) };
-        let clone = |(path, file): &(PathBuf, File)| {
-            let file = file.try_clone().map_err(|error| Fault::storage("open", path, &error))?;
+        let again = |(path, _): &(PathBuf, File)| {
+            let file = File::open(path).map_err(|error| Fault::storage("open", path, &error))?;
             Ok((path.clone(), file))
         };
-        [&open.frames, &open.quotes].into_iter().map(clone).collect()
+        [&open.frames, &open.quotes].into_iter().map(again).collect()
     }
 
     /// Closes the hour.

@@ -149,7 +149,7 @@ impl TokenLog {
             open.due = bytes[LOG_HEADER_LEN..].to_vec();
             return Ok(open);
         }
-        files::make_dir(files::dir_of(&path))?;
+        files::make_dir_for(&path)?;
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let mut file = file.map_err(|error| Fault::storage("make", &path, &error))?;
         file.write_all(&header).map_err(|error| Fault::storage("write", &path, &error))?;

@@ -260,10 +260,14 @@ fn environment(options: &StartOptions) -> Result<File, Fault> {
         }
     }
     let lock = lock(&options.dirs)?;
-    if let Some(path) = &options.signing_key
-        && std::fs::exists(path).unwrap_or(false)
-    {
-        crate::keys::Signer::load(path, &options.dirs)?;
+    if let Some(path) = &options.signing_key {
+        // Only a key that is known to be missing is none.
+        let is_there = std::fs::exists(path).map_err(|error| {
+            Fault::new(Code::EnvKey, format!("failed to look at the signing key: {error}")).of(path)
+        })?;
+        if is_there {
+            crate::keys::Signer::load(path, &options.dirs)?;
+        }
     }
     Ok(lock)
 }
@@ -343,7 +347,9 @@ fn choose(options: &StartOptions) -> Result<Base, Fault> {
         }
         None => {
             // Behind a hard reset the first tick of the new major carries the flag.
-            let is_reset = std::fs::exists(dirs.genesis()).unwrap_or(false);
+            let path = dirs.genesis();
+            let is_reset =
+                std::fs::exists(&path).map_err(|error| Fault::storage("look at", &path, &error))?;
             let engine = if is_reset { Engine::new_cold(config)? } else { Engine::new(config)? };
             Ok(Base::Genesis(Box::new(Genesis { engine, first_segment: 0 })))
         }
