@@ -129,10 +129,11 @@ pub fn cut(path: &Path, from: u64) -> Result<bool, Fault> {
     let mut file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(_) => {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             set_mode(path, 0o640)?;
             OpenOptions::new().read(true).write(true).open(path).map_err(failed("open"))?
         }
+        Err(error) => return Err(Fault::storage("open", path, &error)),
     };
     let len = file.metadata().map_err(failed("look at"))?.len();
     if len <= from {
