@@ -24,6 +24,19 @@ need_postgres() {
   fi
 }
 
+# need_second_verifier: what scripts/verify_log.py runs with; tests compare it with the engine's own.
+need_second_verifier() {
+  if command -v python3 >/dev/null && command -v zstd >/dev/null; then return; fi
+  if command -v apt-get >/dev/null; then
+    echo "installing the second verifier's tools: apt-get install -y python3 zstd"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3 zstd >/dev/null
+  else
+    echo "no python3 or zstd found; next: install both" >&2
+    exit 2
+  fi
+}
+
 # need_strace: makes single system calls fail; the kernel has to allow ptrace.
 need_strace() {
   if ! command -v strace >/dev/null; then
