@@ -100,6 +100,10 @@ fn raw_behind(path: &Path, offset: u64) -> Result<Option<Vec<u8>>, Fault> {
 
 fn packed_behind(path: &Path, offset: u64) -> Result<Vec<u8>, Fault> {
     let mut stored = Stored::open(path)?;
+    // Its length stands in its head: whoever has read it whole unpacks it no more, four times a second.
+    if stored.raw_len() <= offset {
+        return Ok(Vec::new());
+    }
     stored.skip(offset)?;
     let mut bytes = vec![0; usize::try_from(READ_BYTES_MAX).unwrap_or(usize::MAX)];
     let filled = stored.fill(&mut bytes)?;
@@ -144,6 +148,8 @@ mod tests {
         assert_eq!(late.read().unwrap().0, ["a", "b", "c"]);
         late.at = Some(At { day: Day::parse("2026-02-16").unwrap(), offset: 4 });
         assert_eq!(late.read().unwrap().0, ["c"]);
+        late.at = Some(At { day: Day::parse("2026-02-16").unwrap(), offset: 6 });
+        assert_eq!(late.read().unwrap().0, ["d"], "behind its end the next day follows");
         // From a day on that has no file yet.
         let later = Tail::new(dir.path().to_owned(), Some(20_501 * 345_600));
         assert_eq!(later.read().unwrap().0, ["d"]);

@@ -3,6 +3,8 @@
 
 #[expect(dead_code, reason = "each test file uses its own part of this module")]
 mod common;
+#[path = "common/second.rs"]
+mod second;
 
 use common::*;
 use penstock_engine::EngineConfig;
@@ -12,8 +14,8 @@ use penstock_engine_io::keys::{self, Signer};
 use penstock_engine_io::manifest::{Facts, close_day};
 use penstock_engine_io::replay::Verdict;
 use penstock_engine_io::{Code, Day, EngineDirs, Fault};
+use second::second_verifier;
 use std::path::Path;
-use std::process::Command;
 
 const FIRST: Day = Day(20_500);
 const SECOND: Day = Day(20_501);
@@ -62,16 +64,6 @@ fn verify(bundle: &Path) -> Result<penstock_engine_io::bundle::Verified, Fault> 
     verify_bundle(bundle, scratch.path())
 }
 
-/// Exit status and report of the verifier in another language; `None` where there is no Python.
-fn python(bundle: &Path) -> Option<(i32, serde_json::Value)> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/verify_log.py");
-    let output = Command::new("python3").arg(script).arg("--bundle").arg(bundle).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = text.lines().next().unwrap_or_else(|| panic!("{errors}"));
-    Some((output.status.code().unwrap(), serde_json::from_str(line).unwrap()))
-}
-
 #[test]
 fn two_exports_are_equal_bytes_and_verify_alone_raw_or_compressed() {
     let dir = tempfile::tempdir().unwrap();
@@ -93,13 +85,13 @@ fn two_exports_are_equal_bytes_and_verify_alone_raw_or_compressed() {
     pack_day(&dirs, FIRST, &JanitorHooks::none()).unwrap();
     export_day(&dirs, FIRST, &packed).unwrap();
     drop(dir);
-    let [a, packed] = [a, packed].map(|path| (verify(&path).unwrap(), python(&path)));
+    let [a, packed] =
+        [a, packed].map(|path| (verify(&path).unwrap(), second_verifier(&["--bundle"], &path)));
     assert_eq!((a.0.verdict, a.0.level_a.ticks, a.0.level_b.ticks), (Verdict::Identical, 300, 300));
     assert!(a.0.day.is_signed && a.0 == packed.0 && a.1 == packed.1);
-    if let Some((status, report)) = a.1 {
-        assert_eq!((status, &report["ticks"]), (0, &300.into()), "{report}");
-        assert_eq!(report["day_root"], a.0.day.manifest.day_root.as_str());
-    }
+    let (status, report) = a.1;
+    assert_eq!((status, &report["ticks"]), (0, &300.into()), "{report}");
+    assert_eq!(report["day_root"], a.0.day.manifest.day_root.as_str());
 }
 
 #[test]
@@ -133,16 +125,14 @@ fn the_end_of_a_long_day_is_enough_of_it() {
     let verified = verify(&bundle).unwrap();
     assert_eq!(verified.verdict, Verdict::Identical, "{:?}", verified.level_a.first_mismatch);
     assert!(verified.level_a.start.starts_with("records"));
-    if let Some((status, report)) = python(&bundle) {
-        assert_eq!((status, &report["ticks"]), (0, &DAY.into()), "{report}");
-    }
+    let (status, report) = second_verifier(&["--bundle"], &bundle);
+    assert_eq!((status, &report["ticks"]), (0, &DAY.into()), "{report}");
     // A lead of another log does not prove itself, even when the index is made to fit.
     let scratch = tempfile::tempdir().unwrap();
     let forged = forge(&bundle, scratch.path(), "lead/2.bin", |bytes| bytes[70] ^= 1);
     assert_eq!(verify(&forged).unwrap_err().code, Code::ManRoot);
-    if let Some((status, report)) = python(&forged) {
-        assert_eq!((status, &report["code"]), (18, &"E_MAN_ROOT".into()));
-    }
+    let (status, report) = second_verifier(&["--bundle"], &forged);
+    assert_eq!((status, &report["code"]), (18, &"E_MAN_ROOT".into()));
 }
 
 /// The same bundle with one file changed and an index that says so.
@@ -214,9 +204,8 @@ fn a_forged_file_is_named_although_the_index_fits() {
         let fault = verify(&forged).unwrap_err();
         let is_frame = code == Code::ManHash && fault.code == Code::FrameCrc;
         assert!(fault.code == code || is_frame, "{name}: {fault}");
-        if let Some((status, report)) = python(&forged) {
-            assert!(status == exit || status == 18, "{name}: {report}");
-        }
+        let (status, report) = second_verifier(&["--bundle"], &forged);
+        assert!(status == exit || status == 18, "{name}: {report}");
     }
 }
 

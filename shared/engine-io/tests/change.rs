@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod common;
+#[path = "common/second.rs"]
+mod second;
 
 use common::*;
 use penstock_engine::EngineConfig;
@@ -12,6 +14,7 @@ use penstock_engine_io::replay::{ReplayStart, Verdict, level_a, level_b};
 use penstock_engine_io::{
     Code, CrashPoint, Day, EngineDirs, Hooks, NoStore, Session, StartOptions, archived, snapshots,
 };
+use second::second_verifier;
 use std::path::Path;
 
 const FIRST: Day = Day(20_500);
@@ -159,33 +162,16 @@ fn the_manifest_says_from_which_tick_on_and_the_bundle_proves_it() {
         assert_eq!((day.verdict, day.ticks), (Verdict::Identical, BEGIN));
         let next = level_a(&dirs, &now, Some(Day(FIRST.0 + 1))).unwrap();
         assert_eq!((next.verdict, next.ticks), (Verdict::Identical, 60));
-        if let Some((status, report)) = python(&["--engine-dir"], dir.path()) {
-            assert_eq!((status, &report["ticks"]), (0, &BEGIN.into()), "{what:?}: {report}");
-        }
+        let (status, report) = second_verifier(&["--engine-dir"], dir.path());
+        assert_eq!((status, &report["ticks"]), (0, &BEGIN.into()), "{what:?}: {report}");
         let bundle = dir.path().join("day.tar");
         penstock_engine_io::bundle::export_day(&dirs, FIRST, &bundle).unwrap();
         let place = tempfile::tempdir().unwrap();
         let verified = penstock_engine_io::bundle::verify_bundle(&bundle, place.path()).unwrap();
         assert_eq!(verified.verdict, Verdict::Identical, "{what:?}");
-        if let Some((status, report)) = python(&["--bundle"], &bundle) {
-            assert_eq!((status, &report["ticks"]), (0, &BEGIN.into()), "{what:?}: {report}");
-        }
+        let (status, report) = second_verifier(&["--bundle"], &bundle);
+        assert_eq!((status, &report["ticks"]), (0, &BEGIN.into()), "{what:?}: {report}");
     }
-}
-
-/// Exit status and report of the verifier in another language; `None` where there is no Python.
-fn python(arguments: &[&str], path: &Path) -> Option<(i32, serde_json::Value)> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/verify_log.py");
-    let output = std::process::Command::new("python3")
-        .arg(script)
-        .args(arguments)
-        .arg(path)
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = text.lines().next().unwrap_or_else(|| panic!("{errors}"));
-    Some((output.status.code().unwrap(), serde_json::from_str(line).unwrap()))
 }
 
 #[test]

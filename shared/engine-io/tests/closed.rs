@@ -3,6 +3,8 @@
 
 #[expect(dead_code, reason = "each test file uses its own part of this module")]
 mod common;
+#[path = "common/second.rs"]
+mod second;
 
 use common::*;
 use penstock_engine::EngineConfig;
@@ -12,6 +14,7 @@ use penstock_engine_io::manifest::{Facts, close_day, verify_day, verify_document
 use penstock_engine_io::replay::{ReplayStart, Verdict, level_a, level_b};
 use penstock_engine_io::retention::{self, Policy, Why};
 use penstock_engine_io::{Code, Day, EngineDirs, JanitorPoint, snapshots, stored};
+use second::second_verifier;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,16 +79,9 @@ fn a_compressed_day_reads_verifies_and_replays_like_a_raw_one() {
         level_b(&dirs, &config, ReplayStart::Genesis, None, None).unwrap(),
     );
     assert!(raw == packed, "raw and compressed days give equal reports");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/verify_log.py");
-    let output = std::process::Command::new("python3")
-        .args([script, "--day", &FIRST.to_string(), "--engine-dir"])
-        .arg(dir.path())
-        .output();
-    // Where there is no Python the other verifier is not asked.
-    if let Ok(output) = output {
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && text.contains("IDENTICAL"), "{text}");
-    }
+    let day = FIRST.to_string();
+    let (status, report) = second_verifier(&["--day", &day, "--engine-dir"], dir.path());
+    assert_eq!((status, &report["verdict"]), (0, &"IDENTICAL".into()), "{report}");
     let day = level_a(&dirs, &config, Some(FIRST)).unwrap();
     assert_eq!((day.verdict, day.ticks), (Verdict::Identical, 300));
     // The engine goes on behind a compressed day, and recovers over it from its first frame.

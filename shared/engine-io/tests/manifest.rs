@@ -3,6 +3,8 @@
 
 #[expect(dead_code, reason = "each test file uses its own part of this module")]
 mod common;
+#[path = "common/second.rs"]
+mod second;
 
 use common::*;
 use penstock_engine::EngineConfig;
@@ -10,8 +12,8 @@ use penstock_engine_io::keys::{self, Signer};
 use penstock_engine_io::manifest::{Facts, close_day, missing_days, verify_day, write_missing};
 use penstock_engine_io::replay::{Verdict, level_a};
 use penstock_engine_io::{Code, Day, EngineDirs};
+use second::second_verifier;
 use std::path::Path;
-use std::process::Command;
 
 const FIRST: Day = Day(20_500);
 const SECOND: Day = Day(20_501);
@@ -35,20 +37,6 @@ fn two_days(root: &Path) -> (EngineConfig, EngineDirs, Signer) {
     keys::init(&dirs, &private, &[7; 32], "2026-02-16").unwrap();
     let signer = Signer::load(&private, &dirs).unwrap();
     (config, dirs, signer)
-}
-
-/// Exit status and first line of the verifier in another language; `None` where there is no Python.
-fn python(root: &Path, day: Day) -> Option<(i32, serde_json::Value)> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/verify_log.py");
-    let output = Command::new("python3")
-        .args([script, "--day", &day.to_string(), "--engine-dir"])
-        .arg(root)
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = text.lines().next().unwrap_or_else(|| panic!("{errors}"));
-    Some((output.status.code().unwrap(), serde_json::from_str(line).unwrap()))
 }
 
 #[test]
@@ -75,11 +63,11 @@ fn a_closed_day_is_named_whole_and_signed() {
     let a = level_a(&dirs, &config, Some(FIRST)).unwrap();
     assert_eq!((a.verdict, &a.first_mismatch), (Verdict::Identical, &None));
     assert_eq!(a.state_chain.as_deref(), Some(manifest.state_chain_close.as_str()));
-    if let Some((status, report)) = python(dir.path(), FIRST) {
-        assert_eq!(status, 0, "{report}");
-        assert_eq!(report["day_root"], manifest.day_root.as_str());
-        assert_eq!((&report["signed"], &report["ticks"]), (&true.into(), &700.into()));
-    }
+    let (status, report) =
+        second_verifier(&["--day", &FIRST.to_string(), "--engine-dir"], dir.path());
+    assert_eq!(status, 0, "{report}");
+    assert_eq!(report["day_root"], manifest.day_root.as_str());
+    assert_eq!((&report["signed"], &report["ticks"]), (&true.into(), &700.into()));
     assert!(tree(dir.path()) == before, "verifying changes nothing");
 }
 
@@ -99,12 +87,12 @@ fn a_wrong_transition_that_is_hashed_and_signed_is_still_named_by_both_verifiers
     let tick = MIDNIGHT - 300;
     let found = level_a(&dirs, &config, Some(FIRST)).unwrap().first_mismatch.unwrap();
     assert_eq!((found.tick, found.token, found.field.as_str()), (tick, Some(2), "fsm_state"));
-    if let Some((status, report)) = python(dir.path(), FIRST) {
-        let found = &report["first_mismatch"];
-        assert_eq!(status, 15, "{report}");
-        assert_eq!((&found["tick"], &found["token"]), (&tick.into(), &2.into()));
-        assert_eq!(found["field"], "fsm_state");
-    }
+    let (status, report) =
+        second_verifier(&["--day", &FIRST.to_string(), "--engine-dir"], dir.path());
+    let found = &report["first_mismatch"];
+    assert_eq!(status, 15, "{report}");
+    assert_eq!((&found["tick"], &found["token"]), (&tick.into(), &2.into()));
+    assert_eq!(found["field"], "fsm_state");
 }
 
 #[test]
@@ -135,9 +123,9 @@ fn every_file_of_a_day_that_changes_is_named_with_its_code_by_both_verifiers() {
         let is_document = code == Code::ManSignature && fault.code == Code::ManHash;
         let is_frame = code == Code::ManHash && fault.code == Code::FrameCrc;
         assert!(fault.code == code || is_document || is_frame, "{}: {fault}", path.display());
-        if let Some((status, report)) = python(dir.path(), FIRST) {
-            assert!(status == exit || status == 18, "{}: {report}", path.display());
-        }
+        let (status, report) =
+            second_verifier(&["--day", &FIRST.to_string(), "--engine-dir"], dir.path());
+        assert!(status == exit || status == 18, "{}: {report}", path.display());
         std::fs::write(&path, &bytes).unwrap();
     }
     verify_day(&dirs, FIRST).unwrap();
@@ -169,9 +157,9 @@ fn a_stop_over_midnight_closes_both_days_late_and_chained() {
     assert_eq!((second.tokens[2].records, second.journal.files.len()), (DAY, 2));
     let a = level_a(&dirs, &config, Some(SECOND)).unwrap();
     assert_eq!((a.verdict, a.first_mismatch, a.ticks), (Verdict::Identical, None, DAY));
-    if let Some((status, report)) = python(dir.path(), SECOND) {
-        assert_eq!((status, &report["ticks"]), (0, &DAY.into()), "{report}");
-    }
+    let (status, report) =
+        second_verifier(&["--day", &SECOND.to_string(), "--engine-dir"], dir.path());
+    assert_eq!((status, &report["ticks"]), (0, &DAY.into()), "{report}");
     // A key that rotates with its predecessor gone is reported, not hidden.
     let private = dir.path().join("private/signing.pem");
     keys::rotate(&dirs, &private, &[8; 32], "2026-02-18", true).unwrap();

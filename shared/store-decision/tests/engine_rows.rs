@@ -6,7 +6,8 @@ use penstock_store_decision::engine_rows::{
     AlertRow, CheckpointRow, ManifestRow, TransitionRow, newest_checkpoint, newest_ticks,
     put_alerts, put_checkpoint, put_manifest, put_transitions,
 };
-use penstock_types::{SessionId, Uuid};
+use penstock_store_decision::retention::{OldEngineRows, forget_engine_rows};
+use penstock_types::{SessionId, TickId, Uuid};
 
 const SESSION: SessionId = SessionId(Uuid::from_u128(1));
 const LATER: SessionId = SessionId(Uuid::from_u128(2));
@@ -125,4 +126,27 @@ async fn a_manifest_stands_once_for_its_day() {
         .await
         .unwrap();
     assert_eq!(stands, 1);
+}
+
+#[tokio::test]
+async fn old_rows_go_by_the_operators_role_alone_and_a_rehearsal_only_counts_them() {
+    let pair = TestPair::new().await.unwrap();
+    let service = pair.pool(ClusterRole::Decision, "exec_rw").await.unwrap();
+    let operator = pair.pool(ClusterRole::Decision, "ops_rw").await.unwrap();
+    put_transitions(&service, SESSION, &[transition(9), transition(10)]).await.unwrap();
+    put_alerts(&service, SESSION, &[alert(8), alert(9), alert(10)]).await.unwrap();
+    for tick_id in [240, 480] {
+        let row = CheckpointRow { tick_id, state_chain: [1; 32], frame_chain: [2; 32] };
+        assert!(put_checkpoint(&service, &row).await.unwrap());
+    }
+    let (said, checkpoints) = (TickId(10), TickId(480));
+    let old = OldEngineRows { transitions: 1, alerts: 2, checkpoints: 1 };
+    assert!(forget_engine_rows(&service, said, checkpoints, false).await.is_err(), "it only adds");
+    for is_rehearsal in [true, true, false] {
+        let went = forget_engine_rows(&operator, said, checkpoints, is_rehearsal).await.unwrap();
+        assert_eq!(went, old);
+    }
+    let none = OldEngineRows { transitions: 0, alerts: 0, checkpoints: 0 };
+    assert_eq!(forget_engine_rows(&operator, said, checkpoints, false).await.unwrap(), none);
+    assert_eq!(newest_ticks(&service).await.unwrap(), (Some(10), Some(10)), "what is young stays");
 }
