@@ -21,10 +21,12 @@ pub(super) fn engine_log(bytes: &[u8]) {
     }
 }
 
-/// Any bytes are a snapshot that exports to them, or an error.
+/// Any bytes are a snapshot that exports to them, or an error; sealing takes any bytes.
 pub(super) fn engine_snapshot(bytes: &[u8]) {
     let config = config();
-    let mut out = Vec::new();
+    let mut out = bytes.to_vec();
+    penstock_engine::snapshot::seal(&mut out);
+    out.clear();
     if let Ok((engine, context)) = Engine::import(&config, bytes) {
         engine.export(&context, &mut out);
         let (again, same) = Engine::import(&config, &out).expect("an export is a snapshot");

@@ -34,7 +34,7 @@ pub(crate) trait Sink {
     fn tick(&mut self, tick: &TickFiles<'_>) -> Result<(), Fault>;
     /// A snapshot of this tick is wanted.
     fn wants_snapshot(&self, tick: u64) -> bool;
-    /// Takes a snapshot.
+    /// Takes the copy of a snapshot, which whoever writes or compares it seals.
     fn snapshot(&mut self, tick: u64, bytes: &[u8], logs: &[LogPosition]) -> Result<(), Fault>;
     /// The day's last tick has been taken.
     fn close_day(&mut self) -> Result<(), Fault>;
@@ -195,8 +195,7 @@ impl<S: Sink> Core<S> {
         }
     }
 
-    /// The bytes of a snapshot of the last tick.
-    pub(crate) fn export(&mut self) -> &[u8] {
+    fn copy_out(&mut self) {
         let context = SnapshotContext {
             frame_seq: self.chain.frame_seq,
             frame_sha256: self.chain.sha256,
@@ -204,13 +203,12 @@ impl<S: Sink> Core<S> {
             fencing_token: self.chain.fencing_token,
             logs: self.logs.clone(),
         };
-        self.engine.export(&context, &mut self.bytes);
-        &self.bytes
+        self.engine.copy_out(&context, &mut self.bytes);
     }
 
-    /// Hands a snapshot of the last tick on.
+    /// Hands a copy of the state after the last tick on.
     pub(crate) fn snapshot(&mut self) -> Result<(), Fault> {
-        self.export();
+        self.copy_out();
         self.snapshot_tick = self.engine.last_tick().unwrap_or(0);
         self.sink.snapshot(self.snapshot_tick, &self.bytes, &self.logs)
     }

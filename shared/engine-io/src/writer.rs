@@ -12,7 +12,7 @@ use crate::log::TokenLog;
 use crate::snapshots;
 use crate::streams::Stream;
 use penstock_engine::record::RECORD_LEN;
-use penstock_engine::snapshot::LogPosition;
+use penstock_engine::snapshot::{LogPosition, TRAILER_LEN, seal};
 use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
@@ -204,7 +204,8 @@ impl Files {
                 Job::Tick { tick, records, alerts, transitions } => {
                     self.tick(tick, &records, &alerts, &transitions)?;
                 }
-                Job::Snapshot { tick, bytes, logs, journal } => {
+                Job::Snapshot { tick, mut bytes, logs, journal } => {
+                    seal(&mut bytes);
                     self.snapshot(tick, &bytes, &logs, &journal)?;
                 }
                 Job::CloseDay => self.close_day()?,
@@ -350,8 +351,9 @@ impl Sink for Writer {
             let clone = file.try_clone().map_err(|error| Fault::storage("open", path, &error))?;
             journal.push((path.clone(), clone));
         }
-        let (bytes, logs) = (bytes.to_vec(), logs.to_vec());
-        self.send(Job::Snapshot { tick, bytes, logs, journal })
+        let mut copy = Vec::with_capacity(bytes.len() + TRAILER_LEN);
+        copy.extend_from_slice(bytes);
+        self.send(Job::Snapshot { tick, bytes: copy, logs: logs.to_vec(), journal })
     }
 
     fn close_day(&mut self) -> Result<(), Fault> {

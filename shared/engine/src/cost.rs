@@ -6,7 +6,7 @@
 
 use crate::config::{EngineConfig, Profile, Term, TierContext, TokenConfig};
 use crate::feature::FeatureFrame;
-use crate::num::{ACT_ONE, Mix, SCORE_MAX, decay, flow, inv, mul_div, ramp, sat32, weigh};
+use crate::num::{ACT_ONE, Fade, Mix, SCORE_MAX, flow, inv, mul_div, ramp, sat32, weigh};
 use crate::snapshot::{Pack, Unpack};
 
 /// Layer 4 of a token: one tick of memory per component, and the cost.
@@ -118,15 +118,15 @@ fn elasticity(config: &EngineConfig, f: &FeatureFrame) -> i64 {
 
 impl CostState {
     /// Executes one tick.
-    pub fn update(
+    pub(crate) fn update(
         &mut self,
         config: &EngineConfig,
         weights: &Weights,
         features: &FeatureFrame,
         tier: TierContext,
     ) {
-        let memory = config.cost.decay;
-        let keep = |s: i32, component: i64| decay(s, component, memory, ACT_ONE);
+        let fade = Fade::new(config.cost.decay, ACT_ONE);
+        let keep = |s: i32, component: i64| fade.apply(s, component);
         if weights.profile == Profile::Deriv {
             self.density = keep(self.density, density(config, weights, features));
         }

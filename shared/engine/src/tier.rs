@@ -117,7 +117,7 @@ const fn persistence(config: &TierConfig, tier: Tier) -> (i64, i64) {
 
 impl TierState {
     /// Executes one tick and returns the effect of the tier after it.
-    pub fn update(&mut self, config: &EngineConfig, features: &FeatureFrame) -> TierContext {
+    pub(crate) fn update(&mut self, config: &EngineConfig, features: &FeatureFrame) -> TierContext {
         let tiers = &config.tier;
         let count = |n: u32, tier: Tier| streak(n, enters(tiers, tier, features));
         self.expansion = count(self.expansion, Tier::Expansion);

@@ -54,7 +54,7 @@ const TRIES: &[(&str, &str, &str)] = &[
         "pub fn f(x: &mut penstock_engine::alert::ClusterAlerts) { x.systemic = 0; }",
         "E0616",
     ),
-    ("9 chain", "pub fn f(x: &mut penstock_engine::Engine) { x.hashed.clear(); }", "E0616"),
+    ("9 chain", "pub fn f(x: &mut penstock_engine::Engine) { x.chain = [0; 32]; }", "E0616"),
     ("9 tokens", "pub fn f(x: &mut penstock_engine::Engine) { x.tokens.clear(); }", "E0616"),
     ("9 inside", "pub use penstock_engine::engine::Engine;", "E0603"),
 ];

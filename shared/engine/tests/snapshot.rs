@@ -7,7 +7,7 @@ mod common;
 use common::*;
 use penstock_engine::config::EventConfig;
 use penstock_engine::record::Record;
-use penstock_engine::snapshot::{LogPosition, SnapshotContext, SnapshotError, SnapshotView};
+use penstock_engine::snapshot::{LogPosition, SnapshotContext, SnapshotError, SnapshotView, seal};
 use penstock_engine::{Engine, EngineConfig, FrameView, Retrace, Retraced};
 use penstock_types::engine_view::{FsmState, TokenFlags};
 use penstock_types::frame::FrameFlags;
@@ -82,6 +82,26 @@ fn walk(every: u64, ticks: u64) -> usize {
         }
     }
     transitions
+}
+
+#[test]
+fn a_copy_of_the_state_is_a_snapshot_once_it_is_sealed() {
+    let config = event_config();
+    let mut engine = Engine::new(&config).unwrap();
+    engine.start_at(NOON).unwrap();
+    let (mut whole, mut copy) = (Vec::new(), Vec::new());
+    engine.export(&context(NOON), &mut whole);
+    engine.copy_out(&context(NOON), &mut copy);
+    assert!(Engine::import(&config, &copy).is_err(), "nothing checks what is not sealed");
+    seal(&mut copy);
+    assert_eq!(copy, whole);
+    seal(&mut copy);
+    assert_eq!(copy, whole, "sealed twice");
+    for len in 0..=300 {
+        let mut short = whole[..len].to_vec();
+        seal(&mut short);
+        assert!(Engine::import(&config, &short).is_err(), "{len} bytes are no snapshot");
+    }
 }
 
 /// Two hours: warm-up, the whole walk of an event, and the way back.

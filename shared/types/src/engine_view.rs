@@ -22,6 +22,7 @@ macro_rules! codes {
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// Code in records.
+            #[inline]
             #[must_use]
             pub const fn code(self) -> u8 {
                 match self {
@@ -30,6 +31,7 @@ macro_rules! codes {
             }
 
             /// The value of a code; `None` for a code without a meaning.
+            #[inline]
             #[must_use]
             pub const fn from_code(code: u8) -> Option<Self> {
                 match code {
@@ -207,18 +209,21 @@ impl TokenFlags {
     pub const INACTIVE: Self = Self(1 << 15);
 
     /// Both sets together.
+    #[inline]
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Adds `other` when the condition holds.
+    #[inline]
     #[must_use]
     pub const fn with_if(self, other: Self, condition: bool) -> Self {
         if condition { self.with(other) } else { self }
     }
 
     /// Every bit of `other` is set.
+    #[inline]
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -16,7 +16,7 @@ use crate::stored;
 use crate::streams::STREAM_LEN_MAX;
 use crate::writer::Writer;
 use penstock_engine::record::Record;
-use penstock_engine::snapshot::LogPosition;
+use penstock_engine::snapshot::{LogPosition, seal};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
@@ -224,13 +224,15 @@ impl Sink for Compare {
         // A damaged snapshot is a fault of its own; only a whole one can differ.
         let had = snapshots::read_checked(&self.dirs, tick)?;
         self.bytes_hashed += u64::try_from(had.len()).unwrap_or(u64::MAX);
-        if had != bytes {
-            let at = had.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        let mut due = bytes.to_vec();
+        seal(&mut due);
+        if had != due {
+            let at = had.iter().zip(&due).take_while(|(a, b)| a == b).count();
             let part = |bytes: &[u8]| {
                 let end = bytes.len().min(at + 8);
                 hex::encode(bytes.get(at..end).unwrap_or(&[]))
             };
-            let (want, got) = (part(bytes), part(&had));
+            let (want, got) = (part(&due), part(&had));
             return Err(self.differ(tick, None, &format!("snapshot byte {at}"), want, got));
         }
         match &mut self.out {

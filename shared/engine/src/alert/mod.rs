@@ -224,6 +224,7 @@ impl TokenAlerts {
     ///
     /// # Errors
     /// [`LayerFault`] when a counter leaves its range.
+    #[inline]
     pub fn update(
         &mut self,
         numbers: &AlertNumbers,

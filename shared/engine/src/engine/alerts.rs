@@ -23,7 +23,7 @@ pub(super) trait Subject {
     /// Position of its cluster.
     fn cluster_at(&self) -> usize;
     fn raised(&self) -> Raised;
-    /// Ticks of the last 240 in which it was stirred.
+    /// Ticks of the last 240 in which it was stirred, of a token that raised something.
     fn active_ticks(&self) -> u32;
     /// The token as its cluster sees it.
     fn member(&self) -> Member;
@@ -104,7 +104,7 @@ impl<T: Subject> Board<'_, T> {
         let Some(cluster) = self.clusters.get(token.cluster_at()) else { return Ok(None) };
         let Some(record) = self.record_of(token, tick) else { return Ok(None) };
         let confidence = match &stable {
-            None => self.confidence_of(token, cluster)?,
+            None => self.confidence_of(token.active_ticks(), token.member().cost, cluster)?,
             Some(quarter) => {
                 let activity = mul_div(quarter.dominant_ticks, SCORE_MAX, quarter.ticks)?;
                 let weight = context(cluster.memory.state()).cluster_weight;
@@ -128,12 +128,15 @@ impl<T: Subject> Board<'_, T> {
     }
 
     /// Confidence of what a token says by its own activity.
-    pub(super) fn confidence_of(&self, token: &T, cluster: &ClusterCore) -> Result<u8, ArithError> {
-        let active = i64::from(token.active_ticks());
-        let activity = mul_div(active, SCORE_MAX, ACTIVITY_TICKS)?;
+    pub(super) fn confidence_of(
+        &self,
+        active_ticks: u32,
+        cost: i32,
+        cluster: &ClusterCore,
+    ) -> Result<u8, ArithError> {
+        let activity = mul_div(i64::from(active_ticks), SCORE_MAX, ACTIVITY_TICKS)?;
         let weight = context(cluster.memory.state()).cluster_weight;
-        let cost = i64::from(token.member().cost);
-        confidence(&self.config.alert_weights, activity, cost, weight)
+        confidence(&self.config.alert_weights, activity, i64::from(cost), weight)
     }
 }
 

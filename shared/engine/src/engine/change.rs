@@ -7,13 +7,13 @@
 //! is not decided here.
 
 use super::Engine;
-use super::token::{Row, TokenCore};
+use super::row::Row;
+use super::token::TokenCore;
 use crate::alert::Raised;
 use crate::config::{ConfigError, EngineConfig, TokenConfig};
-use crate::feature::Features;
+use crate::feature::{FEATURES_LEN, Features};
 use crate::snapshot::Pack;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 /// A token goes on under another configuration: it reads what it read. With other instruments its held prices and
 /// open interests would be somebody else's, so it begins anew.
@@ -34,17 +34,20 @@ impl Engine {
         engine.is_cold = self.is_cold;
         engine.tick_flags = self.tick_flags;
         engine.fault = self.fault;
-        engine.hashed.clear();
-        engine.hashed.extend_from_slice(&self.chain());
+        engine.chain = self.chain;
         for cluster in &mut engine.clusters {
             if let Some(had) = self.clusters.iter().find(|had| had.id == cluster.id) {
                 cluster.follow(had);
             }
         }
-        for (token, own) in engine.tokens.iter_mut().zip(&config.tokens) {
-            let mut all = self.config.tokens.iter().zip(&self.tokens);
-            if let Some((_, had)) = all.find(|(had, _)| carries(had, own)) {
+        let own = engine.tokens.iter_mut().zip(&mut engine.rows);
+        for ((token, row), own) in own.zip(&config.tokens) {
+            let mut all = self.config.tokens.iter().zip(self.tokens.iter().zip(&self.rows));
+            if let Some((_, (had, had_row))) = all.find(|(had, _)| carries(had, own)) {
                 token.follow(config, had, last)?;
+                let raised = Raised::default();
+                let Row { id, cluster_at, .. } = *row;
+                *row = Row { id, cluster_at, raised, active_ticks: 0, ..*had_row };
             }
         }
         Ok(engine)
@@ -55,7 +58,7 @@ impl TokenCore {
     /// Takes over what the token was. Its features go through the bytes of a snapshot: what they derive from the
     /// configuration is derived from the new one.
     fn follow(&mut self, config: &EngineConfig, had: &Self, last: u64) -> Result<(), ConfigError> {
-        let mut held = Vec::new();
+        let mut held = [0; FEATURES_LEN];
         had.features.save(&mut Pack::new(&mut held));
         let loaded = Features::load(config, &self.wiring, &held, last, had.features.runs());
         self.features = loaded
@@ -65,7 +68,6 @@ impl TokenCore {
         self.scores = had.scores;
         self.fsm = had.fsm;
         self.alerts = had.alerts;
-        self.row = Row { moved: None, raised: Raised::default(), ..had.row };
         Ok(())
     }
 }

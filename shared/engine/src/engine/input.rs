@@ -1,16 +1,37 @@
 //! Whether a frame is the next one: its tick, the order of its events, their bindings.
 //!
-//! Input: a frame. Output: where each token's events stand. Invariant: a frame is accepted or refused before
-//! anything of the state changes.
+//! Input: a frame. Output: a fault or none. Invariants: a frame is accepted or refused before anything of the
+//! state changes; it reads the bindings, which lie side by side, and no token's memory.
 
 use super::Engine;
+use crate::config::INSTRUMENTS_MAX;
 use crate::fault::EngineFault;
+use crate::feature::Wiring;
 use crate::frame_view::{FrameView, Source, order_key};
 use crate::num::count;
 use penstock_types::frame::{EVENTS_MAX, FrameEvent};
 
+/// What an event has to name: token, instrument, venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Binding {
+    id: u16,
+    /// Venue number of each instrument.
+    venues: [Option<u8>; INSTRUMENTS_MAX],
+}
+
+impl Binding {
+    pub(super) fn new(id: u16, wiring: &Wiring) -> Self {
+        Self { id, venues: wiring.venues() }
+    }
+
+    fn knows(&self, event: &FrameEvent) -> bool {
+        let venue = self.venues.get(usize::from(event.instrument_id)).copied().flatten();
+        venue == Some(event.venue)
+    }
+}
+
 impl Engine {
-    pub(super) fn judge_frame(&mut self, frame: &FrameView<'_>) -> Result<(), EngineFault> {
+    pub(super) fn judge_frame(&self, frame: &FrameView<'_>) -> Result<(), EngineFault> {
         let tick = frame.tick_id;
         if let Some(last) = self.last_tick {
             let want = last.saturating_add(1);
@@ -22,9 +43,8 @@ impl Engine {
         if events > u64::from(EVENTS_MAX) {
             return Err(EngineFault::FrameOverflow { tick, events });
         }
-        self.spans.clear();
         let mut from = 0_usize;
-        for token in &self.tokens {
+        for token in &self.bindings {
             let mut to = from;
             while let Some(event) = frame.events.get(to).filter(|event| event.token_id == token.id)
             {
@@ -34,12 +54,11 @@ impl Engine {
                     return Err(EngineFault::FrameOrder { tick, index: count(to) });
                 }
                 let has_source = Source::from_code(event.source).is_some();
-                if !has_source || !token.wiring.knows(event.instrument_id, event.venue) {
+                if !has_source || !token.knows(event) {
                     return Err(unbound(tick, event));
                 }
                 to = to.saturating_add(1);
             }
-            self.spans.push((from, to));
             from = to;
         }
         match frame.events.get(from) {

@@ -11,6 +11,7 @@ mod clusters;
 mod input;
 mod output;
 mod retrace;
+mod row;
 mod state;
 mod token;
 mod view;
@@ -20,19 +21,17 @@ pub use retrace::{Retrace, Retraced};
 
 use crate::config::{ConfigError, EngineConfig};
 use crate::fault::EngineFault;
-use crate::feature::Wiring;
+use crate::feature::{Clock, Wiring};
 use crate::frame_view::FrameView;
-use crate::record::RECORD_LEN;
 use alerts::Board;
 use alloc::string::String;
 use alloc::vec::Vec;
 use clusters::ClusterCore;
+use input::Binding;
 use penstock_types::engine_view::TokenFlags;
-use penstock_types::frame::{FrameFlags, sha256};
-use token::TokenCore;
-
-/// Bytes of a link of the state chain.
-const LINK: usize = 32;
+use penstock_types::frame::{FrameFlags, sha256_after};
+use row::Row;
+use token::{Shared, Thresholds, TokenCore};
 
 /// The deterministic core.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,16 +39,20 @@ pub struct Engine {
     config: EngineConfig,
     config_sha256: [u8; 32],
     tokens: Vec<TokenCore>,
+    /// One per token.
+    rows: Vec<Row>,
+    /// One per token.
+    bindings: Vec<Binding>,
+    /// Thresholds of tokens, each set once.
+    thresholds: Vec<Thresholds>,
     clusters: Vec<ClusterCore>,
     last_tick: Option<u64>,
     is_cold: bool,
     /// Flags that the last tick gave every token.
     tick_flags: TokenFlags,
     fault: Option<EngineFault>,
-    /// Events of each token in the frame at hand: first and one behind the last.
-    spans: Vec<(usize, usize)>,
-    /// The chain and behind it the records of the last tick, as they are hashed.
-    hashed: Vec<u8>,
+    /// State chain after the last tick; SHA-256 of the configuration before the first.
+    chain: [u8; 32],
 }
 
 impl Engine {
@@ -61,29 +64,39 @@ impl Engine {
         config.check()?;
         let ids = cluster_ids(config);
         let mut tokens = Vec::with_capacity(config.tokens.len());
+        let mut rows = Vec::with_capacity(config.tokens.len());
+        let mut bindings = Vec::with_capacity(config.tokens.len());
+        let mut thresholds: Vec<Thresholds> = Vec::new();
         for token in &config.tokens {
             let wiring = Wiring::new(token).map_err(|_| ConfigError::Token {
                 token: token.id,
                 problem: String::from("a quantity scale is out of range"),
             })?;
             let at = ids.binary_search(&token.cluster).unwrap_or_default();
-            tokens.push(TokenCore::new(config, token, wiring, at));
+            let of_token = thresholds.iter().position(|known| known.numbers == token.fsm);
+            let thresholds_at = of_token.unwrap_or(thresholds.len());
+            if of_token.is_none() {
+                thresholds.push(Thresholds::new(config, token.fsm));
+            }
+            rows.push(Row::new(token.id, at));
+            bindings.push(Binding::new(token.id, &wiring));
+            tokens.push(TokenCore::new(config, token, wiring, thresholds_at));
         }
         let clusters = clusters_of(config, &ids);
-        let mut hashed = Vec::with_capacity(room(tokens.len()));
         let config_sha256 = config.sha256();
-        hashed.extend_from_slice(&config_sha256);
         Ok(Self {
-            spans: Vec::with_capacity(tokens.len()),
             config: config.clone(),
             config_sha256,
             tokens,
+            rows,
+            bindings,
+            thresholds,
             clusters,
             last_tick: None,
             is_cold: false,
             tick_flags: TokenFlags::default(),
             fault: None,
-            hashed,
+            chain: config_sha256,
         })
     }
 
@@ -122,13 +135,13 @@ impl Engine {
             self.begin(tick);
         }
         out.begin(tick);
-        self.run_tokens(frame, out)?;
+        let late = self.run_tokens(frame, out)?;
         if tick.is_multiple_of(4) {
             self.run_clusters(tick, out)?;
         }
         self.run_phases(tick, out)?;
-        for token in &mut self.tokens {
-            token.alert(&self.config, tick).map_err(|fault| fault.at(tick, token.id))?;
+        if let Some(fault) = late {
+            return Err(fault);
         }
         self.write_records(frame, out)?;
         for cluster in &mut self.clusters {
@@ -149,16 +162,28 @@ impl Engine {
         }
     }
 
+    /// Layers 2 to 5 and 8 of every token, in one pass over their memory. A fault of layer 8 is handed back, since
+    /// clusters and phases come before that layer and so does what they may find.
     fn run_tokens(
         &mut self,
         frame: &FrameView<'_>,
         out: &mut TickOutput,
-    ) -> Result<(), EngineFault> {
+    ) -> Result<Option<EngineFault>, EngineFault> {
         let tick = frame.tick_id;
-        for (token, (from, to)) in self.tokens.iter_mut().zip(&self.spans) {
-            let events = frame.events.get(*from..*to).unwrap_or(&[]);
-            token.execute(&self.config, frame, events).map_err(|fault| fault.at(tick, token.id))?;
-            if let Some(moved) = token.row.moved {
+        let clock = Clock::new(tick);
+        let shared = Shared { config: &self.config, thresholds: &self.thresholds, clock };
+        let mut late = None;
+        let mut rest = frame.events;
+        for (token, row) in self.tokens.iter_mut().zip(&mut self.rows) {
+            let own = rest.iter().take_while(|event| event.token_id == token.id).count();
+            let (events, later) = rest.split_at(own);
+            rest = later;
+            let moved = token.execute(&shared, frame, events, row);
+            let moved = moved.map_err(|fault| fault.at(tick, token.id))?;
+            if let Err(fault) = token.alert(shared.config, tick, moved.is_some(), row) {
+                late = late.or(Some(fault.at(tick, token.id)));
+            }
+            if let Some(moved) = moved {
                 out.transitions.push(Transition::Token(TokenTransition {
                     tick_id: tick,
                     token_id: token.id,
@@ -166,20 +191,20 @@ impl Engine {
                     from: moved.from,
                     to: moved.to,
                     edge: moved.edge,
-                    scores: token.scores.get(),
-                    cost: token.cost.cost(),
-                    tier: token.tier(),
+                    scores: row.scores,
+                    cost: row.cost,
+                    tier: row.tier,
                     reason_bits: moved.reason_bits,
                 }));
             }
         }
-        Ok(())
+        Ok(late)
     }
 
     fn run_clusters(&mut self, tick: u64, out: &mut TickOutput) -> Result<(), EngineFault> {
         for cluster in &mut self.clusters {
             let moved = cluster
-                .judge(&self.config, tick, &self.tokens)
+                .judge(&self.config, tick, &self.rows)
                 .map_err(|fault| fault.at(tick, u16::from(cluster.id)))?;
             if let Some(moved) = moved {
                 out.transitions.push(Transition::Cluster(ClusterTransition {
@@ -230,39 +255,31 @@ impl Engine {
         self.tick_flags = flags;
         let mut raised = 0;
         let board = self.board();
-        for record in self.tokens.iter().filter_map(|token| board.record_of(token, tick)) {
+        for record in self.rows.iter().filter_map(|row| board.record_of(row, tick)) {
             raised |= record.alert_mask;
             out.records.push(record.encode());
         }
         if raised != 0 || self.clusters.iter().any(|cluster| cluster.is_raised) {
             board.publish(tick, &mut out.alerts)?;
         }
-        for record in &out.records {
-            self.hashed.extend_from_slice(record);
-        }
-        out.chain = sha256(&self.hashed);
-        self.hashed.truncate(0);
-        self.hashed.extend_from_slice(&out.chain);
+        self.chain = sha256_after(&self.chain, out.records.as_flattened());
+        out.chain = self.chain;
         Ok(())
     }
 
-    const fn board(&self) -> Board<'_, TokenCore> {
+    const fn board(&self) -> Board<'_, Row> {
         Board {
             config: &self.config,
             clusters: self.clusters.as_slice(),
-            tokens: self.tokens.as_slice(),
+            tokens: self.rows.as_slice(),
             tick_flags: self.tick_flags,
         }
     }
 
     /// State chain after the last tick; SHA-256 of the configuration before the first.
     #[must_use]
-    pub fn chain(&self) -> [u8; 32] {
-        let mut chain = [0; LINK];
-        for (place, byte) in chain.iter_mut().zip(&self.hashed) {
-            *place = *byte;
-        }
-        chain
+    pub const fn chain(&self) -> [u8; 32] {
+        self.chain
     }
 
     /// The tick that was executed last.
@@ -298,10 +315,6 @@ fn clusters_of(config: &EngineConfig, ids: &[u8]) -> Vec<ClusterCore> {
         own.map(|(at, _)| at).collect()
     };
     ids.iter().map(|id| ClusterCore::new(*id, members(*id), &config.events)).collect()
-}
-
-fn room(tokens: usize) -> usize {
-    tokens.saturating_mul(RECORD_LEN).saturating_add(LINK)
 }
 
 #[cfg(test)]

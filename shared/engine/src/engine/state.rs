@@ -4,7 +4,8 @@
 //! or an engine that goes on as if it had never stopped. Invariants: records, chain and later snapshots of the
 //! imported engine equal those of the exported one; nothing is taken from a snapshot of another configuration.
 
-use super::token::{Row, TokenCore};
+use super::row::Row;
+use super::token::TokenCore;
 use super::{ClusterCore, Engine};
 use crate::alert::{ClusterAlerts, TokenAlerts};
 use crate::cluster::ClusterMemory;
@@ -16,9 +17,8 @@ use crate::fsm::scores::ScoreMemory;
 use crate::num::count;
 use crate::phase::PhaseMemory;
 use crate::snapshot::{
-    CLUSTER_CRC_AT, CLUSTER_LEN, LogPosition, Pack, SNAPSHOT_SCHEMA, SnapshotContext,
-    SnapshotError, SnapshotHeader, SnapshotView, TOKEN_CRC_AT, TOKEN_LEN, Unpack, block_crc,
-    engine_version, put, seal,
+    CLUSTER_LEN, HEADER_LEN, LogPosition, Pack, SNAPSHOT_SCHEMA, SnapshotContext, SnapshotError,
+    SnapshotHeader, SnapshotView, TOKEN_LEN, TRAILER_LEN, Unpack, engine_version, seal,
 };
 use crate::tier::TierState;
 use alloc::vec::Vec;
@@ -61,11 +61,42 @@ impl Engine {
 
     /// Writes the snapshot of the last tick in place of what `out` held.
     pub fn export(&self, context: &SnapshotContext, out: &mut Vec<u8>) {
+        self.copy_out(context, out);
+        seal(out);
+    }
+
+    /// Writes the state into `out` and leaves the checks of blocks and file to [`seal`], which needs no engine: the
+    /// thread of the core copies, the one that writes the file seals.
+    pub fn copy_out(&self, context: &SnapshotContext, out: &mut Vec<u8>) {
+        let blocks = |n: usize, each: usize| n.saturating_mul(each);
+        let clusters_len = blocks(self.clusters.len(), CLUSTER_LEN);
+        let tokens_len = blocks(self.tokens.len(), TOKEN_LEN);
+        let len = HEADER_LEN.saturating_add(clusters_len).saturating_add(tokens_len);
         out.clear();
-        let of = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        // Room for the hash too, so that sealing does not move the bytes.
+        out.reserve(len.saturating_add(TRAILER_LEN));
+        out.resize(len, 0);
+        let (head, blocks) = out.split_at_mut(HEADER_LEN.min(len));
+        let (clusters, tokens) = blocks.split_at_mut(clusters_len.min(blocks.len()));
+        self.header(context).save(head);
+        for (cluster, block) in self.clusters.iter().zip(clusters.chunks_exact_mut(CLUSTER_LEN)) {
+            cluster.save(block);
+        }
         let tick_id = self.last_tick.unwrap_or(0);
+        let own = self.tokens.iter().zip(&self.rows);
+        for (at, ((token, row), block)) in own.zip(tokens.chunks_exact_mut(TOKEN_LEN)).enumerate() {
+            let Some(cluster) = self.clusters.get(row.cluster_at) else { continue };
+            let log = context.logs.get(at).copied().unwrap_or_default();
+            let flags = row.flags.with(self.board().flags_of(cluster));
+            let flags = flags.with_if(TokenFlags::COLD_START, self.is_cold);
+            token.save(row, cluster, flags, tick_id, &log, block);
+        }
+    }
+
+    fn header(&self, context: &SnapshotContext) -> SnapshotHeader {
+        let of = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         SnapshotHeader {
-            tick_id,
+            tick_id: self.last_tick.unwrap_or(0),
             token_count: of(self.tokens.len()),
             cluster_count: of(self.clusters.len()),
             config_sha256: self.config_sha256,
@@ -76,29 +107,6 @@ impl Engine {
             run_id: context.run_id,
             fencing_token: context.fencing_token,
         }
-        .save(out);
-        let mut block = Vec::with_capacity(TOKEN_LEN);
-        for cluster in &self.clusters {
-            block.clear();
-            cluster.save(&mut block);
-            let crc = block_crc(&block, CLUSTER_CRC_AT);
-            put(&mut block, CLUSTER_CRC_AT, crc);
-            out.extend_from_slice(&block);
-        }
-        for (at, token) in self.tokens.iter().enumerate() {
-            let Some(cluster) = self.clusters.get(token.cluster_at) else { continue };
-            let log = context.logs.get(at).copied().unwrap_or_default();
-            let mut flags = token.row.flags.with(self.board().flags_of(cluster));
-            if self.is_cold {
-                flags = flags.with(TokenFlags::COLD_START);
-            }
-            block.clear();
-            token.save(cluster, flags, tick_id, &log, &mut block);
-            let crc = block_crc(&block, TOKEN_CRC_AT);
-            put(&mut block, TOKEN_CRC_AT, crc);
-            out.extend_from_slice(&block);
-        }
-        seal(out);
     }
 
     /// The engine of a snapshot, and what the snapshot says beside its state.
@@ -124,11 +132,12 @@ impl Engine {
             cluster.load(block, tick).map_err(|what| SnapshotError::Invariant { subject, what })?;
         }
         let mut all_flags = 0;
-        for (token, block) in engine.tokens.iter_mut().zip(view.tokens()) {
+        let own = engine.tokens.iter_mut().zip(&mut engine.rows);
+        for ((token, row), block) in own.zip(view.tokens()) {
             let subject = token.id;
             let of = |what| SnapshotError::Invariant { subject, what };
-            let Some(cluster) = engine.clusters.get(token.cluster_at) else { continue };
-            let flags = token.load(config, cluster, block, tick).map_err(of)?;
+            let Some(cluster) = engine.clusters.get(row.cluster_at) else { continue };
+            let flags = token.load(config, cluster, block, tick, row).map_err(of)?;
             let flags = flags.ok_or(SnapshotError::Phase { token: token.id })?;
             all_flags |= flags.0;
         }
@@ -137,8 +146,7 @@ impl Engine {
         // A snapshot from before the first frame announces that tick's flag.
         engine.is_cold =
             header.frame_seq == 0 && engine.tick_flags.contains(TokenFlags::COLD_START);
-        engine.hashed.clear();
-        engine.hashed.extend_from_slice(&header.state_chain);
+        engine.chain = header.state_chain;
         let context = SnapshotContext {
             frame_seq: header.frame_seq,
             frame_sha256: header.frame_sha256,
@@ -172,8 +180,8 @@ fn check_ids(engine: &Engine, view: &SnapshotView<'_>) -> Result<(), SnapshotErr
 }
 
 impl ClusterCore {
-    fn save(&self, out: &mut Vec<u8>) {
-        let mut pack = Pack::new(out);
+    fn save(&self, block: &mut [u8]) {
+        let mut pack = Pack::new(block);
         pack.u8(self.id);
         pack.u8(self.memory.state().code());
         pack.u8(self.phase.phase().code());
@@ -185,7 +193,6 @@ impl ClusterCore {
         }
         self.alerts.save(&mut pack);
         pack.i32(self.memory.heat());
-        pack.pad_to(CLUSTER_LEN);
     }
 
     fn load(&mut self, block: &[u8], tick: u64) -> Result<(), &'static str> {
@@ -206,13 +213,14 @@ impl ClusterCore {
 impl TokenCore {
     fn save(
         &self,
+        row: &Row,
         cluster: &ClusterCore,
         flags: TokenFlags,
         tick: u64,
         log: &LogPosition,
-        out: &mut Vec<u8>,
+        block: &mut [u8],
     ) {
-        let mut pack = Pack::new(out);
+        let mut pack = Pack::new(block);
         pack.u16(self.id);
         pack.u16(SNAPSHOT_SCHEMA);
         pack.u16(u16::from(cluster.id));
@@ -221,11 +229,11 @@ impl TokenCore {
         pack.u16(log.segment);
         pack.u64(log.offset);
         pack.u32(log.record_crc);
-        pack.pad_to(FSM_AT);
+        pack.seek(FSM_AT);
         pack.u8(self.fsm.state().code());
         pack.u8(cluster.phase.phase().code());
         pack.u8(cluster.memory.state().code());
-        pack.u8(self.row.direction.code());
+        pack.u8(row.direction.code());
         self.fsm.save(&mut pack);
         let scores = self.scores.get();
         for score in [scores.pressure, scores.fragile, scores.trigger, scores.unwind] {
@@ -234,20 +242,19 @@ impl TokenCore {
         let (degraded, idle) = self.features.runs();
         pack.u32(degraded);
         pack.u32(idle);
-        pack.pad_to(TIER_AT);
+        pack.seek(TIER_AT);
         self.tier.save(&mut pack);
-        pack.i64(self.row.trade_delta);
-        for value in [self.row.oi_velocity, self.row.spread_pct, self.row.mark_vs_mid] {
+        pack.i64(row.trade_delta);
+        for value in [row.oi_velocity, row.spread_pct, row.mark_vs_mid] {
             pack.i32(value);
         }
-        pack.i16(self.row.liq_imbalance);
-        pack.u8(self.row.label.code());
-        pack.pad_to(COST_AT);
+        pack.i16(row.liq_imbalance);
+        pack.u8(row.label.code());
+        pack.seek(COST_AT);
         self.cost.save(&mut pack);
-        pack.pad_to(HELD_AT);
+        pack.seek(HELD_AT);
         self.features.save(&mut pack);
         self.alerts.save(&mut pack);
-        pack.pad_to(TOKEN_LEN);
     }
 
     /// Flags of the tick; `None` when the token is not where its cluster is.
@@ -257,6 +264,7 @@ impl TokenCore {
         cluster: &ClusterCore,
         block: &[u8],
         tick: u64,
+        row: &mut Row,
     ) -> Result<Option<TokenFlags>, &'static str> {
         let mut read = Unpack::new(block);
         read.seek(2);
@@ -290,16 +298,20 @@ impl TokenCore {
         read.seek(ALERT_AT);
         self.alerts = TokenAlerts::load(&mut read);
         let own = flags & !TICK_FLAGS & !TokenFlags::PHASE_OVERRIDE.0;
-        self.row = Row {
-            liq_imbalance,
-            trade_delta,
-            oi_velocity,
-            spread_pct,
-            mark_vs_mid,
+        *row = Row {
+            state,
+            tier: self.tier.tier(),
             direction,
             label,
             flags: TokenFlags(own),
-            ..Row::EMPTY
+            liq_imbalance,
+            scores: self.scores.get(),
+            cost: self.cost.cost(),
+            oi_velocity,
+            spread_pct,
+            mark_vs_mid,
+            trade_delta,
+            ..Row::new(row.id, row.cluster_at)
         };
         Ok(Some(TokenFlags(flags)))
     }

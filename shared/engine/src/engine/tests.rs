@@ -4,7 +4,7 @@ use super::*;
 use crate::config::{Class, InstrumentConfig, Profile, Roles};
 use crate::frame_view::FrameView;
 use crate::record::Record;
-use penstock_types::frame::FrameEvent;
+use penstock_types::frame::{FrameEvent, sha256};
 use penstock_types::vocab::Venue;
 use std::string::ToString;
 use std::vec;

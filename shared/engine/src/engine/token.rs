@@ -1,69 +1,50 @@
 //! One token's layers 2 to 5 and its alerts, run in their order.
 //!
-//! Input: the frame and the token's events. Output: what the cluster, the alerts and the record need of the
-//! tick. Invariants: it touches one token only; a layer hands on values, never its state.
+//! Input: the frame and the token's events. Output: the token's row, a transition. Invariants: it touches one token
+//! only; a layer hands on values, never its state.
 
-use super::alerts::Subject;
-use super::clusters::ClusterCore;
-use crate::alert::{Raised, TokenAlerts, TokenTick};
-use crate::cluster::Member;
+use super::row::Row;
+use crate::alert::{TokenAlerts, TokenTick};
 use crate::config::{EngineConfig, FsmNumbers, TokenConfig};
 use crate::cost::{CostState, Weights};
 use crate::fault::LayerFault;
-use crate::feature::{FeatureFrame, Features, Wiring};
+use crate::feature::{Clock, Features, Wiring};
 use crate::frame_view::FrameView;
-use crate::fsm::scores::ScoreMemory;
+use crate::fsm::scores::{Fades, ScoreMemory};
 use crate::fsm::{FsmInput, FsmMemory, Moved};
-use crate::num::{sat16, sat32};
-use crate::record::Record;
+use crate::num::sat32;
 use crate::tier::TierState;
-use penstock_types::engine_view::{Direction, DivergenceLabel, FsmState, Tier, TokenFlags};
+use penstock_types::engine_view::{FsmState, Tier, TokenFlags};
 use penstock_types::frame::FrameEvent;
 
-/// What a tick left behind for the layers that see all tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row {
-    pub liq_imbalance: i16,
-    pub trade_delta: i64,
-    pub oi_velocity: i32,
-    pub spread_pct: i32,
-    pub mark_vs_mid: i32,
-    pub direction: Direction,
-    pub label: DivergenceLabel,
-    pub flags: TokenFlags,
-    pub moved: Option<Moved>,
-    pub raised: Raised,
+/// Numbers that many tokens share, and what follows from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Thresholds {
+    pub numbers: FsmNumbers,
+    /// By the code of the tier.
+    fades: [Fades; Tier::ALL.len()],
 }
 
-impl Row {
-    pub(super) const EMPTY: Self = Self {
-        liq_imbalance: 0,
-        trade_delta: 0,
-        oi_velocity: 0,
-        spread_pct: 0,
-        mark_vs_mid: 0,
-        direction: Direction::Neutral,
-        label: DivergenceLabel::None,
-        flags: TokenFlags(0),
-        moved: None,
-        raised: Raised { structural: None, stable: None },
-    };
-
-    fn of(features: &FeatureFrame, moved: Option<Moved>) -> Self {
-        let alternative = moved.is_some_and(|moved| moved.edge.is_alternative());
-        Self {
-            liq_imbalance: sat16(features.liq_imbalance),
-            trade_delta: features.trade_delta,
-            oi_velocity: sat32(features.oi_velocity.unwrap_or(0)),
-            spread_pct: sat32(features.spread_pct),
-            mark_vs_mid: sat32(features.mark_vs_mid.unwrap_or(0)),
-            direction: features.direction,
-            label: features.divergence_label,
-            flags: features.flags.with_if(TokenFlags::ALT_EDGE, alternative),
-            moved,
-            raised: Raised::default(),
-        }
+impl Thresholds {
+    pub(super) fn new(config: &EngineConfig, numbers: FsmNumbers) -> Self {
+        let in_tier = |at: usize| {
+            let tier = Tier::ALL.get(at).copied().unwrap_or(Tier::Neutral);
+            Fades::new(&numbers, config.tier.context(tier).decay_multiplier)
+        };
+        Self { numbers, fades: core::array::from_fn(in_tier) }
     }
+
+    fn fades(&self, tier: Tier) -> Option<&Fades> {
+        self.fades.get(usize::from(tier.code()))
+    }
+}
+
+/// What all tokens read.
+pub(super) struct Shared<'a> {
+    pub config: &'a EngineConfig,
+    pub thresholds: &'a [Thresholds],
+    /// The tick at hand.
+    pub clock: Clock,
 }
 
 /// A token.
@@ -71,17 +52,15 @@ impl Row {
 pub(super) struct TokenCore {
     pub id: u16,
     pub wiring: Wiring,
-    /// Position of its cluster.
-    pub cluster_at: usize,
     weights: Weights,
-    numbers: FsmNumbers,
+    /// Position of its thresholds, which most tokens share.
+    thresholds_at: usize,
     pub features: Features,
     pub tier: TierState,
     pub cost: CostState,
     pub scores: ScoreMemory,
     pub fsm: FsmMemory,
     pub alerts: TokenAlerts,
-    pub row: Row,
 }
 
 impl TokenCore {
@@ -89,60 +68,78 @@ impl TokenCore {
         config: &EngineConfig,
         token: &TokenConfig,
         wiring: Wiring,
-        cluster_at: usize,
+        thresholds_at: usize,
     ) -> Self {
         Self {
             id: token.id,
             wiring,
-            cluster_at,
             weights: Weights::new(token),
-            numbers: token.fsm,
+            thresholds_at,
             features: Features::new(config),
             tier: TierState::default(),
             cost: CostState::default(),
             scores: ScoreMemory::default(),
             fsm: FsmMemory::new(0),
             alerts: TokenAlerts::default(),
-            row: Row::EMPTY,
         }
     }
 
     /// Layers 2 to 5.
     pub(super) fn execute(
         &mut self,
-        config: &EngineConfig,
+        shared: &Shared<'_>,
         frame: &FrameView<'_>,
         events: &[FrameEvent],
-    ) -> Result<(), LayerFault> {
-        let features = self.features.extract(config, &self.wiring, frame, events)?;
+        row: &mut Row,
+    ) -> Result<Option<Moved>, LayerFault> {
+        let config = shared.config;
+        let none = LayerFault::Invariant("a token has no thresholds");
+        let thresholds = shared.thresholds.get(self.thresholds_at).ok_or(none)?;
+        let numbers = &thresholds.numbers;
+        let features =
+            self.features.extract(config, &self.wiring, (&shared.clock, frame.flags), events)?;
         let tier = self.tier.update(config, &features);
         self.cost.update(config, &self.weights, &features, tier);
-        let scores = self.scores.update(config, &self.numbers, &self.weights, &features, tier);
+        let fades = thresholds.fades(self.tier.tier()).ok_or(none)?;
+        let scores = self.scores.update(config, fades, &self.weights, &features);
+        let cost = self.cost.cost();
         let input = FsmInput {
             tick_id: frame.tick_id,
             profile: self.weights.profile,
             scores,
-            cost: self.cost.cost(),
+            cost,
             threshold_multiplier: tier.threshold_multiplier,
             oi_velocity: i64::from(sat32(features.oi_velocity.unwrap_or(0))),
             is_oi_stale: features.flags.contains(TokenFlags::OI_STALE),
         };
-        let moved = self.fsm.update(&self.numbers, config.release_enabled, &input)?;
-        self.row = Row::of(&features, moved);
-        Ok(())
+        let moved = self.fsm.update(numbers, config.release_enabled, &input)?;
+        row.note(&features, moved.as_ref());
+        row.state = self.fsm.state();
+        row.tier = self.tier.tier();
+        row.scores = scores;
+        row.cost = cost;
+        Ok(moved)
     }
 
-    /// Layer 8.
-    pub(super) fn alert(&mut self, config: &EngineConfig, tick_id: u64) -> Result<(), LayerFault> {
+    /// Layer 8. It reads no other token and no cluster, so it runs while the token's memory is at hand.
+    pub(super) fn alert(
+        &mut self,
+        config: &EngineConfig,
+        tick_id: u64,
+        is_entry: bool,
+        row: &mut Row,
+    ) -> Result<(), LayerFault> {
         let tick = TokenTick {
             tick_id,
-            state: self.fsm.state(),
-            is_entry: self.row.moved.is_some(),
+            state: row.state,
+            is_entry,
             cycle_id: self.fsm.cycle_id(),
-            cost: self.cost.cost(),
-            is_suppressed: self.row.flags.contains(TokenFlags::SUPPRESS_ALERTS),
+            cost: row.cost,
+            is_suppressed: row.flags.contains(TokenFlags::SUPPRESS_ALERTS),
         };
-        self.row.raised = self.alerts.update(&config.alerts, &tick)?;
+        row.raised = self.alerts.update(&config.alerts, &tick)?;
+        let is_raised = row.raised.structural.is_some() || row.raised.stable.is_some();
+        row.active_ticks = if is_raised { self.alerts.active_ticks() } else { 0 };
         Ok(())
     }
 
@@ -152,53 +149,5 @@ impl TokenCore {
 
     pub(super) const fn state(&self) -> FsmState {
         self.fsm.state()
-    }
-}
-
-impl Subject for TokenCore {
-    fn id(&self) -> u16 {
-        self.id
-    }
-
-    fn cluster_at(&self) -> usize {
-        self.cluster_at
-    }
-
-    fn raised(&self) -> Raised {
-        self.row.raised
-    }
-
-    fn active_ticks(&self) -> u32 {
-        self.alerts.active_ticks()
-    }
-
-    fn member(&self) -> Member {
-        Member {
-            state: self.fsm.state(),
-            tier: self.tier.tier(),
-            is_inactive: self.row.flags.contains(TokenFlags::INACTIVE),
-            cost: self.cost.cost(),
-        }
-    }
-
-    fn record(&self, tick_id: u64, cluster: &ClusterCore, flags: TokenFlags, mask: u8) -> Record {
-        Record {
-            tick_id,
-            token_id: self.id,
-            liq_imbalance: self.row.liq_imbalance,
-            fsm_state: self.fsm.state(),
-            tier: self.tier.tier(),
-            cluster_state: cluster.memory.state(),
-            event_phase: cluster.phase.phase(),
-            flags: self.row.flags.with(flags),
-            alert_mask: self.row.raised.mask() | mask,
-            direction: self.row.direction,
-            scores: self.scores.get(),
-            trigger_cost: self.cost.cost(),
-            trade_delta: self.row.trade_delta,
-            oi_velocity: self.row.oi_velocity,
-            spread_pct: self.row.spread_pct,
-            mark_vs_mid: self.row.mark_vs_mid,
-        }
     }
 }

@@ -16,8 +16,9 @@ impl Engine {
         let Some(last) = self.last_tick else { return };
         let board = self.board();
         let tick_id = TickId(i64::try_from(last).unwrap_or(i64::MAX));
-        for token in &self.tokens {
-            let Some(cluster) = self.clusters.get(token.cluster_at) else { continue };
+        for (token, row) in self.tokens.iter().zip(&self.rows) {
+            let Some(cluster) = self.clusters.get(row.cluster_at) else { continue };
+            let (active_ticks, cost) = (token.alerts.active_ticks(), token.cost.cost());
             let [density, divergence, elasticity, compression] = token.cost.components();
             let (ohlc_1m, ohlc_5m) = token.features.candles();
             out.push(TokenView {
@@ -27,22 +28,22 @@ impl Engine {
                 state_age_ticks: last.saturating_sub(token.fsm.state_enter_tick()),
                 cycle_id: token.fsm.cycle_id(),
                 tier: token.tier(),
-                trigger_cost: token.cost.cost(),
-                effective_cost: effective(token.cost.cost(), cluster),
+                trigger_cost: cost,
+                effective_cost: effective(cost, cluster),
                 cost_density: density,
                 cost_divergence: divergence,
                 cost_elasticity: elasticity,
                 cost_compression: compression,
-                direction: token.row.direction,
+                direction: row.direction,
                 cluster_id: cluster.id,
                 cluster_state: cluster.memory.state(),
                 cluster_valid: cluster.memory.is_valid(),
                 heat: cluster.memory.heat(),
                 event_phase: cluster.phase.phase(),
                 // Inputs are scores, for which the formula is exact.
-                confidence: board.confidence_of(token, cluster).unwrap_or(0),
-                divergence_label: token.row.label,
-                flags: token.row.flags.with(board.flags_of(cluster)),
+                confidence: board.confidence_of(active_ticks, cost, cluster).unwrap_or(0),
+                divergence_label: row.label,
+                flags: row.flags.with(board.flags_of(cluster)),
                 scores: token.scores.get(),
                 ohlc_1m: *ohlc_1m,
                 ohlc_5m: *ohlc_5m,

@@ -5,7 +5,7 @@
 //! dead market is not a compressed one.
 
 use super::events::Tick;
-use super::memory::Sums;
+use super::memory::{SumsF, SumsS};
 use super::{FeatureFrame, Features, INACTIVE_TICKS, SUPPRESS_TICKS, Wiring, is_stale};
 use crate::config::{EngineConfig, Profile};
 use crate::fault::LayerFault;
@@ -30,8 +30,8 @@ const SPOT_SIDED: i64 = 30_000_000;
 
 /// Windows of a tick.
 struct Windows {
-    f: Sums,
-    s: Sums,
+    f: SumsF,
+    s: SumsS,
     ticks_v: u32,
 }
 
@@ -44,6 +44,36 @@ struct Stale {
     funding: bool,
 }
 
+/// The book's own.
+#[derive(Clone, Copy)]
+struct Spread {
+    mid: i64,
+    spread_pct: i64,
+}
+
+/// What held prices say of each other.
+struct Prices {
+    mark_vs_mid: Option<i64>,
+    spot_mid: i64,
+    basis: Option<i64>,
+}
+
+/// What open interest and funding say.
+struct Leverage {
+    oi_delta: i64,
+    oi_velocity: Option<i64>,
+    oi_chg_60s: Option<i64>,
+    funding: Option<i64>,
+    funding_abs: Option<i64>,
+}
+
+/// Which side the windows are on.
+struct Sides {
+    delta_abs_ratio: i64,
+    aggression: i64,
+    delta_flip: bool,
+}
+
 /// Ratios to the token's own baselines.
 #[derive(Default)]
 struct Relative {
@@ -53,6 +83,25 @@ struct Relative {
     spread: Option<i64>,
 }
 
+/// What the frame is put together from.
+struct Parts {
+    book: Spread,
+    /// Of the windows F and S.
+    ranges: [i64; 2],
+    liq_s: i64,
+    /// Forced buys less forced sells of the window S.
+    liq_surplus: i64,
+    trade_count: u32,
+    vwap: Option<i64>,
+    prices: Prices,
+    leverage: Leverage,
+    sides: Sides,
+    relative: Relative,
+    flags: TokenFlags,
+}
+
+// The parts hand their values on by value and are always inlined: each has one caller, and what is handed on stays in
+// registers. As functions of their own they cost a step a tenth.
 impl Features {
     pub(super) fn derive(
         &mut self,
@@ -62,6 +111,89 @@ impl Features {
         oi_before: Option<i64>,
     ) -> Result<FeatureFrame, LayerFault> {
         let stale = self.stale(config, wiring, tick.id);
+        let book = self.spread(&stale)?;
+        let (f, s) = (self.memory.window_f()?, self.memory.window_s()?);
+        let windows = Windows { f, s, ticks_v: self.memory.ticks_v() };
+        let ranges = [range(f.hi, f.lo), range(s.hi, s.lo)];
+        let parts = Parts {
+            book,
+            ranges,
+            liq_s: add(s.liq_buy, s.liq_sell)?,
+            liq_surplus: sub(s.liq_buy, s.liq_sell)?,
+            trade_count: add32(tick.buy_count, tick.sell_count)?,
+            vwap: vwap(tick, wiring.reference_divisor)?,
+            prices: self.prices(book.mid, &stale)?,
+            leverage: self.leverage(&stale, &windows, oi_before)?,
+            sides: sides(&windows)?,
+            relative: self.relative(config, &stale, &windows, ranges, book.spread_pct)?,
+            flags: self.flags(config, &stale, tick.is_anomaly, s.vol),
+        };
+        let mut frame = self.frame(tick, &windows, parts);
+        frame.direction = direction(wiring.profile, &frame);
+        frame.divergence_label = label(&frame);
+        Ok(frame)
+    }
+
+    /// The frame but for what is judged of it as a whole.
+    #[inline(always)]
+    fn frame(&self, tick: &Tick, windows: &Windows, parts: Parts) -> FeatureFrame {
+        let (f, s) = (&windows.f, &windows.s);
+        let Parts { book, prices, leverage, sides, relative, .. } = parts;
+        let [range_f, range_s] = parts.ranges;
+        let base = &self.memory.baselines;
+        FeatureFrame {
+            trade_volume: tick.volume,
+            trade_delta: tick.delta,
+            trade_count: parts.trade_count,
+            buy_count: tick.buy_count,
+            sell_count: tick.sell_count,
+            vwap: parts.vwap,
+            micro_range: range(tick.hi, tick.lo),
+            bid: self.book.bid,
+            ask: self.book.ask,
+            mid: book.mid,
+            spread_pct: book.spread_pct,
+            mark: self.mark.value,
+            mark_vs_mid: prices.mark_vs_mid,
+            spot_mid: prices.spot_mid,
+            basis: prices.basis,
+            liq_buy: tick.liq_buy,
+            liq_sell: tick.liq_sell,
+            liq_s: parts.liq_s,
+            liq_share: ratio(parts.liq_s, s.vol),
+            liq_imbalance: rel(parts.liq_surplus, parts.liq_s),
+            oi_total: self.oi.total.unwrap_or(0),
+            oi_delta: leverage.oi_delta,
+            oi_velocity: leverage.oi_velocity,
+            oi_chg_60s: leverage.oi_chg_60s,
+            funding: leverage.funding,
+            funding_abs: leverage.funding_abs,
+            vol_f: f.vol,
+            delta_f: f.delta,
+            vol_s: s.vol,
+            delta_s: s.delta,
+            spot_delta_s: s.spot_delta,
+            delta_abs_ratio: sides.delta_abs_ratio,
+            aggression: sides.aggression,
+            delta_flip: sides.delta_flip,
+            range_f,
+            range_s,
+            base_vol: base.vol,
+            base_range: base.range,
+            base_spread: base.spread,
+            vol_ratio: relative.vol,
+            range_ratio: relative.range,
+            range_f_ratio: relative.range_f,
+            spread_ratio: relative.spread,
+            direction: Direction::Neutral,
+            divergence_label: DivergenceLabel::None,
+            flags: parts.flags,
+        }
+    }
+
+    /// Middle and spread of the book, which the open minute adds up while it is fresh.
+    #[inline(always)]
+    fn spread(&mut self, stale: &Stale) -> Result<Spread, LayerFault> {
         let mid = if self.book.tick.is_some() { middle(self.book.bid, self.book.ask) } else { 0 };
         let spread_pct = ratio(sub(self.book.ask, self.book.bid)?, mid);
         if !stale.book {
@@ -69,22 +201,10 @@ impl Features {
             minute.spread_sum = add(minute.spread_sum, spread_pct)?;
             minute.spread_n = inc(minute.spread_n)?;
         }
-        let (f, s) = (self.memory.window_f()?, self.memory.window_s()?);
-        let windows = Windows { f, s, ticks_v: self.memory.ticks_v()? };
-        let mut frame = self.blank(tick, &windows)?;
-        frame.vwap = vwap(tick, wiring.reference_divisor)?;
-        frame.mid = mid;
-        frame.spread_pct = spread_pct;
-        self.prices(&mut frame, &stale)?;
-        self.leverage(&mut frame, &stale, &windows, oi_before)?;
-        self.one_sidedness(&mut frame, &windows)?;
-        self.baselines(&mut frame, config, &stale, windows.f.ticks)?;
-        frame.flags = self.flags(config, &stale, tick.is_anomaly, s.vol);
-        frame.direction = direction(wiring.profile, &frame);
-        frame.divergence_label = label(&frame);
-        Ok(frame)
+        Ok(Spread { mid, spread_pct })
     }
 
+    #[inline(always)]
     fn stale(&self, config: &EngineConfig, wiring: &Wiring, tick: u64) -> Stale {
         let limits = &config.stale;
         Stale {
@@ -97,141 +217,77 @@ impl Features {
         }
     }
 
-    /// What the tick and the windows say without a held value.
-    fn blank(&self, tick: &Tick, windows: &Windows) -> Result<FeatureFrame, LayerFault> {
-        let (f, s) = (&windows.f, &windows.s);
-        let liq_s = add(s.liq_buy, s.liq_sell)?;
-        Ok(FeatureFrame {
-            trade_volume: tick.volume,
-            trade_delta: tick.delta,
-            trade_count: add32(tick.buy_count, tick.sell_count)?,
-            buy_count: tick.buy_count,
-            sell_count: tick.sell_count,
-            vwap: None,
-            micro_range: range(tick.hi, tick.lo),
-            bid: self.book.bid,
-            ask: self.book.ask,
-            mid: 0,
-            spread_pct: 0,
-            mark: self.mark.value,
-            mark_vs_mid: None,
-            spot_mid: 0,
-            basis: None,
-            liq_buy: tick.liq_buy,
-            liq_sell: tick.liq_sell,
-            liq_s,
-            liq_share: ratio(liq_s, s.vol),
-            liq_imbalance: rel(sub(s.liq_buy, s.liq_sell)?, liq_s),
-            oi_total: self.oi.total.unwrap_or(0),
+    #[inline(always)]
+    fn prices(&self, mid: i64, stale: &Stale) -> Result<Prices, LayerFault> {
+        let has_mark = self.mark.tick.is_some() && !stale.mark && !stale.book;
+        let off = if has_mark { Some(ratio(sub(self.mark.value, mid)?, mid)) } else { None };
+        let has_spot = self.spot.tick.is_some();
+        let spot_mid = if has_spot { middle(self.spot.bid, self.spot.ask) } else { 0 };
+        let has_basis = !stale.spot && !stale.book;
+        let basis = if has_basis { Some(ratio(sub(mid, spot_mid)?, spot_mid)) } else { None };
+        Ok(Prices { mark_vs_mid: off, spot_mid, basis })
+    }
+
+    #[inline(always)]
+    fn leverage(
+        &self,
+        stale: &Stale,
+        windows: &Windows,
+        oi_before: Option<i64>,
+    ) -> Result<Leverage, LayerFault> {
+        let mut leverage = Leverage {
             oi_delta: 0,
             oi_velocity: None,
             oi_chg_60s: None,
             funding: None,
             funding_abs: None,
-            vol_f: f.vol,
-            delta_f: f.delta,
-            vol_s: s.vol,
-            delta_s: s.delta,
-            spot_delta_s: s.spot_delta,
-            delta_abs_ratio: 0,
-            aggression: 0,
-            delta_flip: false,
-            range_f: range(f.hi, f.lo),
-            range_s: range(s.hi, s.lo),
-            base_vol: 0,
-            base_range: 0,
-            base_spread: 0,
-            vol_ratio: None,
-            range_ratio: None,
-            range_f_ratio: None,
-            spread_ratio: None,
-            direction: Direction::Neutral,
-            divergence_label: DivergenceLabel::None,
-            flags: TokenFlags::default(),
-        })
-    }
-
-    fn prices(&self, frame: &mut FeatureFrame, stale: &Stale) -> Result<(), LayerFault> {
-        if self.mark.tick.is_some() && !stale.mark && !stale.book {
-            frame.mark_vs_mid = Some(ratio(sub(self.mark.value, frame.mid)?, frame.mid));
-        }
-        if self.spot.tick.is_some() {
-            frame.spot_mid = middle(self.spot.bid, self.spot.ask);
-        }
-        if !stale.spot && !stale.book {
-            frame.basis = Some(ratio(sub(frame.mid, frame.spot_mid)?, frame.spot_mid));
-        }
-        Ok(())
-    }
-
-    fn leverage(
-        &self,
-        frame: &mut FeatureFrame,
-        stale: &Stale,
-        windows: &Windows,
-        oi_before: Option<i64>,
-    ) -> Result<(), LayerFault> {
+        };
         if let (Some(before), Some(now)) = (oi_before, self.oi.total) {
-            frame.oi_delta = sub(now, before)?;
+            leverage.oi_delta = sub(now, before)?;
         }
         if let Some(total) = self.oi.total
             && !stale.oi
         {
             let (open_v, open_s) = (self.memory.oi_open_v(), self.memory.oi_open_s());
             let change = sdiv(sub(total, open_v)?, PER_SECOND, open_v);
-            frame.oi_velocity = change.checked_div(i64::from(windows.ticks_v));
-            frame.oi_chg_60s = Some(ratio(sub(total, open_s)?, open_s));
+            leverage.oi_velocity = change.checked_div(i64::from(windows.ticks_v));
+            leverage.oi_chg_60s = Some(ratio(sub(total, open_s)?, open_s));
         }
         if self.funding.tick.is_some() && !stale.funding {
-            frame.funding = Some(self.funding.value);
-            frame.funding_abs = Some(abs(self.funding.value)?);
+            leverage.funding = Some(self.funding.value);
+            leverage.funding_abs = Some(abs(self.funding.value)?);
         }
-        Ok(())
+        Ok(leverage)
     }
 
-    fn one_sidedness(&self, frame: &mut FeatureFrame, windows: &Windows) -> Result<(), LayerFault> {
-        let (f, s) = (&windows.f, &windows.s);
-        frame.delta_abs_ratio = ratio(abs(f.delta)?, f.vol);
-        let (buys, sells) = (i64::from(f.n_buy), i64::from(f.n_sell));
-        frame.aggression = ratio(abs(sub(buys, sells)?)?, add(buys, sells)?);
-        let rest = sub(s.delta, f.delta)?;
-        frame.delta_flip = f.delta != 0 && rest != 0 && (f.delta > 0) != (rest > 0);
-        Ok(())
-    }
-
-    fn baselines(
+    #[inline(always)]
+    fn relative(
         &self,
-        frame: &mut FeatureFrame,
         config: &EngineConfig,
         stale: &Stale,
-        ticks_f: u32,
-    ) -> Result<(), LayerFault> {
+        windows: &Windows,
+        [range_f, range_s]: [i64; 2],
+        spread_pct: i64,
+    ) -> Result<Relative, LayerFault> {
+        if self.is_warming_up(config) || windows.s.vol == 0 {
+            return Ok(Relative::default());
+        }
         let base = &self.memory.baselines;
-        frame.base_vol = base.vol;
-        frame.base_range = base.range;
-        frame.base_spread = base.spread;
-        let relative = if self.is_warming_up(config) || frame.vol_s == 0 {
-            Relative::default()
-        } else {
-            let has_spread = base.has_spread && !stale.book;
-            Relative {
-                vol: Some(sdiv(frame.vol_f, PACE, mul(i64::from(ticks_f), base.vol)?)),
-                range: Some(rel(frame.range_s, base.range)),
-                range_f: Some(rel(frame.range_f, base.range)),
-                spread: has_spread.then(|| rel(frame.spread_pct, base.spread)),
-            }
-        };
-        frame.vol_ratio = relative.vol;
-        frame.range_ratio = relative.range;
-        frame.range_f_ratio = relative.range_f;
-        frame.spread_ratio = relative.spread;
-        Ok(())
+        let pace = mul(i64::from(windows.f.ticks), base.vol)?;
+        let has_spread = base.has_spread && !stale.book;
+        Ok(Relative {
+            vol: Some(sdiv(windows.f.vol, PACE, pace)),
+            range: Some(rel(range_s, base.range)),
+            range_f: Some(rel(range_f, base.range)),
+            spread: has_spread.then(|| rel(spread_pct, base.spread)),
+        })
     }
 
     fn is_warming_up(&self, config: &EngineConfig) -> bool {
         i64::from(self.memory.baselines.minutes) < config.warmup_minutes
     }
 
+    #[inline(always)]
     fn flags(
         &self,
         config: &EngineConfig,
@@ -255,7 +311,20 @@ impl Features {
     }
 }
 
+#[inline(always)]
+fn sides(windows: &Windows) -> Result<Sides, LayerFault> {
+    let (f, s) = (&windows.f, &windows.s);
+    let (buys, sells) = (i64::from(f.n_buy), i64::from(f.n_sell));
+    let rest = sub(s.delta, f.delta)?;
+    Ok(Sides {
+        delta_abs_ratio: ratio(abs(f.delta)?, f.vol),
+        aggression: ratio(abs(sub(buys, sells)?)?, add(buys, sells)?),
+        delta_flip: f.delta != 0 && rest != 0 && (f.delta > 0) != (rest > 0),
+    })
+}
+
 /// First match wins.
+#[inline(always)]
 fn direction(profile: Profile, frame: &FeatureFrame) -> Direction {
     match profile {
         Profile::Deriv => {

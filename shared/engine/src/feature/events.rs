@@ -4,16 +4,14 @@
 //! alone adds up. Invariant: an event whose role the instrument does not have changes nothing but the token's
 //! activity.
 
-use super::memory::lower;
+use super::memory::{Clock, lower};
 use super::wiring::{Bound, Wiring};
 use super::{Book, Features, Held, ohlc};
 use crate::fault::LayerFault;
 use crate::frame_view::{EVENT_BUY, Source};
-use crate::num::{add, inc, mul, mul_div, sub, window_end_us};
+use crate::num::{add, inc, mul, mul_div, sub};
+use core::num::NonZeroU64;
 use penstock_types::frame::FrameEvent;
-
-/// How far an event may lie ahead of its tick's window before it counts as one of the future.
-const FUTURE_US: i64 = 5_000_000;
 
 /// What one tick adds up.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,8 +32,8 @@ pub(super) struct Tick {
 }
 
 impl Tick {
-    pub(super) fn new(id: u64, is_burst: bool) -> Self {
-        let future_after = window_end_us(id).saturating_add(FUTURE_US);
+    pub(super) fn new(clock: &Clock, is_burst: bool) -> Self {
+        let Clock { tick: id, future_after, .. } = *clock;
         Self { id, future_after, is_anomaly: is_burst, ..Self::default() }
     }
 }
@@ -58,7 +56,7 @@ impl Features {
         if event.exchange_ts > tick.future_after {
             tick.is_anomaly = true;
         }
-        let held = Held { value: event.a, tick: Some(tick.id) };
+        let held = Held { value: event.a, tick: NonZeroU64::new(tick.id) };
         match source {
             Source::Trade => self.trade(bound, tick, event)?,
             Source::Book => self.top_of_book(bound, tick.id, event)?,
@@ -67,7 +65,7 @@ impl Features {
             Source::Mark if bound.roles.deriv_primary => self.mark = held,
             Source::OpenInterest if event.a < 0 => return Err(CONTRACT),
             Source::OpenInterest if bound.roles.oi_set => {
-                self.open_interest(wiring, at, mul(event.a, bound.oi_scale)?, tick.id)?;
+                self.open_interest(wiring, at, mul(event.a, bound.oi_scale())?, tick.id)?;
             }
             Source::Funding if bound.roles.deriv_primary => self.funding = held,
             Source::Mark | Source::OpenInterest | Source::Funding => {}
@@ -85,7 +83,7 @@ impl Features {
         if price <= 0 || qty <= 0 || event.exchange_ts <= 0 {
             return Err(CONTRACT);
         }
-        let notional = mul_div(price, qty, bound.notional_divisor)?;
+        let notional = mul_div(price, qty, bound.notional_divisor())?;
         let is_buy = event.flags & EVENT_BUY != 0;
         let signed = if is_buy { notional } else { sub(0, notional)? };
         if bound.roles.price_ref {
@@ -146,7 +144,7 @@ impl Features {
         tick: u64,
         event: &FrameEvent,
     ) -> Result<(), LayerFault> {
-        let book = Book { bid: event.a, ask: event.b, tick: Some(tick) };
+        let book = Book { bid: event.a, ask: event.b, tick: NonZeroU64::new(tick) };
         if book.bid <= 0 || book.bid >= book.ask {
             return Err(CONTRACT);
         }
@@ -171,7 +169,7 @@ impl Features {
         if !bound.roles.flow {
             return Ok(());
         }
-        let notional = mul_div(event.a, event.b, bound.notional_divisor)?;
+        let notional = mul_div(event.a, event.b, bound.notional_divisor())?;
         let slot = self.memory.current();
         if event.flags & EVENT_BUY != 0 {
             tick.liq_buy = add(tick.liq_buy, notional)?;
@@ -190,7 +188,7 @@ impl Features {
         value: i64,
         tick: u64,
     ) -> Result<(), LayerFault> {
-        self.oi.by_instrument[at] = Held { value, tick: Some(tick) };
+        self.oi.by_instrument[at] = Held { value, tick: NonZeroU64::new(tick) };
         if !wiring.all_reported(&self.oi.reported()) {
             return Ok(());
         }

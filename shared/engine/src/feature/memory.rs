@@ -6,18 +6,48 @@
 //! the slots again would give. It knows no event and no threshold.
 
 use crate::config::Base;
-use crate::num::{ArithError, add, add32, div, inc, range, slot, slot_before};
+use crate::num::{ArithError, add, add32, div, inc, range, slot, slot_before, window_end_us};
 use crate::snapshot::{Pack, Unpack};
 
 /// Buckets of five seconds.
 pub(super) const R5: usize = 12;
+/// Ticks of a bucket.
+const BUCKET_TICKS: u8 = 20;
 /// Closed minutes.
 pub(super) const RM: usize = 15;
+/// How far an event may lie ahead of its tick's window before it counts as one of the future.
+const FUTURE_US: i64 = 5_000_000;
+
+/// What follows from a tick's number alone, worked out once for all tokens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    pub(super) tick: u64,
+    /// Place of the tick's bucket.
+    pub(super) bucket_at: usize,
+    /// The tick is the first of its bucket, every 20 ticks.
+    pub(super) opens_bucket: bool,
+    /// Place of the minute that ended before this tick, every 240 ticks.
+    pub(super) closes_minute: Option<usize>,
+    /// Venue time beyond which an event lies in the future.
+    pub(super) future_after: i64,
+}
+
+impl Clock {
+    pub(crate) fn new(tick: u64) -> Self {
+        let minute_at = slot_before(slot(tick / 240, RM), 1, RM);
+        Self {
+            tick,
+            bucket_at: slot(tick / 20, R5),
+            opens_bucket: tick.is_multiple_of(20),
+            closes_minute: tick.is_multiple_of(240).then_some(minute_at),
+            future_after: window_end_us(tick).saturating_add(FUTURE_US),
+        }
+    }
+}
 
 /// A bucket of five seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Slot {
-    pub ticks: u32,
     pub vol: i64,
     pub delta: i64,
     pub liq_buy: i64,
@@ -51,17 +81,26 @@ pub(super) struct OpenMinute {
     pub lo: i64,
 }
 
-/// Sums over buckets; `oi_open` takes no part.
+/// Sums over the window F: two buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Sums {
+pub(super) struct SumsF {
     pub ticks: u32,
+    pub vol: i64,
+    pub delta: i64,
+    pub n_buy: u32,
+    pub n_sell: u32,
+    pub hi: i64,
+    pub lo: i64,
+}
+
+/// Sums over the window S: twelve buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct SumsS {
     pub vol: i64,
     pub delta: i64,
     pub liq_buy: i64,
     pub liq_sell: i64,
     pub spot_delta: i64,
-    pub n_buy: u32,
-    pub n_sell: u32,
     pub hi: i64,
     pub lo: i64,
 }
@@ -71,17 +110,28 @@ pub(super) fn lower(a: i64, b: i64) -> i64 {
     if a == 0 || (b != 0 && b < a) { b } else { a }
 }
 
-impl Sums {
-    pub(super) fn with(self, slot: &Slot) -> Result<Self, ArithError> {
+impl SumsF {
+    fn of(a: &Slot, b: &Slot, ticks: u32) -> Result<Self, ArithError> {
         Ok(Self {
-            ticks: add32(self.ticks, slot.ticks)?,
+            ticks,
+            vol: add(a.vol, b.vol)?,
+            delta: add(a.delta, b.delta)?,
+            n_buy: add32(a.n_buy, b.n_buy)?,
+            n_sell: add32(a.n_sell, b.n_sell)?,
+            hi: a.hi.max(b.hi),
+            lo: lower(a.lo, b.lo),
+        })
+    }
+}
+
+impl SumsS {
+    fn with(&self, slot: &Slot) -> Result<Self, ArithError> {
+        Ok(Self {
             vol: add(self.vol, slot.vol)?,
             delta: add(self.delta, slot.delta)?,
             liq_buy: add(self.liq_buy, slot.liq_buy)?,
             liq_sell: add(self.liq_sell, slot.liq_sell)?,
             spot_delta: add(self.spot_delta, slot.spot_delta)?,
-            n_buy: add32(self.n_buy, slot.n_buy)?,
-            n_sell: add32(self.n_sell, slot.n_sell)?,
             hi: self.hi.max(slot.hi),
             lo: lower(self.lo, slot.lo),
         })
@@ -107,12 +157,12 @@ pub(super) struct Baselines {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Memory {
     r5: [Slot; R5],
+    /// Executed ticks of each bucket, at most [`BUCKET_TICKS`].
+    ticks: [u8; R5],
     rm: [Minute; RM],
     pub minute: OpenMinute,
     at: usize,
-    closed_f: Sums,
-    closed_v_ticks: u32,
-    closed_s: Sums,
+    closed_s: SumsS,
     pub baselines: Baselines,
 }
 
@@ -120,12 +170,11 @@ impl Memory {
     pub(super) fn new(base: &Base) -> Self {
         let mut memory = Self {
             r5: [Slot::default(); R5],
+            ticks: [0; R5],
             rm: [Minute::default(); RM],
             minute: OpenMinute::default(),
             at: 0,
-            closed_f: Sums::default(),
-            closed_v_ticks: 0,
-            closed_s: Sums::default(),
+            closed_s: SumsS::default(),
             baselines: Baselines::default(),
         };
         memory.baselines.vol = base.vol_min;
@@ -137,34 +186,31 @@ impl Memory {
     /// Opens the tick: a new bucket every 20 ticks, a closed minute every 240.
     pub(super) fn begin(
         &mut self,
-        tick: u64,
+        clock: &Clock,
         oi_total: i64,
         base: &Base,
     ) -> Result<(), ArithError> {
-        let at = slot(tick / 20, R5);
-        if tick.is_multiple_of(20) {
+        let at = clock.bucket_at;
+        if clock.opens_bucket {
             // A minute of which no tick was executed was never open and cannot close.
-            let was_open = self.r5[slot_before(at, 1, R5)].ticks > 0;
+            let was_open = self.ticks[slot_before(at, 1, R5)] > 0;
+            self.ticks[at] = 0;
             self.r5[at] = Slot { oi_open: oi_total, ..Slot::default() };
             self.sum_closed(at)?;
-            if tick.is_multiple_of(240) && was_open {
-                self.close_minute(slot_before(slot(tick / 240, RM), 1, RM), base)?;
+            if let Some(minute_at) = clock.closes_minute
+                && was_open
+            {
+                self.close_minute(minute_at, base)?;
             }
         }
         self.at = at;
-        let current = &mut self.r5[at];
-        current.ticks = inc(current.ticks)?;
+        self.ticks[at] = self.ticks[at].checked_add(1).ok_or(ArithError)?;
         Ok(())
     }
 
     fn sum_closed(&mut self, at: usize) -> Result<(), ArithError> {
         let before = |back: usize| slot_before(at, back, R5);
-        self.closed_f = Sums::default().with(&self.r5[before(1)])?;
-        self.closed_v_ticks = self.closed_f.ticks;
-        for back in 2..=3 {
-            self.closed_v_ticks = add32(self.closed_v_ticks, self.r5[before(back)].ticks)?;
-        }
-        let mut all = Sums::default();
+        let mut all = SumsS::default();
         for back in 1..R5 {
             all = all.with(&self.r5[before(back)])?;
         }
@@ -214,17 +260,23 @@ impl Memory {
     }
 
     /// Sums over this bucket and the one before.
-    pub(super) fn window_f(&self) -> Result<Sums, ArithError> {
-        self.closed_f.with(&self.r5[self.at])
+    pub(super) fn window_f(&self) -> Result<SumsF, ArithError> {
+        let before = slot_before(self.at, 1, R5);
+        SumsF::of(&self.r5[before], &self.r5[self.at], self.ticks_of(&[before, self.at]))
     }
 
     /// Executed ticks of this bucket and the three before.
-    pub(super) fn ticks_v(&self) -> Result<u32, ArithError> {
-        add32(self.closed_v_ticks, self.r5[self.at].ticks)
+    pub(super) fn ticks_v(&self) -> u32 {
+        let before = |back| slot_before(self.at, back, R5);
+        self.ticks_of(&[before(3), before(2), before(1), self.at])
+    }
+
+    fn ticks_of(&self, buckets: &[usize]) -> u32 {
+        buckets.iter().fold(0, |sum, at| sum.saturating_add(u32::from(self.ticks[*at])))
     }
 
     /// Sums over all twelve buckets.
-    pub(super) fn window_s(&self) -> Result<Sums, ArithError> {
+    pub(super) fn window_s(&self) -> Result<SumsS, ArithError> {
         self.closed_s.with(&self.r5[self.at])
     }
 
@@ -255,12 +307,10 @@ pub(super) const MEMORY_LEN: usize = 12 * 80 + 15 * 32 + 48;
 
 impl Memory {
     /// Rings and the open minute; sums, means and the place in the ring follow from them and the tick.
-    pub(super) fn save(&self, pack: &mut Pack<'_>) {
-        let mut end = 0_usize;
-        let mut block = alloc::vec::Vec::with_capacity(MEMORY_LEN);
-        let mut own = Pack::new(&mut block);
-        for slot in &self.r5 {
-            own.u32(slot.ticks);
+    pub(super) fn save(&self, mut pack: Pack<'_>) {
+        for (slot, ticks) in self.r5.iter().zip(self.ticks) {
+            let mut own = pack.section(SLOT_LEN);
+            own.u32(u32::from(ticks));
             for value in [slot.vol, slot.delta, slot.liq_buy, slot.liq_sell, slot.spot_delta] {
                 own.i64(value);
             }
@@ -269,24 +319,20 @@ impl Memory {
             for value in [slot.hi, slot.lo, slot.oi_open] {
                 own.i64(value);
             }
-            end = end.saturating_add(SLOT_LEN);
-            own.pad_to(end);
         }
         for minute in &self.rm {
+            let mut own = pack.section(MINUTE_LEN);
             for value in [minute.vol, minute.range, minute.spread_sum] {
                 own.i64(value);
             }
             own.u32(minute.spread_n);
             own.bool(minute.is_closed);
-            end = end.saturating_add(MINUTE_LEN);
-            own.pad_to(end);
         }
+        let mut own = pack.section(OPEN_LEN);
         for value in [self.minute.vol, self.minute.spread_sum, self.minute.hi, self.minute.lo] {
             own.i64(value);
         }
         own.u32(self.minute.spread_n);
-        own.pad_to(end.saturating_add(OPEN_LEN));
-        pack.bytes(&block);
     }
 
     /// Reads what [`Memory::save`] wrote of a token whose last executed tick is `tick`.
@@ -294,8 +340,9 @@ impl Memory {
         let mut memory = Self::new(base);
         let mut read = Unpack::new(bytes);
         let mut end = 0_usize;
-        for slot in &mut memory.r5 {
-            slot.ticks = read.u32();
+        for (slot, ticks) in memory.r5.iter_mut().zip(&mut memory.ticks) {
+            let got = u8::try_from(read.u32()).ok().filter(|got| *got <= BUCKET_TICKS);
+            *ticks = got.ok_or("a bucket has more ticks than it can have")?;
             slot.vol = read.i64();
             slot.delta = read.i64();
             slot.liq_buy = read.i64();

@@ -15,16 +15,18 @@ mod state;
 mod wiring;
 
 pub use frame::FeatureFrame;
+pub(crate) use state::FEATURES_LEN;
 pub use wiring::Wiring;
 
 use crate::config::{EngineConfig, INSTRUMENTS_MAX};
 use crate::fault::LayerFault;
-use crate::frame_view::FrameView;
 use crate::num::streak;
+use core::num::NonZeroU64;
 use events::Tick;
+pub(crate) use memory::Clock;
 use memory::Memory;
 use penstock_types::engine_view::Candles;
-use penstock_types::frame::FrameEvent;
+use penstock_types::frame::{FrameEvent, FrameFlags};
 
 /// Events of a token in one tick beyond which the record says so.
 const BURST: usize = 1_000;
@@ -33,19 +35,22 @@ const INACTIVE_TICKS: u32 = 1_200;
 /// Degraded ticks after which alerts are held back.
 const SUPPRESS_TICKS: u32 = 240;
 
+/// The tick that brought a value; tick 0, the first quarter of a second of 1970, is "never", as in a snapshot.
+type Brought = Option<NonZeroU64>;
+
 /// A price pair with the tick that brought it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Book {
     bid: i64,
     ask: i64,
-    tick: Option<u64>,
+    tick: Brought,
 }
 
 /// A value with the tick that brought it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Held {
     value: i64,
-    tick: Option<u64>,
+    tick: Brought,
 }
 
 /// Open interest per instrument and in total.
@@ -58,7 +63,7 @@ struct OpenInterest {
 
 impl OpenInterest {
     /// Tick of the last event of any instrument.
-    fn tick(&self) -> Option<u64> {
+    fn tick(&self) -> Brought {
         self.by_instrument.iter().filter_map(|held| held.tick).max()
     }
 
@@ -104,21 +109,21 @@ impl Features {
     ///
     /// # Errors
     /// [`LayerFault`] when a sum leaves its range or an event breaks the contract of its source.
-    pub fn extract(
+    pub(crate) fn extract(
         &mut self,
         config: &EngineConfig,
         wiring: &Wiring,
-        frame: &FrameView<'_>,
+        (clock, flags): (&Clock, FrameFlags),
         events: &[FrameEvent],
     ) -> Result<FeatureFrame, LayerFault> {
         let oi_before = self.oi.total;
-        self.memory.begin(frame.tick_id, oi_before.unwrap_or(0), &config.base)?;
-        let mut tick = Tick::new(frame.tick_id, events.len() > BURST);
+        self.memory.begin(clock, oi_before.unwrap_or(0), &config.base)?;
+        let mut tick = Tick::new(clock, events.len() > BURST);
         for event in events {
             self.apply(wiring, &mut tick, event)?;
         }
         self.idle_ticks = streak(self.idle_ticks, events.is_empty());
-        self.degraded_ticks = streak(self.degraded_ticks, wiring.is_degraded(frame.flags));
+        self.degraded_ticks = streak(self.degraded_ticks, wiring.is_degraded(flags));
         self.derive(config, wiring, &tick, oi_before)
     }
 
@@ -130,9 +135,9 @@ impl Features {
 }
 
 /// Older than `limit` ticks, or never there.
-fn is_stale(brought: Option<u64>, tick: u64, limit: i64) -> bool {
+fn is_stale(brought: Brought, tick: u64, limit: i64) -> bool {
     let Some(brought) = brought else { return true };
-    i64::try_from(tick.saturating_sub(brought)).map_or(true, |age| age >= limit)
+    i64::try_from(tick.saturating_sub(brought.get())).map_or(true, |age| age >= limit)
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use super::memory::{MEMORY_LEN, Memory};
 use super::{Book, Features, Held, OpenInterest, Wiring};
 use crate::config::EngineConfig;
 use crate::snapshot::{Pack, Unpack};
-use alloc::vec::Vec;
 use penstock_types::engine_view::{Candle, Candles};
 
+/// Bytes of the features of a token.
+pub(crate) const FEATURES_LEN: usize = HELD_LEN + MEMORY_LEN + 4 * CANDLE_LEN;
 /// Bytes of the held values.
 const HELD_LEN: usize = 160;
 /// Bytes of a candle.
@@ -24,8 +25,7 @@ impl Features {
 
     /// Held values, rings and candles: 160, 1,488 and 224 bytes.
     pub(crate) fn save(&self, pack: &mut Pack<'_>) {
-        let mut block = Vec::with_capacity(HELD_LEN);
-        let mut own = Pack::new(&mut block);
+        let mut own = pack.section(HELD_LEN);
         for book in [&self.book, &self.spot] {
             own.i64(book.bid);
             own.i64(book.ask);
@@ -37,13 +37,11 @@ impl Features {
             own.tick(held.tick);
         }
         own.i64(self.oi.total.unwrap_or(0));
-        own.pad_to(HELD_LEN);
-        self.memory.save(&mut own);
+        self.memory.save(pack.section(MEMORY_LEN));
         for candles in [&self.ohlc_1m, &self.ohlc_5m] {
-            candle(&mut own, &candles.forming);
-            candle(&mut own, &candles.closed);
+            candle(pack.section(CANDLE_LEN), &candles.forming);
+            candle(pack.section(CANDLE_LEN), &candles.closed);
         }
-        pack.bytes(&block);
     }
 
     /// Reads what [`Features::save`] wrote of a token whose last executed tick is `tick`.
@@ -83,16 +81,12 @@ impl Features {
     }
 }
 
-fn candle(pack: &mut Pack<'_>, candle: &Candle) {
-    let mut block = Vec::with_capacity(CANDLE_LEN);
-    let mut own = Pack::new(&mut block);
+fn candle(mut own: Pack<'_>, candle: &Candle) {
     own.u64(candle.bucket_id);
     for value in [candle.open, candle.high, candle.low, candle.close, candle.volume] {
         own.i64(value);
     }
     own.u32(candle.count);
-    own.pad_to(CANDLE_LEN);
-    pack.bytes(&block);
 }
 
 fn candles(read: &mut Unpack<'_>) -> Candles {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{Class, InstrumentConfig, Profile, Roles};
+use crate::frame_view::FrameView;
 use penstock_types::engine_view::{Direction, DivergenceLabel, TokenFlags};
 use penstock_types::frame::FrameFlags;
 use penstock_types::vocab::Venue;
@@ -59,10 +60,10 @@ impl Bench {
                 event.exchange_ts = i64::try_from(self.tick * 250_000).unwrap() + place;
             }
         }
-        let (flags, tick_id) = (FrameFlags(0), self.tick);
-        let frame = FrameView { tick_id, flags, is_gap_fill: false, events: &events };
+        let clock = Clock::new(self.tick);
         self.tick += 1;
-        self.features.extract(&self.config, &self.wiring, &frame, &events).unwrap()
+        let frame = (&clock, FrameFlags(0));
+        self.features.extract(&self.config, &self.wiring, frame, &events).unwrap()
     }
 
     /// Empty ticks until `tick` is next.
@@ -336,9 +337,10 @@ fn a_token_without_events_becomes_inactive_and_a_degraded_one_holds_its_alerts_b
     assert!(!f.flags.contains(TokenFlags::INACTIVE), "an event without a role is activity");
     let mut flags = Vec::new();
     for n in 0..241 {
-        let frame = FrameView::gap(bench.tick);
+        let clock = Clock::new(bench.tick);
+        let frame = (&clock, FrameView::gap(bench.tick).flags);
         bench.tick += 1;
-        let f = bench.features.extract(&bench.config, &bench.wiring, &frame, &[]).unwrap();
+        let f = bench.features.extract(&bench.config, &bench.wiring, frame, &[]).unwrap();
         assert!(f.flags.contains(TokenFlags::DEGRADED));
         if f.flags.contains(TokenFlags::SUPPRESS_ALERTS) {
             flags.push(n);

@@ -4,7 +4,7 @@
 //! bound at all and which venues it cannot do without.
 
 use crate::config::{INSTRUMENTS_MAX, InstrumentConfig, Profile, Roles, TokenConfig};
-use crate::num::{ArithError, pow10};
+use crate::num::{ArithError, POWERS};
 use penstock_types::frame::FrameFlags;
 use penstock_types::vocab::Venue;
 
@@ -13,21 +13,46 @@ use penstock_types::vocab::Venue;
 pub(super) struct Bound {
     pub venue: u8,
     pub roles: Roles,
+    /// Decimal places of [`Bound::notional_divisor`].
+    notional_places: u8,
+    /// Decimal places of [`Bound::oi_scale`].
+    oi_places: u8,
+}
+
+impl Bound {
     /// Price times quantity over this is a notional: `10^(6 + qty_exp)`.
-    pub notional_divisor: i64,
+    pub(super) fn notional_divisor(&self) -> i64 {
+        power(self.notional_places)
+    }
+
     /// Brings its open interest to the finest scale of the token's `oi_set`.
-    pub oi_scale: i64,
+    pub(super) fn oi_scale(&self) -> i64 {
+        power(self.oi_places)
+    }
+}
+
+/// `10^places` of a place that [`Wiring::new`] accepted.
+fn power(places: u8) -> i64 {
+    POWERS.get(usize::from(places)).copied().unwrap_or(1)
 }
 
 /// A token's instruments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wiring {
     bound: [Option<Bound>; INSTRUMENTS_MAX],
-    venues: FrameFlags,
+    degrading: FrameFlags,
     pub(super) profile: Profile,
     pub(super) has_derivative: bool,
     pub(super) has_oi: bool,
     pub(super) reference_divisor: i64,
+}
+
+/// Decimal places whose power of ten fits.
+///
+/// # Errors
+/// [`ArithError`] above 18.
+fn places(places: u32) -> Result<u8, ArithError> {
+    u8::try_from(places).ok().filter(|at| usize::from(*at) < POWERS.len()).ok_or(ArithError)
 }
 
 const fn code(venue: Venue) -> (u8, FrameFlags) {
@@ -48,7 +73,7 @@ impl Wiring {
         let finest = token.instruments.iter().filter(in_oi).map(|one| one.qty_exp).max();
         let mut wiring = Self {
             bound: [None; INSTRUMENTS_MAX],
-            venues: FrameFlags(0),
+            degrading: FrameFlags(0),
             profile: token.profile,
             has_derivative: false,
             has_oi: finest.is_some(),
@@ -58,16 +83,16 @@ impl Wiring {
             let (venue, degraded) = code(one.venue);
             let spot = token.profile == Profile::SpotOnly && one.roles.spot_primary;
             if one.roles.price_ref || one.roles.deriv_primary || spot {
-                wiring.venues = wiring.venues.with(degraded);
+                wiring.degrading = wiring.degrading.with(degraded);
             }
-            let notional_divisor = pow10(one.qty_exp.saturating_add(6))?;
+            let notional_places = places(one.qty_exp.saturating_add(6))?;
             if one.roles.price_ref {
-                wiring.reference_divisor = notional_divisor;
+                wiring.reference_divisor = power(notional_places);
             }
             wiring.has_derivative |= one.roles.deriv_primary;
             let coarser = finest.unwrap_or(0).saturating_sub(one.qty_exp);
-            let oi_scale = if one.roles.oi_set { pow10(coarser)? } else { 1 };
-            *place = Some(Bound { venue, roles: one.roles, notional_divisor, oi_scale });
+            let oi_places = if one.roles.oi_set { places(coarser)? } else { 0 };
+            *place = Some(Bound { venue, roles: one.roles, notional_places, oi_places });
         }
         Ok(wiring)
     }
@@ -79,16 +104,16 @@ impl Wiring {
         (bound.venue == venue).then_some((at, bound))
     }
 
-    /// An event of this instrument and venue has a meaning.
+    /// Venue number of each instrument, in the order of their ids; `None` for an id that is not bound.
     #[must_use]
-    pub fn knows(&self, id: u16, venue: u8) -> bool {
-        self.instrument(id, venue).is_some()
+    pub fn venues(&self) -> [Option<u8>; INSTRUMENTS_MAX] {
+        self.bound.map(|bound| bound.map(|bound| bound.venue))
     }
 
     /// A venue that the token cannot do without is not whole.
     #[must_use]
     pub const fn is_degraded(&self, flags: FrameFlags) -> bool {
-        flags.0 & self.venues.0 != 0
+        flags.0 & self.degrading.0 != 0
     }
 
     /// Every instrument of the `oi_set` has its place set in `seen`.

@@ -71,6 +71,7 @@ fn one_and_either(persist: i64, parts: [bool; 3]) -> Way {
 ///
 /// # Errors
 /// [`ArithError`] when a scaled threshold leaves its range.
+#[inline]
 pub fn judge(
     state: FsmState,
     n: &FsmNumbers,
@@ -78,33 +79,36 @@ pub fn judge(
     input: &FsmInput,
 ) -> Result<Judgement, ArithError> {
     let scaled = |threshold: i64| weigh(threshold, input.threshold_multiplier);
-    let p1 = scaled(match input.profile {
-        Profile::Deriv => n.p1,
-        Profile::SpotOnly => n.spot_p1,
-    });
-    let (f1, t1, u1) = (scaled(n.f1), scaled(n.t1), scaled(n.u1));
+    // Only what the state reads is worked out.
+    let p1 = || {
+        scaled(match input.profile {
+            Profile::Deriv => n.p1,
+            Profile::SpotOnly => n.spot_p1,
+        })
+    };
+    let (f1, t1, u1) = (|| scaled(n.f1), || scaled(n.t1), || scaled(n.u1));
     let part = |x: i64, tenths: i64| x.checked_mul(tenths).map(|x| x / 10).ok_or(ArithError);
     let (pressure, fragile) = (i64::from(input.scores.pressure), i64::from(input.scores.fragile));
     let (trigger, unwind) = (i64::from(input.scores.trigger), i64::from(input.scores.unwind));
     let cost = i64::from(input.cost);
     let mut ways = Judgement::default();
     match state {
-        FsmState::Build => ways.forward = all(n.h1, &[pressure >= p1]),
+        FsmState::Build => ways.forward = all(n.h1, &[pressure >= p1()]),
         FsmState::Pressure => {
-            ways.forward = all(n.h2, &[fragile >= f1, cost <= n.cost_fragile]);
-            ways.release = all(n.release_pressure, &[pressure <= p1 / 2, fragile <= f1 / 2]);
+            ways.forward = all(n.h2, &[fragile >= f1(), cost <= n.cost_fragile]);
+            ways.release = all(n.release_pressure, &[pressure <= p1() / 2, fragile <= f1() / 2]);
         }
         FsmState::Fragile => {
-            ways.forward = all(n.h3, &[trigger >= t1, cost <= n.cost_ready]);
-            ways.release = all(n.release_fragile, &[fragile <= f1 / 2]);
+            ways.forward = all(n.h3, &[trigger >= t1(), cost <= n.cost_ready]);
+            ways.release = all(n.release_fragile, &[fragile <= f1() / 2]);
         }
         FsmState::TriggerReady => {
-            let parts = [unwind >= u1, cost <= n.cost_unwind, unwind >= n.u_hard];
+            let parts = [unwind >= u1(), cost <= n.cost_unwind, unwind >= n.u_hard];
             ways.forward = one_and_either(n.hu, parts);
-            ways.release = all(n.release_ready, &[trigger <= t1 / 2, unwind <= u1 / 2]);
+            ways.release = all(n.release_ready, &[trigger <= t1() / 2, unwind <= u1() / 2]);
         }
         FsmState::Unwind => {
-            let is_calm = unwind <= part(u1, 4)?;
+            let is_calm = unwind <= part(u1(), 4)?;
             let is_still = input.oi_velocity.checked_abs().is_some_and(|speed| speed <= STILL);
             ways.forward = match input.profile {
                 Profile::Deriv => one_and_either(n.h4, [is_calm, is_still, input.is_oi_stale]),
@@ -112,10 +116,10 @@ pub fn judge(
             };
         }
         FsmState::Cooldown => {
-            let parts = [pressure <= p1, fragile <= part(f1, 6)?, unwind <= part(u1, 4)?];
+            let parts = [pressure <= p1(), fragile <= part(f1(), 6)?, unwind <= part(u1(), 4)?];
             ways.forward = all(n.h5, &parts);
             let has_dwelt = i64::try_from(dwell).is_ok_and(|dwell| dwell >= n.rebuild_dwell);
-            let parts = [has_dwelt, pressure >= p1, input.oi_velocity > 0];
+            let parts = [has_dwelt, pressure >= p1(), input.oi_velocity > 0];
             ways.rebuild = all(n.rebuild_persist, &parts);
         }
     }

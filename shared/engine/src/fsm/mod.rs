@@ -133,6 +133,7 @@ impl FsmMemory {
     ///
     /// # Errors
     /// [`LayerFault`] when a number leaves its range or an impossible edge is taken.
+    #[inline]
     pub fn update(
         &mut self,
         numbers: &FsmNumbers,

@@ -4,12 +4,35 @@
 //! evidence every score falls to 0; a missing input adds nothing and keeps its weight; what a profile never
 //! has loses its weight.
 
-use crate::config::{EngineConfig, FsmNumbers, Profile, TierContext};
+use crate::config::{EngineConfig, FsmNumbers, Profile};
 use crate::cost::{Weights, either, falling, paced, rising};
 use crate::feature::FeatureFrame;
-use crate::num::{Mix, decay, ramp, weigh};
+use crate::num::{Fade, Mix, ramp, weigh};
 use crate::snapshot::Unpack;
 use penstock_types::engine_view::Scores;
+
+/// How the four scores fade in a tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fades {
+    pressure: Fade,
+    fragile: Fade,
+    trigger: Fade,
+    unwind: Fade,
+}
+
+impl Fades {
+    /// Of a token's numbers in a tier that multiplies losses by `multiplier` (1e-4).
+    #[must_use]
+    pub fn new(numbers: &FsmNumbers, multiplier: i64) -> Self {
+        let of = |memory| Fade::new(memory, multiplier);
+        Self {
+            pressure: of(numbers.decay_pressure),
+            fragile: of(numbers.decay_fragile),
+            trigger: of(numbers.decay_trigger),
+            unwind: of(numbers.decay_unwind),
+        }
+    }
+}
 
 /// The scores of a token between ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,30 +40,28 @@ pub struct ScoreMemory(Scores);
 
 impl ScoreMemory {
     /// Executes one tick and returns the scores after it.
-    pub fn update(
+    pub(crate) fn update(
         &mut self,
         config: &EngineConfig,
-        fsm: &FsmNumbers,
+        fades: &Fades,
         weights: &Weights,
         features: &FeatureFrame,
-        tier: TierContext,
     ) -> Scores {
         let before = self.0;
-        let keep = |s, e, d| decay(s, e, d, tier.decay_multiplier);
         let (pressure, fragile) = match weights.profile {
             Profile::Deriv => {
                 (pressure(config, weights, features), fragile(config, weights, features))
             }
             Profile::SpotOnly => (spot_pressure(config, features), spot_fragile(config, features)),
         };
-        let fragile = keep(before.fragile, fragile, fsm.decay_fragile);
+        let fragile = fades.fragile.apply(before.fragile, fragile);
         let trigger = trigger(config, weights.profile, features, fragile);
         let unwind = unwind(config, weights.profile, features);
         self.0 = Scores {
-            pressure: keep(before.pressure, pressure, fsm.decay_pressure),
+            pressure: fades.pressure.apply(before.pressure, pressure),
             fragile,
-            trigger: keep(before.trigger, trigger, fsm.decay_trigger),
-            unwind: keep(before.unwind, unwind, fsm.decay_unwind),
+            trigger: fades.trigger.apply(before.trigger, trigger),
+            unwind: fades.unwind.apply(before.unwind, unwind),
         };
         self.0
     }

@@ -1,32 +1,43 @@
 //! Fixed-size blocks of little-endian numbers: packed in order, unused bytes zero.
 //!
 //! Input: numbers, or the bytes of one block. Output: bytes, or numbers. Invariants: what is packed comes out
-//! in the same order; a read behind the block's end gives zeros, never a panic. It knows no layout.
+//! in the same order; a read behind the block's end gives zeros and a write there nothing, never a panic. It knows
+//! no layout.
 
-use alloc::vec::Vec;
+use core::num::NonZeroU64;
 
-/// Writes a block behind what a buffer holds.
+/// Writes into a block of zeros.
 pub(crate) struct Pack<'a> {
-    out: &'a mut Vec<u8>,
-    from: usize,
+    block: &'a mut [u8],
+    at: usize,
 }
 
 impl<'a> Pack<'a> {
-    pub(crate) const fn new(out: &'a mut Vec<u8>) -> Self {
-        let from = out.len();
-        Self { out, from }
+    pub(crate) const fn new(block: &'a mut [u8]) -> Self {
+        Self { block, at: 0 }
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
+    pub(crate) fn bytes<const N: usize>(&mut self, bytes: &[u8; N]) {
+        if let Some(place) = self.block.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut) {
+            *place = *bytes;
+        }
+        self.at = self.at.saturating_add(N);
+    }
+
+    /// The next `len` bytes as a block of their own.
+    pub(crate) fn section(&mut self, len: usize) -> Pack<'_> {
+        let from = self.at.min(self.block.len());
+        let to = self.at.saturating_add(len).min(self.block.len());
+        self.at = self.at.saturating_add(len);
+        Pack::new(self.block.get_mut(from..to).unwrap_or_default())
     }
 
     pub(crate) fn u8(&mut self, value: u8) {
-        self.out.push(value);
+        self.bytes(&[value]);
     }
 
     pub(crate) fn bool(&mut self, value: bool) {
-        self.out.push(u8::from(value));
+        self.u8(u8::from(value));
     }
 
     pub(crate) fn u16(&mut self, value: u16) {
@@ -53,14 +64,14 @@ impl<'a> Pack<'a> {
         self.bytes(&value.to_le_bytes());
     }
 
-    /// A tick that may be missing; tick 0, the first quarter of a second of 1970, is "never".
-    pub(crate) fn tick(&mut self, tick: Option<u64>) {
-        self.u64(tick.unwrap_or(0));
+    /// A tick that may be missing, as 0.
+    pub(crate) fn tick(&mut self, tick: Option<NonZeroU64>) {
+        self.u64(tick.map_or(0, NonZeroU64::get));
     }
 
-    /// Zeros up to `len` bytes from where the block began.
-    pub(crate) fn pad_to(&mut self, len: usize) {
-        self.out.resize(self.from.saturating_add(len), 0);
+    /// Goes to `len` bytes from the block's beginning.
+    pub(crate) const fn seek(&mut self, len: usize) {
+        self.at = len;
     }
 }
 
@@ -77,8 +88,10 @@ impl<'a> Unpack<'a> {
 
     pub(crate) fn take<const N: usize>(&mut self) -> [u8; N] {
         let mut out = [0; N];
-        for (place, byte) in out.iter_mut().zip(self.bytes.iter().skip(self.at)) {
-            *place = *byte;
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        match rest.first_chunk::<N>() {
+            Some(all) => out = *all,
+            None => out.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte),
         }
         self.at = self.at.saturating_add(N);
         out
@@ -136,8 +149,8 @@ impl<'a> Unpack<'a> {
         if fits { Ok(value) } else { Err(what) }
     }
 
-    pub(crate) fn tick(&mut self) -> Option<u64> {
-        Some(self.u64()).filter(|tick| *tick != 0)
+    pub(crate) fn tick(&mut self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.u64())
     }
 
     /// Goes to `len` bytes from the block's beginning.
@@ -152,8 +165,10 @@ mod tests {
 
     #[test]
     fn numbers_come_out_as_they_went_in_and_zeros_follow() {
-        let mut out = std::vec![7];
-        let mut pack = Pack::new(&mut out);
+        let mut out = [0; 65];
+        let mut all = Pack::new(&mut out);
+        all.u8(7);
+        let mut pack = all.section(64);
         pack.u8(1);
         pack.bool(true);
         pack.u16(0x0203);
@@ -163,14 +178,17 @@ mod tests {
         pack.u64(8);
         pack.i64(-8);
         pack.tick(None);
-        pack.tick(Some(9));
-        pack.pad_to(64);
-        assert_eq!(out.len(), 65);
+        pack.tick(NonZeroU64::new(9));
+        pack.seek(62);
+        // What does not fit is not written.
+        pack.u64(u64::MAX);
+        all.u8(1);
+        assert_eq!((out[0], &out[63..]), (7, &[0, 0][..]));
         let mut read = Unpack::new(&out[1..]);
         assert_eq!((read.u8(), read.bool("b"), read.u16()), (1, Ok(true), 0x0203));
         assert_eq!((read.i16(), read.u32(), read.i32()), (-2, 4, -4));
         assert_eq!((read.u64(), read.i64()), (8, -8));
-        assert_eq!((read.tick(), read.tick()), (None, Some(9)));
+        assert_eq!((read.tick(), read.tick()), (None, NonZeroU64::new(9)));
         read.seek(64);
         assert_eq!((read.u64(), read.score("s")), (0, Ok(0)));
         assert_eq!(Unpack::new(&[2]).bool("flag"), Err("flag"));

@@ -43,8 +43,10 @@ pub const TOKEN_LEN: usize = 2_304;
 pub const TRAILER_LEN: usize = 32;
 const MAGIC: [u8; 4] = *b"ESNP";
 const CRC_AT: usize = 168;
-pub(crate) const CLUSTER_CRC_AT: usize = 65;
-pub(crate) const TOKEN_CRC_AT: usize = 30;
+const TOKEN_COUNT_AT: usize = 16;
+const CLUSTER_COUNT_AT: usize = 20;
+const CLUSTER_CRC_AT: usize = 65;
+const TOKEN_CRC_AT: usize = 30;
 
 /// Where a token's log stands behind the record of the snapshot's tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +117,7 @@ pub fn engine_version() -> [u8; 16] {
 }
 
 impl SnapshotHeader {
-    pub(crate) fn save(&self, out: &mut Vec<u8>) {
+    pub(crate) fn save(&self, out: &mut [u8]) {
         let mut pack = Pack::new(out);
         pack.bytes(&MAGIC);
         pack.u16(SNAPSHOT_SCHEMA);
@@ -132,7 +134,6 @@ impl SnapshotHeader {
         pack.bytes(&self.state_chain);
         pack.u64(self.run_id);
         pack.u64(self.fencing_token);
-        pack.pad_to(HEADER_LEN);
         let crc = crc32c(out.get(..CRC_AT).unwrap_or(&[]));
         put(out, CRC_AT, crc);
     }
@@ -158,21 +159,39 @@ impl SnapshotHeader {
 }
 
 /// Writes a number over four bytes.
-pub(crate) fn put(out: &mut [u8], at: usize, value: u32) {
+fn put(out: &mut [u8], at: usize, value: u32) {
     for (place, byte) in out.iter_mut().skip(at).zip(value.to_le_bytes()) {
         *place = byte;
     }
 }
 
 /// CRC of a block whose own field, at `at`, counts as zero.
-pub(crate) fn block_crc(block: &[u8], at: usize) -> u32 {
+fn block_crc(block: &[u8], at: usize) -> u32 {
     let mut copy = block.to_vec();
     put(&mut copy, at, 0);
     crc32c(&copy)
 }
 
-/// Appends the SHA-256 of all that is there.
-pub(crate) fn seal(out: &mut Vec<u8>) {
+/// Completes what [`crate::Engine::copy_out`] wrote: the CRC of each block, and the SHA-256 of all behind the last.
+/// Of bytes that are sealed it makes the same bytes; of bytes that are no copy-out something that
+/// [`SnapshotView::new`] refuses.
+pub fn seal(out: &mut Vec<u8>) {
+    let part = |n: u32, each: usize| usize::try_from(n).unwrap_or(0).saturating_mul(each);
+    let clusters = part(number(out, CLUSTER_COUNT_AT), CLUSTER_LEN);
+    let tokens = part(number(out, TOKEN_COUNT_AT), TOKEN_LEN);
+    out.truncate(HEADER_LEN.saturating_add(clusters).saturating_add(tokens));
+    let head = HEADER_LEN.min(out.len());
+    let (_, blocks) = out.split_at_mut(head);
+    let (clusters, tokens) = blocks.split_at_mut(clusters.min(blocks.len()));
+    for (blocks, each, at) in
+        [(clusters, CLUSTER_LEN, CLUSTER_CRC_AT), (tokens, TOKEN_LEN, TOKEN_CRC_AT)]
+    {
+        for block in blocks.chunks_exact_mut(each) {
+            put(block, at, 0);
+            let crc = crc32c(block);
+            put(block, at, crc);
+        }
+    }
     let hash = sha256(out);
     out.extend_from_slice(&hash);
 }

@@ -72,6 +72,12 @@ pub fn sha256(frame: &[u8]) -> [u8; 32] {
     Sha256::digest(frame).into()
 }
 
+/// SHA-256 of a link and what follows it, without a copy that holds both.
+#[must_use]
+pub fn sha256_after(link: &[u8; 32], rest: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(link).chain_update(rest).finalize().into()
+}
+
 /// Fills number, previous hash and gap in and returns the link for the next delivery.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ mod event;
 mod header;
 mod quotes;
 
-pub use chain::{ChainError, Link, deliver, sha256, verify_link};
+pub use chain::{ChainError, Link, deliver, sha256, sha256_after, verify_link};
 pub use event::{EVENT_LEN, FrameEvent};
 pub use header::{
     EVENTS_MAX, FRAME_HEADER_LEN, FrameFlags, FrameHeader, decode_frame, decode_header,
@@ -103,7 +103,14 @@ static TABLE: crc::Crc<u32, crc::Table<16>> =
 /// CRC-32C (Castagnoli) of `bytes`, as every binary format of the product carries it.
 #[must_use]
 pub fn crc32c(bytes: &[u8]) -> u32 {
-    crc32c_of(bytes, &[])
+    #[cfg(feature = "std")]
+    {
+        ::crc32c::crc32c(bytes)
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        TABLE.checksum(bytes)
+    }
 }
 
 /// CRC-32C of two adjacent parts.
