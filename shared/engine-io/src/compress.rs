@@ -10,11 +10,11 @@
 //! ```
 
 use crate::archive::last_reset;
+use crate::day_lock::lock_alone;
 use crate::error::{Code, Fault};
 use crate::files::{self, CLOSED_MODE};
 use crate::layout::{Day, EngineDirs};
 use crate::manifest::{Manifest, days, read_manifest};
-use crate::retention::lock_alone;
 use crate::stored::{self, Form, Stored, packed};
 use std::fmt;
 use std::fs;

@@ -12,6 +12,7 @@ pub mod archived;
 pub mod bundle;
 pub mod compress;
 mod core;
+pub mod day_lock;
 pub mod error;
 pub mod files;
 pub mod journal;

@@ -7,19 +7,18 @@
 
 use crate::archive::last_reset;
 use crate::compress::{DayFile, JanitorHooks, JanitorPoint, files_of, pack_file, remove_if_there};
+use crate::day_lock::{GOING, day_dir, try_exclusive};
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::layout::{Day, EngineDirs};
 use crate::manifest::{days, read_manifest, verify_day};
 use crate::snapshots;
 use crate::stored::{self, packed};
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Name of the file that pins a day, in its journal directory.
 const PIN: &str = "KEEP";
-/// Name of the file that says that a day goes.
-const GOING: &str = "GOING";
 /// Newest snapshots that always stay where they are.
 const SNAPSHOTS_KEPT: usize = 3;
 
@@ -152,10 +151,6 @@ pub fn clean(
 
 fn is_there(path: &Path) -> Result<bool, Fault> {
     fs::exists(path).map_err(|error| Fault::storage("look at", path, &error))
-}
-
-fn day_dir(dirs: &EngineDirs, day: Day) -> PathBuf {
-    dirs.journal.join(day.to_string())
 }
 
 /// Everything of a day that would go, in either form.
@@ -295,53 +290,4 @@ pub fn pinned(dirs: &EngineDirs) -> Result<Vec<Day>, Fault> {
         }
     }
     Ok(found)
-}
-
-fn lock_fault(dir: &Path, error: &std::io::Error) -> Fault {
-    Fault::new(Code::EnvLock, format!("failed to lock the day: {error}")).of(dir)
-}
-
-fn try_exclusive(dir: &Path) -> Result<Option<File>, Fault> {
-    let file = File::open(dir).map_err(|error| lock_fault(dir, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(lock_fault(dir, &error)),
-    }
-}
-
-/// The day to oneself for as long as the answer lives: two that compress or remove it at once would take each
-/// other's half-written files for whole ones.
-///
-/// # Errors
-/// [`Code::EnvLock`] while somebody else reads, compresses or removes it.
-pub(crate) fn lock_alone(dirs: &EngineDirs, day: Day) -> Result<File, Fault> {
-    let dir = day_dir(dirs, day);
-    files::make_dir(&dir)?;
-    try_exclusive(&dir)?.ok_or_else(|| {
-        let what = "the day is read, compressed or removed at this moment; next: try again later";
-        Fault::new(Code::EnvLock, what).of(&dir)
-    })
-}
-
-/// Keeps a day from going for as long as the answer lives; any number of readers may hold it.
-///
-/// # Errors
-/// [`Code::EnvLock`] when it is compressed or removed at this moment, [`Code::ManMissing`] when there is no such day.
-pub fn hold(dirs: &EngineDirs, day: Day) -> Result<File, Fault> {
-    let dir = day_dir(dirs, day);
-    let missing = || Fault::new(Code::ManMissing, "there is no journal of the day").of(&dir);
-    if !dir.is_dir() || dir.join(GOING).exists() {
-        return Err(missing());
-    }
-    let file = File::open(&dir).map_err(|error| lock_fault(&dir, &error))?;
-    match file.try_lock_shared() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let what =
-                "the day is compressed or removed at this moment; next: try again in a minute";
-            Err(Fault::new(Code::EnvLock, what).of(&dir))
-        }
-        Err(TryLockError::Error(error)) => Err(lock_fault(&dir, &error)),
-    }
 }

@@ -13,7 +13,7 @@ use penstock_engine_io::keys::{self, Signer};
 use penstock_engine_io::manifest::{Facts, close_day, verify_day, verify_document, write_missing};
 use penstock_engine_io::replay::{ReplayStart, Verdict, level_a, level_b};
 use penstock_engine_io::retention::{self, Policy, Why};
-use penstock_engine_io::{Code, Day, EngineDirs, JanitorPoint, snapshots, stored};
+use penstock_engine_io::{Code, Day, EngineDirs, JanitorPoint, day_lock, snapshots, stored};
 use second::second_verifier;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -248,7 +248,7 @@ fn days_go_whole_when_their_time_has_come_and_nobody_holds_them() {
     let traded = |day: Day| day == FIRST;
     let done = retention::clean(&dirs, &policy(old), &traded, &[], false, &hooks).unwrap();
     assert_eq!(done.kept, [(FIRST, Why::Traded)]);
-    let held = retention::hold(&dirs, FIRST).unwrap();
+    let held = day_lock::hold(&dirs, FIRST).unwrap();
     assert_eq!(clean(old, &[]).kept, [(FIRST, Why::Read)]);
     drop(held);
     let rehearsed = retention::clean(&dirs, &policy(old), &none, &[], true, &hooks).unwrap();
@@ -276,7 +276,7 @@ fn days_go_whole_when_their_time_has_come_and_nobody_holds_them() {
     );
     assert!(retention::has_gone(&dirs, FIRST).unwrap());
     assert!(verify_document(&dirs, FIRST).unwrap().is_signed);
-    assert_eq!(retention::hold(&dirs, FIRST).unwrap_err().code, Code::ManMissing);
+    assert_eq!(day_lock::hold(&dirs, FIRST).unwrap_err().code, Code::ManMissing);
     let late = clean(old, &[]);
     assert!(late.gone.is_empty() && late.kept.is_empty());
 }

@@ -16,7 +16,7 @@ use crate::log::{LOG_LEN_MAX, segments, verify_segment};
 use crate::manifest::{days, read_manifest, verify_day};
 use crate::snapshots::{self, SNAPSHOT_LEN_MAX};
 use crate::stored::{self, Stored};
-use crate::{retention, session};
+use crate::{day_lock, session};
 use penstock_engine::config::SCHEMA;
 use penstock_engine::snapshot::SnapshotView;
 use std::collections::BTreeSet;
@@ -71,7 +71,7 @@ pub fn archive(
     let mut there = Vec::new();
     for day in closed {
         // A day that retention has removed has its manifest alone.
-        if let Ok(lock) = retention::hold(dirs, day) {
+        if let Ok(lock) = day_lock::hold(dirs, day) {
             verify_day(dirs, day)?;
             held.push(lock);
             there.push(day);

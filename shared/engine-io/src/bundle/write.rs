@@ -11,7 +11,7 @@ use crate::files;
 use crate::layout::{Day, EngineDirs};
 use crate::manifest::{Manifest, days, read_manifest, verify_day};
 use crate::tar::TarWriter;
-use crate::{retention, snapshots, stored};
+use crate::{day_lock, snapshots, stored};
 use penstock_engine::config::SCHEMA;
 use penstock_types::frame::sha256;
 use sha2::{Digest, Sha256};
@@ -91,7 +91,7 @@ impl Gathered<'_> {
 /// [`Code::EnvLock`] while the day is being removed; [`Code::Storage`], also when the file is there already.
 pub fn export_day(dirs: &EngineDirs, day: Day, to: &Path) -> Result<BundleIndex, Fault> {
     read_manifest(dirs, day)?;
-    let _held = retention::hold(dirs, day)?;
+    let _held = day_lock::hold(dirs, day)?;
     let manifest = verify_day(dirs, day)?.manifest;
     let mut gathered = Gathered { dirs, files: BTreeMap::new() };
     gather(&mut gathered, day, &manifest)?;
