@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use nix::sys::statvfs::statvfs;
 use penstock_clusters::ClusterKind;
 use penstock_config::{Config, Process};
-use penstock_engine_io::EngineDirs;
+use penstock_engine_io::{Day, EngineDirs};
 use penstock_store::ClusterRole;
 use penstock_store::partitions::{RAW_TABLES, close_run_partition, drop_partition};
 use penstock_store::pools::{PoolSettings, connect_single};
@@ -82,10 +82,11 @@ async fn clean_engine(
 ) -> anyhow::Result<i32> {
     let decision = databases::pool(&urls.decision, ClusterKind::Decision).await?;
     let (today, _) = today_and_mode(&decision).await?;
-    let traded = sent_days(&decision).await?.into_iter().map(engine::day_of).collect();
-    let (local, today) = (&config.engine.local, engine::day_of(today));
+    let traded = sent_days(&decision).await?.into_iter().filter_map(Day::of_date).collect();
+    let today = Day::of_date(today).context("the clock of the decision cluster is before 1970")?;
+    let local = &config.engine.local;
     engine::forget_rows(&decision, today, args).await?;
-    let cleaned = tokio::task::block_in_place(|| engine::clean(dirs, local, today, &traded, args));
+    let cleaned = tokio::task::block_in_place(|| engine::clean(dirs, local, today, traded, args));
     match cleaned {
         Ok(_) => Ok(exit::CLEAN),
         Err(fault) => failed(&fault, Output::Human),

@@ -41,9 +41,15 @@ impl Day {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-        let days = date.signed_duration_since(chrono::NaiveDate::default()).num_days();
-        let day = Self(u64::try_from(days).ok()?);
+        let day = Self::of_date(date)?;
         (day.to_string() == text).then_some(day)
+    }
+
+    /// The day of a date; `None` before 1970.
+    #[must_use]
+    pub fn of_date(date: chrono::NaiveDate) -> Option<Self> {
+        let days = date.signed_duration_since(chrono::NaiveDate::default()).num_days();
+        u64::try_from(days).ok().map(Self)
     }
 }
 
@@ -244,6 +250,11 @@ mod tests {
         }
         assert_eq!(Day::of(noon).first_tick() + DAY_TICKS / 2, noon);
         assert_eq!(Day::parse("2026-02-16"), Some(Day(20_500)));
+        for (text, day) in
+            [("1970-01-01", Some(Day(0))), ("2028-02-29", Some(Day(21_243))), ("1969-12-31", None)]
+        {
+            assert_eq!(Day::of_date(text.parse().unwrap()), day, "{text}");
+        }
         assert_eq!(dirs.transitions_file(Day(0)), Path::new("e/transitions/1970-01-01.jsonl"));
     }
 }

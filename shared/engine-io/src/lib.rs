@@ -15,6 +15,7 @@ mod core;
 pub mod day_lock;
 pub mod error;
 pub mod files;
+pub mod janitor;
 pub mod journal;
 pub mod keys;
 pub mod layout;

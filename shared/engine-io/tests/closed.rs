@@ -9,14 +9,15 @@ mod second;
 use common::*;
 use penstock_engine::EngineConfig;
 use penstock_engine_io::compress::{JanitorHooks, pack_day, raw_days};
+use penstock_engine_io::janitor::{self, Ended, OnHeld, Pass, Step};
 use penstock_engine_io::keys::{self, Signer};
 use penstock_engine_io::manifest::{Facts, close_day, verify_day, verify_document, write_missing};
 use penstock_engine_io::replay::{ReplayStart, Verdict, level_a, level_b};
 use penstock_engine_io::retention::{self, Policy, Why};
 use penstock_engine_io::{Code, Day, EngineDirs, JanitorPoint, day_lock, snapshots, stored};
 use second::second_verifier;
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 const FIRST: Day = Day(20_500);
@@ -350,4 +351,105 @@ fn a_snapshot_that_closes_an_old_day_goes_with_the_day_that_it_opens() {
     assert_eq!(fault.code, Code::SnapMissing);
     let b = level_b(&dirs, &config, start, None, None).unwrap();
     assert_eq!((b.verdict, &b.first_mismatch), (Verdict::Identical, &None));
+}
+
+/// A pass over thirty days and one later, as the service makes it.
+fn pass(dirs: &EngineDirs) -> Pass<'_> {
+    Pass {
+        dirs,
+        policy: policy(20_531),
+        compresses: true,
+        is_rehearsal: false,
+        on_held: OnHeld::ComesAgain,
+        hooks: JanitorHooks::none(),
+    }
+}
+
+/// What a pass said, with the place at which it asked for days with orders; the bytes are the files'.
+fn said(pass: &Pass<'_>, traded: Option<&[Day]>) -> (Result<Ended, Code>, Vec<String>) {
+    let said = RefCell::new(Vec::new());
+    let days = || {
+        said.borrow_mut().push("orders".to_owned());
+        traded.map(|days| days.iter().copied().collect::<BTreeSet<Day>>())
+    };
+    let mut say = |step: Step| {
+        said.borrow_mut().push(match step {
+            Step::Packing(day) => format!("packing {day}"),
+            Step::Packed(day, done) => {
+                assert!(done.files >= 6 && done.bytes_after < done.bytes_before, "{done:?}");
+                format!("packed {day}")
+            }
+            Step::Moved(tick) => format!("moved {tick}"),
+            Step::Kept(day, why) => format!("kept {day} {why:?}"),
+            Step::Gone(gone) => {
+                assert!(gone.bytes > 1_000, "{gone:?}");
+                format!("gone {} {}", gone.day, gone.is_traded)
+            }
+        });
+    };
+    let ended = janitor::run(pass, days, &mut say).map_err(|fault| fault.code);
+    (ended, said.into_inner())
+}
+
+#[test]
+fn a_pass_compresses_first_asks_for_orders_then_and_removes_what_it_has_not_compressed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, dirs) = closed_day(dir.path());
+    let before = tree(dir.path());
+    // A day that is not over yet is nobody's business, and neither is a raw one when nothing is compressed.
+    let early = Pass { policy: policy(FIRST.0), ..pass(&dirs) };
+    assert_eq!(said(&early, Some(&[])), (Ok(Ended::Whole), vec!["orders".to_owned()]));
+    let young = Pass { policy: policy(20_530), compresses: false, ..pass(&dirs) };
+    assert_eq!(said(&young, Some(&[])), (Ok(Ended::Whole), vec!["orders".to_owned()]));
+    // A rehearsal says the same steps as the pass and changes nothing.
+    let rehearsal = |compresses| Pass { is_rehearsal: true, compresses, ..pass(&dirs) };
+    let want = ["packing 2026-02-16", "orders", "kept 2026-02-16 JustPacked"].map(str::to_owned);
+    assert_eq!(said(&rehearsal(true), Some(&[])), (Ok(Ended::Whole), want.to_vec()));
+    let want = ["orders", "gone 2026-02-16 true"].map(str::to_owned);
+    let long_ago = Pass { policy: policy(20_591), ..rehearsal(false) };
+    assert_eq!(said(&long_ago, Some(&[FIRST])), (Ok(Ended::Whole), want.to_vec()));
+    assert_eq!(tree(dir.path()), before);
+    // The pass itself, three times: compressed, kept for its order, gone.
+    let want = ["packing 2026-02-16", "packed 2026-02-16", "orders", "kept 2026-02-16 JustPacked"];
+    assert_eq!(said(&pass(&dirs), Some(&[])), (Ok(Ended::Whole), want.map(str::to_owned).to_vec()));
+    let want = ["orders", "kept 2026-02-16 Traded"].map(str::to_owned);
+    assert_eq!(said(&pass(&dirs), Some(&[FIRST])), (Ok(Ended::Whole), want.to_vec()));
+    let want = ["orders", "gone 2026-02-16 false"].map(str::to_owned);
+    assert_eq!(said(&pass(&dirs), Some(&[])), (Ok(Ended::Whole), want.to_vec()));
+    assert!(retention::has_gone(&dirs, FIRST).unwrap());
+}
+
+#[test]
+fn a_pass_removes_nothing_without_the_word_on_orders_and_comes_again_for_a_day_that_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, dirs) = closed_day(dir.path());
+    // Somebody reads the raw day: the service comes again, the operator hears of it and nothing else is done.
+    let held = day_lock::hold(&dirs, FIRST).unwrap();
+    let (ended, steps) = said(&pass(&dirs), Some(&[]));
+    let is_held =
+        |ended: &Ended| matches!(ended, Ended::Held(fault) if fault.code == Code::EnvLock);
+    assert!(ended.as_ref().is_ok_and(|ended| is_held(ended) && !ended.is_whole()), "{ended:?}");
+    assert_eq!(steps, ["packing 2026-02-16", "orders", "kept 2026-02-16 Read"]);
+    let fails = Pass { on_held: OnHeld::Fails, ..pass(&dirs) };
+    let want = vec!["packing 2026-02-16".to_owned()];
+    assert_eq!(said(&fails, Some(&[])), (Err(Code::EnvLock), want));
+    drop(held);
+    // A crash that is staged is met by the pass, too.
+    let crash = |at: JanitorPoint| at == JanitorPoint::BeforePack;
+    let crashing = Pass { hooks: JanitorHooks::staged(&crash), ..pass(&dirs) };
+    assert_eq!(said(&crashing, Some(&[])).0, Err(Code::Storage));
+    assert_eq!(raw_days(&dirs).unwrap(), [FIRST]);
+    // Without the database's word the day is compressed, and stays as old as it may be.
+    let (ended, steps) = said(&pass(&dirs), None);
+    assert!(ended == Ok(Ended::OrdersUnknown) && !Ended::OrdersUnknown.is_whole(), "{ended:?}");
+    assert_eq!(steps, ["packing 2026-02-16", "packed 2026-02-16", "orders"]);
+    assert_eq!(said(&pass(&dirs), None), (Ok(Ended::OrdersUnknown), vec!["orders".to_owned()]));
+    assert!(!retention::has_gone(&dirs, FIRST).unwrap());
+    // A day that does not verify ends it, with its code.
+    let path = stored::packed(&dirs.log_file(1, FIRST, 0));
+    penstock_engine_io::files::set_mode(&path, 0o640).unwrap();
+    let mut bad = std::fs::read(&path).unwrap();
+    *bad.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bad).unwrap();
+    assert_eq!(said(&pass(&dirs), Some(&[])), (Err(Code::ManHash), vec!["orders".to_owned()]));
 }
