@@ -129,8 +129,15 @@ impl Desk {
         pct: u8,
         judged: &Tick,
     ) -> Result<Option<Decimal>, DeskError> {
-        let Some(held) = self.tracker.positions.get(&id) else { return Ok(None) };
-        let Some(quote) = self.quote_of(held) else { return Ok(None) };
+        let Some(to) = self.nearer(id, plan, pct) else { return Ok(None) };
+        self.raise(id, plan, to, RaiseCause::Tighten, judged).await?;
+        Ok(Some(to))
+    }
+
+    /// Where the stop would stand with so many percent of its distance; none when that is no raise.
+    pub(crate) fn nearer(&self, id: PositionId, plan: &PlanRecord, pct: u8) -> Option<Decimal> {
+        let held = self.tracker.positions.get(&id)?;
+        let quote = self.quote_of(held)?;
         let tick = self
             .instrument(&held.position.symbol)
             .map_or(Decimal::new(1, 8), |i| i.price_increment);
@@ -138,10 +145,6 @@ impl Desk {
         let distance = (mid - plan.sl_price) * Decimal::from(pct) / Decimal::ONE_HUNDRED;
         let wanted = stop_level(mid - distance, Decimal::ZERO, tick);
         let to = wanted.min(stop_ceiling(quote.bid, tick));
-        if to <= plan.sl_price {
-            return Ok(None);
-        }
-        self.raise(id, plan, to, RaiseCause::Tighten, judged).await?;
-        Ok(Some(to))
+        (to > plan.sl_price).then_some(to)
     }
 }

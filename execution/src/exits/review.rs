@@ -2,7 +2,7 @@
 //!
 //! Input: what the board shows of a held symbol, once per tick of the supervisor. Output: raises and closes,
 //! each said with its levels. What is asked for is judged elsewhere; here it is carried out. In shadow it is
-//! only said.
+//! only said, with the level that the stop would have had.
 
 use penstock_store_orders::positions::PlanRecord;
 use penstock_telemetry::marker;
@@ -29,26 +29,28 @@ impl Desk {
         let Some(held) = self.tracker.positions.get_mut(&id) else { return Ok(false) };
         let symbol = held.position.symbol.clone();
         let Some(sight) = self.engine.sight(&symbol) else { return Ok(false) };
-        let (after, action) = review(held.review, Some(&sight), judged.g_bps);
+        let before = held.review;
+        let (after, action) = review(before, Some(&sight), judged.g_bps);
         held.review = after;
         let is_enforced = self.config.engine_gates == EngineGates::Enforce;
+        let of_raise = |to: Option<Decimal>| if to.is_some() { "tighten" } else { "keep" };
         match (action, is_enforced) {
             (ReviewAction::Keep, true | false) => Ok(false),
             (ReviewAction::Tighten, false) => {
-                self.say_review(id, plan, &sight, None, "shadow");
+                let to = self.nearer(id, plan, DISTANCE_PCT);
+                self.say_review(id, plan, &sight, to, of_raise(to));
                 Ok(false)
             }
-            // It is asked for again at every tick: one line of it is the tightening's.
-            (ReviewAction::Close, false) => Ok(false),
+            (ReviewAction::Close, false) => {
+                // It is asked for again at every tick, and nothing becomes of it here: one line for each spell.
+                if !before.has_asked_to_close() {
+                    self.say_review(id, plan, &sight, None, "close");
+                }
+                Ok(false)
+            }
             (ReviewAction::Tighten, true) => {
                 let to = self.tighten(id, plan, DISTANCE_PCT, judged).await?;
-                self.say_review(
-                    id,
-                    plan,
-                    &sight,
-                    to,
-                    if to.is_some() { "tighten" } else { "keep" },
-                );
+                self.say_review(id, plan, &sight, to, of_raise(to));
                 Ok(to.is_some())
             }
             (ReviewAction::Close, true) => {
@@ -77,7 +79,8 @@ impl Desk {
             old_sl = plan.sl_price.to_string(),
             new_sl = new_sl.map(|to| to.to_string()),
             action = action,
-            engine_tick_id = sight.tick
+            engine_tick_id = sight.tick,
+            mode = self.config.engine_gates
         );
     }
 }

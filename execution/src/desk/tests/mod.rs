@@ -20,6 +20,7 @@ use penstock_sim::server::{Handle, MarketSource, Options, start};
 use penstock_store::testing::TestPair;
 use penstock_store_decision::{evaluations, sessions};
 use penstock_trading::decide::PlannedEntry;
+use penstock_trading::engine_gate::EngineGates;
 use penstock_types::vocab::{SysMode, Trigger};
 use penstock_types::{Decimal, EvaluationId, FencingToken, SessionId, Symbol, UtcMicros, Uuid};
 use sqlx::PgPool;
@@ -46,6 +47,7 @@ struct World {
     evaluation: EvaluationId,
     mid_ticks: i64,
     preauth_ms_max: i64,
+    gates: EngineGates,
 }
 
 impl World {
@@ -67,6 +69,7 @@ impl World {
             evaluation: EvaluationId(0),
             mid_ticks: 1_000_000,
             preauth_ms_max: 300_000,
+            gates: EngineGates::Enforce,
         };
         world.rules().await;
         world.book(world.mid_ticks);
@@ -216,6 +219,7 @@ impl World {
             token,
             session_id,
             preauth_ms_max: self.preauth_ms_max,
+            gates: self.gates,
         }
     }
 

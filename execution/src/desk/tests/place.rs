@@ -7,6 +7,7 @@ use penstock_store_orders::ExecStore;
 use penstock_trading::costs::StopTerms;
 use penstock_trading::cycle::Quote;
 use penstock_trading::decide::PlannedEntry;
+use penstock_trading::engine_gate::EngineGates;
 use penstock_trading::mode::ModeTiming;
 use penstock_types::cl_ord_id::OrderIdSalt;
 use penstock_types::vocab::{
@@ -45,6 +46,7 @@ pub(super) struct Place {
     pub(super) token: FencingToken,
     pub(super) session_id: SessionId,
     pub(super) preauth_ms_max: i64,
+    pub(super) gates: EngineGates,
 }
 
 /// One life of the execution side.
@@ -89,6 +91,7 @@ impl Place {
             ack_timeout_ms: 500,
             unknown_grace_ms: 2_000,
             preauth_ms_max: self.preauth_ms_max,
+            engine_gates: self.gates,
             ..DeskConfig::default()
         };
         let parts = DeskParts {

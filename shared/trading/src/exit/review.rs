@@ -33,6 +33,16 @@ pub struct Review {
     token_acted: Option<i64>,
     /// The present unwinding of the cluster was acted on.
     cluster_acted: bool,
+    /// The present spell has asked for a close.
+    close_asked: bool,
+}
+
+impl Review {
+    /// True once the present spell has asked for a close; it goes on asking at every tick.
+    #[must_use]
+    pub const fn has_asked_to_close(&self) -> bool {
+        self.close_asked
+    }
 }
 
 /// What to do.
@@ -60,7 +70,7 @@ pub fn review(
     let token = seen.fsm_state == FsmState::Unwind && seen.direction == Direction::Short;
     let cluster = seen.cluster_state == ClusterState::Unwind;
     if !token && !cluster {
-        let after = Review { since: None, cluster_acted: false, ..before };
+        let after = Review { since: None, cluster_acted: false, close_asked: false, ..before };
         return (after, ReviewAction::Keep);
     }
     let since = before.since.unwrap_or(sight.tick);
@@ -70,6 +80,7 @@ pub fn review(
         || (cluster && sight.tick.saturating_sub(since) >= CLOSE_AFTER_TICKS);
     let loses = g_bps.is_some_and(|g| g < Decimal::ZERO);
     if lasted && loses {
+        after.close_asked = true;
         return (after, ReviewAction::Close);
     }
     let entered = sight.tick.saturating_sub(age);
@@ -158,6 +169,21 @@ mod tests {
             sight(103, FsmState::Build, Direction::Neutral, ClusterState::Unwind),
         ];
         assert_eq!(actions(&cluster, 5), [Tighten, Keep, Keep, Tighten]);
+    }
+
+    #[test]
+    fn a_close_is_remembered_until_its_spell_is_over() {
+        let mut memory = Review::default();
+        let mut asked = |tick, state, g| {
+            let seen = sight(tick, state, Direction::Short, ClusterState::Calm);
+            memory = review(memory, Some(&seen), Some(Decimal::from(g))).0;
+            memory.has_asked_to_close()
+        };
+        assert!(!asked(107, FsmState::Unwind, -1), "two seconds are not over");
+        assert!(asked(108, FsmState::Unwind, -1));
+        assert!(asked(109, FsmState::Unwind, 5), "also when the profit is back");
+        assert!(!asked(110, FsmState::Cooldown, -1));
+        assert!(asked(118, FsmState::Unwind, -1), "a further spell asks anew");
     }
 
     #[test]
