@@ -19,10 +19,12 @@ pub(crate) struct Execution {
 }
 
 impl Execution {
-    /// Starts the binary; `life` names its log. Nothing of the test's own environment reaches it.
+    /// Starts the binary with further arguments; `life` names its log. Nothing of the test's own environment
+    /// reaches it.
     pub(crate) fn start(
         directory: &Path,
         life: &str,
+        arguments: &[&str],
         environment: &[(&'static str, String)],
     ) -> Self {
         let file = |end: &str| directory.join(format!("{life}.{end}"));
@@ -31,6 +33,7 @@ impl Execution {
         let child = Command::new(env!("CARGO_BIN_EXE_run-execution-live"))
             .arg("--config")
             .arg(directory.join("penstock.toml"))
+            .args(arguments)
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .current_dir(directory)

@@ -151,6 +151,15 @@ impl World {
 
     /// A life of the service; `failpoints` as the variable of that name.
     pub(crate) fn execution(&self, life: &str, failpoints: Option<&str>) -> Execution {
+        self.life(life, &[], failpoints)
+    }
+
+    /// A life that takes the engine's state over under the configuration of this hash.
+    pub(crate) fn accepting(&self, life: &str, sha256: &str) -> Execution {
+        self.life(life, &["--accept-config", sha256], None)
+    }
+
+    fn life(&self, life: &str, arguments: &[&str], failpoints: Option<&str>) -> Execution {
         let at = &self.venue.addresses;
         let mut environment = vec![
             ("DECISION_DATABASE_URL", self.access.service.clone()),
@@ -162,7 +171,7 @@ impl World {
             ("ENGINE_DISK_FREE_MIN_BYTES", "0".to_owned()),
         ];
         environment.extend(failpoints.map(|text| ("FAILPOINTS", text.to_owned())));
-        Execution::start(self.directory.path(), life, &environment)
+        Execution::start(self.directory.path(), life, arguments, &environment)
     }
 
     /// The data root of its lives.
