@@ -4,7 +4,7 @@ pub(crate) mod books;
 pub(crate) mod clock;
 mod deriv_frames;
 pub(crate) mod deriv_input;
-mod event_metrics;
+pub(crate) mod event_metrics;
 pub(crate) mod feed_input;
 pub(crate) mod level3_books;
 pub(crate) mod level3_input;

@@ -6,6 +6,7 @@
 
 use crate::core::clock::RecordingClock;
 use crate::core::deriv_input::{BoundInstrument, DerivEvent, DerivInput, DerivSocket, Instruments};
+use crate::core::event_metrics;
 use crate::core::run::Input;
 use crate::exit::Exit;
 use crate::lifecycle::venue_clocks::VenueClocks;
@@ -214,6 +215,8 @@ fn open_binance(
         requests_per_s: derivatives.oi_per_s,
         weight_max: BINANCE_WEIGHT_MAX,
     };
+    let bound = all.iter().filter(|(_, is_bound)| *is_bound).count();
+    event_metrics::say_interval(open_interest.interval_s_of(bound));
     let rule = PollRule {
         funding_s: derivatives.funding_s,
         open_interest: Some(open_interest),
@@ -274,4 +277,66 @@ fn poll(
         }
     });
     Ok(trades)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::alerts::Alerts;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use penstock_types::Symbol;
+
+    /// Venues that nobody reaches, and so many Binance symbols whose open interest a token needs.
+    fn derivatives(bound: usize) -> Derivatives {
+        let instruments = (0..bound).map(|n| BoundInstrument {
+            venue: Venue::BinanceUm,
+            symbol: Symbol::new(&format!("T{n}USDT")).unwrap(),
+            funding_secs: 28_800,
+            is_oi: true,
+        });
+        let nowhere = |scheme: &str| format!("{scheme}://127.0.0.1:9");
+        Derivatives {
+            instruments: instruments.collect(),
+            futures: None,
+            binance: Some(BinanceUrls {
+                ws_public: nowhere("ws"),
+                ws_market: nowhere("ws"),
+                rest: nowhere("http"),
+            }),
+            rotate: Duration::from_secs(3_600),
+            funding_s: 60,
+            oi_s: 5,
+            oi_per_s: 10,
+        }
+    }
+
+    /// What is exposed once everything is opened, before a task has had its first turn.
+    fn exposed(derivatives: &Derivatives) -> String {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let budget = ConnectBudget::new(BINANCE_CONNECTS_MAX, BINANCE_CONNECTS_WINDOW_MS);
+        let opening = Opening {
+            clock: &RecordingClock::start(),
+            kraken_budget: Arc::new(Mutex::new(budget)),
+            events: mpsc::channel(1).0,
+            clocks: VenueClocks::new(&Alerts::new(Duration::ZERO)),
+            forwarders: TaskTracker::new(),
+            stop,
+        };
+        let opened = metrics::with_local_recorder(&recorder, || open(derivatives, &opening));
+        assert!(opened.is_ok());
+        recorder.handle().render()
+    }
+
+    #[tokio::test]
+    async fn the_distance_of_open_interest_polls_is_exposed_from_the_start_stretched_or_not() {
+        for (bound, interval_s) in [(1, 5), (50, 5), (51, 6), (120, 12)] {
+            let text = exposed(&derivatives(bound));
+            let line = format!("engine_oi_poll_interval_seconds {interval_s}");
+            assert!(text.lines().any(|found| found == line), "{bound} symbols: {text}");
+        }
+        let none = exposed(&derivatives(0));
+        assert!(!none.contains("engine_oi_poll_interval_seconds"), "nothing is polled: {none}");
+    }
 }

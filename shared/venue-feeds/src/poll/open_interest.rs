@@ -24,6 +24,16 @@ pub struct OiRule {
     pub weight_max: u64,
 }
 
+impl OiRule {
+    /// Seconds between two requests of one bound symbol when so many are bound: more of them than the requests
+    /// carry stretch it.
+    #[must_use]
+    pub fn interval_s_of(&self, bound: usize) -> i64 {
+        let (symbols, per_s) = (len(bound), self.requests_per_s.max(1));
+        self.interval_s.max((symbols + per_s - 1) / per_s)
+    }
+}
+
 /// Why the interval changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StretchCause {
@@ -107,8 +117,7 @@ impl OiSchedule {
 
     /// The interval that the number of symbols asks for, seconds.
     fn budget_interval_s(&self) -> i64 {
-        let (symbols, per_s) = (len(self.bound), self.rule.requests_per_s.max(1));
-        self.rule.interval_s.max((symbols + per_s - 1) / per_s)
+        self.rule.interval_s_of(self.bound)
     }
 
     /// The interval now, seconds.
