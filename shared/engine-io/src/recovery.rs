@@ -47,15 +47,16 @@ pub fn recover_log(
     let mut is_complete = true;
     if is_open {
         let path = dirs.log_file(token, day, position.segment);
-        let (scan, hash) = job.below(&path, tick, position)?;
+        let (scan, bytes) = job.below(&path, tick, position)?;
         last_tick = scan.last_tick().unwrap_or(tick);
         is_complete = last_tick == day.last_tick();
         if tick == day.last_tick() {
             files::set_mode(&path, CLOSED_MODE)?;
+            let hash = Sha256::digest(&bytes).into();
             log = TokenLog::new(dirs, token, fingerprint, hash, 0);
         } else {
             log = TokenLog::new(dirs, token, fingerprint, before, 0);
-            log.resume(day, position)?;
+            log.resume_with(day, position, &bytes)?;
         }
         next = (Day(day.0 + 1), 0);
     }
@@ -108,15 +109,15 @@ impl Job<'_> {
         Err(Fault::new(Code::LogHeader, what).of(path).at(8).of_token(self.token))
     }
 
-    /// The file that the snapshot's tick stands in.
+    /// The file that the snapshot's tick stands in, and its whole records as bytes.
     fn below(
         &mut self,
         path: &Path,
         tick: u64,
         position: &LogPosition,
-    ) -> Result<(Scan, [u8; 32]), Fault> {
+    ) -> Result<(Scan, Vec<u8>), Fault> {
         stored::make_raw(path, LOG_LEN_MAX)?;
-        let Some(bytes) = files::read_if_there(path, LOG_LEN_MAX)? else {
+        let Some(mut bytes) = files::read_if_there(path, LOG_LEN_MAX)? else {
             return Err(self.ahead(path, tick, 0));
         };
         let of = |fault: Fault| fault.of(path).of_token(self.token);
@@ -146,9 +147,8 @@ impl Job<'_> {
             files::cut(path, found.valid_len())?;
             self.cut.push(path.to_owned());
         }
-        let whole = usize::try_from(found.valid_len()).unwrap_or(usize::MAX).min(bytes.len());
-        let hash = Sha256::digest(&bytes[..whole]).into();
-        Ok((found, hash))
+        bytes.truncate(usize::try_from(found.valid_len()).unwrap_or(usize::MAX));
+        Ok((found, bytes))
     }
 
     fn ahead(&self, path: &Path, tick: u64, end: u64) -> Fault {

@@ -6,6 +6,7 @@
 //! nothing when the core has failed. Bindings, sinks and the clock belong to the caller.
 
 mod change;
+mod roll;
 mod start;
 
 pub use start::{Delivered, FrameStore, NoStore, StartOptions, Started, lock};

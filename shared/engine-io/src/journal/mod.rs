@@ -10,4 +10,5 @@ mod writer;
 
 pub use chain::Chain;
 pub use reader::{Entry, JournalReader, Place, hours};
+pub(crate) use writer::recover_tail_seeing;
 pub use writer::{JournalWriter, recover_tail};

@@ -7,9 +7,10 @@ use crate::error::{Code, Fault};
 use crate::layout::{Day, EngineDirs};
 use crate::stored::{self, Stored};
 use penstock_types::frame::{
-    EVENT_LEN, FRAME_HEADER_LEN, FrameEvent, FrameHeader, QUOTE_ENTRY_LEN, QUOTE_HEADER_LEN,
-    SYMBOL_NO_MAX, decode_frame, decode_header, decode_quotes,
+    EVENT_LEN, FRAME_HEADER_LEN, FrameEvent, FrameFlags, FrameHeader, QUOTE_ENTRY_LEN,
+    QUOTE_HEADER_LEN, SYMBOL_NO_MAX, decode_frame_into, decode_header, decode_quotes,
 };
+use penstock_types::{FencingToken, RunId, TickId, UtcMicros};
 use std::path::{Path, PathBuf};
 
 /// A frame with its quote block, decoded and as bytes.
@@ -26,6 +27,23 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Room for [`JournalReader::next_into`].
+    #[must_use]
+    pub const fn blank() -> Self {
+        let header = FrameHeader {
+            flags: FrameFlags(0),
+            tick_id: TickId(0),
+            frame_seq: 0,
+            run_id: RunId(0),
+            fencing_token: FencingToken(0),
+            n_events: 0,
+            gap_ticks: 0,
+            previous: [0; 32],
+            sealed_at: UtcMicros(0),
+        };
+        Self { header, events: Vec::new(), frame: Vec::new(), quotes: Vec::new() }
+    }
+
     /// Tick of the frame.
     #[must_use]
     pub const fn tick(&self) -> u64 {
@@ -57,14 +75,6 @@ pub(super) struct Source {
     pub offset: u64,
 }
 
-/// What a read gave.
-pub(super) enum Got {
-    /// A whole part.
-    Whole(Vec<u8>),
-    /// The file ended before it, at its end.
-    End,
-}
-
 impl Source {
     pub(super) fn open(path: PathBuf, offset: u64) -> Result<Self, Fault> {
         let mut reader = Stored::open(&path)?;
@@ -74,27 +84,28 @@ impl Source {
         Ok(Self { reader, path, offset })
     }
 
-    /// Reads `head` bytes and what they announce.
+    /// Reads `head` bytes and what they announce; false when the file ended before them.
     fn part(
         &mut self,
+        bytes: &mut Vec<u8>,
         head: usize,
         len_of: impl Fn(&[u8]) -> Result<usize, Fault>,
-    ) -> Result<Got, Fault> {
-        let mut bytes = vec![0; head];
-        let got = self.reader.fill(&mut bytes)?;
+    ) -> Result<bool, Fault> {
+        bytes.resize(head, 0);
+        let got = self.reader.fill(bytes)?;
         if got == 0 {
-            return Ok(Got::End);
+            return Ok(false);
         }
         if got < head {
             return Err(self.torn(got));
         }
-        let more = len_of(&bytes).map_err(|fault| self.here(fault))?;
+        let more = len_of(bytes).map_err(|fault| self.here(fault))?;
         bytes.resize(head + more, 0);
         let rest = self.reader.fill(&mut bytes[head..])?;
         if rest < more {
             return Err(self.torn(head + rest));
         }
-        Ok(Got::Whole(bytes))
+        Ok(true)
     }
 
     pub(super) fn here(&self, fault: Fault) -> Fault {
@@ -106,12 +117,13 @@ impl Source {
         self.here(Fault::new(Code::FrameCrc, what))
     }
 
-    pub(super) fn frame(&mut self) -> Result<Got, Fault> {
-        self.part(FRAME_HEADER_LEN, |head| Ok(decode_header(head)?.n_events as usize * EVENT_LEN))
+    fn frame(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
+        let len = |head: &[u8]| Ok(decode_header(head)?.n_events as usize * EVENT_LEN);
+        self.part(bytes, FRAME_HEADER_LEN, len)
     }
 
-    pub(super) fn quotes(&mut self) -> Result<Got, Fault> {
-        self.part(QUOTE_HEADER_LEN, |head| {
+    fn quotes(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
+        self.part(bytes, QUOTE_HEADER_LEN, |head| {
             let [.., a, b, c, d, _, _, _, _] = *head else { return Ok(0) };
             let n = u32::from_le_bytes([a, b, c, d]);
             if !head.starts_with(b"EQB1") || n > SYMBOL_NO_MAX {
@@ -125,6 +137,7 @@ impl Source {
 
 /// Two files of an hour in step.
 pub(super) struct Hour {
+    hour: (Day, u64),
     pub frames: Source,
     pub quotes: Source,
     /// One file has ended before the other: a whole part has no partner.
@@ -141,43 +154,41 @@ impl Hour {
         let tick = day.first_tick() + hour * crate::layout::HOUR_TICKS;
         let frames = Source::open(dirs.frames_file(tick), place.frames)?;
         let quotes = Source::open(dirs.quotes_file(tick), place.quotes)?;
-        Ok(Self { frames, quotes, is_unpaired: false })
+        Ok(Self { hour: place.hour, frames, quotes, is_unpaired: false })
     }
 
-    /// The next entry; `None` at the end of both files.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>, Fault> {
-        let frame = match self.frames.frame()? {
-            Got::Whole(frame) => frame,
-            Got::End => {
-                return match self.quotes.quotes()? {
-                    Got::End => Ok(None),
-                    Got::Whole(_) => {
-                        self.is_unpaired = true;
-                        let what = "a quote block has no frame";
-                        Err(self.quotes.here(Fault::new(Code::FrameCrc, what)))
-                    }
-                };
+    /// Reads the next entry; false at the end of both files, and what is in `entry` then means nothing.
+    pub(super) fn next(&mut self, entry: &mut Entry) -> Result<bool, Fault> {
+        if !self.frames.frame(&mut entry.frame)? {
+            if !self.quotes.quotes(&mut entry.quotes)? {
+                return Ok(false);
             }
-        };
-        let (header, events) =
-            decode_frame(&frame).map_err(|error| self.frames.here(error.into()))?;
-        let quotes = match self.quotes.quotes()? {
-            Got::Whole(quotes) => quotes,
-            Got::End => {
-                self.is_unpaired = true;
-                let what = "a frame has no quote block";
-                return Err(self.quotes.here(Fault::new(Code::FrameCrc, what)));
-            }
-        };
-        let block = decode_quotes(&quotes).map_err(|error| self.quotes.here(error.into()))?;
+            self.is_unpaired = true;
+            let what = "a quote block has no frame";
+            return Err(self.quotes.here(Fault::new(Code::FrameCrc, what)));
+        }
+        let header = decode_frame_into(&entry.frame, &mut entry.events)
+            .map_err(|error| self.frames.here(error.into()))?;
+        if !self.quotes.quotes(&mut entry.quotes)? {
+            self.is_unpaired = true;
+            let what = "a frame has no quote block";
+            return Err(self.quotes.here(Fault::new(Code::FrameCrc, what)));
+        }
+        let block = decode_quotes(&entry.quotes).map_err(|error| self.quotes.here(error.into()))?;
         if block.tick_id != header.tick_id {
             let what = "the quote block is of another tick than the frame";
             let fault = self.quotes.here(Fault::new(Code::FrameCrc, what));
             return Err(fault.differing(header.tick_id, block.tick_id));
         }
-        self.frames.offset += u64::try_from(frame.len()).unwrap_or(u64::MAX);
-        self.quotes.offset += u64::try_from(quotes.len()).unwrap_or(u64::MAX);
-        Ok(Some(Entry { header, events, frame, quotes }))
+        self.frames.offset += u64::try_from(entry.frame.len()).unwrap_or(u64::MAX);
+        self.quotes.offset += u64::try_from(entry.quotes.len()).unwrap_or(u64::MAX);
+        entry.header = header;
+        Ok(true)
+    }
+
+    /// Where the next entry would stand.
+    pub(super) const fn place(&self) -> Place {
+        Place { hour: self.hour, frames: self.frames.offset, quotes: self.quotes.offset }
     }
 }
 
@@ -196,7 +207,7 @@ pub struct Place {
 pub struct JournalReader {
     dirs: EngineDirs,
     hours: std::vec::IntoIter<(Day, u64)>,
-    open: Option<((Day, u64), Hour)>,
+    open: Option<Hour>,
 }
 
 impl JournalReader {
@@ -216,15 +227,22 @@ impl JournalReader {
     /// # Errors
     /// [`Code::Storage`], [`Code::ManHash`] when a compressed file is damaged.
     pub fn from_place(dirs: &EngineDirs, place: Place) -> Result<Self, Fault> {
-        let open = Some((place.hour, Hour::open_at(dirs, place)?));
+        let open = Some(Hour::open_at(dirs, place)?);
         Ok(Self { dirs: dirs.clone(), hours: Vec::new().into_iter(), open })
+    }
+
+    /// An hour from an entry on, and the hours behind it.
+    pub(crate) fn from_place_on(dirs: &EngineDirs, place: Place) -> Result<Self, Fault> {
+        let mut hours = hours(&dirs.journal)?;
+        hours.retain(|hour| *hour > place.hour);
+        let open = Some(Hour::open_at(dirs, place)?);
+        Ok(Self { dirs: dirs.clone(), hours: hours.into_iter(), open })
     }
 
     /// Where the next entry of the hour that is read would stand; `None` before the first one.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
-        let (hour, open) = self.open.as_ref()?;
-        Some(Place { hour: *hour, frames: open.frames.offset, quotes: open.quotes.offset })
+        self.open.as_ref().map(Hour::place)
     }
 
     /// The next entry; `None` at the end.
@@ -232,14 +250,24 @@ impl JournalReader {
     /// # Errors
     /// [`Code::FrameCrc`] with file and byte, [`Code::Storage`].
     pub fn next_entry(&mut self) -> Result<Option<Entry>, Fault> {
+        let mut entry = Entry::blank();
+        Ok(self.next_into(&mut entry)?.then_some(entry))
+    }
+
+    /// The same into an entry that was read before: an hour has thousands, and their memory is asked for once. False
+    /// at the end.
+    ///
+    /// # Errors
+    /// As [`JournalReader::next_entry`].
+    pub fn next_into(&mut self, entry: &mut Entry) -> Result<bool, Fault> {
         loop {
-            if let Some((_, hour)) = &mut self.open
-                && let Some(entry) = hour.next()?
+            if let Some(hour) = &mut self.open
+                && hour.next(entry)?
             {
-                return Ok(Some(entry));
+                return Ok(true);
             }
-            let Some(next) = self.hours.next() else { return Ok(None) };
-            self.open = Some((next, Hour::open(&self.dirs, next)?));
+            let Some(next) = self.hours.next() else { return Ok(false) };
+            self.open = Some(Hour::open(&self.dirs, next)?);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! executes the frame; a write that fails ends the writing; a torn end is cut in both files to the last tick
 //! of which both are whole, and only an end is: a whole frame behind a wrong one proves that it was no crash.
 
-use super::reader::{Hour, hours};
+use super::reader::{Entry, Hour, Place, hours};
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::layout::{Day, EngineDirs, HOUR_TICKS};
@@ -121,6 +121,15 @@ impl JournalWriter {
 /// # Errors
 /// [`Code::JrnChain`] when a whole frame stands behind what is wrong, [`Code::Storage`].
 pub fn recover_tail(dirs: &EngineDirs) -> Result<bool, Fault> {
+    recover_tail_seeing(dirs, |_, _| {})
+}
+
+/// The same, with every whole entry of the hour shown on the way, and the place behind it: whoever asks for more
+/// than the end need not read the hour again.
+pub(crate) fn recover_tail_seeing(
+    dirs: &EngineDirs,
+    mut see: impl FnMut(&Entry, Place),
+) -> Result<bool, Fault> {
     let Some(newest) = hours(&dirs.journal)?.pop() else { return Ok(false) };
     let tick = newest.0.first_tick() + newest.1 * HOUR_TICKS;
     let (frames, quotes) = (dirs.frames_file(tick), dirs.quotes_file(tick));
@@ -128,15 +137,17 @@ pub fn recover_tail(dirs: &EngineDirs) -> Result<bool, Fault> {
         // Only hours of closed days are compressed, and those were whole.
         return Ok(false);
     }
-    if files::read_if_there(&quotes, u64::MAX - 1)?.is_none() {
+    let is_there = std::fs::exists(&quotes);
+    if !is_there.map_err(|error| Fault::storage("look at", &quotes, &error))? {
         // The crash came between the making of the two files.
         files::write_new(&quotes, &[])?;
     }
     let mut hour = Hour::open(dirs, newest)?;
+    let mut entry = Entry::blank();
     let wrong = loop {
-        match hour.next() {
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(false),
+        match hour.next(&mut entry) {
+            Ok(true) => see(&entry, hour.place()),
+            Ok(false) => return Ok(false),
             Err(fault) if fault.code == Code::FrameCrc => break fault,
             Err(fault) => return Err(fault),
         }

@@ -30,6 +30,8 @@ struct Open {
     position: u64,
     /// Bytes of earlier runs that still have to come again.
     due: Vec<u8>,
+    /// Bytes of `due` that have come.
+    due_at: usize,
     record_crc: u32,
     buffer: Vec<u8>,
     is_dirty: bool,
@@ -70,6 +72,17 @@ impl TokenLog {
         let path = self.dirs.log_file(self.token, day, position.segment);
         stored::make_raw(&path, super::LOG_LEN_MAX)?;
         let bytes = files::read(&path, super::LOG_LEN_MAX)?;
+        self.resume_with(day, position, &bytes)
+    }
+
+    /// The same for whoever has read the file, which is not compressed, already.
+    pub(crate) fn resume_with(
+        &mut self,
+        day: Day,
+        position: &LogPosition,
+        bytes: &[u8],
+    ) -> Result<(), Fault> {
+        let path = self.dirs.log_file(self.token, day, position.segment);
         let split = usize::try_from(position.offset).unwrap_or(usize::MAX).min(bytes.len());
         let (before, due) = bytes.split_at(split);
         let mut open = self.open_file(path, day, position.segment, before)?;
@@ -116,6 +129,7 @@ impl TokenLog {
             hash,
             position,
             due: Vec::new(),
+            due_at: 0,
             record_crc: 0,
             buffer: Vec::with_capacity(BUFFER_LEN + RECORD_LEN),
             is_dirty: true,
@@ -182,11 +196,12 @@ impl TokenLog {
             self.open = Some(self.begin(day)?);
         }
         let Some(open) = &mut self.open else { return Ok(()) };
-        if open.due.is_empty() {
+        let had = open.still_due();
+        if had.is_empty() {
             open.buffer.extend_from_slice(record);
             open.is_dirty = true;
         } else {
-            let had = &open.due[..RECORD_LEN.min(open.due.len())];
+            let had = &had[..RECORD_LEN.min(had.len())];
             if had != record {
                 let what = "a record that was published does not follow from the journal; \
                             next: keep breach/ and both versions";
@@ -197,7 +212,7 @@ impl TokenLog {
                     .of_token(self.token)
                     .differing(hex::encode(record), hex::encode(had)));
             }
-            open.due.drain(..RECORD_LEN);
+            open.due_at += RECORD_LEN;
         }
         open.hash.update(record);
         open.position += 64;
@@ -227,7 +242,7 @@ impl TokenLog {
     pub fn close(&mut self) -> Result<(), Fault> {
         self.sync()?;
         let Some(open) = self.open.take() else { return Ok(()) };
-        if !open.due.is_empty() {
+        if !open.still_due().is_empty() {
             let what = "the log has records that do not follow from the journal";
             return Err(Fault::new(Code::Determinism, what)
                 .of(&open.path)
@@ -243,7 +258,7 @@ impl TokenLog {
     /// Records of earlier runs that have not come again yet.
     #[must_use]
     pub fn due_records(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.due.len() / RECORD_LEN)
+        self.open.as_ref().map_or(0, |open| open.still_due().len() / RECORD_LEN)
     }
 
     /// Where the token's log stands; `None` when no file is open.
@@ -256,6 +271,11 @@ impl TokenLog {
 }
 
 impl Open {
+    /// Bytes of earlier runs that have not come again.
+    fn still_due(&self) -> &[u8] {
+        self.due.get(self.due_at..).unwrap_or(&[])
+    }
+
     fn flush(&mut self) -> Result<(), Fault> {
         self.file
             .write_all(&self.buffer)

@@ -12,7 +12,8 @@
 //! the same, started under Z                 Y from S + 1 executes the journal to J · Z from J + 1
 //! ```
 
-use super::start::{Base, FrameStore, StartOptions, Started, core_of, keep_breach, roll_forward};
+use super::roll::roll_forward;
+use super::start::{Base, FrameStore, StartOptions, Started, core_of, keep_breach};
 use crate::core::Core;
 use crate::error::{Code, Fault};
 use crate::files::{self, CLOSED_MODE};

@@ -4,11 +4,12 @@
 //! ends. Invariants: a service and a start by hand run this code; no step is left out; nothing is executed
 //! before logs and streams are judged; a snapshot is never chosen in place of a damaged one unless by name.
 
+use super::roll::roll_forward;
 use super::{Genesis, Session, State, change};
 use crate::core::Core;
 use crate::error::{Code, Fault};
 use crate::files;
-use crate::journal::{Chain, Entry, JournalReader, JournalWriter, hours, recover_tail};
+use crate::journal::{Chain, JournalReader, JournalWriter};
 use crate::layout::{Day, EngineDirs};
 use crate::lifecycle::{Event, Lifecycle, Mode, Step};
 use crate::log::{LogHeader, TokenLog};
@@ -19,7 +20,6 @@ use crate::streams::{self, Stream};
 use crate::writer::{Files, Hooks, WhenFull, Writer};
 use penstock_engine::snapshot::{LogPosition, SnapshotContext};
 use penstock_engine::{Engine, EngineConfig};
-use penstock_types::frame::{decode_frame, sha256};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::PathBuf;
@@ -378,95 +378,6 @@ fn genesis_of_journal(dirs: &EngineDirs, config: &EngineConfig) -> Result<Loaded
     let logs = vec![LogPosition::default(); config.tokens.len()];
     let context = SnapshotContext { logs, ..SnapshotContext::default() };
     Ok(Loaded { tick: first.tick() - 1, engine, context, bytes: Vec::new() })
-}
-
-/// Step 5b: the journal behind the snapshot, then what only the logs and the table of frames still have.
-pub(super) fn roll_forward(
-    core: &mut Core<Writer>,
-    dirs: &EngineDirs,
-    log_tick: u64,
-    store: &mut dyn FrameStore,
-    started: &mut Started,
-) -> Result<(), Fault> {
-    let from = core.engine.last_tick().unwrap_or(0);
-    recover_tail(dirs)?;
-    let mut journal = JournalWriter::new(dirs);
-    complete(&core.chain, dirs, &mut journal, store, started)?;
-    let mut reader = JournalReader::from_tick(dirs, from)?;
-    while let Some(entry) = reader.next_entry()? {
-        // A snapshot within a gap belongs to the frame before the gap.
-        if entry.tick() <= from {
-            check_known(&core.chain, &entry)?;
-            continue;
-        }
-        let chain = core.chain.with(&entry.header, &entry.frame)?;
-        core.execute(&entry.header, &entry.events, chain)?;
-    }
-    while core.engine.last_tick().unwrap_or(0) < log_tick {
-        let Some((frame, quotes)) = store.after(core.chain.frame_seq)? else {
-            let last = core.engine.last_tick().unwrap_or(0);
-            return Err(ahead_of_journal().in_tick(log_tick).differing(log_tick, last));
-        };
-        let (header, events) = decode_frame(&frame)?;
-        let chain = core.chain.with(&header, &frame)?;
-        journal.append(header.tick_id.0.unsigned_abs(), &frame, &quotes)?;
-        core.execute(&header, &events, chain)?;
-        started.refetched_frames += 1;
-    }
-    journal.close()?;
-    let last = core.engine.last_tick().unwrap_or(0);
-    if last > core.snapshot_tick || Day::of(last) != Day::of(core.snapshot_tick) {
-        core.snapshot()?;
-    }
-    core.sink.wait()
-}
-
-fn ahead_of_journal() -> Fault {
-    let what = "logs or snapshot say more than journal and table of frames explain; next: recover \
-                by hand and quarantine the tail";
-    Fault::new(Code::LogAheadOfJournal, what)
-}
-
-/// Frames up to the snapshot's that a loss of power took from the journal.
-fn complete(
-    chain: &Chain,
-    dirs: &EngineDirs,
-    journal: &mut JournalWriter,
-    store: &mut dyn FrameStore,
-    started: &mut Started,
-) -> Result<(), Fault> {
-    let mut end = Chain::default();
-    // The newest hour has no frame when the crash came between the making of its files and the first write.
-    for (day, hour) in hours(&dirs.journal)?.into_iter().rev() {
-        let first = day.first_tick() + hour * crate::layout::HOUR_TICKS;
-        let mut reader = JournalReader::from_tick(dirs, first)?;
-        while let Some(entry) = reader.next_entry()? {
-            end = end.with(&entry.header, &entry.frame)?;
-        }
-        if end != Chain::default() {
-            break;
-        }
-    }
-    while end.frame_seq < chain.frame_seq {
-        let Some((frame, quotes)) = store.after(end.frame_seq)? else {
-            return Err(ahead_of_journal().differing(chain.frame_seq, end.frame_seq));
-        };
-        let (header, _) = decode_frame(&frame)?;
-        end = end.with(&header, &frame)?;
-        journal.append(header.tick_id.0.unsigned_abs(), &frame, &quotes)?;
-        started.refetched_frames += 1;
-    }
-    Ok(())
-}
-
-/// The frame that the snapshot names is the one of the journal.
-fn check_known(chain: &Chain, entry: &Entry) -> Result<(), Fault> {
-    let is_last = entry.header.frame_seq.unsigned_abs() == chain.frame_seq;
-    if is_last && sha256(&entry.frame) != chain.sha256 {
-        let what = "the journal has another frame of this number than the snapshot";
-        return Err(Fault::new(Code::JrnChain, what).in_tick(entry.tick()));
-    }
-    Ok(())
 }
 
 /// Keeps both versions of a record that does not follow, and the frame, for whoever looks into it.

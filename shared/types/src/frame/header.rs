@@ -196,6 +196,20 @@ pub fn decode_header(bytes: &[u8]) -> Result<FrameHeader, FrameError> {
 /// # Errors
 /// [`FrameError`] naming the first thing that is wrong.
 pub fn decode_frame(bytes: &[u8]) -> Result<(FrameHeader, Vec<FrameEvent>), FrameError> {
+    let mut events = Vec::new();
+    let header = decode_frame_into(bytes, &mut events)?;
+    Ok((header, events))
+}
+
+/// The same into memory that is used again; what was in it is gone, also when the bytes are no frame.
+///
+/// # Errors
+/// As [`decode_frame`].
+pub fn decode_frame_into(
+    bytes: &[u8],
+    events: &mut Vec<FrameEvent>,
+) -> Result<FrameHeader, FrameError> {
+    events.clear();
     let header = decode_header(bytes)?;
     let want = FRAME_HEADER_LEN + header.n_events as usize * EVENT_LEN;
     if bytes.len() != want {
@@ -206,6 +220,9 @@ pub fn decode_frame(bytes: &[u8]) -> Result<(FrameHeader, Vec<FrameEvent>), Fram
     if got != want {
         return Err(FrameError::Crc { what: "frame payload", got, want });
     }
-    let events = payload.chunks_exact(EVENT_LEN).map(FrameEvent::decode);
-    Ok((header, events.collect::<Result<_, _>>()?))
+    events.reserve(header.n_events as usize);
+    for event in payload.chunks_exact(EVENT_LEN) {
+        events.push(FrameEvent::decode(event)?);
+    }
+    Ok(header)
 }

@@ -16,8 +16,8 @@ mod quotes;
 pub use chain::{ChainError, Link, deliver, sha256, sha256_after, verify_link};
 pub use event::{EVENT_LEN, FrameEvent};
 pub use header::{
-    EVENTS_MAX, FRAME_HEADER_LEN, FrameFlags, FrameHeader, decode_frame, decode_header,
-    encode_frame,
+    EVENTS_MAX, FRAME_HEADER_LEN, FrameFlags, FrameHeader, decode_frame, decode_frame_into,
+    decode_header, encode_frame,
 };
 pub use quotes::{
     QUOTE_ENTRY_LEN, QUOTE_HEADER_LEN, QuoteBlock, QuoteEntry, SYMBOL_NO_MAX, decode_quotes,
