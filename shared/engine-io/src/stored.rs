@@ -179,6 +179,12 @@ impl Stored {
     /// # Errors
     /// [`Code::Storage`], [`Code::ManHash`].
     pub fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Fault> {
+        let (filled, fault) = self.fill_up_to(bytes);
+        fault.map_or(Ok(filled), Err)
+    }
+
+    /// The same for whoever can use what was filled before a fault.
+    pub(crate) fn fill_up_to(&mut self, bytes: &mut [u8]) -> (usize, Option<Fault>) {
         let mut filled = 0;
         while filled < bytes.len() {
             let rest = &mut bytes[filled..];
@@ -190,10 +196,10 @@ impl Stored {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(&error)),
+                Err(error) => return (filled, Some(self.failed(&error))),
             }
         }
-        Ok(filled)
+        (filled, None)
     }
 
     /// Passes over bytes from where the reading stands.

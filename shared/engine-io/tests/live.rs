@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod common;
+#[path = "common/threads.rs"]
+mod threads;
 
 use common::*;
 use penstock_engine_io::replay::{ReplayStart, Verdict, level_a, level_b};

@@ -5,21 +5,23 @@
 //! first, of which only discrete states are taken.
 
 use super::fields::first_difference;
-use super::logs::{LogStream, LogStreams};
+use super::log_streams::LogStreams;
 use super::report::{Mismatch, Report, Verdict};
+use super::state_chain::StateChain;
 use crate::error::{Code, Fault};
 use crate::layout::{Day, EngineDirs};
 use crate::spans::{Segment, Spans, all_segments};
 use crate::stored;
 use crate::streams::STREAM_LEN_MAX;
 use penstock_engine::alert::AlertBody;
-use penstock_engine::record::{RECORD_LEN, Record};
+use penstock_engine::record::Record;
 use penstock_engine::{EngineConfig, Retrace, Retraced};
 use penstock_types::engine_view::TokenFlags;
-use penstock_types::frame::sha256;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
+/// Threads that read logs: beyond them the thread that derives is what all wait for.
+const READERS_MAX: usize = 4;
 /// Records before a day that make every counter exact.
 const LEAD_TICKS: u64 = 3_600;
 
@@ -30,9 +32,8 @@ struct Run<'a> {
     at: usize,
     config: EngineConfig,
     streams: LogStreams,
-    bytes: Vec<[u8; RECORD_LEN]>,
     records: Vec<Record>,
-    chain: Option<[u8; 32]>,
+    chain: StateChain,
     alerts: Sha256,
     alert_lines: BTreeMap<Day, std::vec::IntoIter<String>>,
     ticks: u64,
@@ -49,6 +50,13 @@ pub fn level_a(
     day: Option<Day>,
 ) -> Result<Report, Fault> {
     level_a_after(dirs, config, day, Lead::Whole)
+}
+
+/// Threads that read logs beside the one that derives: none is left over on two cores, where the chain's hashes
+/// have one too.
+fn readers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.saturating_sub(1).clamp(1, READERS_MAX)
 }
 
 /// What is there of the log before a day.
@@ -70,6 +78,20 @@ pub fn level_a_after(
     day: Option<Day>,
     before: Lead,
 ) -> Result<Report, Fault> {
+    level_a_on(dirs, config, day, before, readers())
+}
+
+/// The same with a number of threads that read the logs, on which the report does not depend.
+///
+/// # Errors
+/// As [`level_a`].
+pub fn level_a_on(
+    dirs: &EngineDirs,
+    config: &EngineConfig,
+    day: Option<Day>,
+    before: Lead,
+    readers: usize,
+) -> Result<Report, Fault> {
     config.check()?;
     let all: Vec<(Segment, u16)> = all_segments(dirs)?
         .into_iter()
@@ -88,7 +110,7 @@ pub fn level_a_after(
         (None, Some(day)) => (day, 0),
         (None, None) => first,
     };
-    let mut run = Run::new(dirs, spans, config, from)?;
+    let mut run = Run::new(dirs, spans, config, from, readers)?;
     // A day before it that is shorter than the lead is the engine's first: it is derived whole.
     let is_whole = match lead {
         Some((lead, ticks)) => run.lead(lead, ticks)? && before == Lead::Whole,
@@ -97,7 +119,7 @@ pub fn level_a_after(
     let last = day.map(Day::last_tick);
     let compare_from = lead.map_or(0, |((before, _), _)| Day(before.0 + 1).first_tick());
     let (mismatch, start) = run.all(is_whole, compare_from, last)?;
-    Ok(run.report(mismatch, start))
+    run.report(mismatch, start)
 }
 
 /// The segment of the day before with which the lead begins, and how many of its last records belong to it: a change
@@ -130,12 +152,13 @@ impl<'a> Run<'a> {
         spans: Spans,
         config: &EngineConfig,
         from: Segment,
+        readers: usize,
     ) -> Result<Self, Fault> {
         let at = spans.at(from);
-        let mut streams = LogStreams::new(dirs);
+        let mut streams = LogStreams::new(dirs, readers);
         let mut config = config.clone();
         if let Some(span) = spans.all.get(at) {
-            streams.enter(span, from)?;
+            streams.enter(span, from, &mut drop)?;
             config = span.config.clone();
         }
         Ok(Self {
@@ -144,9 +167,8 @@ impl<'a> Run<'a> {
             at,
             config,
             streams,
-            bytes: Vec::new(),
             records: Vec::new(),
-            chain: None,
+            chain: StateChain::start()?,
             alerts: Sha256::new(),
             alert_lines: BTreeMap::new(),
             ticks: 0,
@@ -170,38 +192,47 @@ impl<'a> Run<'a> {
 
     /// Reads one record per token; false at the end of all logs.
     fn next_tick(&mut self) -> Result<bool, Fault> {
-        self.bytes.clear();
         self.records.clear();
-        for (stream, token) in self.streams.now.iter_mut().zip(&self.config.tokens) {
-            let Some((bytes, record)) = stream.next_record()? else {
+        self.streams.advance(&mut |blocks| self.chain.take(blocks))?;
+        if self.streams.is_whole() {
+            self.streams.gather(&mut self.records);
+            return self.are_of_one_tick().map(|()| true);
+        }
+        for (at, token) in self.config.tokens.iter().enumerate() {
+            let Some((_, record)) = self.streams.cell(at)? else {
                 if self.records.is_empty() {
                     continue;
                 }
                 let what = "the token's log ends before those of the others";
                 return Err(Fault::new(Code::LogOffset, what).of_token(token.id));
             };
-            let tick = self.records.first().map_or(record.tick_id, |first| first.tick_id);
-            if tick != record.tick_id || self.records.len() != self.bytes.len() {
-                let what = "the token's log is not at the tick of the others";
-                let fault = Fault::new(Code::LogOffset, what).in_tick(tick).of_token(token.id);
-                return Err(fault.differing(tick, record.tick_id));
-            }
-            self.bytes.push(bytes);
             self.records.push(record);
+            self.are_of_one_tick()?;
         }
-        let is_whole = self.records.len() == self.config.tokens.len();
-        if !is_whole && !self.records.is_empty() {
+        if !self.records.is_empty() {
             let what = "a token's log ends before those of the others";
             return Err(Fault::new(Code::LogOffset, what));
         }
-        Ok(is_whole)
+        Ok(false)
+    }
+
+    fn are_of_one_tick(&self) -> Result<(), Fault> {
+        let tick = self.records.first().map_or(0, |first| first.tick_id);
+        match self.records.iter().find(|record| record.tick_id != tick) {
+            None => Ok(()),
+            Some(other) => {
+                let what = "the token's log is not at the tick of the others";
+                let fault = Fault::new(Code::LogOffset, what).in_tick(tick);
+                Err(fault.of_token(other.token_id).differing(tick, other.tick_id))
+            }
+        }
     }
 
     /// Goes on with the next span, whose configuration is another; false when there is none.
     fn next_span(&mut self) -> Result<bool, Fault> {
         let Some(span) = self.spans.all.get(self.at + 1) else { return Ok(false) };
         self.at += 1;
-        self.streams.enter(span, span.from)?;
+        self.streams.enter(span, span.from, &mut |blocks| self.chain.take(blocks))?;
         self.config = span.config.clone();
         Ok(true)
     }
@@ -224,8 +255,7 @@ impl<'a> Run<'a> {
 
     /// The records begin with the engine's first, or with those of a cold start.
     fn is_genesis(&self) -> bool {
-        let is_first = |stream: &LogStream| stream.header_previous == Some([0; 32]);
-        self.is_cold() || self.streams.now.iter().all(is_first)
+        self.is_cold() || self.streams.is_first()
     }
 
     fn is_cold(&self) -> bool {
@@ -248,7 +278,7 @@ impl<'a> Run<'a> {
         let start;
         if is_whole && self.is_genesis() {
             trace = Retrace::from_genesis(&self.config, first)?;
-            self.chain = Some(self.config.sha256());
+            self.chain.begin(self.config.sha256(), self.streams.row());
             start = "genesis".to_owned();
             if let Some(mismatch) = self.step(&mut trace, &mut out, compare_from)? {
                 return Ok((Some(mismatch), start));
@@ -267,7 +297,7 @@ impl<'a> Run<'a> {
             let tick = self.records.first().map_or(0, |record| record.tick_id);
             if self.is_cold() {
                 trace = Retrace::from_genesis(&self.config, tick)?;
-                self.chain = Some(self.config.sha256());
+                self.chain.begin(self.config.sha256(), self.streams.row());
             } else if is_changed {
                 trace = trace.changed(&self.config, tick)?;
             }
@@ -285,11 +315,10 @@ impl<'a> Run<'a> {
         compare_from: u64,
     ) -> Result<Option<Mismatch>, Fault> {
         trace.step(&self.records, out)?;
-        if let Some(chain) = &mut self.chain {
-            let mut hashed = chain.to_vec();
-            self.bytes.iter().for_each(|record| hashed.extend_from_slice(record));
-            *chain = sha256(&hashed);
-            self.bytes_hashed += u64::try_from(hashed.len()).unwrap_or(u64::MAX);
+        self.chain.follow(self.streams.row());
+        if self.chain.is_known {
+            let records = u64::try_from(self.records.len()).unwrap_or(u64::MAX);
+            self.bytes_hashed += 32 + 64 * records;
         }
         let tick = self.records.first().map_or(0, |record| record.tick_id);
         if tick < compare_from {
@@ -297,7 +326,8 @@ impl<'a> Run<'a> {
         }
         self.ticks += 1;
         self.load_alerts(Day::of(tick), compare_from)?;
-        for (expected, actual) in out.records.iter().zip(&self.records) {
+        let pairs = out.records.iter().zip(&self.records);
+        for (expected, actual) in pairs.filter(|(expected, actual)| expected != actual) {
             if let Some((field, expected, actual_value)) = first_difference(expected, actual) {
                 return Ok(Some(Mismatch {
                     tick,
@@ -366,19 +396,21 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn report(self, first_mismatch: Option<Mismatch>, start: String) -> Report {
+    fn report(mut self, first_mismatch: Option<Mismatch>, start: String) -> Result<Report, Fault> {
         let hashed = self.streams.bytes_hashed();
         let verdict = if first_mismatch.is_some() { Verdict::Breach } else { Verdict::Identical };
-        Report {
+        self.streams.end(&mut |blocks| self.chain.take(blocks))?;
+        let chain = self.chain.end()?;
+        Ok(Report {
             replay_level: 'A',
             start,
             ticks: self.ticks,
             tokens: u64::try_from(self.config.tokens.len()).unwrap_or(u64::MAX),
             bytes_hashed: hashed + self.bytes_hashed,
             first_mismatch,
-            state_chain: self.chain.map(hex::encode),
+            state_chain: chain.map(hex::encode),
             alerts_hash: hex::encode(self.alerts.finalize()),
             verdict,
-        }
+        })
     }
 }

@@ -7,7 +7,8 @@
 
 use super::ahead::read_ahead;
 use super::compare::Compare;
-use super::logs::{LogStream, LogStreams};
+use super::log_streams::LogStreams;
+use super::logs::LogStream;
 use super::report::{Report, Verdict};
 use crate::core::{Core, Sink};
 use crate::error::{Code, Fault};
@@ -24,6 +25,9 @@ use crate::writer::{Files, Hooks, Writer};
 use penstock_engine::snapshot::LogPosition;
 use penstock_engine::{Engine, EngineConfig};
 use sha2::Digest;
+
+/// Threads that read logs: one has less to do than the one that executes.
+const READERS: usize = 1;
 
 /// Where a replay begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,15 +115,12 @@ fn run(
     out: Option<&EngineDirs>,
 ) -> Result<u64, Fault> {
     let reader = JournalReader::from_tick(dirs, from)?;
-    let hashed = read_ahead(reader, (from, until), |entries| {
-        let mut hashed = 0;
-        for batch in entries {
-            for (entry, sha256) in batch? {
-                hashed += u64::try_from(entry.frame.len()).unwrap_or(u64::MAX);
-                take(core, dirs, spans, out, (from, &entry, sha256))?;
-            }
-        }
-        Ok(hashed)
+    let mut hashed = 0;
+    read_ahead(reader, (from, until), |ahead| {
+        ahead.each(|entry, sha256| {
+            hashed += u64::try_from(entry.frame.len()).unwrap_or(u64::MAX);
+            take(core, dirs, spans, out, (from, entry, sha256))
+        })
     })?;
     if let Some(until) = until {
         change(core, dirs, spans, until, out)?;
@@ -283,8 +284,8 @@ fn log_streams(
     // Changed behind the start: the span of the start itself may have no record behind it.
     let span = before.iter().rev().find(of_config).or(spans.all.first());
     Ok(match span {
-        Some(span) => LogStreams::of(dirs, span, streams),
-        None => LogStreams::new(dirs),
+        Some(span) => LogStreams::of(dirs, READERS, span, streams),
+        None => LogStreams::new(dirs, READERS),
     })
 }
 

@@ -12,7 +12,6 @@ use crate::stored::Stored;
 use penstock_engine::record::{RECORD_LEN, Record};
 use penstock_types::engine_view::TokenFlags;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 struct Open {
@@ -24,14 +23,54 @@ struct Open {
     hash: Option<Sha256>,
 }
 
+/// Records of one token in their order, and what stands behind them.
+#[derive(Debug, Default)]
+pub(super) struct Column {
+    /// Bytes of the records.
+    pub bytes: Vec<u8>,
+    /// The same, decoded.
+    pub records: Vec<Record>,
+    /// Bytes that were hashed with each record: its own, and the header ahead of it.
+    pub hashed: Vec<u64>,
+    /// Why there are no more: the end of the last file, or a fault.
+    pub stop: Option<Result<(), Fault>>,
+    /// Bytes that were hashed on the way to the end.
+    pub stop_hashed: u64,
+}
+
+impl Column {
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        self.hashed.clear();
+        (self.stop, self.stop_hashed) = (None, 0);
+    }
+
+    /// Shares `hashed` bytes out to the records that are not counted yet: all but the first have their own alone.
+    fn count(&mut self, hashed: u64) {
+        let new = self.records.len().saturating_sub(self.hashed.len());
+        let all = u64::try_from(new * RECORD_LEN).unwrap_or(u64::MAX);
+        let (each, ahead) = if hashed < all { (0, hashed) } else { (64, hashed - all) };
+        if new == 0 {
+            self.stop_hashed += ahead;
+            return;
+        }
+        self.hashed.resize(self.records.len(), each);
+        let first = self.records.len() - new;
+        if let Some(first) = self.hashed.get_mut(first) {
+            *first += ahead;
+        }
+    }
+}
+
 /// Records of one token.
 pub struct LogStream {
     dirs: EngineDirs,
-    token: u16,
+    pub(super) token: u16,
     fingerprint: u32,
     files: std::vec::IntoIter<(Day, u16)>,
     /// The first file that is not read yet: its configuration is another.
-    until: Option<(Day, u16)>,
+    pub(super) until: Option<(Day, u16)>,
     open: Option<Open>,
     previous: Option<[u8; 32]>,
     last_tick: Option<u64>,
@@ -137,34 +176,81 @@ impl LogStream {
     /// # Errors
     /// [`Code::LogCorrupt`], [`Code::LogOffset`], [`Code::LogHeader`] with file and byte.
     pub fn next_record(&mut self) -> Result<Option<([u8; RECORD_LEN], Record)>, Fault> {
-        loop {
-            if self.open.is_none() && !self.open_next()? {
-                return Ok(None);
+        let mut column = Column::default();
+        self.next_part(1, &mut column);
+        match (column.records.pop(), column.bytes.first_chunk(), column.stop) {
+            (Some(record), Some(bytes), _) => Ok(Some((*bytes, record))),
+            (_, _, Some(Err(fault))) => Err(fault),
+            (_, _, Some(Ok(())) | None) => Ok(None),
+        }
+    }
+
+    /// The next records of one file, at most `max` of them, behind those of the column, or why there are no more:
+    /// read, judged and hashed together, with the same answers as one by one.
+    pub(super) fn next_part(&mut self, max: usize, column: &mut Column) {
+        let hashed = self.bytes_hashed;
+        column.stop = loop {
+            if self.open.is_none() {
+                match self.open_next() {
+                    Ok(true) => {}
+                    Ok(false) => break Some(Ok(())),
+                    Err(fault) => break Some(Err(fault)),
+                }
             }
-            let Some(open) = &mut self.open else { return Ok(None) };
-            let mut bytes = [0; RECORD_LEN];
-            let filled = open.reader.fill(&mut bytes)?;
-            if filled == 0 {
+            let Some(open) = &mut self.open else { break Some(Ok(())) };
+            let start = column.bytes.len();
+            column.bytes.resize(start + max * RECORD_LEN, 0);
+            let (filled, failed) = open.reader.fill_up_to(&mut column.bytes[start..]);
+            if filled == 0 && failed.is_none() {
+                column.bytes.truncate(start);
                 let closed = self.open.take();
                 self.previous =
                     closed.and_then(|open| open.hash).map(|hash| hash.finalize().into());
                 continue;
             }
-            let record = judge(open, self.token, self.last_tick, &bytes[..filled])?;
-            if let Some(hash) = &mut open.hash {
-                hash.update(bytes);
-                self.bytes_hashed += 64;
+            break self.judge_part(column, (start, filled), failed).map(Err);
+        };
+        column.count(self.bytes_hashed - hashed);
+    }
+
+    /// Judges and hashes bytes of the open file that were just read; the first fault in or behind them.
+    fn judge_part(
+        &mut self,
+        column: &mut Column,
+        (start, filled): (usize, usize),
+        failed: Option<Fault>,
+    ) -> Option<Fault> {
+        let open = self.open.as_mut()?;
+        let had = column.records.len();
+        // A record that a failed read cut short is the read's fault.
+        let len = if failed.is_some() { filled / RECORD_LEN * RECORD_LEN } else { filled };
+        let mut fault = failed;
+        for bytes in column.bytes[start..start + len].chunks(RECORD_LEN) {
+            match judge(open, self.token, self.last_tick, bytes) {
+                Ok(record) => {
+                    open.offset += 64;
+                    self.last_tick = Some(record.tick_id);
+                    column.records.push(record);
+                }
+                Err(wrong) => {
+                    fault = Some(wrong);
+                    break;
+                }
             }
-            open.offset += 64;
-            self.last_tick = Some(record.tick_id);
-            return Ok(Some((bytes, record)));
         }
+        column.bytes.truncate(start + (column.records.len() - had) * RECORD_LEN);
+        if let Some(hash) = &mut open.hash {
+            let bytes = &column.bytes[start..];
+            hash.update(bytes);
+            self.bytes_hashed += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        }
+        fault
     }
 
     /// Reads on with the files of a span, behind those that were read; a token that was not there in between
     /// begins at any tick.
-    fn go_on(&mut self, span: &Span, was_away: bool) {
-        self.fingerprint = span.fingerprint();
+    pub(super) fn go_on(&mut self, span: &Span, fingerprint: u32, was_away: bool) {
+        self.fingerprint = fingerprint;
         self.until = span.until;
         if was_away {
             self.last_tick = None;
@@ -175,63 +261,6 @@ impl LogStream {
     #[must_use]
     pub fn place(&self) -> Option<(PathBuf, u64)> {
         self.open.as_ref().map(|open| (open.path.clone(), open.offset))
-    }
-}
-
-/// Records of all tokens of a configuration, and what was read of those that it does not have.
-pub(super) struct LogStreams {
-    dirs: EngineDirs,
-    /// Ascending by token.
-    pub now: Vec<LogStream>,
-    away: BTreeMap<u16, LogStream>,
-}
-
-impl LogStreams {
-    /// Nothing is read yet.
-    pub(super) fn new(dirs: &EngineDirs) -> Self {
-        Self { dirs: dirs.clone(), now: Vec::new(), away: BTreeMap::new() }
-    }
-
-    /// With streams that were made for a span.
-    pub(super) fn of(dirs: &EngineDirs, span: &Span, mut now: Vec<LogStream>) -> Self {
-        now.iter_mut().for_each(|stream| stream.until = span.until);
-        Self { now, ..Self::new(dirs) }
-    }
-
-    /// Goes on with the tokens of a span from one of its segments on.
-    ///
-    /// # Errors
-    /// [`Code::Storage`].
-    pub(super) fn enter(&mut self, span: &Span, from: (Day, u16)) -> Result<(), Fault> {
-        let mut had: BTreeMap<u16, LogStream> =
-            self.now.drain(..).map(|stream| (stream.token, stream)).collect();
-        for token in &span.config.tokens {
-            let stream = match (had.remove(&token.id), self.away.remove(&token.id)) {
-                (Some(mut stream), _) => {
-                    stream.go_on(span, false);
-                    stream
-                }
-                (None, Some(mut stream)) => {
-                    stream.go_on(span, true);
-                    stream
-                }
-                (None, None) => {
-                    let fingerprint = span.fingerprint();
-                    let mut stream =
-                        LogStream::from_segment(&self.dirs, token.id, fingerprint, from)?;
-                    stream.until = span.until;
-                    stream
-                }
-            };
-            self.now.push(stream);
-        }
-        self.away.append(&mut had);
-        Ok(())
-    }
-
-    /// Bytes that were hashed.
-    pub(super) fn bytes_hashed(&self) -> u64 {
-        self.now.iter().chain(self.away.values()).map(|stream| stream.bytes_hashed).sum()
     }
 }
 

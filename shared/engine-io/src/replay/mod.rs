@@ -10,11 +10,14 @@ mod compare;
 mod fields;
 mod level_a;
 mod level_b;
+mod log_streams;
 mod logs;
 mod report;
+mod rows;
+mod state_chain;
 
 pub use fields::first_difference;
-pub use level_a::{Lead, level_a, level_a_after};
+pub use level_a::{Lead, level_a, level_a_after, level_a_on};
 pub use level_b::{ReplayStart, level_b};
 pub use logs::LogStream;
 pub use report::{Mismatch, Report, Verdict};
