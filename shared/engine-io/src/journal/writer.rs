@@ -125,10 +125,10 @@ pub fn recover_tail(dirs: &EngineDirs) -> Result<bool, Fault> {
 }
 
 /// The same, with every whole entry of the hour shown on the way, and the place behind it: whoever asks for more
-/// than the end need not read the hour again.
+/// than the end need not read the hour again, and may keep the entry in exchange for another.
 pub(crate) fn recover_tail_seeing(
     dirs: &EngineDirs,
-    mut see: impl FnMut(&Entry, Place),
+    mut see: impl FnMut(&mut Entry, Place),
 ) -> Result<bool, Fault> {
     let Some(newest) = hours(&dirs.journal)?.pop() else { return Ok(false) };
     let tick = newest.0.first_tick() + newest.1 * HOUR_TICKS;
@@ -146,7 +146,7 @@ pub(crate) fn recover_tail_seeing(
     let mut entry = Entry::blank();
     let wrong = loop {
         match hour.next(&mut entry) {
-            Ok(true) => see(&entry, hour.place()),
+            Ok(true) => see(&mut entry, hour.place()),
             Ok(false) => return Ok(false),
             Err(fault) if fault.code == Code::FrameCrc => break fault,
             Err(fault) => return Err(fault),

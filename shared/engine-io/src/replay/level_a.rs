@@ -195,7 +195,9 @@ impl<'a> Run<'a> {
         self.records.clear();
         self.streams.advance(&mut |blocks| self.chain.take(blocks))?;
         if self.streams.is_whole() {
-            self.streams.gather(&mut self.records);
+            if self.streams.as_one().is_none() {
+                self.streams.gather(&mut self.records);
+            }
             return self.are_of_one_tick().map(|()| true);
         }
         for (at, token) in self.config.tokens.iter().enumerate() {
@@ -216,9 +218,19 @@ impl<'a> Run<'a> {
         Ok(false)
     }
 
+    /// Records of the tick, ascending by token.
+    fn records(&self) -> &[Record] {
+        self.streams.as_one().unwrap_or(&self.records)
+    }
+
+    /// Tick of the records.
+    fn tick(&self) -> u64 {
+        self.records().first().map_or(0, |record| record.tick_id)
+    }
+
     fn are_of_one_tick(&self) -> Result<(), Fault> {
-        let tick = self.records.first().map_or(0, |first| first.tick_id);
-        match self.records.iter().find(|record| record.tick_id != tick) {
+        let tick = self.tick();
+        match self.records().iter().find(|record| record.tick_id != tick) {
             None => Ok(()),
             Some(other) => {
                 let what = "the token's log is not at the tick of the others";
@@ -259,7 +271,7 @@ impl<'a> Run<'a> {
     }
 
     fn is_cold(&self) -> bool {
-        self.records.first().is_some_and(|record| record.flags.contains(TokenFlags::COLD_START))
+        self.records().first().is_some_and(|record| record.flags.contains(TokenFlags::COLD_START))
     }
 
     fn all(
@@ -271,7 +283,7 @@ impl<'a> Run<'a> {
         if self.next_of_all()?.is_none() {
             return Err(Fault::new(Code::LogHeader, "the logs have no record").of(&self.dirs.log));
         }
-        let first = self.records.first().map_or(0, |record| record.tick_id);
+        let first = self.tick();
         let mut out = Retraced::default();
         let mut compare_from = compare_from;
         let mut trace;
@@ -284,17 +296,17 @@ impl<'a> Run<'a> {
                 return Ok((Some(mismatch), start));
             }
         } else {
-            trace = Retrace::from_records(&self.config, &self.records)?;
+            trace = Retrace::from_records(&self.config, self.records())?;
             if is_whole {
                 // Nothing stands before the records, so their own beginning makes the counters exact.
                 compare_from = compare_from.max(first + LEAD_TICKS);
             }
             start = format!("records {first}");
         }
-        let is_last = |run: &Self| run.records.first().map(|record| record.tick_id) == last;
+        let is_last = |run: &Self| Some(run.tick()) == last;
         while !(last.is_some() && is_last(self)) {
             let Some(is_changed) = self.next_of_all()? else { break };
-            let tick = self.records.first().map_or(0, |record| record.tick_id);
+            let tick = self.tick();
             if self.is_cold() {
                 trace = Retrace::from_genesis(&self.config, tick)?;
                 self.chain.begin(self.config.sha256(), self.streams.row());
@@ -314,19 +326,19 @@ impl<'a> Run<'a> {
         out: &mut Retraced,
         compare_from: u64,
     ) -> Result<Option<Mismatch>, Fault> {
-        trace.step(&self.records, out)?;
+        trace.step(self.records(), out)?;
         self.chain.follow(self.streams.row());
         if self.chain.is_known {
-            let records = u64::try_from(self.records.len()).unwrap_or(u64::MAX);
+            let records = u64::try_from(self.records().len()).unwrap_or(u64::MAX);
             self.bytes_hashed += 32 + 64 * records;
         }
-        let tick = self.records.first().map_or(0, |record| record.tick_id);
+        let tick = self.tick();
         if tick < compare_from {
             return Ok(None);
         }
         self.ticks += 1;
         self.load_alerts(Day::of(tick), compare_from)?;
-        let pairs = out.records.iter().zip(&self.records);
+        let pairs = out.records.iter().zip(self.records());
         for (expected, actual) in pairs.filter(|(expected, actual)| expected != actual) {
             if let Some((field, expected, actual_value)) = first_difference(expected, actual) {
                 return Ok(Some(Mismatch {

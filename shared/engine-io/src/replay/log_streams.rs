@@ -115,6 +115,11 @@ impl LogStreams {
         self.rows.iter().flat_map(Rows::bytes)
     }
 
+    /// Records of a whole row where one thread reads all tokens.
+    pub(super) fn as_one(&self) -> Option<&[Record]> {
+        self.rows.as_ref().and_then(Rows::as_one)
+    }
+
     /// Appends the records of a whole row.
     pub(super) fn gather(&self, records: &mut Vec<Record>) {
         if let Some(rows) = &self.rows {

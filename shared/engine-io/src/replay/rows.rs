@@ -46,6 +46,11 @@ impl Block {
         self.bytes.get(row * len..(row + 1) * len).unwrap_or(&[])
     }
 
+    /// Records of a whole row, ascending by token.
+    fn records(&self, row: usize) -> &[Record] {
+        self.records.get(row * self.tokens..(row + 1) * self.tokens).unwrap_or(&[])
+    }
+
     /// Gives its memory back to whoever filled it.
     pub(super) fn recycle(mut self) {
         if let Some(home) = self.home.take() {
@@ -225,12 +230,17 @@ impl Rows {
         self.now.iter().map(|block| block.bytes(self.row))
     }
 
+    /// Records of a whole row where one thread reads all tokens.
+    pub(super) fn as_one(&self) -> Option<&[Record]> {
+        match self.now.as_slice() {
+            [block] if self.is_whole() => Some(block.records(self.row)),
+            _ => None,
+        }
+    }
+
     /// Appends the records of a whole row.
     pub(super) fn gather(&self, records: &mut Vec<Record>) {
-        for block in &self.now {
-            let range = self.row * block.tokens..(self.row + 1) * block.tokens;
-            records.extend_from_slice(block.records.get(range).unwrap_or(&[]));
-        }
+        self.now.iter().for_each(|block| records.extend_from_slice(block.records(self.row)));
     }
 
     /// What the token at a place has in the row.

@@ -3,7 +3,7 @@
 //!
 //! Input: a core that stands at its snapshot, the journal, the table of frames. Output: a core that stands where its
 //! journal ends. Invariants: the end of the journal is judged before anything is executed; the newest hour is read
-//! once for its end, its chain and the snapshot's frame, and only what lies behind the snapshot a second time.
+//! once for its end, its chain and the snapshot's frame, whose hashes have a thread beside the reading, and only what lies behind the snapshot a second time.
 
 use super::start::{FrameStore, Started};
 use crate::core::Core;
@@ -14,6 +14,7 @@ use crate::journal::{
 use crate::layout::{Day, EngineDirs, HOUR_TICKS};
 use crate::writer::Writer;
 use penstock_types::frame::{decode_frame, sha256};
+use std::sync::mpsc::sync_channel;
 
 /// Executes everything behind the snapshot.
 pub(super) fn roll_forward(
@@ -24,8 +25,7 @@ pub(super) fn roll_forward(
     started: &mut Started,
 ) -> Result<(), Fault> {
     let from = core.engine.last_tick().unwrap_or(0);
-    let mut newest = Newest::behind(core.chain, from);
-    recover_tail_seeing(dirs, |entry, place| newest.see(entry, place))?;
+    let newest = newest_hour(dirs, Newest::behind(core.chain, from))?;
     let mut journal = JournalWriter::new(dirs);
     let place = newest.place;
     complete(newest, &core.chain, dirs, &mut journal, store, started)?;
@@ -103,6 +103,54 @@ impl Newest {
             self.is_known = same(&self.known, entry, || end.sha256);
         }
     }
+}
+
+/// Entries that are handed over together.
+const BATCH_LEN: usize = 64;
+/// Batches that wait to be hashed.
+const BATCHES_LEN_MAX: usize = 2;
+
+/// Entries of the hour, each with the place behind it; memory that is used again.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<(Entry, Place)>,
+    len: usize,
+}
+
+/// Judges the end of the newest hour while its frames are hashed on a thread beside it.
+fn newest_hour(dirs: &EngineDirs, mut newest: Newest) -> Result<Newest, Fault> {
+    std::thread::scope(|scope| {
+        let (sender, batches) = sync_channel::<Batch>(BATCHES_LEN_MAX);
+        let (spare, again) = sync_channel::<Batch>(BATCHES_LEN_MAX + 2);
+        let hashing = scope.spawn(move || {
+            for batch in batches {
+                batch.entries.iter().take(batch.len).for_each(|(entry, at)| newest.see(entry, *at));
+                // The reading is at its end when nobody fills it again.
+                let _ = spare.try_send(batch);
+            }
+            newest
+        });
+        let mut batch = Batch::default();
+        recover_tail_seeing(dirs, |entry, place| {
+            match batch.entries.get_mut(batch.len) {
+                Some((room, at)) => {
+                    std::mem::swap(room, entry);
+                    *at = place;
+                }
+                None => batch.entries.push((std::mem::replace(entry, Entry::blank()), place)),
+            }
+            batch.len += 1;
+            if batch.len == BATCH_LEN {
+                let next = Batch { len: 0, ..again.try_recv().unwrap_or_default() };
+                // The hashing takes all there is; that it has failed is said below.
+                let _ = sender.send(std::mem::replace(&mut batch, next));
+            }
+        })?;
+        let _ = sender.send(batch);
+        drop(sender);
+        let what = "the thread that hashes the newest hour has ended before its time";
+        hashing.join().map_err(|_| Fault::new(Code::Invariant, what))
+    })
 }
 
 fn ahead_of_journal() -> Fault {
