@@ -11,8 +11,12 @@ use penstock_engine::record::{RECORD_LEN, Record};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// Rows of a block: 4 KiB of each token are read and hashed at once.
+/// Rows of a block: up to 4 KiB of each token are read and hashed at once.
 const ROWS_LEN: usize = 64;
+/// The same of thousands of tokens: below it each read costs more than what it reads.
+const ROWS_LEN_MIN: usize = 8;
+/// Records of a block, over all threads: with what is derived from them they stay within the cache of a core.
+const RECORDS_LEN: usize = 4_096;
 /// Blocks of a thread that wait to be read.
 const BLOCKS_LEN_MAX: usize = 2;
 /// Blocks of a thread that wait to be used again: those that may wait to be read, that are read and hashed.
@@ -59,8 +63,8 @@ impl Block {
         }
     }
 
-    fn fill(&mut self, streams: &mut [LogStream], columns: &mut [Column]) {
-        (self.tokens, self.rows, self.is_first) = (streams.len(), ROWS_LEN, true);
+    fn fill(&mut self, streams: &mut [LogStream], columns: &mut [Column], rows_len: usize) {
+        (self.tokens, self.rows, self.is_first) = (streams.len(), rows_len, true);
         self.bytes.clear();
         self.records.clear();
         self.hashed.clear();
@@ -119,7 +123,7 @@ struct Shard {
 }
 
 impl Shard {
-    fn start(mut streams: Vec<LogStream>) -> Result<Self, Fault> {
+    fn start(mut streams: Vec<LogStream>, rows_len: usize) -> Result<Self, Fault> {
         let tokens = streams.len();
         let (sender, blocks) = sync_channel(BLOCKS_LEN_MAX);
         let (home, spare) = sync_channel::<Block>(SPARE_LEN_MAX);
@@ -128,7 +132,7 @@ impl Shard {
             columns.resize_with(tokens, Column::default);
             loop {
                 let mut block = spare.try_recv().unwrap_or_default();
-                block.fill(&mut streams, &mut columns);
+                block.fill(&mut streams, &mut columns, rows_len);
                 block.home = Some(home.clone());
                 let is_last = !block.last.is_empty();
                 // Nobody listens any more when a difference was met.
@@ -174,19 +178,30 @@ pub(super) struct Rows {
     shards: Vec<Shard>,
     now: Vec<Block>,
     row: usize,
+    /// Rows of each block but the last.
+    rows_len: usize,
     hashed: u64,
 }
 
 impl Rows {
     /// Starts at most `readers` threads; `streams` ascend by token.
-    pub(super) fn start(mut streams: Vec<LogStream>, readers: usize) -> Result<Self, Fault> {
+    pub(super) fn start(streams: Vec<LogStream>, readers: usize) -> Result<Self, Fault> {
+        let rows_len = (RECORDS_LEN / streams.len().max(1)).clamp(ROWS_LEN_MIN, ROWS_LEN);
+        Self::of_blocks(streams, readers, rows_len)
+    }
+
+    fn of_blocks(
+        mut streams: Vec<LogStream>,
+        readers: usize,
+        rows_len: usize,
+    ) -> Result<Self, Fault> {
         let len = streams.len().div_ceil(readers.max(1)).max(1);
         let mut shards = Vec::new();
         while !streams.is_empty() {
             let rest = streams.split_off(len.min(streams.len()));
-            shards.push(Shard::start(std::mem::replace(&mut streams, rest))?);
+            shards.push(Shard::start(std::mem::replace(&mut streams, rest), rows_len)?);
         }
-        Ok(Self { shards, now: Vec::new(), row: 0, hashed: 0 })
+        Ok(Self { shards, now: Vec::new(), row: 0, rows_len, hashed: 0 })
     }
 
     /// Looks at the next row; behind the last one there is none.
@@ -197,7 +212,7 @@ impl Rows {
             }
             self.row += 1;
         }
-        if self.now.is_empty() || self.row == ROWS_LEN {
+        if self.now.is_empty() || self.row == self.rows_len {
             done(std::mem::take(&mut self.now));
             self.row = 0;
             for shard in &self.shards {
@@ -348,9 +363,9 @@ mod tests {
         }
     }
 
-    fn ahead(streams: Vec<LogStream>, readers: usize) -> Read {
+    fn ahead(streams: Vec<LogStream>, readers: usize, rows_len: usize) -> Read {
         let (mut read, mut seen) = (Vec::new(), 0);
-        let mut rows = Rows::start(streams, readers).unwrap();
+        let mut rows = Rows::of_blocks(streams, readers, rows_len).unwrap();
         loop {
             rows.advance(&mut |blocks| seen += blocks.len()).unwrap();
             let cells: Vec<Cell> = (0..usize::from(TOKENS)).map(|at| rows.cell(at)).collect();
@@ -367,7 +382,7 @@ mod tests {
             let shards = rows.shards.len();
             let ended = rows.end(&mut |blocks| seen += blocks.len()).unwrap();
             assert_eq!(ended.len(), usize::from(TOKENS));
-            assert_eq!(seen, shards * read.len().div_ceil(ROWS_LEN));
+            assert_eq!(seen, shards * read.len().div_ceil(rows_len));
             return read;
         }
     }
@@ -397,8 +412,8 @@ mod tests {
             }
             let want = one_by_one(streams(&dirs, before));
             let is_fault = |read: &Read| read.last().unwrap().0.iter().any(|cell| cell.starts_with("Err"));
-            for readers in [1, 2, 3, 9] {
-                let got = ahead(streams(&dirs, before), readers);
+            for (readers, rows_len) in [(1, 64), (2, 64), (3, 8), (9, 1)] {
+                let got = ahead(streams(&dirs, before), readers, rows_len);
                 prop_assert_eq!(got.len(), want.len());
                 for (got, want) in got.iter().zip(&want).take(want.len() - 1) {
                     prop_assert_eq!(got, want);
