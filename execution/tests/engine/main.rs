@@ -2,7 +2,6 @@
 //! view; its faults stop the core and nothing else; its gates stand before entries.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
-mod frames;
 mod gates;
 #[path = "../../../shared/engine/tests/common/mod.rs"]
 mod made;
@@ -10,12 +9,13 @@ mod made;
 mod recorded;
 #[path = "../rig/mod.rs"]
 mod rig;
+#[path = "../../../shared/engine-io/tests/common/tape.rs"]
+mod tape;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frames::{DAY, MIDNIGHT, Recorded};
 use penstock_engine::EngineConfig;
 use penstock_engine_io::compress::raw_days;
 use penstock_engine_io::replay::{ReplayStart, Verdict, level_a, level_b};
@@ -32,12 +32,17 @@ use penstock_trading::mode::CauseCode;
 use penstock_types::engine_view::TokenFlags;
 use penstock_types::vocab::SysMode;
 use penstock_types::{RunId, Symbol, TickId};
+use recorded::Recorded;
 use rig::{Market, market, session, settings};
 use sqlx::PgPool;
+use tape::{DAY, MIDNIGHT, config};
 use tokio::time::Instant;
 
 /// Longest wait for what takes a second on an idle machine.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Ticks between two snapshots.
+const SNAPSHOT_TICKS: i64 = 240;
 
 /// How a test runs the engine.
 fn engine_run(root: &std::path::Path, config: &EngineConfig, symbols: &[&str]) -> EngineRun {
@@ -81,7 +86,7 @@ impl World {
         let pair = TestPair::new().await.unwrap();
         let state = tempfile::tempdir().unwrap();
         let market = market(&pair).await;
-        let mut run = engine_run(root.path(), &frames::config(), &["AAA/USD"]);
+        let mut run = engine_run(root.path(), &config(SNAPSHOT_TICKS), &["AAA/USD"]);
         change(&mut run);
         let mut settings: Settings = settings(&pair, state.path(), false, "");
         settings.engine = Some(run);
@@ -235,7 +240,7 @@ async fn frames_of_the_table_become_files_rows_and_a_view_and_replay_identically
     assert_eq!(checkpoints.len(), 4, "one in 240 ticks");
 
     // and the files prove themselves: the log from the log, everything from the journal
-    let config = frames::config();
+    let config = config(SNAPSHOT_TICKS);
     let b = level_b(&dirs, &config, ReplayStart::Genesis, None, None).unwrap();
     assert_eq!((b.verdict, &b.first_mismatch, b.ticks), (Verdict::Identical, &None, ticks));
     let a = level_a(&dirs, &config, None).unwrap();
@@ -274,7 +279,8 @@ async fn a_start_goes_on_where_the_files_end_and_compares_the_rows_that_stand() 
     // then every line has its one row, and both lives together replay as one
     let moves = lines(&world.dirs().transitions());
     assert_eq!(count(&pool, all).await, i64::try_from(moves.len()).unwrap());
-    let b = level_b(&world.dirs(), &frames::config(), ReplayStart::Genesis, None, None).unwrap();
+    let b =
+        level_b(&world.dirs(), &config(SNAPSHOT_TICKS), ReplayStart::Genesis, None, None).unwrap();
     assert_eq!((b.verdict, b.ticks), (Verdict::Identical, 600));
     assert!(world.session.context.engine.fault().is_none());
 }
@@ -332,7 +338,8 @@ async fn no_frame_of_a_run_with_other_bindings_is_taken() {
     assert_eq!(board.last_tick(), Some(TickId::from_unsigned(last)));
     assert!(board.fault().is_none());
     assert_eq!(world.stop().await, EngineEnd::Clean);
-    let b = level_b(&world.dirs(), &frames::config(), ReplayStart::Genesis, None, None).unwrap();
+    let b =
+        level_b(&world.dirs(), &config(SNAPSHOT_TICKS), ReplayStart::Genesis, None, None).unwrap();
     assert_eq!((b.verdict, b.ticks), (Verdict::Identical, 10));
 }
 

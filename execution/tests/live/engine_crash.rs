@@ -15,7 +15,6 @@ use penstock_engine::{Engine, EngineConfig, FrameView};
 use penstock_engine_io::journal::JournalReader;
 use penstock_engine_io::{CHECKPOINT_TICKS, CrashPoint, EngineDirs, snapshots};
 use penstock_execution::engine::failpoints::name;
-use penstock_store::samples::sample_run;
 use penstock_types::frame::decode_frame;
 use penstock_types::{FencingToken, RunId};
 use tokio::sync::Semaphore;
@@ -25,7 +24,8 @@ use super::engine_judge::{Judged, judge, lines_now};
 use super::instances::resolved;
 use super::made;
 use super::process::{Execution, until};
-use super::recorded::{MIDNIGHT, Recorded, Tape};
+use super::recorded::Recorded;
+use super::tape::{MIDNIGHT, Tape};
 use super::world::{LIMIT, LOOK, World};
 
 /// First tick of every journal: midnight comes 300 ticks later.
@@ -74,13 +74,13 @@ fn file() -> String {
 
 /// Ticks with an alert, of the first of every journal.
 fn alert_ticks(config: &EngineConfig) -> Vec<u64> {
-    let token = FencingToken(1);
-    let mut tape = Tape::new(sample_run(RunId(1), token), token, FIRST);
+    let mut tape = Tape::new(RunId(1), FencingToken(1), FIRST);
     let mut engine = Engine::new(config).unwrap();
     let mut out = engine.output();
     let mut ticks = Vec::new();
     for tick in FIRST..FIRST + 4_000 {
-        let (header, events) = decode_frame(&tape.frame(|_| ()).frame).unwrap();
+        let ((_, frame, _), _) = tape.frame(|_| ());
+        let (header, events) = decode_frame(&frame).unwrap();
         engine.step(&FrameView::new(&header, &events).unwrap(), &mut out).unwrap();
         if !out.alerts.is_empty() {
             ticks.push(tick);
