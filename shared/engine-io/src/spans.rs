@@ -38,12 +38,14 @@ pub(crate) struct Span {
     pub first_tick: Option<u64>,
     /// Configuration.
     pub config: EngineConfig,
+    /// Its SHA-256, for which the whole of it is written out.
+    pub sha256: [u8; 32],
 }
 
 impl Span {
     /// What the headers of its logs carry.
     pub(crate) fn fingerprint(&self) -> u32 {
-        LogHeader::fingerprint(&self.config.sha256())
+        LogHeader::fingerprint(&self.sha256)
     }
 }
 
@@ -126,20 +128,23 @@ pub(crate) fn newest_behind(
     Ok(None)
 }
 
-/// The configuration that a fingerprint names: `known` if it is that one, else the archived one.
+/// The configuration that a fingerprint names, with its hash: `known` if it is that one, else the archived one.
 fn config_of(
     dirs: &EngineDirs,
-    known: &EngineConfig,
+    (known, sha256): (&EngineConfig, [u8; 32]),
     fingerprint: u32,
-) -> Result<EngineConfig, Fault> {
-    if LogHeader::fingerprint(&known.sha256()) == fingerprint {
-        return Ok(known.clone());
+) -> Result<(EngineConfig, [u8; 32]), Fault> {
+    if LogHeader::fingerprint(&sha256) == fingerprint {
+        return Ok((known.clone(), sha256));
     }
-    match archived::of_fingerprint(dirs, fingerprint)? {
-        Some(config) => Ok(config),
+    Ok(match archived::of_fingerprint(dirs, fingerprint)? {
+        Some(config) => {
+            let sha256 = config.sha256();
+            (config, sha256)
+        }
         // Whoever reads the log says that it is of another configuration.
-        None => Ok(known.clone()),
-    }
+        None => (known.clone(), sha256),
+    })
 }
 
 impl Spans {
@@ -153,6 +158,7 @@ impl Spans {
             let found = tokens.iter().find_map(|token| head(dirs, *token, segment));
             heads.extend(found.map(|head| (segment, head)));
         }
+        let known = (known, known.sha256());
         let mut spans = Self { all: Vec::new(), begins: BTreeMap::new() };
         let mut before = None;
         for (segment, head) in heads {
@@ -161,9 +167,9 @@ impl Spans {
                 if let Some(last) = spans.all.last_mut() {
                     last.until = Some(segment);
                 }
-                let config = config_of(dirs, known, head.fingerprint)?;
+                let (config, sha256) = config_of(dirs, known, head.fingerprint)?;
                 let (first_tick, until) = (head.first_tick, None);
-                spans.all.push(Span { from: segment, until, first_tick, config });
+                spans.all.push(Span { from: segment, until, first_tick, config, sha256 });
             }
             let is_changed = before != Some(head.fingerprint);
             before = Some(head.fingerprint);
@@ -177,8 +183,9 @@ impl Spans {
             }
         }
         if spans.all.is_empty() {
-            let from = (Day(0), 0);
-            spans.all.push(Span { from, until: None, first_tick: None, config: known.clone() });
+            let (config, sha256) = (known.0.clone(), known.1);
+            let (from, until, first_tick) = ((Day(0), 0), None, None);
+            spans.all.push(Span { from, until, first_tick, config, sha256 });
         }
         Ok(spans)
     }

@@ -31,6 +31,7 @@ struct Run<'a> {
     /// Position of the span that is read.
     at: usize,
     config: EngineConfig,
+    sha256: [u8; 32],
     streams: LogStreams,
     records: Vec<Record>,
     chain: StateChain,
@@ -156,16 +157,18 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Fault> {
         let at = spans.at(from);
         let mut streams = LogStreams::new(dirs, readers);
-        let mut config = config.clone();
+        let (mut config, mut sha256) = (config.clone(), None);
         if let Some(span) = spans.all.get(at) {
             streams.enter(span, from, &mut drop)?;
-            config = span.config.clone();
+            (config, sha256) = (span.config.clone(), Some(span.sha256));
         }
+        let sha256 = sha256.unwrap_or_else(|| config.sha256());
         Ok(Self {
             dirs,
             spans,
             at,
             config,
+            sha256,
             streams,
             records: Vec::new(),
             chain: StateChain::start()?,
@@ -245,7 +248,7 @@ impl<'a> Run<'a> {
         let Some(span) = self.spans.all.get(self.at + 1) else { return Ok(false) };
         self.at += 1;
         self.streams.enter(span, span.from, &mut |blocks| self.chain.take(blocks))?;
-        self.config = span.config.clone();
+        (self.config, self.sha256) = (span.config.clone(), span.sha256);
         Ok(true)
     }
 
@@ -290,7 +293,7 @@ impl<'a> Run<'a> {
         let start;
         if is_whole && self.is_genesis() {
             trace = Retrace::from_genesis(&self.config, first)?;
-            self.chain.begin(self.config.sha256(), self.streams.row());
+            self.chain.begin(self.sha256, self.streams.row());
             start = "genesis".to_owned();
             if let Some(mismatch) = self.step(&mut trace, &mut out, compare_from)? {
                 return Ok((Some(mismatch), start));
@@ -309,7 +312,7 @@ impl<'a> Run<'a> {
             let tick = self.tick();
             if self.is_cold() {
                 trace = Retrace::from_genesis(&self.config, tick)?;
-                self.chain.begin(self.config.sha256(), self.streams.row());
+                self.chain.begin(self.sha256, self.streams.row());
             } else if is_changed {
                 trace = trace.changed(&self.config, tick)?;
             }
