@@ -3,7 +3,8 @@
 //!
 //! Input: a core that stands at its snapshot, the journal, the table of frames. Output: a core that stands where its
 //! journal ends. Invariants: the end of the journal is judged before anything is executed; the newest hour is read
-//! once for its end, its chain and the snapshot's frame, whose hashes have a thread beside the reading, and only what lies behind the snapshot a second time.
+//! once for its end, its chain and the snapshot's frame, and its frames are hashed on a thread beside the reading;
+//! only what lies behind the snapshot is read a second time.
 
 use super::start::{FrameStore, Started};
 use crate::core::Core;
