@@ -3,10 +3,14 @@
 //! Each is an enum with one text form; the texts are those of the database's `CHECK` constraints.
 //! Reading an unknown text is an error that names vocabulary and text, never a default.
 
+mod audit;
 mod market;
 mod orders;
+mod reason;
+mod stage;
 mod trading;
 
+pub use audit::{AuditEventType, Lane};
 pub use market::{
     EpochStatus, L3Mode, RawStream, Regime, RegimeSub, SafetyMode, StatusKind, Venue,
 };
@@ -14,6 +18,8 @@ pub use orders::{
     ExecutionIntent, ExitReason, OrderRole, OrderState, OrderType, PlanState, PositionOrigin,
     PositionStatus, QueueDecision, Side, TimeInForce,
 };
+pub use reason::{ReasonCode, ReasonFamily, Severity};
+pub use stage::StageName;
 pub use trading::{
     Blocker, BlockerClass, EntryMode, ExitPolicy, Horizon, RouteType, Strategy, SysMode, Trigger,
     Verdict,
