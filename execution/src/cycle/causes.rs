@@ -6,6 +6,7 @@
 
 use penstock_trading::decide::{Assessment, Finding, Guarantees};
 use penstock_trading::mode::{CauseCode, Level};
+use penstock_types::vocab::ReasonCode;
 use penstock_types::{Decimal, UtcMicros};
 
 use crate::mode::{ModeHandle, Source};
@@ -37,18 +38,18 @@ impl KillSwitches {
     pub(super) fn apply(
         &mut self,
         mode: &ModeHandle,
-        hits: &[(&'static str, Decimal, Decimal)],
+        hits: &[(ReasonCode, Decimal, Decimal)],
         drawdown_bps: Decimal,
         now: UtcMicros,
     ) {
         for code in [CauseCode::RiskDailyLossLimit, CauseCode::RiskDailyLossPct] {
-            let hit = hits.iter().find(|h| h.0 == code.as_str());
+            let hit = hits.iter().find(|h| h.0.as_str() == code.as_str());
             let value = hit.map(|(_, value, limit)| format!("{value} at limit {limit}"));
             mode.set_from(Source::Cycle, code, Level::Degrade, hit.is_some(), value);
         }
         let day = now.secs().div_euclid(86_400);
         let code = CauseCode::RiskDrawdownLimit;
-        if let Some((_, value, limit)) = hits.iter().find(|h| h.0 == code.as_str()) {
+        if let Some((_, value, limit)) = hits.iter().find(|h| h.0.as_str() == code.as_str()) {
             self.drawdown_day = Some(day);
             let value = Some(format!("{value} at limit {limit}"));
             mode.set_from(Source::Cycle, code, Level::Degrade, true, value);

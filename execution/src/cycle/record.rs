@@ -134,7 +134,7 @@ fn candidate_row(decision: &Decision, ending: &Ending, c: &Candidate) -> Candida
     let blocker = finalist.and_then(|f| f.blocker).or_else(|| c.dominant());
     let mut reasons: Vec<String> = c.blockers.iter().map(|b| b.as_str().to_owned()).collect();
     reasons.extend(c.reasons.iter().cloned());
-    reasons.extend(finalist.iter().flat_map(|f| f.risk_hits.iter().map(|h| h.code.clone())));
+    reasons.extend(finalist.iter().flat_map(|f| f.risk_hits.iter().map(|h| h.code.to_string())));
     CandidateRow {
         symbol: c.symbol.as_str().to_owned(),
         ordinal: i16::try_from(c.ordinal).unwrap_or(i16::MAX),
@@ -202,11 +202,14 @@ fn numbers(c: &Candidate, finalist: Option<&Finalist>) -> [Option<Decimal>; 17] 
 
 fn gate_row(g: &SymbolGate) -> GateRow {
     // A symbol that only its rank closed has the rank's code as its gate.
-    let gate = g.blocker.map(|b| b.as_str().to_owned()).or_else(|| g.reason.clone());
+    let gate = g
+        .blocker
+        .map(|b| b.as_str().to_owned())
+        .or_else(|| g.reason.map(|reason| reason.to_string()));
     GateRow {
         symbol: g.symbol.as_str().to_owned(),
-        reason: gate.as_ref().and(g.reason.clone()),
-        stage: Some(g.stage.clone()),
+        reason: gate.as_ref().and(g.reason).map(|reason| reason.to_string()),
+        stage: Some(g.stage.to_string()),
         value: g.value,
         limit: g.limit,
         unit: g.unit.clone(),

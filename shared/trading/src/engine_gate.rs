@@ -10,7 +10,7 @@ use penstock_types::closed_vocabulary;
 use penstock_types::engine_view::{
     ClusterState, Direction, EventPhase, FsmState, Tier, TokenFlags, TokenView,
 };
-use penstock_types::vocab::Strategy;
+use penstock_types::vocab::{ReasonCode, Strategy};
 use penstock_types::{Symbol, TickId};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,27 @@ closed_vocabulary! {
 }
 
 impl EngineCode {
+    /// The reason that it is.
+    #[must_use]
+    pub const fn reason(self) -> ReasonCode {
+        match self {
+            Self::Stale => ReasonCode::EngineStale,
+            Self::Failed => ReasonCode::EngineFailed,
+            Self::Warmup => ReasonCode::EngineWarmup,
+            Self::Degraded => ReasonCode::EngineDegraded,
+            Self::ClusterBlock => ReasonCode::EngineClusterBlock,
+            Self::FsmBlock => ReasonCode::EngineFsmBlock,
+            Self::DirectionBlock => ReasonCode::EngineDirectionBlock,
+            Self::CostBlock => ReasonCode::EngineCostBlock,
+        }
+    }
+
+    /// The code that a reason is; `None` for a reason of something else.
+    #[must_use]
+    pub fn of_reason(reason: ReasonCode) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.reason() == reason)
+    }
+
     /// It speaks of missing knowledge, not of a danger: for the verdict of a cycle it counts as data.
     #[must_use]
     pub const fn is_data(self) -> bool {

@@ -7,7 +7,7 @@
 use penstock_types::GenerationId;
 use penstock_types::ids::token_of;
 use penstock_types::rows::PublicationRow;
-use penstock_types::vocab::{SafetyMode, SysMode};
+use penstock_types::vocab::{ReasonCode, SafetyMode, SysMode};
 use serde::{Deserialize, Serialize};
 
 use crate::cycle::ReRead;
@@ -128,53 +128,53 @@ pub enum Choke {
     /// Submit.
     Allow,
     /// Not this one.
-    Skip(&'static str),
+    Skip(ReasonCode),
     /// Nothing any more: another instance writes.
-    Halt(&'static str),
+    Halt(ReasonCode),
 }
 
 /// The one function before every entry.
 #[must_use]
 pub fn choke(input: &ChokeInput) -> Choke {
     if !input.fence_held {
-        return Choke::Halt("SINGLE_WRITER_LOST");
+        return Choke::Halt(ReasonCode::SingleWriterLost);
     }
     if let Err(block) = input.generation {
         return Choke::Skip(match block {
-            GenerationBlock::StaleData => "ROUTE_STALE_DATA",
+            GenerationBlock::StaleData => ReasonCode::RouteStaleData,
             GenerationBlock::Lineage
             | GenerationBlock::Regressed
             | GenerationBlock::FenceChanged
             | GenerationBlock::Lag
-            | GenerationBlock::IngestLeaseExpired => "STATE_GENERATION_MISMATCH",
+            | GenerationBlock::IngestLeaseExpired => ReasonCode::StateGenerationMismatch,
         });
     }
     if input.mode != SysMode::Normal || !input.execution_enable {
-        return Choke::Skip("RISK_MODE_BLOCK");
+        return Choke::Skip(ReasonCode::RiskModeBlock);
     }
     if !input.lock_free {
-        return Choke::Skip("RISK_ENTRY_ALREADY_PENDING");
+        return Choke::Skip(ReasonCode::RiskEntryAlreadyPending);
     }
     if input.symbol_busy {
-        return Choke::Skip("RISK_POSITION_ALREADY_OPEN");
+        return Choke::Skip(ReasonCode::RiskPositionAlreadyOpen);
     }
     match input.safety {
         SafetyMode::Normal => {}
-        SafetyMode::Quiet => return Choke::Skip("SYMBOL_QUIET"),
-        SafetyMode::ExitOnly => return Choke::Skip("SYMBOL_EXIT_ONLY"),
-        SafetyMode::HardBlocked => return Choke::Skip("SYMBOL_HARD_BLOCKED"),
+        SafetyMode::Quiet => return Choke::Skip(ReasonCode::SymbolQuiet),
+        SafetyMode::ExitOnly => return Choke::Skip(ReasonCode::SymbolExitOnly),
+        SafetyMode::HardBlocked => return Choke::Skip(ReasonCode::SymbolHardBlocked),
     }
     if !input.private_stream_ok {
-        return Choke::Skip("PRIVATE_STREAM_SILENT");
+        return Choke::Skip(ReasonCode::PrivateStreamSilent);
     }
     if input.quote_age_ms.is_none_or(|age| age > input.quote_age_ms_max) {
-        return Choke::Skip("QUOTE_STALE");
+        return Choke::Skip(ReasonCode::QuoteStale);
     }
     if !input.instrument_online {
-        return Choke::Skip("EXCHANGE_PAIR_RESTRICTED");
+        return Choke::Skip(ReasonCode::ExchangePairRestricted);
     }
     if !input.reservation_possible {
-        return Choke::Skip("RISK_CAPITAL_EXHAUSTED");
+        return Choke::Skip(ReasonCode::RiskCapitalExhausted);
     }
     Choke::Allow
 }

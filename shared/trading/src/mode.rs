@@ -426,6 +426,13 @@ mod tests {
     }
 
     #[test]
+    fn every_cause_is_a_reason_of_the_catalog() {
+        for cause in CauseCode::ALL {
+            assert!(penstock_types::vocab::ReasonCode::parse(cause.as_str()).is_ok(), "{cause}");
+        }
+    }
+
+    #[test]
     fn the_highest_cause_is_the_primary_reason_and_all_are_listed() {
         let (mut m, _) = ModeMachine::boot(timing(), 0);
         let causes = [

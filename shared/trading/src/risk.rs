@@ -9,7 +9,7 @@
 use penstock_types::rows::PositionRow;
 use penstock_types::state_row::StateRow;
 use penstock_types::vocab::{
-    Blocker, EntryMode, PositionStatus, RouteType, SafetyMode, Strategy, SysMode,
+    Blocker, EntryMode, PositionStatus, ReasonCode, RouteType, SafetyMode, Strategy, SysMode,
 };
 use penstock_types::{Decimal, UtcMicros};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub struct RiskHit {
     /// Number of the rule.
     pub rule: i64,
     /// Reason code.
-    pub code: String,
+    pub code: ReasonCode,
     /// Measured value, where there is one.
     pub value: Option<Decimal>,
     /// Its limit.
@@ -72,17 +72,17 @@ pub struct RiskInput<'a> {
 struct Hits(Vec<RiskHit>);
 
 impl Hits {
-    fn add(&mut self, rule: i64, code: &str, value: Option<Decimal>, limit: Option<Decimal>) {
-        self.0.push(RiskHit { rule, code: code.to_owned(), value, limit });
+    fn add(&mut self, rule: i64, code: ReasonCode, value: Option<Decimal>, limit: Option<Decimal>) {
+        self.0.push(RiskHit { rule, code, value, limit });
     }
 
-    fn at_least(&mut self, rule: i64, code: &str, value: i64, limit: i64) {
+    fn at_least(&mut self, rule: i64, code: ReasonCode, value: i64, limit: i64) {
         if value >= limit {
             self.add(rule, code, Some(Decimal::from(value)), Some(Decimal::from(limit)));
         }
     }
 
-    fn above(&mut self, rule: i64, code: &str, value: Decimal, limit: Decimal) {
+    fn above(&mut self, rule: i64, code: ReasonCode, value: Decimal, limit: Decimal) {
         if value > limit {
             self.add(rule, code, Some(value.normalize()), Some(limit.normalize()));
         }
@@ -94,7 +94,7 @@ impl Hits {
 pub fn evaluate(input: &RiskInput<'_>) -> Vec<RiskHit> {
     let mut hits = Hits(Vec::new());
     if input.cycle.sys_mode != SysMode::Normal || !input.config.execution_enable {
-        hits.add(1, "RISK_MODE_BLOCK", None, None);
+        hits.add(1, ReasonCode::RiskModeBlock, None, None);
         return hits.0;
     }
     data_rules(input, &mut hits);
@@ -110,7 +110,7 @@ pub fn evaluate(input: &RiskInput<'_>) -> Vec<RiskHit> {
 /// no gate of an outside judge in this version.
 fn data_rules(input: &RiskInput<'_>, hits: &mut Hits) {
     if input.assessment.sync.is_some() || input.assessment.lineage_break.is_some() {
-        hits.add(6, "STATE_GENERATION_MISMATCH", None, None);
+        hits.add(6, ReasonCode::StateGenerationMismatch, None, None);
     }
     let config = input.config;
     let limit_s = routes::freshness_limit_secs(
@@ -121,31 +121,41 @@ fn data_rules(input: &RiskInput<'_>, hits: &mut Hits) {
     let state_age = input.assessment.state_age_ms.unwrap_or(i64::MAX);
     let message_age = state_age.saturating_add(i64::from(input.state.msg_age_ms));
     if state_age > limit_s * 1_000 {
-        hits.add(7, "ROUTE_STALE_DATA", Some(state_age.into()), Some((limit_s * 1_000).into()));
+        hits.add(
+            7,
+            ReasonCode::RouteStaleData,
+            Some(state_age.into()),
+            Some((limit_s * 1_000).into()),
+        );
     }
     if message_age > config.live_data_max_age_secs * 1_000 {
         let limit = config.live_data_max_age_secs * 1_000;
-        hits.add(7, "DATA_STALE", Some(message_age.into()), Some(limit.into()));
+        hits.add(7, ReasonCode::DataStale, Some(message_age.into()), Some(limit.into()));
     }
     let quote_age = input.cycle.frame.map_or(i64::MAX, |f| f.age_ms);
     if input.quote.is_none() || quote_age > config.quote_max_age_ms {
-        hits.add(7, "QUOTE_STALE", Some(quote_age.into()), Some(config.quote_max_age_ms.into()));
+        hits.add(
+            7,
+            ReasonCode::QuoteStale,
+            Some(quote_age.into()),
+            Some(config.quote_max_age_ms.into()),
+        );
     }
     match input.safety {
         SafetyMode::Normal => {}
-        SafetyMode::Quiet => hits.add(8, "SYMBOL_QUIET", None, None),
-        SafetyMode::ExitOnly => hits.add(8, "SYMBOL_EXIT_ONLY", None, None),
-        SafetyMode::HardBlocked => hits.add(8, "SYMBOL_HARD_BLOCKED", None, None),
+        SafetyMode::Quiet => hits.add(8, ReasonCode::SymbolQuiet, None, None),
+        SafetyMode::ExitOnly => hits.add(8, ReasonCode::SymbolExitOnly, None, None),
+        SafetyMode::HardBlocked => hits.add(8, ReasonCode::SymbolHardBlocked, None, None),
     }
     let regime = input.state.regime;
     if routes::strategies(regime).is_empty() {
-        hits.add(9, "REGIME_NO_TRADE", None, None);
+        hits.add(9, ReasonCode::RegimeNoTrade, None, None);
     } else if !routes::is_offered(regime, input.strategy, input.route) {
-        hits.add(9, "REGIME_MISMATCH", None, None);
+        hits.add(9, ReasonCode::RegimeMismatch, None, None);
     }
     if let Some(code) = input.engine.code {
         let (value, limit) = (input.engine.size_factor.into(), FACTOR_MIN.into());
-        hits.add(10, code.as_str(), Some(value), Some(limit));
+        hits.add(10, code.reason(), Some(value), Some(limit));
     }
 }
 
@@ -153,19 +163,19 @@ fn data_rules(input: &RiskInput<'_>, hits: &mut Hits) {
 fn symbol_rules(input: &RiskInput<'_>, hits: &mut Hits) {
     let symbol = &input.state.symbol;
     if input.cycle.positions.iter().any(|p| &p.symbol == symbol && holds(p)) {
-        hits.add(11, "RISK_POSITION_ALREADY_OPEN", None, None);
+        hits.add(11, ReasonCode::RiskPositionAlreadyOpen, None, None);
     }
     if size::live_entries(input.cycle, None, Some(symbol)) > 0 {
-        hits.add(12, "RISK_ENTRY_ALREADY_PENDING", None, None);
+        hits.add(12, ReasonCode::RiskEntryAlreadyPending, None, None);
     }
     let Some(past) = input.cycle.counters.symbols.iter().find(|c| &c.symbol == symbol) else {
         return;
     };
     if let Some(left) = cooldown_left_ms(past.last_stop_exit_at, input.cycle.now, input.config) {
-        hits.add(15, "RISK_COOLDOWN_ACTIVE", Some(left.into()), Some(Decimal::ZERO));
+        hits.add(15, ReasonCode::RiskCooldownActive, Some(left.into()), Some(Decimal::ZERO));
     }
     let limit = input.config.risk_max_trades_per_window;
-    hits.at_least(16, "RISK_MAX_TRADES_WINDOW", past.opened_in_window, limit);
+    hits.at_least(16, ReasonCode::RiskMaxTradesWindow, past.opened_in_window, limit);
 }
 
 fn cooldown_left_ms(last: Option<UtcMicros>, now: UtcMicros, config: &DecideConfig) -> Option<i64> {
@@ -186,19 +196,19 @@ pub fn holds(position: &PositionRow) -> bool {
 fn account_rules(input: &RiskInput<'_>, hits: &mut Hits) {
     let (cycle, config) = (input.cycle, input.config);
     let latency = cycle.frame.map_or(i64::MAX, |f| f.latency_p90_ms);
-    hits.at_least(18, "RISK_FEED_LATENCY", latency, config.risk_feed_latency_threshold_ms);
+    hits.at_least(18, ReasonCode::RiskFeedLatency, latency, config.risk_feed_latency_threshold_ms);
     let of_symbol = size::live_entries(cycle, None, Some(&input.state.symbol));
     let total = size::live_entries(cycle, None, None);
     if of_symbol >= config.risk_max_open_orders_per_symbol
         || total >= config.risk_max_open_orders_total
     {
         let limit = config.risk_max_open_orders_total;
-        hits.add(20, "RISK_MAX_OPEN_ORDERS", Some(total.into()), Some(limit.into()));
+        hits.add(20, ReasonCode::RiskMaxOpenOrders, Some(total.into()), Some(limit.into()));
     }
     let opened = cycle.counters.opened_today;
-    hits.at_least(21, "RISK_MAX_TRADES_DAY", opened, config.risk_max_trades_per_day);
+    hits.at_least(21, ReasonCode::RiskMaxTradesDay, opened, config.risk_max_trades_per_day);
     let kill = kill_switch(input.capital, config);
-    for (code, value, limit) in kill.into_iter().filter(|k| k.0 != "RISK_DAILY_LOSS_PCT") {
+    for (code, value, limit) in kill.into_iter().filter(|k| k.0 != ReasonCode::RiskDailyLossPct) {
         hits.add(22, code, Some(value), Some(limit));
     }
 }
@@ -208,25 +218,29 @@ fn account_rules(input: &RiskInput<'_>, hits: &mut Hits) {
 pub fn kill_switch(
     capital: &CapitalState,
     config: &DecideConfig,
-) -> Vec<(&'static str, Decimal, Decimal)> {
+) -> Vec<(ReasonCode, Decimal, Decimal)> {
     let mut hits = Vec::new();
     let day = capital.day_result_quote;
     if day <= -config.daily_loss_limit_quote {
-        hits.push(("RISK_DAILY_LOSS_LIMIT", day.normalize(), -config.daily_loss_limit_quote));
+        hits.push((
+            ReasonCode::RiskDailyLossLimit,
+            day.normalize(),
+            -config.daily_loss_limit_quote,
+        ));
     }
     let drawdown = capital.hwm_quote - capital.equity_quote;
     if drawdown >= config.risk_max_drawdown_quote
         || capital.drawdown_bps >= config.drawdown_exit_only_bps
     {
         let bps = capital.drawdown_bps.normalize();
-        hits.push(("RISK_DRAWDOWN_LIMIT", bps, config.drawdown_exit_only_bps));
+        hits.push((ReasonCode::RiskDrawdownLimit, bps, config.drawdown_exit_only_bps));
     }
     let opening = capital.day_open_quote.unwrap_or(capital.equity_quote);
     if opening > Decimal::ZERO {
         let loss_bps = -day / opening * Decimal::from(10_000);
         if loss_bps >= config.daily_loss_limit_bps {
             let value = penstock_types::decimal::round_to(loss_bps, 4).normalize();
-            hits.push(("RISK_DAILY_LOSS_PCT", value, config.daily_loss_limit_bps));
+            hits.push((ReasonCode::RiskDailyLossPct, value, config.daily_loss_limit_bps));
         }
     }
     hits
@@ -238,20 +252,20 @@ fn exposure_rules(input: &RiskInput<'_>, hits: &mut Hits) {
     let new = input.sized.qty * input.limit_price;
     let of_symbol = capital.exposure_of(&input.state.symbol) + new;
     let total = capital.allocated_quote() + new;
-    hits.above(23, "RISK_EXPOSURE_LIMIT", of_symbol, config.risk_max_exposure_symbol_quote);
-    hits.above(23, "RISK_EXPOSURE_LIMIT", total, config.risk_max_exposure_total_quote);
+    hits.above(23, ReasonCode::RiskExposureLimit, of_symbol, config.risk_max_exposure_symbol_quote);
+    hits.above(23, ReasonCode::RiskExposureLimit, total, config.risk_max_exposure_total_quote);
     let notional = input.sized.qty * input.limit_price;
     if notional < input.floor_quote {
         let (value, limit) = (notional.normalize(), input.floor_quote.normalize());
-        hits.add(24, "RISK_SIZE_INVALID", Some(value), Some(limit));
+        hits.add(24, ReasonCode::RiskSizeInvalid, Some(value), Some(limit));
     }
     let required = size::required_quote(input.sized.qty, input.limit_price, input.taker_bps);
-    hits.above(24, "RISK_INSUFFICIENT_FREE_BALANCE", required, capital.free_quote);
+    hits.above(24, ReasonCode::RiskInsufficientFreeBalance, required, capital.free_quote);
     let e = capital.sizing_equity_quote;
     let total_limit = config.max_open_notional_pct_of_equity * e;
-    hits.above(25, "RISK_EXPOSURE_PCT_TOTAL", total, total_limit);
+    hits.above(25, ReasonCode::RiskExposurePctTotal, total, total_limit);
     let symbol_limit = config.max_symbol_notional_pct_of_equity * e;
-    hits.above(26, "RISK_EXPOSURE_PCT_SYMBOL", of_symbol, symbol_limit);
+    hits.above(26, ReasonCode::RiskExposurePctSymbol, of_symbol, symbol_limit);
 }
 
 /// Rules 27 to 31: positions, slots, order rate, the day's loss in percent, age of the balances.
@@ -259,23 +273,28 @@ fn count_rules(input: &RiskInput<'_>, hits: &mut Hits) {
     let (cycle, config) = (input.cycle, input.config);
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let open = count(cycle.positions.iter().filter(|p| holds(p)).count());
-    hits.at_least(27, "RISK_MAX_OPEN_POSITIONS", open, config.max_open_positions);
+    hits.at_least(27, ReasonCode::RiskMaxOpenPositions, open, config.max_open_positions);
     let strategy = input.strategy;
     let of_strategy =
         count(cycle.positions.iter().filter(|p| holds(p) && p.strategy == Some(strategy)).count())
             + size::live_entries(cycle, Some(strategy), None);
-    hits.at_least(28, "RISK_STRATEGY_SLOTS", of_strategy, routes::terms(strategy).slots);
+    hits.at_least(28, ReasonCode::RiskStrategySlots, of_strategy, routes::terms(strategy).slots);
     let rate = cycle.counters.entries_last_60s;
-    hits.at_least(29, "RISK_ORDER_RATE", rate, config.order_rate_limit_per_min);
+    hits.at_least(29, ReasonCode::RiskOrderRate, rate, config.order_rate_limit_per_min);
     let kill = kill_switch(input.capital, config);
-    for (code, value, limit) in kill.into_iter().filter(|k| k.0 == "RISK_DAILY_LOSS_PCT") {
+    for (code, value, limit) in kill.into_iter().filter(|k| k.0 == ReasonCode::RiskDailyLossPct) {
         hits.add(30, code, Some(value), Some(limit));
     }
     let current = cycle.stream.connected && cycle.stream.snapshots_ok;
     if input.capital.cash_quote.is_none() || !current || cycle.stream.silent_ms > BALANCE_AGE_MS_MAX
     {
         let age = cycle.stream.silent_ms;
-        hits.add(31, "RISK_BALANCE_STALE", Some(age.into()), Some(BALANCE_AGE_MS_MAX.into()));
+        hits.add(
+            31,
+            ReasonCode::RiskBalanceStale,
+            Some(age.into()),
+            Some(BALANCE_AGE_MS_MAX.into()),
+        );
     }
 }
 
@@ -291,13 +310,18 @@ fn price_rules(input: &RiskInput<'_>, hits: &mut Hits) {
     let mid = quote.mid();
     let spread = (quote.ask - quote.bid) / mid * bps;
     let round = |d: Decimal| penstock_types::decimal::round_to(d, 4);
-    hits.above(32, "RISK_SPREAD_JUMP", round(spread), Decimal::new(15, 1) * spread_avg);
+    hits.above(32, ReasonCode::RiskSpreadJump, round(spread), Decimal::new(15, 1) * spread_avg);
     let (Some(state_mid), Some(v)) = (input.state.mid, input.state.rv_5m_bps) else {
         return;
     };
     if state_mid > Decimal::ZERO {
         let moved = ((mid - state_mid) / state_mid * bps).abs();
-        hits.above(33, "RISK_PRICE_MOVED", round(moved), Decimal::TEN.max(v / Decimal::TWO));
+        hits.above(
+            33,
+            ReasonCode::RiskPriceMoved,
+            round(moved),
+            Decimal::TEN.max(v / Decimal::TWO),
+        );
     }
 }
 
@@ -307,18 +331,18 @@ pub fn blocker_of(hits: &[RiskHit]) -> Option<Blocker> {
     hits.iter()
         .map(|hit| match hit.rule {
             1 => Blocker::ModeBlocked,
-            7 if hit.code == "ROUTE_STALE_DATA" => Blocker::RouteStale,
+            7 if hit.code == ReasonCode::RouteStaleData => Blocker::RouteStale,
             6 | 7 => Blocker::DataStale,
-            8 => match hit.code.as_str() {
-                "SYMBOL_HARD_BLOCKED" => Blocker::HardBlocked,
-                "SYMBOL_EXIT_ONLY" => Blocker::ExitOnly,
+            8 => match hit.code {
+                ReasonCode::SymbolHardBlocked => Blocker::HardBlocked,
+                ReasonCode::SymbolExitOnly => Blocker::ExitOnly,
                 _ => Blocker::QuietMode,
             },
             10 => Blocker::EngineBlocked,
             11 => Blocker::PositionOpen,
             12 => Blocker::SymbolLocked,
             23 | 25 | 26 => Blocker::ExposureLimit,
-            24 if hit.code == "RISK_INSUFFICIENT_FREE_BALANCE" => Blocker::CapitalExhausted,
+            24 if hit.code == ReasonCode::RiskInsufficientFreeBalance => Blocker::CapitalExhausted,
             24 => Blocker::SizeBelowMinimum,
             27 | 28 => Blocker::SlotLimit,
             29 => Blocker::RateLimited,

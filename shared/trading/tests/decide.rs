@@ -7,8 +7,8 @@ use penstock_trading::{CycleInput, decide};
 use penstock_types::canonical;
 use penstock_types::rows::{ExecLockRow, SafetyRow};
 use penstock_types::vocab::{
-    Blocker, EntryMode, EpochStatus, OrderType, Regime, RouteType, SafetyMode, Strategy, SysMode,
-    TimeInForce, Verdict,
+    Blocker, EntryMode, EpochStatus, OrderType, ReasonCode, Regime, RouteType, SafetyMode,
+    Strategy, SysMode, TimeInForce, Verdict,
 };
 use penstock_types::{FencingToken, GenerationId};
 use proptest::prelude::*;
@@ -246,7 +246,7 @@ fn switched_off_execution_runs_to_the_risk_verdict_and_sends_nothing() {
     assert_eq!(decision.verdict(0), Verdict::ModeBlocked);
     assert_eq!(decision.plans().count(), 0);
     let finalist = &decision.finalists[0];
-    assert_eq!(finalist.risk_hits[0].code, "RISK_MODE_BLOCK");
+    assert_eq!(finalist.risk_hits[0].code, ReasonCode::RiskModeBlock);
     assert_eq!(finalist.risk_hits.len(), 1, "the mode rule short-circuits");
     assert!(finalist.size_quote_approved > dec("0"), "sized for the record");
 }

@@ -15,7 +15,7 @@ use penstock_types::TickId;
 use penstock_types::engine_view::{
     ClusterState, Direction, EventPhase, FsmState, Tier, TokenFlags,
 };
-use penstock_types::vocab::{Blocker, EntryMode, RouteType, SafetyMode, Strategy};
+use penstock_types::vocab::{Blocker, EntryMode, ReasonCode, RouteType, SafetyMode, Strategy};
 
 const N: usize = 16;
 const HOT: usize = N - 1;
@@ -219,11 +219,11 @@ fn a_closed_gate_takes_the_entry_in_enforce_and_is_only_said_in_shadow() {
     let pair = enforced.pairs.iter().find(|p| p.symbol == symbol(HOT)).unwrap();
     assert!(pair.blockers.contains(&Blocker::EngineBlocked) && !pair.tradable);
     let candidate = enforced.candidates.iter().find(|c| c.symbol == symbol(HOT)).unwrap();
-    assert!(candidate.reasons.iter().any(|r| r == "ENGINE_CLUSTER_BLOCK"));
+    assert!(candidate.reasons.iter().any(|r| r == ReasonCode::EngineClusterBlock.as_str()));
     let gate = enforced.gates.iter().find(|g| g.symbol == symbol(HOT)).unwrap();
     assert!(gate.closed.contains(&Blocker::EngineBlocked));
     if gate.blocker == Some(Blocker::EngineBlocked) {
-        assert_eq!(gate.reason.as_deref(), Some("ENGINE_CLUSTER_BLOCK"));
+        assert_eq!(gate.reason, Some(ReasonCode::EngineClusterBlock));
     }
     // A stored input gives an equal decision.
     let stored: CycleInput = serde_json::from_str(&serde_json::to_string(&i).unwrap()).unwrap();
@@ -256,7 +256,7 @@ fn rule_ten_repeats_the_verdict_in_its_place() {
     let assessment = assess(&i, &c);
     let states = i.states.iter().map(|row| (&row.symbol, row)).collect();
     let capital = size::capital(&i, &c, &states, &[]);
-    let hits = |engine: Verdict| -> Vec<(i64, String)> {
+    let hits = |engine: Verdict| -> Vec<(i64, ReasonCode)> {
         let one = dec("1");
         let found = risk::evaluate(&RiskInput {
             cycle: &i,
@@ -281,7 +281,7 @@ fn rule_ten_repeats_the_verdict_in_its_place() {
     assert!(other.iter().all(|(rule, _)| *rule != 10), "{other:?}");
     let with_it = hits(Verdict { code: Some(EngineCode::FsmBlock), size_factor: 0 });
     let at = with_it.iter().position(|(rule, _)| *rule == 10).unwrap();
-    assert_eq!(with_it[at].1, "ENGINE_FSM_BLOCK");
+    assert_eq!(with_it[at].1, ReasonCode::EngineFsmBlock);
     assert!(with_it[..at].iter().all(|(rule, _)| *rule < 10) && at > 0, "{with_it:?}");
     assert!(with_it[at + 1..].iter().all(|(rule, _)| *rule > 10), "{with_it:?}");
     assert_eq!(with_it.len(), other.len() + 1);

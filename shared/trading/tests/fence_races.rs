@@ -15,7 +15,7 @@ use penstock_trading::gates::{
     Choke, ChokeInput, GateLimits, GenerationBlock, choke, generation_gate,
 };
 use penstock_types::rows::{FenceRow, PublicationRow};
-use penstock_types::vocab::{SafetyMode, SysMode, Verdict};
+use penstock_types::vocab::{ReasonCode, SafetyMode, SysMode, Verdict};
 use penstock_types::{FencingToken, GenerationId, UtcMicros};
 use std::collections::{BTreeMap, HashSet};
 
@@ -214,7 +214,7 @@ impl World {
         *seen.entry(reason).or_default() += 1;
         if maker != self.fence.fencing_token {
             assert_eq!(generation, Err(GenerationBlock::FenceChanged));
-            assert_eq!(outcome, Choke::Skip("STATE_GENERATION_MISMATCH"));
+            assert_eq!(outcome, Choke::Skip(ReasonCode::StateGenerationMismatch));
         }
     }
 

@@ -6,7 +6,7 @@ use penstock_trading::fixtures::{GENERATION, NOW, input, lineage};
 use penstock_trading::gates::{
     Choke, ChokeInput, GateLimits, GenerationBlock, choke, generation_gate,
 };
-use penstock_types::vocab::{SafetyMode, SysMode};
+use penstock_types::vocab::{ReasonCode, SafetyMode, SysMode};
 use penstock_types::{FencingToken, GenerationId, RunId};
 use rstest::rstest;
 
@@ -103,21 +103,27 @@ type Spoil = fn(&mut ChokeInput);
 fn the_choke_lets_nothing_through_that_one_condition_forbids() {
     assert_eq!(choke(&open()), Choke::Allow);
     let cases: &[(Spoil, Choke)] = &[
-        (|i| i.fence_held = false, Choke::Halt("SINGLE_WRITER_LOST")),
-        (|i| i.generation = Err(GenerationBlock::Lag), Choke::Skip("STATE_GENERATION_MISMATCH")),
-        (|i| i.generation = Err(GenerationBlock::StaleData), Choke::Skip("ROUTE_STALE_DATA")),
-        (|i| i.mode = SysMode::Degrade, Choke::Skip("RISK_MODE_BLOCK")),
-        (|i| i.execution_enable = false, Choke::Skip("RISK_MODE_BLOCK")),
-        (|i| i.lock_free = false, Choke::Skip("RISK_ENTRY_ALREADY_PENDING")),
-        (|i| i.symbol_busy = true, Choke::Skip("RISK_POSITION_ALREADY_OPEN")),
-        (|i| i.safety = SafetyMode::Quiet, Choke::Skip("SYMBOL_QUIET")),
-        (|i| i.safety = SafetyMode::ExitOnly, Choke::Skip("SYMBOL_EXIT_ONLY")),
-        (|i| i.safety = SafetyMode::HardBlocked, Choke::Skip("SYMBOL_HARD_BLOCKED")),
-        (|i| i.private_stream_ok = false, Choke::Skip("PRIVATE_STREAM_SILENT")),
-        (|i| i.quote_age_ms = Some(2_001), Choke::Skip("QUOTE_STALE")),
-        (|i| i.quote_age_ms = None, Choke::Skip("QUOTE_STALE")),
-        (|i| i.instrument_online = false, Choke::Skip("EXCHANGE_PAIR_RESTRICTED")),
-        (|i| i.reservation_possible = false, Choke::Skip("RISK_CAPITAL_EXHAUSTED")),
+        (|i| i.fence_held = false, Choke::Halt(ReasonCode::SingleWriterLost)),
+        (
+            |i| i.generation = Err(GenerationBlock::Lag),
+            Choke::Skip(ReasonCode::StateGenerationMismatch),
+        ),
+        (
+            |i| i.generation = Err(GenerationBlock::StaleData),
+            Choke::Skip(ReasonCode::RouteStaleData),
+        ),
+        (|i| i.mode = SysMode::Degrade, Choke::Skip(ReasonCode::RiskModeBlock)),
+        (|i| i.execution_enable = false, Choke::Skip(ReasonCode::RiskModeBlock)),
+        (|i| i.lock_free = false, Choke::Skip(ReasonCode::RiskEntryAlreadyPending)),
+        (|i| i.symbol_busy = true, Choke::Skip(ReasonCode::RiskPositionAlreadyOpen)),
+        (|i| i.safety = SafetyMode::Quiet, Choke::Skip(ReasonCode::SymbolQuiet)),
+        (|i| i.safety = SafetyMode::ExitOnly, Choke::Skip(ReasonCode::SymbolExitOnly)),
+        (|i| i.safety = SafetyMode::HardBlocked, Choke::Skip(ReasonCode::SymbolHardBlocked)),
+        (|i| i.private_stream_ok = false, Choke::Skip(ReasonCode::PrivateStreamSilent)),
+        (|i| i.quote_age_ms = Some(2_001), Choke::Skip(ReasonCode::QuoteStale)),
+        (|i| i.quote_age_ms = None, Choke::Skip(ReasonCode::QuoteStale)),
+        (|i| i.instrument_online = false, Choke::Skip(ReasonCode::ExchangePairRestricted)),
+        (|i| i.reservation_possible = false, Choke::Skip(ReasonCode::RiskCapitalExhausted)),
     ];
     for (spoil, want) in cases {
         let mut i = open();

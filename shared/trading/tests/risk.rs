@@ -5,7 +5,7 @@ use penstock_trading::fixtures::{NOW, config, dec, input, symbol};
 use penstock_trading::{CycleInput, decide};
 use penstock_types::rows::{LiveOrderRow, PositionRow, ReservationRow, SymbolCounters};
 use penstock_types::vocab::{
-    Blocker, OrderRole, OrderState, PositionOrigin, PositionStatus, Side, Strategy,
+    Blocker, OrderRole, OrderState, PositionOrigin, PositionStatus, ReasonCode, Side, Strategy,
 };
 use penstock_types::{OrderId, PositionId};
 
@@ -58,36 +58,36 @@ fn entry(n: i64) -> LiveOrderRow {
 
 #[test]
 fn each_rule_alone_refuses_with_its_code() {
-    let cases: &[(i64, &str, Spoil)] = &[
-        (7, "QUOTE_STALE", |i| i.frame.as_mut().unwrap().age_ms = 2_001),
-        (7, "QUOTE_STALE", |i| i.quotes.retain(|q| q.symbol != symbol(HOT))),
-        (15, "RISK_COOLDOWN_ACTIVE", |i| {
+    let cases: &[(i64, ReasonCode, Spoil)] = &[
+        (7, ReasonCode::QuoteStale, |i| i.frame.as_mut().unwrap().age_ms = 2_001),
+        (7, ReasonCode::QuoteStale, |i| i.quotes.retain(|q| q.symbol != symbol(HOT))),
+        (15, ReasonCode::RiskCooldownActive, |i| {
             counters(i, |c| c.last_stop_exit_at = Some(NOW.plus_millis(-299_999)));
         }),
-        (16, "RISK_MAX_TRADES_WINDOW", |i| counters(i, |c| c.opened_in_window = 3)),
-        (18, "RISK_FEED_LATENCY", |i| i.frame.as_mut().unwrap().latency_p90_ms = 1_000),
-        (20, "RISK_MAX_OPEN_ORDERS", |i| i.live_orders.extend((0..10).map(entry))),
-        (21, "RISK_MAX_TRADES_DAY", |i| i.counters.opened_today = 500),
-        (22, "RISK_DAILY_LOSS_LIMIT", |i| i.equity.realized_day_quote = dec("-50")),
-        (22, "RISK_DRAWDOWN_LIMIT", |i| i.equity.hwm_quote = Some(dec("10526.4"))),
-        (27, "RISK_MAX_OPEN_POSITIONS", |i| {
+        (16, ReasonCode::RiskMaxTradesWindow, |i| counters(i, |c| c.opened_in_window = 3)),
+        (18, ReasonCode::RiskFeedLatency, |i| i.frame.as_mut().unwrap().latency_p90_ms = 1_000),
+        (20, ReasonCode::RiskMaxOpenOrders, |i| i.live_orders.extend((0..10).map(entry))),
+        (21, ReasonCode::RiskMaxTradesDay, |i| i.counters.opened_today = 500),
+        (22, ReasonCode::RiskDailyLossLimit, |i| i.equity.realized_day_quote = dec("-50")),
+        (22, ReasonCode::RiskDrawdownLimit, |i| i.equity.hwm_quote = Some(dec("10526.4"))),
+        (27, ReasonCode::RiskMaxOpenPositions, |i| {
             i.positions.extend((0..5).map(|n| position(n, None, PositionStatus::Open)));
         }),
-        (28, "RISK_STRATEGY_SLOTS", |i| {
+        (28, ReasonCode::RiskStrategySlots, |i| {
             let momentum = Some(Strategy::Momentum);
             i.positions.extend((0..2).map(|n| position(n, momentum, PositionStatus::Open)));
         }),
-        (29, "RISK_ORDER_RATE", |i| i.counters.entries_last_60s = 10),
-        (30, "RISK_DAILY_LOSS_PCT", |i| {
+        (29, ReasonCode::RiskOrderRate, |i| i.counters.entries_last_60s = 10),
+        (30, ReasonCode::RiskDailyLossPct, |i| {
             i.equity.day_open_quote = Some(dec("2000"));
             i.equity.realized_day_quote = dec("-40");
         }),
-        (31, "RISK_BALANCE_STALE", |i| i.balances.clear()),
-        (32, "RISK_SPREAD_JUMP", |i| {
+        (31, ReasonCode::RiskBalanceStale, |i| i.balances.clear()),
+        (32, ReasonCode::RiskSpreadJump, |i| {
             let quote = i.quotes.iter_mut().find(|q| q.symbol == symbol(HOT)).unwrap();
             quote.ask = dec("100.03");
         }),
-        (33, "RISK_PRICE_MOVED", |i| {
+        (33, ReasonCode::RiskPriceMoved, |i| {
             let quote = i.quotes.iter_mut().find(|q| q.symbol == symbol(HOT)).unwrap();
             (quote.bid, quote.ask) = (dec("100.19"), dec("100.20"));
         }),
@@ -107,7 +107,7 @@ fn each_rule_alone_refuses_with_its_code() {
             .collect();
         let sized_away = decision.finalists.iter().any(|f| f.blocker.is_some());
         let hit = hits.iter().any(|h| h.rule == *rule && h.code == *code);
-        let unknown_cash = *rule == 31 || *code == "RISK_DRAWDOWN_LIMIT";
+        let unknown_cash = *rule == 31 || *code == ReasonCode::RiskDrawdownLimit;
         assert!(hit || (unknown_cash && sized_away), "rule {rule} {code}: {hits:?}");
         assert!(hits.windows(2).all(|w| w[0].rule <= w[1].rule), "in the order of the rules");
         assert_eq!(decision.plans().count(), 0, "rule {rule} {code}");

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use penstock_types::Symbol;
 use penstock_types::rows::{EpochRow, SafetyRow, SnapshotRow};
 use penstock_types::state_row::StateRow;
-use penstock_types::vocab::{Blocker, PlanState, SafetyMode};
+use penstock_types::vocab::{Blocker, PlanState, ReasonCode, SafetyMode};
 
 use super::config::DecideConfig;
 use super::guarantees::{Ground, count};
@@ -26,7 +26,7 @@ pub struct Filtered {
     /// Symbols that may be traded, ascending.
     pub allowed: Vec<Symbol>,
     /// Symbols that may not, with the reason, ascending.
-    pub closed: Vec<(Symbol, Blocker, String)>,
+    pub closed: Vec<(Symbol, Blocker, ReasonCode)>,
 }
 
 /// Rows of an input by symbol.
@@ -125,15 +125,17 @@ pub(super) fn filter(
     for symbol in universe {
         let mode = index.safety.get(symbol).map_or(SafetyMode::Normal, |row| row.mode);
         let closed = match mode {
-            SafetyMode::HardBlocked => Some((Blocker::HardBlocked, "SYMBOL_HARD_BLOCKED")),
-            SafetyMode::ExitOnly => Some((Blocker::ExitOnly, "SYMBOL_EXIT_ONLY")),
-            SafetyMode::Quiet => Some((Blocker::QuietMode, "SYMBOL_QUIET")),
+            SafetyMode::HardBlocked => Some((Blocker::HardBlocked, ReasonCode::SymbolHardBlocked)),
+            SafetyMode::ExitOnly => Some((Blocker::ExitOnly, ReasonCode::SymbolExitOnly)),
+            SafetyMode::Quiet => Some((Blocker::QuietMode, ReasonCode::SymbolQuiet)),
             SafetyMode::Normal if online.get(symbol) == Some(&true) => None,
-            SafetyMode::Normal => Some((Blocker::InstrumentNotOnline, "EXCHANGE_PAIR_RESTRICTED")),
+            SafetyMode::Normal => {
+                Some((Blocker::InstrumentNotOnline, ReasonCode::ExchangePairRestricted))
+            }
         };
         match closed {
             Some((blocker, reason)) => {
-                filtered.closed.push((symbol.clone(), blocker, reason.to_owned()));
+                filtered.closed.push((symbol.clone(), blocker, reason));
             }
             None => filtered.allowed.push(symbol.clone()),
         }

@@ -7,8 +7,8 @@
 
 use penstock_types::canonical::{self, CanonicalError};
 use penstock_types::vocab::{
-    Blocker, EntryMode, EpochStatus, ExitPolicy, Horizon, OrderType, QueueDecision, Regime,
-    RegimeSub, RouteType, Strategy, SysMode, TimeInForce, Verdict,
+    Blocker, EntryMode, EpochStatus, ExitPolicy, Horizon, OrderType, QueueDecision, ReasonCode,
+    Regime, RegimeSub, RouteType, StageName, Strategy, SysMode, TimeInForce, Verdict,
 };
 use penstock_types::{
     Decimal, EpochId, GenerationId, LineageId, RunId, SnapshotId, Symbol, TickId, UtcMicros,
@@ -144,10 +144,10 @@ pub struct SymbolGate {
     pub symbol: Symbol,
     /// First closed gate; none when a plan exists or when only its rank closed it.
     pub blocker: Option<Blocker>,
-    /// Reason code of the first closed gate, or of the rank that closed it.
-    pub reason: Option<String>,
+    /// Reason of the first closed gate, or of the rank that closed it.
+    pub reason: Option<ReasonCode>,
     /// Stage in which it closed.
-    pub stage: String,
+    pub stage: StageName,
     /// Measured value, where there is one.
     pub value: Option<Decimal>,
     /// Its limit.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_types::decimal::round_to;
-use penstock_types::vocab::{Blocker, BlockerClass, SysMode, Verdict};
+use penstock_types::vocab::{Blocker, BlockerClass, ReasonCode, StageName, SysMode, Verdict};
 use penstock_types::{Decimal, Symbol};
 
 use super::assess::Filtered;
@@ -109,7 +109,7 @@ fn open_verdict(scan: &Scan, gates: &[SymbolGate]) -> Verdict {
 
 /// A gate that closed for want of knowledge: of the engine's, those that say so.
 fn is_data(gate: &SymbolGate) -> bool {
-    let of_engine = || gate.reason.as_deref().and_then(|code| EngineCode::parse(code).ok());
+    let of_engine = || gate.reason.and_then(EngineCode::of_reason);
     match gate.blocker {
         Some(Blocker::EngineBlocked) => of_engine().is_some_and(EngineCode::is_data),
         Some(blocker) => blocker.class() == BlockerClass::Data,
@@ -127,8 +127,8 @@ fn gates(
         .closed
         .iter()
         .map(|(symbol, blocker, reason)| {
-            let mut gate = gate(symbol, Some(*blocker), "UNIVERSE_SCAN");
-            gate.reason = Some(reason.clone());
+            let mut gate = gate(symbol, Some(*blocker), StageName::UniverseScan);
+            gate.reason = Some(*reason);
             gate.closed = vec![*blocker];
             gate
         })
@@ -140,12 +140,12 @@ fn gates(
     gates
 }
 
-fn gate(symbol: &Symbol, blocker: Option<Blocker>, stage: &str) -> SymbolGate {
+fn gate(symbol: &Symbol, blocker: Option<Blocker>, stage: StageName) -> SymbolGate {
     SymbolGate {
         symbol: symbol.clone(),
         blocker,
-        reason: blocker.map(|b| code(b).to_owned()),
-        stage: stage.to_owned(),
+        reason: blocker.and_then(code),
+        stage,
         value: None,
         limit: None,
         unit: None,
@@ -160,25 +160,26 @@ fn allowed_gate(
     symbol: &Symbol,
 ) -> SymbolGate {
     if let Some(finalist) = finalists.iter().find(|f| &f.symbol == symbol) {
-        let stage = if finalist.plan.is_some() { "EXECUTE_INTENT" } else { "RISK_VERDICT" };
+        let stage =
+            if finalist.plan.is_some() { StageName::ExecuteIntent } else { StageName::RiskVerdict };
         let mut gate = gate(symbol, finalist.blocker, stage);
         gate.closed = finalist.blocker.into_iter().collect();
         if let Some(hit) = finalist.risk_hits.first() {
-            gate.reason = Some(hit.code.clone());
+            gate.reason = Some(hit.code);
             gate.value = hit.value.map(|v| round_to(v, 10).normalize());
             gate.limit = hit.limit.map(|v| round_to(v, 10).normalize());
         }
         return gate;
     }
     if scan.topn.is_empty() {
-        let mut gate = gate(symbol, Some(Blocker::FeatureIncomplete), "UNIVERSE_SCAN");
+        let mut gate = gate(symbol, Some(Blocker::FeatureIncomplete), StageName::UniverseScan);
         gate.closed = vec![Blocker::FeatureIncomplete];
         return gate;
     }
     if !scan.topn.contains(symbol) {
         // Not among the best by liquidity, momentum and spread: a rank closed it, no blocker.
-        let mut gate = gate(symbol, None, "RANK_TOPN");
-        gate.reason = Some("TOPN_CUT".to_owned());
+        let mut gate = gate(symbol, None, StageName::RankTopn);
+        gate.reason = Some(ReasonCode::TopnCut);
         return gate;
     }
     let mut closed: BTreeSet<Blocker> = BTreeSet::new();
@@ -189,14 +190,14 @@ fn allowed_gate(
     }
     if tradable {
         // Its candidate lost against better symbols: a rank closed it, no blocker.
-        let mut gate = gate(symbol, None, "WATCHLIST_ATTACH");
-        gate.reason = Some("TOPK_CUT".to_owned());
+        let mut gate = gate(symbol, None, StageName::WatchlistAttach);
+        gate.reason = Some(ReasonCode::TopkCut);
         return gate;
     }
-    let mut gate = gate(symbol, closed.first().copied(), "DEEP_SCAN");
+    let mut gate = gate(symbol, closed.first().copied(), StageName::DeepScan);
     if gate.blocker == Some(Blocker::EngineBlocked) {
         let own = scan.engine_blocks.iter().find(|block| &block.symbol == symbol);
-        gate.reason = own.map(|block| block.code.as_str().to_owned()).or(gate.reason);
+        gate.reason = own.map(|block| block.code.reason()).or(gate.reason);
     }
     measure(config, scan, symbol, &mut gate);
     gate.closed = closed.into_iter().collect();
@@ -238,43 +239,42 @@ fn compared(
     }
 }
 
-/// The one reason code of a blocker.
+/// The one reason of a blocker; a rule of risk and the AI gate give their own.
 #[must_use]
-pub(super) const fn code(blocker: Blocker) -> &'static str {
-    match blocker {
-        Blocker::ModeBlocked => "RISK_MODE_BLOCK",
-        Blocker::HardBlocked => "SYMBOL_HARD_BLOCKED",
-        Blocker::ExitOnly => "SYMBOL_EXIT_ONLY",
-        Blocker::QuietMode => "SYMBOL_QUIET",
-        Blocker::InstrumentNotOnline => "EXCHANGE_PAIR_RESTRICTED",
-        Blocker::DataStale => "DATA_STALE",
-        Blocker::RouteStale => "ROUTE_STALE_DATA",
-        Blocker::BookUnreliable => "BOOK_CHECKSUM_MISMATCH",
-        Blocker::FeatureIncomplete => "STRAT_MISSING_FIELD",
-        Blocker::RegimeChaos => "REGIME_NO_TRADE",
-        Blocker::StrategyMismatch => "REGIME_MISMATCH",
-        Blocker::LowLiquidity => "STRAT_LIQUIDITY_LOW",
-        Blocker::SpreadTooWide => "STRAT_SPREAD_TOO_WIDE",
-        Blocker::SpreadTooNarrow => "STRAT_SPREAD_TOO_NARROW",
-        Blocker::NoDirection => "STRAT_NO_DIRECTION",
-        Blocker::ConfidenceLow => "STRAT_REGIME_WEAK",
-        Blocker::FillTimeTooLong => "STRAT_FILL_TIME_LONG",
-        Blocker::FillProbabilityLow => "STRAT_FILL_PROBABILITY_LOW",
-        Blocker::PositionOpen => "RISK_POSITION_ALREADY_OPEN",
-        Blocker::SymbolLocked => "RISK_ENTRY_ALREADY_PENDING",
-        Blocker::MoveBelowFees => "STRAT_MOVE_BELOW_FEES",
-        Blocker::EdgeNegative => "STRAT_EDGE_NEGATIVE",
-        Blocker::SurplusBelowFloor => "STRAT_EDGE_BELOW_MIN",
-        Blocker::ExitInfeasible => "STRAT_EXIT_INVALID",
-        Blocker::EngineBlocked => "ENGINE_FAILED",
-        Blocker::AiGateBlocked => "AIGATE_BLOCK",
-        Blocker::SizeBelowMinimum => "RISK_SIZE_INVALID",
-        Blocker::CapitalExhausted => "RISK_CAPITAL_EXHAUSTED",
-        Blocker::SlotLimit => "RISK_STRATEGY_SLOTS",
-        Blocker::ExposureLimit => "RISK_EXPOSURE_LIMIT",
-        Blocker::RateLimited => "RISK_ORDER_RATE",
-        Blocker::RiskBlocked => "RISK_BLOCKED",
-    }
+pub(super) const fn code(blocker: Blocker) -> Option<ReasonCode> {
+    Some(match blocker {
+        Blocker::ModeBlocked => ReasonCode::RiskModeBlock,
+        Blocker::HardBlocked => ReasonCode::SymbolHardBlocked,
+        Blocker::ExitOnly => ReasonCode::SymbolExitOnly,
+        Blocker::QuietMode => ReasonCode::SymbolQuiet,
+        Blocker::InstrumentNotOnline => ReasonCode::ExchangePairRestricted,
+        Blocker::DataStale => ReasonCode::DataStale,
+        Blocker::RouteStale => ReasonCode::RouteStaleData,
+        Blocker::BookUnreliable => ReasonCode::BookChecksumMismatch,
+        Blocker::FeatureIncomplete => ReasonCode::StratMissingField,
+        Blocker::RegimeChaos => ReasonCode::RegimeNoTrade,
+        Blocker::StrategyMismatch => ReasonCode::RegimeMismatch,
+        Blocker::LowLiquidity => ReasonCode::StratLiquidityLow,
+        Blocker::SpreadTooWide => ReasonCode::StratSpreadTooWide,
+        Blocker::SpreadTooNarrow => ReasonCode::StratSpreadTooNarrow,
+        Blocker::NoDirection => ReasonCode::StratNoDirection,
+        Blocker::ConfidenceLow => ReasonCode::StratRegimeWeak,
+        Blocker::FillTimeTooLong => ReasonCode::StratFillTimeLong,
+        Blocker::FillProbabilityLow => ReasonCode::StratFillProbabilityLow,
+        Blocker::PositionOpen => ReasonCode::RiskPositionAlreadyOpen,
+        Blocker::SymbolLocked => ReasonCode::RiskEntryAlreadyPending,
+        Blocker::MoveBelowFees => ReasonCode::StratMoveBelowFees,
+        Blocker::EdgeNegative => ReasonCode::StratEdgeNegative,
+        Blocker::SurplusBelowFloor => ReasonCode::StratEdgeBelowMin,
+        Blocker::ExitInfeasible => ReasonCode::StratExitInvalid,
+        Blocker::EngineBlocked => ReasonCode::EngineFailed,
+        Blocker::SizeBelowMinimum => ReasonCode::RiskSizeInvalid,
+        Blocker::CapitalExhausted => ReasonCode::RiskCapitalExhausted,
+        Blocker::SlotLimit => ReasonCode::RiskStrategySlots,
+        Blocker::ExposureLimit => ReasonCode::RiskExposureLimit,
+        Blocker::RateLimited => ReasonCode::RiskOrderRate,
+        Blocker::AiGateBlocked | Blocker::RiskBlocked => return None,
+    })
 }
 
 #[cfg(test)]
@@ -285,19 +285,19 @@ mod tests {
     #[test]
     fn a_gate_of_the_engine_is_of_the_class_of_its_code() {
         let symbol = crate::fixtures::symbol(0);
-        let gate = |blocker, reason: Option<&str>| SymbolGate {
-            reason: reason.map(str::to_owned),
-            ..gate(&symbol, blocker, "DEEP_SCAN")
+        let gate = |blocker, reason: Option<ReasonCode>| SymbolGate {
+            reason,
+            ..gate(&symbol, blocker, StageName::DeepScan)
         };
         for code in EngineCode::ALL {
             let is_knowledge =
                 ["ENGINE_STALE", "ENGINE_FAILED", "ENGINE_WARMUP", "ENGINE_DEGRADED"]
                     .contains(&code.as_str());
-            let found = is_data(&gate(Some(Blocker::EngineBlocked), Some(code.as_str())));
+            let found = is_data(&gate(Some(Blocker::EngineBlocked), Some(code.reason())));
             assert_eq!(found, is_knowledge, "{code}");
         }
         assert!(!is_data(&gate(Some(Blocker::EngineBlocked), None)));
-        assert!(!is_data(&gate(None, Some("TOPN_CUT"))));
+        assert!(!is_data(&gate(None, Some(ReasonCode::TopnCut))));
         for blocker in Blocker::ALL.iter().filter(|b| **b != Blocker::EngineBlocked) {
             let wanted = blocker.class() == BlockerClass::Data;
             assert_eq!(is_data(&gate(Some(*blocker), None)), wanted, "{blocker}");
