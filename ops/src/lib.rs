@@ -3,6 +3,7 @@
 
 pub mod arguments;
 pub mod bench;
+pub mod catalog;
 pub mod check_recording;
 pub mod cli;
 pub mod config;
