@@ -13,7 +13,7 @@ use comfy_table::Table;
 use penstock_config::{Config, Process};
 use penstock_engine::EngineConfig;
 use penstock_engine_io::replay::{ReplayStart, Report};
-use penstock_engine_io::{Code, Day, EngineDirs, Fault, archived, snapshots, stored};
+use penstock_engine_io::{Code, Day, EngineDirs, Fault, origin, snapshots, stored};
 use serde_json::{Value, json};
 
 use crate::arguments::Output;
@@ -86,7 +86,7 @@ pub(crate) fn archived_config(
     dirs: &EngineDirs,
     config_file: Option<PathBuf>,
 ) -> Result<EngineConfig, Fault> {
-    let why = match archived::of_files(dirs) {
+    let why = match origin::config_of(dirs) {
         Ok(config) => return Ok(config),
         Err(fault) => fault,
     };

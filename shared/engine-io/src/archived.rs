@@ -1,4 +1,4 @@
-//! Configurations by their hash: what a log or snapshot was made under, from the files alone.
+//! Archived configurations by their hash.
 //!
 //! Input: the directory of archived configurations and a hash, or what begins with it. Output: the resolved
 //! configuration. Invariants: a text is used only if it has the hash of its name; nothing is guessed when two
@@ -7,12 +7,8 @@
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::layout::EngineDirs;
-use crate::log::{LOG_HEADER_LEN, LogHeader};
-use crate::snapshots::{self, SNAPSHOT_LEN_MAX};
-use crate::spans::all_segments;
-use crate::stored::{self, Stored};
+use crate::log::LogHeader;
 use penstock_engine::EngineConfig;
-use penstock_engine::snapshot::SnapshotView;
 use penstock_types::frame::sha256;
 
 /// Most bytes of an archived configuration: 65,535 tokens of 2 KiB.
@@ -53,28 +49,6 @@ pub fn hashes(dirs: &EngineDirs) -> Result<Vec<[u8; 32]>, Fault> {
     Ok(files::names(&dirs.configs())?.iter().filter_map(of).collect())
 }
 
-/// The configuration that the files under a folder were made under: the one whose hash begins as the newest log
-/// says, else that of the newest snapshot.
-///
-/// # Errors
-/// As [`of_sha256`]; [`Code::ManMissing`] when nothing says which one it is.
-pub fn of_files(dirs: &EngineDirs) -> Result<EngineConfig, Fault> {
-    if let Some(fingerprint) = newest_fingerprint(dirs)?
-        && let Some(config) = of_fingerprint(dirs, fingerprint)?
-    {
-        return Ok(config);
-    }
-    let Some(tick) = snapshots::ticks(dirs)?.pop() else {
-        let what = "neither log nor snapshot says which archived configuration it was made under; \
-                    next: name the file that it came from (--config)";
-        return Err(Fault::new(Code::ManMissing, what).of(&dirs.configs()));
-    };
-    let path = dirs.snapshot(tick);
-    let bytes = stored::read(&path, SNAPSHOT_LEN_MAX)?;
-    let view = SnapshotView::new(&bytes).map_err(|error| Fault::from(error).of(&path))?;
-    of_sha256(dirs, &view.header.config_sha256)
-}
-
 /// The one archived configuration whose hash begins as a log says; `None` when there is none, or more than one.
 ///
 /// # Errors
@@ -86,15 +60,4 @@ pub fn of_fingerprint(dirs: &EngineDirs, fingerprint: u32) -> Result<Option<Engi
         (Some(hash), None) => of_sha256(dirs, &hash).map(Some),
         (_, _) => Ok(None),
     }
-}
-
-/// Fingerprint of the newest log.
-fn newest_fingerprint(dirs: &EngineDirs) -> Result<Option<u32>, Fault> {
-    let Some(((day, segment), tokens)) = all_segments(dirs)?.pop_last() else { return Ok(None) };
-    let Some(token) = tokens.first().copied() else { return Ok(None) };
-    let path = dirs.log_file(token, day, segment);
-    let mut head = [0; LOG_HEADER_LEN];
-    Stored::open(&path)?.fill(&mut head)?;
-    let header = LogHeader::decode(&head).map_err(|fault| fault.of(&path))?;
-    Ok(Some(header.fingerprint))
 }

@@ -13,86 +13,12 @@ use crate::archive::last_reset;
 use crate::day_lock::lock_alone;
 use crate::error::{Code, Fault};
 use crate::files::{self, CLOSED_MODE};
+use crate::hooks::{JanitorHooks, JanitorPoint};
 use crate::layout::{Day, EngineDirs};
 use crate::manifest::{Manifest, days, read_manifest};
 use crate::stored::{self, Form, Stored, packed};
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// Places at which a crash of the janitor is staged in tests; the product passes them without a look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum JanitorPoint {
-    /// Nothing has been done for this file.
-    BeforePack,
-    /// The compressed bytes are on disk under a temporary name.
-    AfterPack,
-    /// They unpack to what they should.
-    AfterCompare,
-    /// They have their name.
-    AfterRename,
-    /// The name is on disk.
-    AfterSync,
-    /// The raw file is gone.
-    AfterUnlink,
-    /// A day is due and nothing of it is gone.
-    BeforeRemoval,
-    /// It is written down that the day goes.
-    AfterRemovalMark,
-    /// One more file of it is gone.
-    AfterRemovedFile,
-    /// Everything is gone but the mark.
-    BeforeRemovalEnd,
-}
-
-impl JanitorPoint {
-    /// Every point.
-    pub const ALL: [Self; 10] = [
-        Self::BeforePack,
-        Self::AfterPack,
-        Self::AfterCompare,
-        Self::AfterRename,
-        Self::AfterSync,
-        Self::AfterUnlink,
-        Self::BeforeRemoval,
-        Self::AfterRemovalMark,
-        Self::AfterRemovedFile,
-        Self::BeforeRemovalEnd,
-    ];
-}
-
-/// What happens at these places: nothing, or what a test says.
-#[derive(Default)]
-pub struct JanitorHooks<'a>(Option<&'a dyn Fn(JanitorPoint) -> bool>);
-
-impl fmt::Debug for JanitorHooks<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "JanitorHooks(staged)" } else { "JanitorHooks(none)" })
-    }
-}
-
-impl<'a> JanitorHooks<'a> {
-    /// Nothing happens.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self(None)
-    }
-
-    /// Everything ends at a point for which `crashes` is true.
-    #[must_use]
-    pub const fn staged(crashes: &'a dyn Fn(JanitorPoint) -> bool) -> Self {
-        Self(Some(crashes))
-    }
-
-    pub(crate) fn pass(&self, point: JanitorPoint) -> Result<(), Fault> {
-        match self.0 {
-            Some(crashes) if crashes(point) => {
-                Err(Fault::new(Code::Storage, format!("a staged crash at {point:?}")))
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-}
 
 /// What compressing a day did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,8 +6,9 @@
 //! before today are touched; a day that this pass has compressed stays; without the word on orders nothing is
 //! removed. It reads no clock: whoever listens may take the time between two steps.
 
-use crate::compress::{JanitorHooks, Packed, pack_day, raw_days};
+use crate::compress::{Packed, pack_day, raw_days};
 use crate::error::{Code, Fault};
+use crate::hooks::JanitorHooks;
 use crate::layout::{Day, EngineDirs};
 use crate::retention::{Gone, Policy, Why, clean};
 use std::collections::BTreeSet;

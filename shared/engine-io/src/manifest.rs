@@ -13,6 +13,9 @@ use crate::error::{Code, Fault};
 use penstock_types::canonical;
 use serde::{Deserialize, Serialize};
 
+/// Most bytes of a manifest: 65,535 tokens of 400 bytes.
+const MANIFEST_LEN_MAX: u64 = 1 << 26;
+
 /// A configuration of the day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,10 +6,11 @@
 //! written down first, so a crash in between cannot leave half a day that looks like one. It reads no clock.
 
 use crate::archive::last_reset;
-use crate::compress::{DayFile, JanitorHooks, JanitorPoint, files_of, pack_file, remove_if_there};
+use crate::compress::{DayFile, files_of, pack_file, remove_if_there};
 use crate::day_lock::{GOING, day_dir, try_exclusive};
 use crate::error::{Code, Fault};
 use crate::files;
+use crate::hooks::{JanitorHooks, JanitorPoint};
 use crate::layout::{Day, EngineDirs};
 use crate::manifest::{days, read_manifest, verify_day};
 use crate::snapshots;

@@ -13,10 +13,11 @@ pub use start::{Delivered, FrameStore, NoStore, StartOptions, Started, lock};
 
 use crate::core::{Checkpoint, Core};
 use crate::error::{Code, Fault};
+use crate::hooks::{CrashPoint, Hooks};
 use crate::journal::{Chain, JournalWriter};
 use crate::layout::EngineDirs;
 use crate::lifecycle::{Event, Lifecycle, Mode, Step};
-use crate::writer::{CrashPoint, Hooks, Writer};
+use crate::writer::Writer;
 use penstock_engine::{Engine, EngineConfig};
 use penstock_types::TickId;
 use penstock_types::frame::{QuoteBlock, decode_frame, decode_quotes, encode_quotes};

@@ -6,9 +6,9 @@
 
 use crate::error::{Code, Fault};
 use crate::files;
+use crate::hooks::{CrashPoint, Hooks};
 use crate::layout::{DAY_TICKS, Day, EngineDirs, snapshot_tick};
 use crate::stored;
-use crate::writer::{CrashPoint, Hooks};
 use penstock_engine::snapshot::{SnapshotContext, SnapshotView};
 use penstock_engine::{Engine, EngineConfig};
 use std::fs;

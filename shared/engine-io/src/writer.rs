@@ -7,13 +7,13 @@
 use crate::core::{Sink, TickFiles};
 use crate::error::{Code, Fault};
 use crate::files;
+use crate::hooks::{CrashPoint, Hooks};
 use crate::layout::{DAY_TICKS, EngineDirs};
 use crate::log::TokenLog;
 use crate::snapshots;
 use crate::streams::Stream;
 use penstock_engine::record::RECORD_LEN;
 use penstock_engine::snapshot::{LogPosition, TRAILER_LEN, seal};
-use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -26,94 +26,6 @@ const QUEUE_LEN_MAX: usize = 256;
 /// Milliseconds for which a live core waits for a place in the queue: missing ticks and frames after an outage
 /// run faster than any disk, a disk that moves nothing for so long is broken. The end of a service has as much.
 const QUEUE_WAIT_MS_MAX: u32 = 10_000;
-
-/// Places at which a crash is staged in tests; the product passes them without a look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CrashPoint {
-    /// The frame has not been written.
-    BeforeJournalWrite,
-    /// Frame and block are written, the tick is not executed.
-    AfterJournalWrite,
-    /// The records of a tick are not handed to the logs.
-    BeforeLogAppend,
-    /// The records of a tick are in the logs, its alerts in no stream.
-    BeforeAlertAppend,
-    /// Alerts and transitions of a tick are appended.
-    AfterAlertAppend,
-    /// A snapshot is due, nothing is synced.
-    BeforeSnapshotSync,
-    /// The journal is on disk, the logs are not.
-    AfterJournalSync,
-    /// Journal, logs and streams are on disk.
-    AfterLogSync,
-    /// Nothing of the snapshot exists.
-    BeforeSnapshotWrite,
-    /// The snapshot is on disk under its temporary name.
-    AfterSnapshotWrite,
-    /// It has its name.
-    AfterSnapshotRename,
-    /// Its name is on disk.
-    AfterSnapshotSync,
-    /// The day's last tick is on disk, its files are not closed.
-    BeforeRotation,
-    /// The day's files are closed.
-    AfterRotation,
-}
-
-impl CrashPoint {
-    /// Every point.
-    pub const ALL: [Self; 14] = [
-        Self::BeforeJournalWrite,
-        Self::AfterJournalWrite,
-        Self::BeforeLogAppend,
-        Self::BeforeAlertAppend,
-        Self::AfterAlertAppend,
-        Self::BeforeSnapshotSync,
-        Self::AfterJournalSync,
-        Self::AfterLogSync,
-        Self::BeforeSnapshotWrite,
-        Self::AfterSnapshotWrite,
-        Self::AfterSnapshotRename,
-        Self::AfterSnapshotSync,
-        Self::BeforeRotation,
-        Self::AfterRotation,
-    ];
-}
-
-type Hook = dyn Fn(CrashPoint) -> bool + Send + Sync;
-
-/// What happens at the crash points: nothing, or what a test says.
-#[derive(Clone)]
-pub struct Hooks(Option<Arc<Hook>>);
-
-impl fmt::Debug for Hooks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Hooks(staged)" } else { "Hooks(none)" })
-    }
-}
-
-impl Hooks {
-    /// Nothing happens.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self(None)
-    }
-
-    /// Everything ends, as a kill would end it, at a point for which `crashes` is true.
-    #[must_use]
-    pub fn staged(crashes: impl Fn(CrashPoint) -> bool + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(crashes)))
-    }
-
-    pub(crate) fn pass(&self, point: CrashPoint) -> Result<(), Fault> {
-        match &self.0 {
-            Some(crashes) if crashes(point) => {
-                Err(Fault::new(Code::Storage, format!("a staged crash at {point:?}")))
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-}
 
 /// Open files of the journal that a snapshot has to find on disk.
 pub(crate) type JournalFiles = Vec<(PathBuf, File)>;

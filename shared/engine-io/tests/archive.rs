@@ -6,8 +6,9 @@ mod common;
 
 use common::*;
 use penstock_engine::EngineConfig;
+use penstock_engine_io::JanitorHooks;
 use penstock_engine_io::archive::{Genesis, LIST, Request, archive, reset, verify_archive};
-use penstock_engine_io::compress::{JanitorHooks, pack_day};
+use penstock_engine_io::compress::pack_day;
 use penstock_engine_io::keys::{self, Signer};
 use penstock_engine_io::manifest::{Facts, close_day, verify_day};
 use penstock_engine_io::replay::{ReplayStart, Verdict, level_a, level_b};

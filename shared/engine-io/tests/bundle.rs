@@ -8,8 +8,9 @@ mod second;
 
 use common::*;
 use penstock_engine::EngineConfig;
+use penstock_engine_io::JanitorHooks;
 use penstock_engine_io::bundle::{check_bundle, export_day, verify_bundle};
-use penstock_engine_io::compress::{JanitorHooks, pack_day};
+use penstock_engine_io::compress::pack_day;
 use penstock_engine_io::keys::{self, Signer};
 use penstock_engine_io::manifest::{Facts, close_day};
 use penstock_engine_io::replay::Verdict;

@@ -12,7 +12,7 @@ use penstock_engine_io::keys::{self, Signer};
 use penstock_engine_io::manifest::{Facts, Manifest, close_day, verify_day};
 use penstock_engine_io::replay::{ReplayStart, Verdict, level_a, level_b};
 use penstock_engine_io::{
-    Code, CrashPoint, Day, EngineDirs, Hooks, NoStore, Session, StartOptions, archived, snapshots,
+    Code, CrashPoint, Day, EngineDirs, Hooks, NoStore, Session, StartOptions, origin, snapshots,
 };
 use second::second_verifier;
 use std::path::Path;
@@ -105,7 +105,7 @@ fn both_levels_change_with_the_configuration_at_its_tick() {
         let dir = tempfile::tempdir().unwrap();
         let (had, now) = changed_run(dir.path(), what);
         let dirs = EngineDirs::under(dir.path());
-        assert_eq!(archived::of_files(&dirs).unwrap(), now);
+        assert_eq!(origin::config_of(&dirs).unwrap(), now);
         let out = tempfile::tempdir().unwrap();
         let again = EngineDirs::under(out.path());
         let b = level_b(&dirs, &now, ReplayStart::Genesis, None, Some(&again)).unwrap();

@@ -8,7 +8,8 @@ mod second;
 
 use common::*;
 use penstock_engine::EngineConfig;
-use penstock_engine_io::compress::{JanitorHooks, pack_day, raw_days};
+use penstock_engine_io::JanitorHooks;
+use penstock_engine_io::compress::{pack_day, raw_days};
 use penstock_engine_io::janitor::{self, Ended, OnHeld, Pass, Step};
 use penstock_engine_io::keys::{self, Signer};
 use penstock_engine_io::manifest::{Facts, close_day, verify_day, verify_document, write_missing};
@@ -152,7 +153,7 @@ fn every_flipped_byte_of_a_manifest_a_key_and_a_compressed_log_is_seen() {
     bad[middle] ^= 1;
     penstock_engine_io::files::set_mode(&path, 0o640).unwrap();
     std::fs::write(&path, &bad).unwrap();
-    let config = penstock_engine_io::archived::of_files(&dirs).unwrap();
+    let config = penstock_engine_io::origin::config_of(&dirs).unwrap();
     for fault in [
         verify_day(&dirs, FIRST).unwrap_err(),
         level_a(&dirs, &config, None).unwrap_err(),

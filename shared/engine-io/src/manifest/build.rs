@@ -4,7 +4,9 @@
 //! every token's last segment ends with its last tick; an existing manifest is never written again; days are
 //! written in the order of their dates, because each names the one before.
 
-use super::{ConfigEntry, FileEntry, JournalEntry, Manifest, StreamEntry, TokenEntry};
+use super::{
+    ConfigEntry, FileEntry, JournalEntry, MANIFEST_LEN_MAX, Manifest, StreamEntry, TokenEntry,
+};
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::journal::{JournalReader, hours};
@@ -290,7 +292,7 @@ pub(super) fn genesis_of(dirs: &EngineDirs, day: Day) -> Result<Option<String>, 
 /// SHA-256 of the file of the newest manifest before a day.
 pub(super) fn newest_before(dirs: &EngineDirs, day: Day) -> Result<Option<String>, Fault> {
     let Some(before) = days(dirs)?.into_iter().rfind(|of| *of < day) else { return Ok(None) };
-    let bytes = files::read(&dirs.manifest(before), super::verify::MANIFEST_LEN_MAX)?;
+    let bytes = files::read(&dirs.manifest(before), MANIFEST_LEN_MAX)?;
     Ok(Some(hex::encode(Sha256::digest(&bytes))))
 }
 

@@ -4,7 +4,7 @@
 //! manifest names must be there, whole and the one that it names; the first difference ends it with its code.
 
 use super::build::{days, genesis_of, journal_entry, newest_before, stream_entry};
-use super::{Manifest, TokenEntry};
+use super::{MANIFEST_LEN_MAX, Manifest, TokenEntry};
 use crate::error::{Code, Fault};
 use crate::files;
 use crate::keys;
@@ -12,9 +12,6 @@ use crate::layout::{Day, EngineDirs};
 use crate::log::{LOG_HEADER_LEN, LOG_LEN_MAX, LogHeader, verify_segment};
 use crate::{merkle, snapshots, stored};
 use sha2::{Digest, Sha256};
-
-/// Most bytes of a manifest: 65,535 tokens of 400 bytes.
-pub(super) const MANIFEST_LEN_MAX: u64 = 1 << 26;
 
 /// What a verified day consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]

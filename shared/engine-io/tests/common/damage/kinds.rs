@@ -12,7 +12,7 @@ use penstock_engine_io::manifest::{days, verify_day, verify_document};
 use penstock_engine_io::replay::{LogStream, ReplayStart, Report, Verdict, level_a, level_b};
 use penstock_engine_io::stored::{Stored, plain_name};
 use penstock_engine_io::{
-    Code, Day, EngineDirs, Fault, archived, keys, layout, retention, snapshots,
+    Code, Day, EngineDirs, Fault, keys, layout, origin, retention, snapshots,
 };
 use std::path::{Path, PathBuf};
 
@@ -238,7 +238,7 @@ pub(crate) struct Judges {
 /// All that `penstock verify log`, `journal` and `manifest` do on a folder; a difference is a fault of its code.
 pub(crate) fn whole(root: &Path) -> Result<Judges, Fault> {
     let dirs = EngineDirs::under(root);
-    let config = archived::of_files(&dirs)?;
+    let config = origin::config_of(&dirs)?;
     let level_a = identical(level_a(&dirs, &config, None)?)?;
     let from_genesis = level_b(&dirs, &config, ReplayStart::Genesis, None, None);
     let level_b = match from_genesis {

@@ -5,7 +5,8 @@
 
 use crate::common::{DAY, MIDNIGHT, config, feed, options, start, stream, whole_run};
 use penstock_engine::EngineConfig;
-use penstock_engine_io::compress::{JanitorHooks, pack_day};
+use penstock_engine_io::JanitorHooks;
+use penstock_engine_io::compress::pack_day;
 use penstock_engine_io::keys::{self, Signer};
 use penstock_engine_io::manifest::{Facts, close_day};
 use penstock_engine_io::{Day, EngineDirs, Fault};
