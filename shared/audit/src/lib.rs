@@ -1,0 +1,18 @@
+//! The audit trail: what happened, in an order that nobody can change unseen.
+//!
+//! Purpose: events with one envelope; redaction before anything is kept; one file for each UTC day, hash-chained
+//! line by line and sealed when the day is over; verification that names what was changed, taken away or added.
+//! Inputs: drafts of events with their times, secrets to look for, a directory. Outputs: lines for the database,
+//! files, reports. Invariants: what is not redacted cannot become an event; a line is whole on disk or its caller is
+//! told which are not; nothing is removed from a file but the torn end of a write, which is kept or follows again.
+//! It reads no clock, opens no socket and knows no database.
+
+pub mod day;
+pub mod event;
+pub mod line;
+pub mod redact;
+
+pub use day::Day;
+pub use event::{Draft, Event, EventError};
+pub use line::{Hash, LINE_BYTES_MAX, Line, LineError};
+pub use redact::Redactor;
