@@ -7,12 +7,23 @@
 //! told which are not; nothing is removed from a file but the torn end of a write, which is kept or follows again.
 //! It reads no clock, opens no socket and knows no database.
 
+pub mod database;
 pub mod day;
+mod disk;
 pub mod event;
+pub mod finding;
 pub mod line;
+mod reader;
 pub mod redact;
+pub mod trail;
+pub mod verify;
+mod walk;
 
 pub use day::Day;
 pub use event::{Draft, Event, EventError};
+pub use finding::{Finding, Report, Unseen, What};
 pub use line::{Hash, LINE_BYTES_MAX, Line, LineError};
 pub use redact::Redactor;
+pub use trail::{Appended, Opened, Sealed, Trail};
+pub use verify::{Beside, verify, verify_dir};
+pub use walk::PREV_SESSION;
