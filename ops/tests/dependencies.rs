@@ -115,6 +115,19 @@ fn the_engine_on_disk_reaches_no_socket_and_no_database() {
     assert_eq!(own, ["penstock-engine", "penstock-types"]);
 }
 
+/// Files and types alone: a trail is verified without a database, and its writer knows no clock of its own.
+#[test]
+fn the_audit_trail_reaches_no_socket_and_no_database() {
+    let graph = graph();
+    let forbidden = ["tokio", "sqlx", "sqlx-core", "rustls", "reqwest"];
+    assert_never(&graph, "penstock-audit", &forbidden);
+    let own: Vec<String> = closure(&graph, "penstock-audit")
+        .into_iter()
+        .filter(|name| name.starts_with("penstock-"))
+        .collect();
+    assert_eq!(own, ["penstock-types"]);
+}
+
 /// Packages that `package` is built from, with the features that it asks for itself. (`cargo metadata`
 /// knows only the union of all members' features and would see what others switched on.)
 fn built_from(package: &str) -> BTreeSet<String> {

@@ -5,12 +5,14 @@
 //! functions, and so does the test that replays the committed corpora, which needs no fuzzer and no nightly
 //! compiler.
 
+mod audit;
 mod engine;
 mod engine_io;
 mod own;
 mod sim;
 mod venues;
 
+use audit::{audit_line, audit_redact};
 use engine::{engine_config, engine_record, engine_step};
 use engine_io::{
     engine_bundle, engine_log, engine_manifest, engine_packed, engine_snapshot, engine_stream,
@@ -29,6 +31,8 @@ pub(crate) type Target = fn(&[u8]);
 
 /// Every target by its name: that of its fuzzer and of the directory of its corpus.
 pub(crate) const TARGETS: &[(&str, Target)] = &[
+    ("audit_line", audit_line),
+    ("audit_redact", audit_redact),
     ("binance", binance),
     ("checkpoint", checkpoint),
     ("cl_ord_id", cl_ord_id),

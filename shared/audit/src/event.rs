@@ -5,6 +5,12 @@
 //! is exact in JSON; no key of the data repeats one of the envelope; what became an event went through redaction. It
 //! gives no sequence number and no hash: the trail does.
 //!
+//! ```
+//! use penstock_audit::Draft;
+//! use penstock_types::vocab::{AuditEventType, StageName};
+//! let draft = Draft::new(StageName::RankTopn, AuditEventType::RankTopn, 1);
+//! ```
+//!
 //! ```compile_fail
 //! use penstock_audit::Draft;
 //! use penstock_types::vocab::{AuditEventType, StageName};

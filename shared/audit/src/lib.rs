@@ -7,6 +7,7 @@
 //! told which are not; nothing is removed from a file but the torn end of a write, which is kept or follows again.
 //! It reads no clock, opens no socket and knows no database.
 
+pub mod backlog;
 pub mod database;
 pub mod day;
 mod disk;
@@ -15,6 +16,7 @@ pub mod finding;
 pub mod line;
 mod reader;
 pub mod redact;
+pub mod rotation;
 pub mod trail;
 pub mod verify;
 mod walk;

@@ -54,7 +54,7 @@ pub(crate) enum Piece<'a> {
 
 /// Lines of a file.
 pub(crate) struct Lines {
-    source: Box<dyn BufRead>,
+    source: Box<dyn BufRead + Send>,
     buffer: Vec<u8>,
     sha: Sha256,
 }
@@ -62,7 +62,7 @@ pub(crate) struct Lines {
 impl Lines {
     /// Opens the plain file of a day, else the compressed one.
     pub(crate) fn open(files: &DayFiles) -> io::Result<Option<Self>> {
-        let source: Box<dyn BufRead> = match (&files.plain, &files.compressed) {
+        let source: Box<dyn BufRead + Send> = match (&files.plain, &files.compressed) {
             (Some(path), _) => Box::new(BufReader::new(File::open(path)?)),
             (None, Some(path)) => {
                 Box::new(BufReader::new(zstd::stream::read::Decoder::new(File::open(path)?)?))

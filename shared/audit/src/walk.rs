@@ -361,7 +361,7 @@ pub(crate) fn seal_text(day: Day, sha256: &str) -> String {
 }
 
 /// The hash in a seal; none when it has another form.
-fn read_seal(path: &Path, day: Day) -> std::io::Result<Option<String>> {
+pub(crate) fn read_seal(path: &Path, day: Day) -> std::io::Result<Option<String>> {
     let text = std::fs::read(path)?;
     let text = String::from_utf8(text).unwrap_or_default();
     let hash = text.get(..64).filter(|hash| crate::event::is_hex64(hash));

@@ -1,0 +1,4 @@
+//! Fuzzer of the target `audit_redact`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| penstock_fuzz::run("audit_redact", bytes));
