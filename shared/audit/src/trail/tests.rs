@@ -123,6 +123,9 @@ fn a_line_that_did_not_fit_is_cut_and_what_waits_follows() {
         assert_eq!(torn != before, cut_fails);
 
         *plan.lock().unwrap() = Plan::default();
+        trail.sync().unwrap();
+        let mended = fs::read(dir.path().join(Day::of_millis(AT).unwrap().file())).unwrap();
+        assert_eq!(mended, before, "what was torn is cut before anything is called synced");
         assert_eq!(trail.append(&waiting).unwrap().lines.len(), 3);
         trail.sync().unwrap();
         let seqs: Vec<i64> = lines_in(dir.path()).iter().map(|line| line.seq).collect();
