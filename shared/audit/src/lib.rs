@@ -14,6 +14,7 @@ mod disk;
 pub mod event;
 pub mod finding;
 pub mod line;
+pub mod payload;
 mod reader;
 pub mod redact;
 pub mod rotation;
