@@ -237,7 +237,11 @@ impl Redactor {
         if token || SUSPECT.iter().any(|part| lower.contains(part)) {
             return Err(Refused::Key);
         }
-        if self.is_tainted(key) { Err(Refused::Secret) } else { Ok(()) }
+        if self.is_tainted(key) {
+            return Err(Refused::Secret);
+        }
+        // A key is kept as it is or not at all.
+        if url::scrubbed(key, &self.sink_hosts) == key { Ok(()) } else { Err(Refused::Key) }
     }
 
     /// Before its URLs are cut, because half of a secret may be left, and after it, because a cut joins nothing unseen.

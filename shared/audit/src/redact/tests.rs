@@ -53,6 +53,9 @@ fn keys_that_speak_of_credentials_are_refused_and_ordinary_ones_are_not() {
     for key in ["token", "sessionToken", "ws_token"] {
         assert_eq!(redactor().json(&json!({key: 1}), Source::Own), Err(Refused::Key), "{key}");
     }
+    for key in ["https://u:p@h/", "at https://h/?q=1"] {
+        assert_eq!(redactor().json(&json!({key: 1}), Source::Own), Err(Refused::Key), "{key}");
+    }
     for key in ["token_fsm", "token_id", "max_tokens", "fencing_token"] {
         assert!(redactor().json(&json!({key: 1}), Source::Own).is_ok(), "{key}");
     }
@@ -94,6 +97,7 @@ fn urls_keep_scheme_host_and_path() {
         ("post https://hooks.example.com/T0/B1/x done", "post https://hooks.example.com done"),
         ("(\"wss://h/v2?x=1\") and http://h?y", "(\"wss://h/v2\") and http://h"),
         ("a :// b ://", "a :// b ://"),
+        ("\u{e9}://u:p@h/x and (://u:p@h)", "\u{e9}://h/x and (://h)"),
         ("https://h/p?next=https://u:p@x/", "https://[REDACTED]"),
     ] {
         assert_eq!(redactor().text(text), expected);

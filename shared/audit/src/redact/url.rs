@@ -14,11 +14,7 @@ pub(super) fn scrubbed(text: &str, bare_hosts: &[String]) -> String {
         let (before, after) = (&rest[..at], &rest[at + 3..]);
         out.push_str(before);
         out.push_str("://");
-        let is_scheme = before.bytes().next_back().is_some_and(|b| b.is_ascii_alphanumeric());
-        if !is_scheme {
-            rest = after;
-            continue;
-        }
+        // Whatever stands before it: what looks like no scheme may still be followed by a password.
         let ends = |c: char| c.is_whitespace() || c.is_control() || "\"'<>`\\".contains(c);
         let (url, behind) = after.split_at(after.find(ends).unwrap_or(after.len()));
         out.push_str(&cut(url, bare_hosts));

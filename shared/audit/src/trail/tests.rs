@@ -103,6 +103,13 @@ fn lines_in(dir: &Path) -> Vec<Line> {
 }
 
 #[test]
+fn a_writer_can_be_handed_to_a_thread() {
+    const fn is_send<T: Send>() {}
+    is_send::<Trail>();
+    is_send::<crate::backlog::Backlog>();
+}
+
+#[test]
 fn a_line_that_did_not_fit_is_cut_and_what_waits_follows() {
     for cut_fails in [false, true] {
         let dir = tempfile::tempdir().unwrap();
