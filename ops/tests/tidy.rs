@@ -35,6 +35,7 @@ impl Source {
             "shared/venues/src",
             "shared/market/src",
             "shared/engine/src",
+            "shared/contracts/src",
             "shared/trading/src",
         ]
         .iter()
