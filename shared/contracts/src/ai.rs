@@ -4,10 +4,16 @@
 //! decision, what to do. Invariants: what a model is shown has no time, balance, key or account in it; an answer is
 //! taken whole or not at all; a change can only lower risk; a failure blocks. It sends nothing and stores nothing.
 
+pub mod answer;
+pub mod enforce;
+pub mod payload;
+pub mod policy;
+pub mod prompt;
+
 use crate::decision::Decision;
 use crate::invalid::{Checks, Invalid};
 use crate::shape::{Shape, contract};
-use crate::units::HashOrEmpty;
+use crate::units::{HashOrEmpty, Hex64};
 use crate::vocab::AiVerdict;
 use penstock_types::vocab::ReasonCode;
 use serde_json::{Value, json};
@@ -44,6 +50,73 @@ contract! {
 impl Shape for Box<Decision> {
     fn shape() -> Value {
         json!({"$ref": "#"})
+    }
+}
+
+/// What is known of a call whatever came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Model that was asked.
+    pub model: String,
+    /// Time until the answer or the failure.
+    pub latency_ms: i32,
+    /// Hash of the answer's bytes; of no bytes when nothing came back.
+    pub raw_hash: Hex64,
+    /// Hash of what was shown.
+    pub input_hash: Hex64,
+    /// Hash of the decision's inputs.
+    pub snapshot_hash: Hex64,
+    /// Attempts.
+    pub attempts: i32,
+}
+
+impl Call {
+    fn result(self, verdict: AiVerdict, reasons: Vec<ReasonCode>) -> AiGateResult {
+        AiGateResult {
+            enabled: true,
+            verdict,
+            reasons,
+            model: self.model,
+            latency_ms: self.latency_ms,
+            raw_hash: HashOrEmpty(Some(self.raw_hash)),
+            input_hash: HashOrEmpty(Some(self.input_hash)),
+            snapshot_hash: HashOrEmpty(Some(self.snapshot_hash)),
+            modified_decision: None,
+            attempts: self.attempts,
+            error_code: None,
+        }
+    }
+
+    /// No objection.
+    #[must_use]
+    pub fn allowed(self, reasons: Vec<ReasonCode>) -> AiGateResult {
+        self.result(AiVerdict::Allow, reasons)
+    }
+
+    /// An objection.
+    #[must_use]
+    pub fn blocked(self, reasons: Vec<ReasonCode>) -> AiGateResult {
+        self.result(AiVerdict::Block, reasons)
+    }
+
+    /// A change that was made.
+    #[must_use]
+    pub fn modified(self, reasons: Vec<ReasonCode>, modified: Decision) -> AiGateResult {
+        let modified_decision = Some(Box::new(modified));
+        AiGateResult { modified_decision, ..self.result(AiVerdict::Modify, reasons) }
+    }
+
+    /// A change that was refused: its reasons are kept, and why it was refused.
+    #[must_use]
+    pub fn modify_refused(self, reasons: Vec<ReasonCode>) -> AiGateResult {
+        let error_code = Some(ReasonCode::AigateModifyInvalid);
+        AiGateResult { error_code, ..self.result(AiVerdict::Modify, reasons) }
+    }
+
+    /// Nothing that can be used.
+    #[must_use]
+    pub fn failed(self, code: ReasonCode) -> AiGateResult {
+        AiGateResult { error_code: Some(code), ..self.result(AiVerdict::Error, vec![code]) }
     }
 }
 
@@ -116,3 +189,6 @@ impl AiGateResult {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
