@@ -6,6 +6,7 @@
 //! compiler.
 
 mod audit;
+mod contracts;
 mod engine;
 mod engine_io;
 mod own;
@@ -13,6 +14,7 @@ mod sim;
 mod venues;
 
 use audit::{audit_line, audit_redact};
+use contracts::{ai_result, dec_str, decision_snapshot};
 use engine::{engine_config, engine_record, engine_step};
 use engine_io::{
     engine_bundle, engine_log, engine_manifest, engine_packed, engine_snapshot, engine_stream,
@@ -33,12 +35,15 @@ pub(crate) type Target = fn(&[u8]);
 pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("audit_line", audit_line),
     ("audit_redact", audit_redact),
+    ("ai_result", ai_result),
     ("binance", binance),
     ("checkpoint", checkpoint),
     ("cl_ord_id", cl_ord_id),
     ("config_file", config_file),
     ("copy_text", copy_text),
     ("copy_tuple", copy_tuple),
+    ("dec_str", dec_str),
+    ("decision_snapshot", decision_snapshot),
     ("engine_bundle", engine_bundle),
     ("engine_config", engine_config),
     ("engine_log", engine_log),

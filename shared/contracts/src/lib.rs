@@ -12,6 +12,7 @@ pub mod invalid;
 pub mod order_intent;
 pub mod plans;
 pub mod risk;
+pub mod schema;
 pub mod shape;
 pub mod snapshot;
 pub mod units;

@@ -1,0 +1,58 @@
+//! The contracts: amounts as text, answers of a model, and how far one may go.
+
+use penstock_contracts::ai::answer::{BODY_BYTES_MAX, REASONS_MAX, content_of, read_answer};
+use penstock_contracts::ai::enforce::apply;
+use penstock_contracts::{DecStr, Snapshot, fixtures};
+use penstock_types::vocab::ReasonCode;
+use rust_decimal::Decimal;
+
+/// An amount: read and written with the same digits, a minus before zero excepted; as JSON it is the same.
+pub(super) fn dec_str(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(amount) = DecStr::parse(text) else { return };
+    let written = amount.to_string();
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    assert!(written == text || (amount.value().is_zero() && written == unsigned));
+    assert_eq!(DecStr::parse(&written), Ok(amount));
+    let json = serde_json::to_string(&amount).expect("an amount is JSON");
+    assert_eq!(serde_json::from_str::<DecStr>(&json).expect("it is read again"), amount);
+}
+
+/// An answer of a model, as a body or as its text: an answer within its bounds or a fault with a reason, and a change
+/// that is made never raises what is bought, paid or lost.
+pub(super) fn ai_result(bytes: &[u8]) {
+    if let Ok(text) = content_of(bytes) {
+        assert!(!text.is_empty() && text.len() <= BODY_BYTES_MAX);
+    }
+    let answer = match read_answer(bytes) {
+        Ok(answer) => answer,
+        Err(fault) => {
+            assert!(fault.to_string().chars().count() < 400);
+            assert_ne!(fault.reason(), ReasonCode::Ok);
+            return;
+        }
+    };
+    assert!((1..=REASONS_MAX).contains(&answer.reasons.len()));
+    let Some(patch) = answer.patch else { return };
+    let before = fixtures::decision();
+    let Ok(after) = apply(&before, &patch, &answer.reasons, Decimal::from(10)) else { return };
+    assert_eq!(after.breaches(), []);
+    let (was, is) = (before.entry_plan.expect("a plan"), after.entry_plan.expect("a plan"));
+    assert!(is.qty.value() <= was.qty.value());
+    assert!(is.limit_price.value() <= was.limit_price.value());
+    let (was, is) = (before.exit_plan.expect("a plan"), after.exit_plan.expect("a plan"));
+    assert!(is.sl_price.value() >= was.sl_price.value());
+    assert!(is.time_stop_secs <= was.time_stop_secs);
+}
+
+/// A stored snapshot: a snapshot that is written as it was read, or a breach.
+pub(super) fn decision_snapshot(bytes: &[u8]) {
+    let Ok(read) = Snapshot::read(bytes) else { return };
+    let again = serde_json::to_vec(&read).expect("a snapshot is JSON");
+    if let Ok(second) = Snapshot::read(&again) {
+        assert_eq!(second, read);
+    }
+    // Judged without a panic, whatever its numbers are.
+    let breaches = read.breaches(&fixtures::context());
+    assert_eq!(breaches.is_empty(), read.validate(&fixtures::context()).is_ok());
+}
