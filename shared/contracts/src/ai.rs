@@ -5,10 +5,12 @@
 //! taken whole or not at all; a change can only lower risk; a failure blocks. It sends nothing and stores nothing.
 
 pub mod answer;
+pub mod budget;
 pub mod enforce;
 pub mod payload;
 pub mod policy;
 pub mod prompt;
+pub mod record;
 
 use crate::decision::Decision;
 use crate::invalid::{Checks, Invalid};

@@ -7,6 +7,7 @@
 pub mod ai;
 pub mod amount;
 pub mod decision;
+pub mod edge;
 pub mod fixtures;
 pub mod invalid;
 pub mod order_intent;
