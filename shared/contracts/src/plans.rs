@@ -211,7 +211,21 @@ impl EntryPlan {
         checks.value("entry_plan.qty", is_on_step(qty, rules.step_size), || {
             format!("{qty} is no multiple of the step {}", rules.step_size)
         });
-        let invalid = ReasonCode::RiskSizeInvalid;
+        match rules.quantization_policy {
+            QuantizationPolicy::Enforced => self.check_bounds(rules, notional, &mut checks),
+            // Recorded with the decision and not checked: the venue does not keep to them either.
+            QuantizationPolicy::KnownNonEnforced | QuantizationPolicy::Unknown => {}
+        }
+        checks.finish()
+    }
+
+    fn check_bounds(
+        &self,
+        rules: &DecisionConstraints,
+        notional: Option<Decimal>,
+        checks: &mut Checks,
+    ) {
+        let (qty, invalid) = (self.qty.value(), ReasonCode::RiskSizeInvalid);
         let enough = qty >= rules.min_qty.value() && qty <= rules.max_qty.value();
         checks.rule("entry_plan.qty", enough, invalid, || {
             format!("{qty} is outside {}..={}", rules.min_qty, rules.max_qty)
@@ -226,7 +240,6 @@ impl EntryPlan {
                 rules.min_notional, rules.max_notional
             )
         });
-        checks.finish()
     }
 
     fn life_breaches(&self) -> Vec<Invalid> {

@@ -132,6 +132,15 @@ fn an_entry_pays_at_least_and_at_most_what_the_pair_takes() {
 }
 
 #[test]
+fn bounds_of_a_pair_that_the_venue_does_not_enforce_are_recorded_only() {
+    let least = DecisionConstraints { min_qty: amount("1.00000000"), ..constraints() };
+    assert_eq!(short(&entry_plan().breaches(&least)), [("entry_plan.qty", RiskSizeInvalid)]);
+    let quantization_policy = QuantizationPolicy::KnownNonEnforced;
+    let recorded = DecisionConstraints { quantization_policy, ..least };
+    assert_eq!(short(&entry_plan().breaches(&recorded)), []);
+}
+
+#[test]
 fn prices_and_quantities_of_zero_are_refused() {
     assert!(entry(|e| e.qty = amount("0")).contains(&("entry_plan.qty", StratInputInvalid)));
     let zero = entry(|e| {

@@ -66,6 +66,7 @@ fn what_is_no_json_is_a_fault_of_parsing(#[case] text: &str) {
 #[case(r#"{"verdict":"ALLOW","reasons":["AIGATE_OK"],"modified_decision":null,"note":"x"}"#)]
 #[case(r#"{"verdict":"ALLOW","verdict":"ALLOW","reasons":["AIGATE_OK"],"modified_decision":null}"#)]
 #[case(r#"{"verdict":"ALLOW","reasons":["AIGATE_OK"],"modified_decision":{"entry_plan":null,"exit_plan":null}}"#)]
+#[case(r#"{"verdict":"BLOCK","reasons":["AIGATE_OK"],"modified_decision":{"entry_plan":null,"exit_plan":null}}"#)]
 #[case(r#"{"verdict":"MODIFY","reasons":["AIGATE_OK"],"modified_decision":{"entry_plan":null}}"#)]
 #[case(r#"{"verdict":"MODIFY","reasons":["AIGATE_OK"],"modified_decision":{"entry_plan":null,"exit_plan":null,"symbol":"ETH/USD"}}"#)]
 fn json_of_another_shape_is_a_fault_of_the_schema(#[case] text: &str) {

@@ -201,6 +201,25 @@ fn values_are_rounded_towards_less_risk_and_distances_follow() {
 }
 
 #[test]
+fn a_distance_is_never_made_longer() {
+    let mut short = decision();
+    short.exit_plan.as_mut().unwrap().sl_bps = amount("10.0000");
+    let short = short.with_id().unwrap();
+    let lower = try_on(&short, |e, _| e.limit_price = Some(amount("64250.0"))).unwrap();
+    assert_eq!(lower.exit_plan.unwrap().sl_bps, amount("10.0000"));
+}
+
+#[test]
+fn a_reason_that_both_give_is_kept_once() {
+    let mut patch = unchanged();
+    patch.exit_plan.as_mut().unwrap().time_stop_secs = Some(600);
+    let given = [ReasonCode::StratOk, ReasonCode::AigateConcernRegime];
+    let changed = apply(&decision(), &patch, &given, least()).unwrap();
+    let reasons = [decision().reasons, vec![ReasonCode::AigateConcernRegime]].concat();
+    assert_eq!(changed.reasons, reasons);
+}
+
+#[test]
 fn every_breach_is_told_and_the_first_is_recorded() {
     let refusal = try_on(&decision(), |e, x| {
         e.qty = Some(amount("1"));
