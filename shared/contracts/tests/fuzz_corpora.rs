@@ -2,23 +2,14 @@
 
 #[path = "../../../fuzz/src/targets/contracts.rs"]
 mod contracts;
+#[path = "../../../fuzz/src/replay.rs"]
+mod replay;
+
+use replay::replay;
 
 #[test]
 fn every_input_of_a_corpus_keeps_what_its_target_promises() {
-    for (name, target) in [
-        ("ai_result", contracts::ai_result as fn(&[u8])),
-        ("dec_str", contracts::dec_str),
-        ("decision_snapshot", contracts::decision_snapshot),
-    ] {
-        let dir =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
-        let mut inputs = 0;
-        for entry in std::fs::read_dir(&dir).unwrap() {
-            let path = entry.unwrap().path();
-            println!("{}", path.display());
-            target(&std::fs::read(path).unwrap());
-            inputs += 1;
-        }
-        assert!(inputs >= 3, "{name}");
-    }
+    replay("ai_result", contracts::ai_result);
+    replay("dec_str", contracts::dec_str);
+    replay("decision_snapshot", contracts::decision_snapshot);
 }

@@ -1,20 +1,11 @@
 //! The committed inputs of the engine's fuzz targets, replayed without a fuzzer.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+#[path = "../../../fuzz/src/replay.rs"]
+mod replay;
 #[path = "../../../fuzz/src/targets/engine.rs"]
 mod targets;
 
-fn replay(name: &str, target: fn(&[u8])) {
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
-    let mut inputs = 0;
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        println!("{}", path.display());
-        target(&std::fs::read(path).unwrap());
-        inputs += 1;
-    }
-    assert!(inputs >= 3);
-}
+use replay::replay;
 
 #[test]
 fn d24_every_input_keeps_what_its_target_promises() {

@@ -172,7 +172,10 @@ fn d07_the_tick_at_which_an_engine_begins_is_forgotten() {
 
 #[test]
 fn d11_a_token_together_with_others_is_the_token_alone() {
-    let (config, mut markets) = mixed();
+    let (mut config, mut markets) = mixed();
+    // Tokens share thresholds only where they are equal: one has its own, memories too.
+    let plain = config.clone();
+    (config.tokens[1].fsm.h1, config.tokens[1].fsm.decay_pressure) = (30, 7_000);
     let alone_frames: Vec<Vec<Vec<FrameEvent>>> = markets
         .clone()
         .iter_mut()
@@ -186,6 +189,12 @@ fn d11_a_token_together_with_others_is_the_token_alone() {
         let own = together.iter().skip(at).step_by(3);
         assert!(own.map(own_layers).eq(alone.iter().map(own_layers)), "token {}", at + 1);
     }
+    let (shared, _) = replay(&plain, &frames(&mut mixed().1, NOON, 7_500), NOON);
+    let of = |all: &[Record], at: usize| -> Vec<_> {
+        all.iter().skip(at).step_by(3).map(|record| record.scores.pressure).collect()
+    };
+    assert_ne!(of(&shared, 1), of(&together, 1), "its own memory shows");
+    assert_eq!((of(&shared, 0), of(&shared, 2)), (of(&together, 0), of(&together, 2)));
 }
 
 #[test]

@@ -212,6 +212,11 @@ fn what_is_whole_and_still_no_snapshot_of_this_engine_has_its_code() {
     assert_eq!(code(&|b| b[512 + 64] = 6), "E_INVARIANT");
     assert_eq!(code(&|b| b[512 + 64 + 28 + 3] = 0x7f), "E_INVARIANT");
     assert_eq!(code(&|b| b[256 + 4] = 2), "E_INVARIANT");
+    // The oldest bucket of the first token has as many ticks as it can, and then one more.
+    let ticks_at = 512 + 448;
+    assert!(Engine::import(&config, &forge(&bytes, |b| b[ticks_at] = 20)).is_ok());
+    assert_eq!(code(&|b| b[ticks_at] = 21), "E_INVARIANT");
+    assert_eq!(code(&|b| b[ticks_at + 1] = 1), "E_INVARIANT");
     let mut more = config.clone();
     more.stale.book += 1;
     assert_eq!(Engine::import(&more, &bytes).unwrap_err().code(), "E_SNAP_CONFIG");
