@@ -33,6 +33,7 @@ mod twin_epochs;
 #[path = "../../store/both/runs.rs"]
 mod twin_runs;
 pub mod twins_read;
+pub mod vocabularies;
 
 pub use error::TwinError;
 pub use read_error::ReadError;
