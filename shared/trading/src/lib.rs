@@ -19,7 +19,9 @@ pub mod quiet;
 pub mod rank;
 pub mod risk;
 pub mod routes;
+pub mod select;
 pub mod size;
+pub mod windows;
 
 pub use cycle::CycleInput;
 pub use decide::{Decision, decide};

@@ -25,6 +25,16 @@ closed_vocabulary! {
 }
 
 closed_vocabulary! {
+    /// What becomes of a pair whose correlation is not known.
+    pub MissingAction {
+        /// It counts as alike.
+        Reject = "reject",
+        /// It is not limited.
+        Allow = "allow",
+    }
+}
+
+closed_vocabulary! {
     /// What take-profit does.
     pub TpAction {
         /// Raises the stop.
@@ -83,6 +93,96 @@ impl<T: Copy> PerRoute<T> {
             RouteType::PullbackContinuation => self.pullback_continuation,
             RouteType::PassiveSpreadCapture => self.passive_spread_capture,
             RouteType::MakerUnwindMeanReversion => self.maker_unwind_mean_reversion,
+        }
+    }
+}
+
+/// Who becomes a finalist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelectionConfig {
+    /// Members are guarded.
+    pub churn_guard_enabled: bool,
+    /// Evaluations for which a new member is guarded.
+    pub churn_guard_min_cycles: i64,
+    /// What a challenger has to be better by, of 10 000.
+    pub churn_guard_min_score_delta_x10000: i64,
+    /// Correlation from which two symbols are alike, times 10 000.
+    pub corr_max_x10000: i64,
+    /// Returns of five minutes that are compared.
+    pub corr_window_points: i64,
+    /// Share of them that may be missing, percent.
+    pub corr_missing_max_pct: i64,
+    /// What becomes of a pair that cannot be compared.
+    pub corr_missing_action: MissingAction,
+}
+
+impl Default for SelectionConfig {
+    fn default() -> Self {
+        Self {
+            churn_guard_enabled: true,
+            churn_guard_min_cycles: 6,
+            churn_guard_min_score_delta_x10000: 1_000,
+            corr_max_x10000: 8_000,
+            corr_window_points: 72,
+            corr_missing_max_pct: 10,
+            corr_missing_action: MissingAction::Reject,
+        }
+    }
+}
+
+/// Filters of the maker form of Momentum's pullback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullbackConfig {
+    /// Greatest spread now, bps.
+    pub max_spread_bps: Decimal,
+    /// Greatest widening of the spread in ten seconds, bps.
+    pub max_delta_spread_bps_10s: Decimal,
+    /// Least share of the bid, times 10 000.
+    pub min_imbalance_x10000: i64,
+    /// Least pace of the last minute against the last five, times 10 000.
+    pub min_volume_ratio_x10000: i64,
+    /// Least distance below the volume-weighted price, bps.
+    pub min_bps: Decimal,
+    /// Greatest.
+    pub max_bps: Decimal,
+}
+
+impl Default for PullbackConfig {
+    fn default() -> Self {
+        Self {
+            max_spread_bps: Decimal::from(20),
+            max_delta_spread_bps_10s: Decimal::from(5),
+            min_imbalance_x10000: 5_500,
+            min_volume_ratio_x10000: 12_000,
+            min_bps: Decimal::from(10),
+            max_bps: Decimal::from(80),
+        }
+    }
+}
+
+/// What contracts carry of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractConfig {
+    /// How strict the AI gate is: 0 off, 1 conservative, 2 mandatory.
+    pub ai_dec: i64,
+    /// Greatest quantity of an order; the venue has none.
+    pub max_qty: Decimal,
+    /// Open orders of a pair at the account's tier.
+    pub max_num_orders: i64,
+    /// Hash of the whole configuration without secrets, 64 hex digits; empty in settings that were stored without it.
+    pub config_hash: String,
+    /// Hash of the thresholds of ranking, selection and filters, likewise.
+    pub thresholds_hash: String,
+}
+
+impl Default for ContractConfig {
+    fn default() -> Self {
+        Self {
+            ai_dec: 0,
+            max_qty: Decimal::from(1_000_000_000),
+            max_num_orders: 80,
+            config_hash: String::new(),
+            thresholds_hash: String::new(),
         }
     }
 }
@@ -198,6 +298,15 @@ pub struct DecideConfig {
     pub engine_gates: EngineGates,
     /// Set in a proof run only.
     pub proof: Option<ProofConfig>,
+    /// Who becomes a finalist.
+    #[serde(default)]
+    pub selection: SelectionConfig,
+    /// Filters of the pullback's maker form.
+    #[serde(default)]
+    pub pullback: PullbackConfig,
+    /// What contracts carry of the configuration.
+    #[serde(default)]
+    pub contract: ContractConfig,
 }
 
 const fn without_engine() -> EngineGates {
@@ -282,6 +391,9 @@ impl Default for DecideConfig {
             risk_feed_latency_threshold_ms: 1_000,
             engine_gates: EngineGates::Enforce,
             proof: None,
+            selection: SelectionConfig::default(),
+            pullback: PullbackConfig::default(),
+            contract: ContractConfig::default(),
         }
     }
 }
