@@ -4,13 +4,17 @@
 //! configuration and how the process was called. Outputs: [`Settings`]. Invariants: no default stands
 //! here; what this version does not contain is refused by key.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use penstock_config::Config;
+use penstock_config::table::decision::MissingAction as ConfigMissingAction;
 use penstock_config::table::execution::{EquityMode, RouteMode, TpAction as ConfigTpAction};
+use penstock_config::table::services::KrakenTier;
 use penstock_trading::decide::config::{
-    DecideConfig, Participation, PerRoute, PerStrategy, ProofConfig, TpAction,
+    ContractConfig, DecideConfig, MissingAction, Participation, PerRoute, PerStrategy, ProofConfig,
+    PullbackConfig, SelectionConfig, TpAction,
 };
 use penstock_trading::mode::ModeTiming;
 use penstock_types::Decimal;
@@ -103,13 +107,15 @@ impl Settings {
                 next: "set it to 1",
             });
         }
-        let decide = decide_config(&config, run_mode);
-        let stored_config = serde_json::json!({
-            "config": config.canonical(), "decide": decide,
-        });
+        let mut decide = decide_config(&config, run_mode);
+        let resolved = config.canonical();
+        decide.contract.thresholds_hash = canonical::hash(&thresholds(&resolved))?;
+        // The hash is that of everything but itself: whoever reads the row puts it back in.
+        let stored_config = serde_json::json!({ "config": resolved, "decide": decide });
+        decide.contract.config_hash = canonical::hash(&stored_config)?;
         let live = &areas.liveness;
         Ok(Self {
-            config_hash: canonical::hash(&stored_config)?,
+            config_hash: decide.contract.config_hash.clone(),
             stored_config,
             decide: Arc::new(decide),
             run_mode,
@@ -253,7 +259,71 @@ fn decide_config(config: &Config, run_mode: RunMode) -> DecideConfig {
         risk_cooldown_seconds: int(r.risk_cooldown_seconds),
         risk_feed_latency_threshold_ms: int(r.risk_feed_latency_threshold_ms),
         engine_gates: gates(config),
+        selection: selection(config),
+        pullback: pullback(config),
+        contract: ContractConfig {
+            ai_dec: a.ai_gate.ai_dec.into(),
+            max_qty: r.constraints_max_qty,
+            max_num_orders: orders_of(a.venues.kraken_tier),
+            ..ContractConfig::default()
+        },
         ..strategies(config, run_mode)
+    }
+}
+
+/// Keys of the thresholds that rank, select and filter.
+const THRESHOLDS: &[&str] = &["rank_", "corr_", "churn_guard_", "topn_", "topk_", "pullback_"];
+
+/// The thresholds of a resolved configuration, whatever table they stand in.
+fn thresholds(config: &serde_json::Value) -> BTreeMap<String, serde_json::Value> {
+    let mut found = BTreeMap::new();
+    let mut rest = vec![config];
+    while let Some(value) = rest.pop() {
+        let Some(fields) = value.as_object() else { continue };
+        for (key, value) in fields {
+            if THRESHOLDS.iter().any(|prefix| key.starts_with(prefix)) {
+                found.insert(key.clone(), value.clone());
+            }
+            rest.push(value);
+        }
+    }
+    found
+}
+
+fn selection(config: &Config) -> SelectionConfig {
+    let s = &config.areas.selection;
+    SelectionConfig {
+        churn_guard_enabled: s.churn_guard_enabled,
+        churn_guard_min_cycles: s.churn_guard_min_cycles.into(),
+        churn_guard_min_score_delta_x10000: s.churn_guard_min_score_delta_x10000.into(),
+        corr_max_x10000: s.corr_max_x10000.into(),
+        corr_window_points: s.corr_window_points.into(),
+        corr_missing_max_pct: s.corr_missing_max_pct.into(),
+        corr_missing_action: match s.corr_missing_action {
+            ConfigMissingAction::Reject => MissingAction::Reject,
+            ConfigMissingAction::Allow => MissingAction::Allow,
+        },
+    }
+}
+
+fn pullback(config: &Config) -> PullbackConfig {
+    let p = &config.areas.pullback;
+    PullbackConfig {
+        max_spread_bps: p.pullback_max_spread_bps,
+        max_delta_spread_bps_10s: p.pullback_max_delta_spread_bps_10s,
+        min_imbalance_x10000: p.pullback_min_imbalance_x10000.into(),
+        min_volume_ratio_x10000: p.pullback_min_volume_ratio_x10000.into(),
+        min_bps: p.pullback_min_bps,
+        max_bps: p.pullback_max_bps,
+    }
+}
+
+/// Open orders per pair at the venue's tiers.
+const fn orders_of(tier: KrakenTier) -> i64 {
+    match tier {
+        KrakenTier::Starter => 60,
+        KrakenTier::Intermediate => 80,
+        KrakenTier::Pro => 225,
     }
 }
 

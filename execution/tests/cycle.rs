@@ -159,6 +159,10 @@ fn reading(context: &penstock_execution::context::Context) -> tokio::task::JoinH
     })
 }
 
+/// A stored input: evaluation, input, its hash, the outcome's hash, configuration, whether a second read stands, the
+/// configuration's key.
+type InputRow = (i64, Vec<u8>, String, String, serde_json::Value, bool, String);
+
 #[tokio::test]
 async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_decision() {
     // given: a session without data, then a generation without an epoch
@@ -198,16 +202,17 @@ async fn a_breakout_is_submitted_from_normal_and_every_stored_input_repeats_its_
 
     // and: every stored input gives its stored decision again
     let pool = rig.pair.pool(ClusterRole::Decision, "observer_ro").await.unwrap();
-    let rows: Vec<(i64, Vec<u8>, String, String, serde_json::Value, bool)> = sqlx::query_as(
+    let rows: Vec<InputRow> = sqlx::query_as(
         "select i.evaluation_id, i.input, i.input_hash, i.outcome_hash, c.config,
-             i.input2 is not null
+             i.input2 is not null, config_hash
          from cycle_inputs i join exec_configs c using (config_hash) order by 1",
     )
     .fetch_all(&pool)
     .await
     .unwrap();
     assert_eq!(i64::try_from(rows.len()).unwrap(), evaluator.index() - 1);
-    for (id, input, input_hash, outcome_hash, config, _) in &rows {
+    for (id, input, input_hash, outcome_hash, config, _, key) in &rows {
+        let config = (key.as_str(), config);
         assert!(repeats(input, input_hash, outcome_hash, config).unwrap(), "evaluation {id}");
         let (mut cycle, _) = read_input(input).unwrap();
         cycle.sys_mode = SysMode::Pause;

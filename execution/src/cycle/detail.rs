@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use penstock_telemetry::{Level, marker};
 use penstock_trading::cycle::CycleInput;
 use penstock_trading::decide::DecideConfig;
-use penstock_trading::decide::outcome::{Candidate, Decision, PairOutcome};
+use penstock_trading::decide::outcome::{Candidate, CandidateFlag, Outcome, PairOutcome};
 use penstock_trading::routes;
 use penstock_types::Symbol;
 use penstock_types::vocab::Blocker;
 
 /// Steps 7 to 12 of the cycle.
-pub(super) fn detail(input: &CycleInput, decision: &Decision, config: &DecideConfig) {
+pub(super) fn detail(input: &CycleInput, decision: &Outcome, config: &DecideConfig) {
     if decision.coverage_pct.is_some() {
         features(input, decision);
     }
@@ -46,7 +46,7 @@ fn quiet(input: &CycleInput) {
 }
 
 /// Step 8: whose features are complete.
-fn features(input: &CycleInput, decision: &Decision) {
+fn features(input: &CycleInput, decision: &Outcome) {
     let allowed: BTreeSet<&Symbol> = decision.exec_allowed.iter().collect();
     let incomplete: Vec<&Symbol> = input
         .states
@@ -64,8 +64,8 @@ fn features(input: &CycleInput, decision: &Decision) {
 }
 
 /// Step 9: how many ways each symbol has.
-fn fanout(input: &CycleInput, decision: &Decision) {
-    for symbol in &decision.topn {
+fn fanout(input: &CycleInput, decision: &Outcome) {
+    for (symbol, _) in &decision.topn {
         let Some(state) = input.states.iter().find(|s| s.symbol == *symbol) else { continue };
         let ways = decision.candidates.iter().filter(|c| c.symbol == *symbol).count();
         marker!(
@@ -108,7 +108,7 @@ fn route(c: &Candidate) {
 }
 
 /// Step 11: whether the state is young enough for each route of each symbol.
-fn freshness(input: &CycleInput, decision: &Decision, config: &DecideConfig) {
+fn freshness(input: &CycleInput, decision: &Outcome, config: &DecideConfig) {
     let run_id = input.publication.as_ref().map(|p| p.run_id);
     let state_age_ms = decision.assessment.state_age_ms;
     let debug = penstock_telemetry::enabled(Level::Debug);
@@ -120,7 +120,7 @@ fn freshness(input: &CycleInput, decision: &Decision, config: &DecideConfig) {
         }
         let (fast, slow) = (config.route_freshness_fast_secs, config.route_freshness_slow_secs);
         let max_secs = routes::freshness_limit_secs(c.route_type, fast, slow);
-        let context = c.reasons.iter().any(|r| r == "ROUTE_FRESHNESS_CONTEXT");
+        let context = c.flags.contains(&CandidateFlag::FreshnessContext);
         macro_rules! say {
             ($name:ident) => {
                 marker!(
@@ -155,7 +155,7 @@ fn freshness(input: &CycleInput, decision: &Decision, config: &DecideConfig) {
 }
 
 /// Step 12: what the engine closes, or would close in shadow.
-fn engine(input: &CycleInput, decision: &Decision, config: &DecideConfig) {
+fn engine(input: &CycleInput, decision: &Outcome, config: &DecideConfig) {
     let tick = input.engine.as_ref().and_then(|engine| engine.tick_id);
     for block in &decision.engine_blocks {
         marker!(
@@ -172,7 +172,7 @@ fn engine(input: &CycleInput, decision: &Decision, config: &DecideConfig) {
 }
 
 /// Step 12: the judgement of each pair; that of the pair which is sent stands out.
-fn gates(decision: &Decision) {
+fn gates(decision: &Outcome) {
     let debug = penstock_telemetry::enabled(Level::Debug);
     let chosen = decision.plans().next().map(|p| (&p.symbol, p.strategy));
     for pair in &decision.pairs {
@@ -183,7 +183,7 @@ fn gates(decision: &Decision) {
     }
 }
 
-fn gate(decision: &Decision, pair: &PairOutcome, level: Level) {
+fn gate(decision: &Outcome, pair: &PairOutcome, level: Level) {
     let best = decision
         .candidates
         .iter()

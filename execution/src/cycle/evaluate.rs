@@ -12,7 +12,7 @@ use penstock_store_decision::evaluations::{self, CycleStart};
 use penstock_store_decision::{ReadError, sessions};
 use penstock_telemetry::{cycle_span, marker};
 use penstock_trading::cycle::{CycleInput, LineageMemory};
-use penstock_trading::decide::outcome::{Assessment, Decision};
+use penstock_trading::decide::outcome::{Assessment, Outcome};
 use penstock_trading::decide::{assess, decide};
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_trading::risk;
@@ -23,7 +23,7 @@ use tracing::Instrument;
 
 use super::detail::detail;
 use super::equity::EquityKeeper;
-use super::load::{Loaded, Occasion, load};
+use super::load::{Loaded, Memory, Occasion, load};
 use super::record::{self, Ending, KnownGates};
 use super::submit::{Submits, submit};
 use super::{causes, said};
@@ -60,6 +60,7 @@ pub struct Evaluator<A> {
     attached: bool,
     compared_run: Option<RunId>,
     gates: KnownGates,
+    memory: Memory,
     equity: EquityKeeper,
     kill: causes::KillSwitches,
     positions_open: usize,
@@ -79,6 +80,7 @@ impl<A: Account> Evaluator<A> {
             attached: false,
             compared_run: None,
             gates: KnownGates::new(),
+            memory: Memory::default(),
             equity: EquityKeeper::default(),
             kill: causes::KillSwitches::default(),
             positions_open: 0,
@@ -132,7 +134,7 @@ impl<A: Account> Evaluator<A> {
             check_hash: self.index % every.max(1) == 1 || every == 1,
         };
         let Loaded { mut input, execution_fence } =
-            match load(&self.context, self.account.as_ref(), occasion).await {
+            match load(&self.context, self.account.as_ref(), occasion, &mut self.memory).await {
                 Ok(loaded) => loaded,
                 Err(error) => return self.unreadable(&error),
             };
@@ -205,7 +207,7 @@ impl<A: Account> Evaluator<A> {
     async fn keep(
         &mut self,
         input: &CycleInput,
-        decision: &Decision,
+        decision: &Outcome,
         evaluation_id: EvaluationId,
         submits: &Submits,
         (started, decide_ms, pipeline_ms): (Instant, i64, i64),
@@ -231,6 +233,9 @@ impl<A: Account> Evaluator<A> {
             tracing::warn!("record of evaluation {} not written: {first}", self.index);
             ensure_partitions(pool).await.map_err(|e| e.to_string())?;
             evaluations::finish(pool, &record).await.map_err(|e| e.to_string())?;
+        }
+        if !decision.selection.topk_final.is_empty() {
+            self.memory.selection = input.selection.after(&decision.selection.topk_final);
         }
         self.gates = decision.gates.iter().map(|g| (g.symbol.clone(), g.clone())).collect();
         let realized = input.equity.realized_cum_quote;

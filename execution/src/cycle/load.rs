@@ -3,12 +3,16 @@
 //! Purpose: fill a `CycleInput`. Inputs: pool, quotes, the account's status. Outputs: the input, still with
 //! the mode of before. Invariants: every row comes from one REPEATABLE READ transaction.
 
-use penstock_store_decision::{ReadError, account as account_rows, cycle_input};
+use penstock_store_decision::{ReadError, account as account_rows, closes, cycle_input};
 use penstock_trading::cycle::{CYCLE_INPUT_VERSION, CycleInput, LineageMemory};
+use penstock_trading::decide;
+use penstock_trading::select::SelectionMemory;
+use penstock_trading::select::returns::{Boundary, Closes};
 use penstock_types::UtcMicros;
 use penstock_types::rows::FenceRow;
 use penstock_types::state_row::content_hash;
 use penstock_types::vocab::Trigger;
+use sqlx::PgConnection;
 
 use crate::account::Account;
 use crate::context::Context;
@@ -29,11 +33,36 @@ pub(super) struct Loaded {
     pub(super) execution_fence: Option<FenceRow>,
 }
 
+/// What the session remembers for its next cycle.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Closes that were read.
+    pub(super) closes: Closes,
+    /// Finalists of earlier cycles.
+    pub(super) selection: SelectionMemory,
+}
+
+impl Memory {
+    /// Reads the closes that have come since the last cycle.
+    async fn read_closes(&mut self, tx: &mut PgConnection, points: i64) -> Result<(), ReadError> {
+        let now = UtcMicros::from(chrono::Utc::now());
+        let Some((first, last)) = self.closes.due(now, points) else { return Ok(()) };
+        let rows = closes::closes(tx, first.back(1).at(), last.at()).await?;
+        let read = rows.into_iter().map(|row| {
+            // The bar's last microsecond is inside it, its boundary is not.
+            (row.symbol, Boundary::after(UtcMicros(row.boundary.0 - 1)), row.close)
+        });
+        self.closes.take(last, points, read);
+        Ok(())
+    }
+}
+
 /// Reads everything.
 pub(super) async fn load(
     context: &Context,
     account: &impl Account,
     occasion: Occasion,
+    memory: &mut Memory,
 ) -> Result<Loaded, ReadError> {
     let mut tx = cycle_input::begin(&context.pool).await?;
     let pointer = cycle_input::pointer(&mut tx, context.domain()).await?;
@@ -46,6 +75,8 @@ pub(super) async fn load(
     }
     let window_secs = context.settings.trades_window_secs;
     let rows = account_rows::account(&mut tx, window_secs).await?;
+    let points = context.settings.decide.selection.corr_window_points;
+    memory.read_closes(&mut tx, points).await?;
     drop(tx);
     let content_hash_ok = occasion.check_hash.then(|| {
         let ours = hex::encode(content_hash(&states));
@@ -53,7 +84,7 @@ pub(super) async fn load(
     });
     // Read last, so that their ages are those of the moment of the decision.
     let table = context.quotes.table();
-    let input = CycleInput {
+    let mut input = CycleInput {
         version: CYCLE_INPUT_VERSION,
         domain: context.domain().to_owned(),
         session_id: context.session_id,
@@ -86,6 +117,11 @@ pub(super) async fn load(
         frame: table.status(),
         quotes: table.quotes.values().cloned().collect(),
         engine: context.engine.cycle(),
+        windows: context.quotes.windows(),
+        returns: Vec::new(),
+        selection: memory.selection.clone(),
     };
+    let compared = decide::compared(&input, &context.settings.decide);
+    input.returns = memory.closes.series(&compared, points);
     Ok(Loaded { input, execution_fence: pointer.execution_fence })
 }

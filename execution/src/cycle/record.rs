@@ -10,7 +10,7 @@ use penstock_store_decision::evaluations::{
     CandidateRow, CycleEnd, CycleRecord, EngineRef, GateRow, InputRow,
 };
 use penstock_trading::cycle::CycleInput;
-use penstock_trading::decide::outcome::{Candidate, Decision, Finalist, SymbolGate};
+use penstock_trading::decide::outcome::{Candidate, Finalist, Outcome, SymbolGate};
 use penstock_types::vocab::Blocker;
 use penstock_types::{Decimal, EvaluationId, GenerationId, Symbol};
 use serde_json::json;
@@ -40,7 +40,7 @@ pub(super) type KnownGates = BTreeMap<Symbol, SymbolGate>;
 /// Builds the record.
 pub(super) fn build(
     input: &CycleInput,
-    decision: &Decision,
+    decision: &Outcome,
     ending: &Ending,
     known: &KnownGates,
 ) -> Result<CycleRecord, StoredError> {
@@ -108,7 +108,7 @@ fn len(n: usize) -> i64 {
 }
 
 /// Everything executed, the best by score, and all near profit.
-fn candidates(decision: &Decision, ending: &Ending) -> Vec<CandidateRow> {
+fn candidates(decision: &Outcome, ending: &Ending) -> Vec<CandidateRow> {
     let mut by_score: Vec<&Candidate> =
         decision.candidates.iter().filter(|c| c.score.is_some()).collect();
     by_score.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.symbol.cmp(&b.symbol)));
@@ -127,13 +127,14 @@ fn candidates(decision: &Decision, ending: &Ending) -> Vec<CandidateRow> {
         .collect()
 }
 
-fn candidate_row(decision: &Decision, ending: &Ending, c: &Candidate) -> CandidateRow {
+fn candidate_row(decision: &Outcome, ending: &Ending, c: &Candidate) -> CandidateRow {
     let finalist =
         decision.finalists.iter().find(|f| f.symbol == c.symbol && f.ordinal == c.ordinal);
     let executed = c.rank.is_some() && ending.submitted.contains(&c.symbol);
     let blocker = finalist.and_then(|f| f.blocker).or_else(|| c.dominant());
     let mut reasons: Vec<String> = c.blockers.iter().map(|b| b.as_str().to_owned()).collect();
-    reasons.extend(c.reasons.iter().cloned());
+    reasons.extend(c.reasons.iter().map(ToString::to_string));
+    reasons.extend(c.flags.iter().map(ToString::to_string));
     reasons.extend(finalist.iter().flat_map(|f| f.risk_hits.iter().map(|h| h.code.to_string())));
     CandidateRow {
         symbol: c.symbol.as_str().to_owned(),

@@ -6,7 +6,7 @@
 
 use penstock_telemetry::{Level, marker};
 use penstock_trading::cycle::CycleInput;
-use penstock_trading::decide::outcome::{Assessment, Candidate, Decision, Finalist};
+use penstock_trading::decide::outcome::{Assessment, Candidate, CandidateFlag, Finalist, Outcome};
 use penstock_types::vocab::{StageName, Verdict};
 
 /// Steps 1 to 6: what the data are.
@@ -146,7 +146,7 @@ pub(super) fn matrix(input: &CycleInput, a: &Assessment) {
 }
 
 /// Steps 7 to 18: what was chosen and what was not.
-pub(super) fn selection(decision: &Decision) {
+pub(super) fn selection(decision: &Outcome) {
     if let Some(pct) = decision.coverage_pct {
         let total = decision.exec_allowed.len();
         let status = if pct >= 60 { "ok" } else { "low" };
@@ -155,7 +155,7 @@ pub(super) fn selection(decision: &Decision) {
             marker!(ROUTE_ENGINE_SKIP, reason = "feature_coverage");
         }
     }
-    let suspended = |c: &&Candidate| c.reasons.iter().any(|r| r == "STRATEGY_CELL_SUSPENDED");
+    let suspended = |c: &&Candidate| c.flags.contains(&CandidateFlag::CellSuspended);
     let mut cells: Vec<_> = decision
         .candidates
         .iter()
@@ -205,7 +205,7 @@ pub(super) fn selection(decision: &Decision) {
     );
 }
 
-fn one_finalist(decision: &Decision, f: &Finalist) {
+fn one_finalist(decision: &Outcome, f: &Finalist) {
     let candidate =
         decision.candidates.iter().find(|c| c.symbol == f.symbol && c.ordinal == f.ordinal);
     let Some(c) = candidate else { return };
@@ -267,7 +267,7 @@ fn one_finalist(decision: &Decision, f: &Finalist) {
 }
 
 /// Why each symbol got no order, and what the best candidates cost.
-fn dropped(decision: &Decision) {
+fn dropped(decision: &Outcome) {
     if !penstock_telemetry::enabled(Level::Debug) {
         return;
     }
@@ -309,7 +309,7 @@ pub(super) struct Durations {
 }
 
 /// Step 21: the end of a cycle.
-pub(super) fn end(input: &CycleInput, decision: &Decision, submits: u32, d: Durations) {
+pub(super) fn end(input: &CycleInput, decision: &Outcome, submits: u32, d: Durations) {
     let verdict = decision.verdict(submits);
     let dominant = decision.dominant_blocker;
     let block_type = match verdict {

@@ -75,12 +75,17 @@ struct StoredConfig {
     decide: DecideConfig,
 }
 
-/// Reads the settings that decided from a row of `exec_configs`.
+/// Reads the settings that decided from a row of `exec_configs`; its key is part of them.
 ///
 /// # Errors
 /// [`StoredError::Json`].
-pub fn read_config(config: &serde_json::Value) -> Result<DecideConfig, StoredError> {
-    Ok(StoredConfig::deserialize(config)?.decide)
+pub fn read_config(
+    config_hash: &str,
+    config: &serde_json::Value,
+) -> Result<DecideConfig, StoredError> {
+    let mut decide = StoredConfig::deserialize(config)?.decide;
+    decide.contract.config_hash = config_hash.to_owned();
+    Ok(decide)
 }
 
 /// Repeats a stored decision: true when input and outcome have the stored hashes.
@@ -91,9 +96,9 @@ pub fn repeats(
     input: &[u8],
     input_hash: &str,
     outcome_hash: &str,
-    config: &serde_json::Value,
+    (config_hash, config): (&str, &serde_json::Value),
 ) -> Result<bool, StoredError> {
     let (cycle, hash) = read_input(input)?;
-    let decision = penstock_trading::decide(&cycle, &read_config(config)?);
+    let decision = penstock_trading::decide(&cycle, &read_config(config_hash, config)?);
     Ok(hash == input_hash && decision.outcome_hash()? == outcome_hash)
 }

@@ -7,7 +7,7 @@
 use penstock_store_decision::{ReadError, cycle_input};
 use penstock_telemetry::marker;
 use penstock_trading::cycle::{CycleInput, ReRead};
-use penstock_trading::decide::{Decision, PlannedEntry};
+use penstock_trading::decide::{Outcome, PlannedEntry};
 use penstock_trading::gates::{self, Choke, ChokeInput, GateLimits, GenerationBlock};
 use penstock_types::vocab::SysMode;
 use penstock_types::{EvaluationId, GenerationId, Symbol};
@@ -32,7 +32,7 @@ pub(super) async fn submit(
     context: &Context,
     account: &impl Account,
     input: &CycleInput,
-    decision: &Decision,
+    decision: &Outcome,
     evaluation_id: EvaluationId,
 ) -> Result<Submits, ReadError> {
     let mut done = Submits {
@@ -80,7 +80,7 @@ fn judge(
     context: &Context,
     account: &impl Account,
     input: &CycleInput,
-    decision: &Decision,
+    decision: &Outcome,
     plan: &PlannedEntry,
     read: &ReRead,
 ) -> Choke {

@@ -1,4 +1,4 @@
-//! The reader of frames: starts at the newest full block, follows in tick order, judges silence.
+//! The reader of frames: starts at a full block 70 s back, follows in tick order, judges silence.
 //!
 //! Purpose: keep the board current. Inputs: wake-ups, a poll every 100 ms, the decision cluster. Outputs:
 //! tables, causes `WS_STALE_*`. Invariants: frames are applied in tick order and each once; a broken chain
@@ -24,6 +24,8 @@ use crate::wake::Wakes;
 const POLL_EVERY: Duration = Duration::from_millis(100);
 /// Frames of one read; a minute of them.
 const FRAMES_PER_READ: usize = 256;
+/// Ticks that are read back at the start: the 70 s of the windows over quotes.
+const READ_BACK_TICKS: i64 = 280;
 
 /// Limits of silence in the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +91,11 @@ pub async fn run_reader(
 
 impl Reader {
     async fn catch_up(&mut self) -> Result<(), ReadError> {
+        let reading_back = self.after.is_none();
         loop {
             let after = match self.after {
                 Some(tick) => tick,
-                None => match frames_read::newest_full_tick(&self.pool).await? {
+                None => match first_tick(&frames_read::full_ticks(&self.pool).await?) {
                     Some(tick) => TickId(tick.0 - 1),
                     None => return Ok(()),
                 },
@@ -104,10 +107,15 @@ impl Reader {
             }
             for frame in &frames {
                 self.take(frame).await?;
+                self.board.sample(&self.table);
             }
-            self.table.used();
-            self.board.store(self.table.clone());
-            if frames.len() < FRAMES_PER_READ {
+            let more = frames.len() == FRAMES_PER_READ;
+            // What is read back at the start fills the windows; it was never a quote to trade on.
+            if !(more && reading_back) {
+                self.table.used();
+                self.board.store(self.table.clone());
+            }
+            if !more {
                 return Ok(());
             }
         }
@@ -149,6 +157,13 @@ impl Reader {
         mode.set(CauseCode::WsStalePause, Level::Pause, pausing, value.clone());
         mode.set(CauseCode::WsStaleDegrade, Level::Degrade, degrading && !pausing, value);
     }
+}
+
+/// The full block to begin with: far enough back that the windows over quotes are whole at once, else the oldest.
+fn first_tick(newest_first: &[TickId]) -> Option<TickId> {
+    let newest = newest_first.first()?;
+    let far = newest_first.iter().find(|tick| newest.0 - tick.0 >= READ_BACK_TICKS);
+    far.or(newest_first.last()).copied()
 }
 
 /// The block of a frame; none when it cannot be trusted.

@@ -5,12 +5,13 @@
 //! trusted withdraws everything.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use penstock_store_decision::frames_read::{ReadFrame, SymbolScale};
 use penstock_trading::cycle::{FrameStatus, Quote};
+use penstock_trading::windows::{QuoteWindow, QuoteWindows};
 use penstock_types::decimal::from_scaled;
 use penstock_types::frame::{FrameFlags, QuoteBlock};
 use penstock_types::{RunId, Symbol, TickId};
@@ -156,6 +157,7 @@ fn elapsed_ms(since: Instant) -> i64 {
 #[derive(Debug, Clone)]
 pub struct QuoteBoard {
     table: Arc<ArcSwap<QuoteTable>>,
+    windows: Arc<Mutex<QuoteWindows>>,
     applied: watch::Sender<TickId>,
 }
 
@@ -165,6 +167,7 @@ impl QuoteBoard {
     pub fn new() -> Self {
         Self {
             table: Arc::new(ArcSwap::from_pointee(QuoteTable::empty(Instant::now()))),
+            windows: Arc::default(),
             applied: watch::Sender::new(TickId(0)),
         }
     }
@@ -173,6 +176,19 @@ impl QuoteBoard {
     #[must_use]
     pub fn table(&self) -> Arc<QuoteTable> {
         self.table.load_full()
+    }
+
+    /// Windows over the quotes of the last minute, symbols ascending.
+    #[must_use]
+    pub fn windows(&self) -> Vec<QuoteWindow> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner).figures()
+    }
+
+    /// Samples a table that a frame was applied to.
+    pub(crate) fn sample(&self, table: &QuoteTable) {
+        // A holder that panicked has only pushed whole samples.
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.tick(table.tick_id, table.quotes.values());
     }
 
     /// Wakes with each applied frame: the exit supervisor's tick.

@@ -16,7 +16,9 @@ use penstock_store::twins::{
     UniverseSnapshotRow,
 };
 use penstock_store_decision::epochs::{EpochInput, publish_epoch};
-use penstock_store_decision::frames::{FramePrerequisites, FramePublisher, FrameRow};
+use penstock_store_decision::frames::{
+    FRAMES_PER_TX_MAX, FramePrerequisites, FramePublisher, FrameRow,
+};
 use penstock_store_decision::publication::{GenerationInput, GenerationPublisher, decision_clock};
 use penstock_store_decision::upsert_instruments;
 use penstock_trading::fixtures::{calm, hot};
@@ -27,11 +29,14 @@ use penstock_types::frame::{
 use penstock_types::state_row::{StateRow, content_hash};
 use penstock_types::vocab::EpochStatus;
 use penstock_types::{
-    Decimal, EpochId, FencingToken, GenerationId, RunId, Seq, SnapshotId, Symbol, TickId, Uuid,
+    Decimal, EpochId, FencingToken, GenerationId, RunId, Seq, SnapshotId, Symbol, TickId,
+    UtcMicros, Uuid,
 };
 use sqlx::PgPool;
 
 const RUN: RunId = RunId(1);
+/// Ticks before the first frame that a session may read back.
+const READ_BACK_TICKS: i64 = 280;
 /// Ids of a fence's rows begin at its token times this.
 const NUMBERS_PER_TOKEN: i64 = 1_000_000_000;
 
@@ -229,6 +234,29 @@ impl Market {
         if let Some(last) = self.last.filter(|last| tick_id <= last.tick_id) {
             return Ok(last.tick_id);
         }
+        let mut rows = Vec::new();
+        if self.last.is_none() {
+            // A market of a minute, so that a session which reads back has whole windows over quotes.
+            for back in (1..=READ_BACK_TICKS).rev() {
+                rows.push(self.row(TickId(tick_id.0 - back), now, picture)?);
+            }
+        }
+        rows.push(self.row(tick_id, now, picture)?);
+        let symbols = (1..).zip(&self.listed).map(numbered).collect::<Result<Vec<_>, _>>()?;
+        let before = FramePrerequisites { run: None, run_symbols: &symbols };
+        for batch in rows.chunks(FRAMES_PER_TX_MAX) {
+            self.frames.publish(self.token, before, batch).await?;
+        }
+        Ok(tick_id)
+    }
+
+    /// The next frame, with all quotes in its block.
+    fn row(
+        &mut self,
+        tick_id: TickId,
+        now: UtcMicros,
+        picture: Picture,
+    ) -> Result<FrameRow, TestError> {
         let header = FrameHeader {
             flags: FrameFlags::EMPTY,
             tick_id,
@@ -256,7 +284,8 @@ impl Market {
             });
         }
         let quotes = encode_quotes(&QuoteBlock { tick_id, full: true, entries })?;
-        let row = FrameRow {
+        self.last = Some(link);
+        Ok(FrameRow {
             tick_id,
             frame_seq: link.frame_seq,
             run_id: RUN,
@@ -268,12 +297,7 @@ impl Market {
             frame,
             quotes,
             seal_lag_ms: 3,
-        };
-        let symbols = (1..).zip(&self.listed).map(numbered).collect::<Result<Vec<_>, _>>()?;
-        let before = FramePrerequisites { run: None, run_symbols: &symbols };
-        self.frames.publish(self.token, before, &[row]).await?;
-        self.last = Some(link);
-        Ok(tick_id)
+        })
     }
 }
 

@@ -256,7 +256,7 @@ pub async fn instruments(
         r#"select i.symbol, i.base, i.quote, i.status,
              i.price_increment as "price_increment: Numeric",
              i.qty_increment as "qty_increment: Numeric", i.qty_min as "qty_min: Numeric",
-             i.cost_min as "cost_min: Numeric"
+             i.cost_min as "cost_min: Numeric", i.price_precision, i.qty_precision, i.content_hash
          from instruments i join run_symbol_state s on s.symbol = i.symbol
          where s.run_id = $1 order by i.symbol"#,
         run_id.0,
@@ -275,6 +275,9 @@ pub async fn instruments(
                 qty_increment: r.qty_increment.0,
                 qty_min: r.qty_min.0,
                 cost_min: r.cost_min.0,
+                price_precision: r.price_precision.into(),
+                qty_precision: r.qty_precision.into(),
+                content_hash: r.content_hash,
             })
         })
         .collect()
@@ -300,7 +303,8 @@ pub async fn reread(
 /// [`ReadError`].
 pub async fn all_instruments(pool: &PgPool) -> Result<Vec<InstrumentRow>, ReadError> {
     let rows = sqlx::query!(
-        "select symbol, base, quote, status, price_increment, qty_increment, qty_min, cost_min
+        "select symbol, base, quote, status, price_increment, qty_increment, qty_min, cost_min,
+           price_precision, qty_precision, content_hash
          from instruments order by symbol"
     )
     .fetch_all(pool)
@@ -317,6 +321,9 @@ pub async fn all_instruments(pool: &PgPool) -> Result<Vec<InstrumentRow>, ReadEr
                 qty_increment: r.qty_increment,
                 qty_min: r.qty_min,
                 cost_min: r.cost_min,
+                price_precision: r.price_precision.into(),
+                qty_precision: r.qty_precision.into(),
+                content_hash: r.content_hash,
             })
         })
         .collect()

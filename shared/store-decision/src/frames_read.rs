@@ -41,17 +41,25 @@ pub struct ReadFrame {
 /// # Errors
 /// [`StoreError::Sql`].
 pub async fn newest_full_tick(pool: &PgPool) -> Result<Option<TickId>, StoreError> {
+    Ok(full_ticks(pool).await?.first().copied())
+}
+
+/// Ticks of the full quote blocks among the newest 600 frames, newest first.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn full_ticks(pool: &PgPool) -> Result<Vec<TickId>, StoreError> {
     // The flag FULL is bit 0 of the two bytes at offset 6 of the block.
     sqlx::query_scalar!(
         r#"select tick_id from engine_tick_frames
          where tick_id > (select max(tick_id) - 600 from engine_tick_frames)
            and get_byte(quotes, 6) & 1 = 1
-         order by tick_id desc limit 1"#
+         order by tick_id desc"#
     )
-    .fetch_optional(pool)
+    .fetch_all(pool)
     .await
-    .map(|tick| tick.map(TickId))
-    .map_err(|e| StoreError::sql("find the newest full quote block", CLUSTER, e))
+    .map(|ticks| ticks.into_iter().map(TickId).collect())
+    .map_err(|e| StoreError::sql("find the full quote blocks", CLUSTER, e))
 }
 
 /// Frames above a tick, ascending, at most `limit`.

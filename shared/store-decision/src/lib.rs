@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod bindings;
+pub mod closes;
 pub mod control;
 pub mod cycle_input;
 pub mod engine_rows;

@@ -16,9 +16,11 @@ use penstock_types::{Decimal, LineageId, RunId, SessionId, Symbol, TickId, UtcMi
 use serde::{Deserialize, Serialize};
 
 use crate::engine_gate::EngineCycle;
+use crate::select::{ReturnSeries, SelectionMemory};
+use crate::windows::QuoteWindow;
 
-/// Version of the stored form.
-pub const CYCLE_INPUT_VERSION: u16 = 1;
+/// Version of the stored form. 2: decisions read windows over quotes, returns and the memory of the selection.
+pub const CYCLE_INPUT_VERSION: u16 = 2;
 
 /// Input of one evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,6 +91,15 @@ pub struct CycleInput {
     /// One view of the deterministic engine for all symbols; none without one, as in inputs of before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineCycle>,
+    /// Windows over quotes at the newest applied frame.
+    #[serde(default)]
+    pub windows: Vec<QuoteWindow>,
+    /// Returns of the symbols that may be compared: those of the pre-selection, those held and those with an entry.
+    #[serde(default)]
+    pub returns: Vec<ReturnSeries>,
+    /// Finalists of earlier evaluations.
+    #[serde(default)]
+    pub selection: SelectionMemory,
 }
 
 /// What earlier cycles of the session bound to.

@@ -4,8 +4,11 @@
 //! last symbol breaks out, all others are calm; nothing here is used by a service.
 
 use crate::CycleInput;
-use crate::cycle::{FrameStatus, LineageMemory, Quote, StreamStatus};
+use crate::cycle::{CYCLE_INPUT_VERSION, FrameStatus, LineageMemory, Quote, StreamStatus};
 use crate::decide::DecideConfig;
+use crate::decide::config::ContractConfig;
+use crate::select::{ReturnSeries, SelectionMemory};
+use crate::windows::QuoteWindow;
 use penstock_types::rows::{
     BalanceRow, EpochRow, EquityRow, FeeTierRow, FenceRow, InstrumentRow, PublicationRow,
     RiskCounters, SnapshotRow,
@@ -140,7 +143,33 @@ pub fn instrument(i: usize) -> InstrumentRow {
         qty_increment: dec("0.0001"),
         qty_min: dec("0.001"),
         cost_min: dec("0.5"),
+        price_precision: 2,
+        qty_precision: 4,
+        content_hash: "5c".repeat(32),
     }
+}
+
+/// A whole window of symbol number `i`: 2 bps of spread, as much on the bid as on the ask.
+#[must_use]
+pub fn window(i: usize) -> QuoteWindow {
+    QuoteWindow {
+        symbol: symbol(i),
+        samples: 120,
+        spread_p50_bps: 2,
+        spread_p90_bps: 2,
+        spread_now_bps: 2,
+        spread_p90_delta_bps: 0,
+        imbalance_p50_x10000: 5_600,
+        microvol_bps: 3,
+        microvol_normal_bps: Some(3),
+    }
+}
+
+/// Returns of symbol number `i`, like those of no other.
+#[must_use]
+pub fn returns(i: usize) -> ReturnSeries {
+    let point = |at: usize| i32::try_from((at * (i * 7 + 3) + i * i) % 31).ok().map(|p| p - 15);
+    ReturnSeries { symbol: symbol(i), points: (0..72).map(point).collect() }
 }
 
 fn publication(n: usize) -> PublicationRow {
@@ -166,7 +195,7 @@ pub fn input(n: usize) -> CycleInput {
     let mut states: Vec<StateRow> = (0..n).map(calm).collect();
     hot(&mut states[n - 1]);
     CycleInput {
-        version: 1,
+        version: CYCLE_INPUT_VERSION,
         domain: "kraken_spot".to_owned(),
         session_id: SessionId(Uuid::from_u128(5)),
         evaluation_index: 12,
@@ -230,6 +259,9 @@ pub fn input(n: usize) -> CycleInput {
         quotes: (0..n).map(quote).collect(),
         states,
         engine: None,
+        windows: (0..n).map(window).collect(),
+        returns: (0..n).map(returns).collect(),
+        selection: SelectionMemory::default(),
     }
 }
 
@@ -241,6 +273,11 @@ pub fn config() -> DecideConfig {
         risk_max_exposure_symbol_quote: dec("100"),
         risk_max_trades_per_day: 500,
         epoch_max_age_secs: 140,
+        contract: ContractConfig {
+            config_hash: "ab".repeat(32),
+            thresholds_hash: "cd".repeat(32),
+            ..ContractConfig::default()
+        },
         ..DecideConfig::default()
     }
 }

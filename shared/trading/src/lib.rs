@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod mode;
 pub mod order;
 pub mod protection;
+pub mod pullback;
 pub mod quiet;
 pub mod rank;
 pub mod risk;
@@ -24,4 +25,4 @@ pub mod size;
 pub mod windows;
 
 pub use cycle::CycleInput;
-pub use decide::{Decision, decide};
+pub use decide::{Outcome, decide};

@@ -1,7 +1,7 @@
 //! `decide` as a whole: each gate alone, dominance, determinism, replay.
 
 use penstock_trading::decide::config::Participation;
-use penstock_trading::decide::outcome::Decision;
+use penstock_trading::decide::outcome::Outcome;
 use penstock_trading::fixtures::{NOW, config, dec, hot, input, lineage, symbol};
 use penstock_trading::{CycleInput, decide};
 use penstock_types::canonical;
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 const N: usize = 8;
 const HOT: usize = N - 1;
 
-fn blocker_of(decision: &Decision, i: usize) -> Option<Blocker> {
+fn blocker_of(decision: &Outcome, i: usize) -> Option<Blocker> {
     decision.gates.iter().find(|g| g.symbol == symbol(i)).and_then(|g| g.blocker)
 }
 

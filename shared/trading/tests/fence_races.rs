@@ -9,7 +9,7 @@
 use penstock_trading::CycleInput;
 use penstock_trading::cycle::ReRead;
 use penstock_trading::decide::outcome::SyncProblem;
-use penstock_trading::decide::{Decision, assess, decide};
+use penstock_trading::decide::{Outcome, assess, decide};
 use penstock_trading::fixtures::{config, input};
 use penstock_trading::gates::{
     Choke, ChokeInput, GateLimits, GenerationBlock, choke, generation_gate,
@@ -30,7 +30,7 @@ const SECOND: i64 = 8;
 #[derive(Clone)]
 struct Cycle {
     publication: PublicationRow,
-    decision: Decision,
+    decision: Outcome,
 }
 
 #[derive(Clone)]

@@ -59,8 +59,6 @@ fn entry(n: i64) -> LiveOrderRow {
 #[test]
 fn each_rule_alone_refuses_with_its_code() {
     let cases: &[(i64, ReasonCode, Spoil)] = &[
-        (7, ReasonCode::QuoteStale, |i| i.frame.as_mut().unwrap().age_ms = 2_001),
-        (7, ReasonCode::QuoteStale, |i| i.quotes.retain(|q| q.symbol != symbol(HOT))),
         (15, ReasonCode::RiskCooldownActive, |i| {
             counters(i, |c| c.last_stop_exit_at = Some(NOW.plus_millis(-299_999)));
         }),
@@ -111,6 +109,24 @@ fn each_rule_alone_refuses_with_its_code() {
         assert!(hit || (unknown_cash && sized_away), "rule {rule} {code}: {hits:?}");
         assert!(hits.windows(2).all(|w| w[0].rule <= w[1].rule), "in the order of the rules");
         assert_eq!(decision.plans().count(), 0, "rule {rule} {code}");
+    }
+}
+
+#[test]
+fn without_a_young_quote_there_is_no_snapshot_and_so_no_proposal() {
+    let spoils: [(Spoil, ReasonCode); 2] = [
+        (|i| i.frame.as_mut().unwrap().age_ms = 2_001, ReasonCode::StratInputInvalid),
+        (|i| i.quotes.retain(|q| q.symbol != symbol(HOT)), ReasonCode::StratMissingField),
+    ];
+    for (spoil, reason) in spoils {
+        let mut i = input(N);
+        spoil(&mut i);
+        let outcome = decide(&i, &config());
+        let finalist = outcome.finalists.iter().find(|f| f.symbol == symbol(HOT)).unwrap();
+        let dropped = finalist.dropped.as_ref().unwrap();
+        assert_eq!((dropped.field.as_str(), dropped.reason), ("prices.quote", reason));
+        assert_eq!(finalist.blocker, Some(Blocker::DataStale));
+        assert!(finalist.plan.is_none());
     }
 }
 

@@ -120,19 +120,19 @@ area! {
         /// Weight of the spread, times 10,000.
         [E] rank_weight_spread_x10000: u32 = Some("1500"), int(0, 10_000);
         /// Correlation, times 10,000, from which two symbols count as one.
-        [E] corr_max_x10000: u32 = Some("8000"), int(1, 10_000).later();
+        [E] corr_max_x10000: u32 = Some("8000"), int(1, 10_000);
         /// Returns that a correlation is made of.
-        [E] corr_window_points: u32 = Some("72"), int(12, 500).later();
+        [E] corr_window_points: u32 = Some("72"), int(12, 500);
         /// Most missing returns in percent.
-        [E] corr_missing_max_pct: u32 = Some("10"), int(1, 100).later();
+        [E] corr_missing_max_pct: u32 = Some("10"), int(1, 100);
         /// What a pair without enough returns is.
-        [E] corr_missing_action: MissingAction = Some("reject"), any().later();
+        [E] corr_missing_action: MissingAction = Some("reject"), any();
         /// A finalist is kept unless another is clearly better.
-        [E] churn_guard_enabled: bool = Some("true"), any().later();
+        [E] churn_guard_enabled: bool = Some("true"), any();
         /// Evaluations for which it is kept.
-        [E] churn_guard_min_cycles: u32 = Some("6"), int(0, 100_000).later();
+        [E] churn_guard_min_cycles: u32 = Some("6"), int(0, 100_000);
         /// Score, times 10,000, by which another must be better.
-        [E] churn_guard_min_score_delta_x10000: u32 = Some("1000"), int(0, 1_000_000).later();
+        [E] churn_guard_min_score_delta_x10000: u32 = Some("1000"), int(0, 1_000_000);
     }
 }
 
@@ -140,17 +140,17 @@ area! {
     /// Conditions of the pullback's maker form.
     pub struct Pullback ("pullback") {
         /// Greatest spread in bps.
-        [E] pullback_max_spread_bps: Decimal = Some("20"), dec("0.0001", "10000").later();
+        [E] pullback_max_spread_bps: Decimal = Some("20"), dec("0.0001", "10000");
         /// Greatest change of the spread in 10 s in bps.
-        [E] pullback_max_delta_spread_bps_10s: Decimal = Some("5"), dec("0.0001", "10000").later();
+        [E] pullback_max_delta_spread_bps_10s: Decimal = Some("5"), dec("0.0001", "10000");
         /// Least imbalance, times 10,000.
-        [E] pullback_min_imbalance_x10000: u32 = Some("5500"), int(0, 9_999).later();
+        [E] pullback_min_imbalance_x10000: u32 = Some("5500"), int(0, 9_999);
         /// Least ratio of volume, times 10,000.
-        [E] pullback_min_volume_ratio_x10000: u32 = Some("12000"), int(1, 10_000_000).later();
+        [E] pullback_min_volume_ratio_x10000: u32 = Some("12000"), int(1, 10_000_000);
         /// Least pullback in bps.
-        [E] pullback_min_bps: Decimal = Some("10"), dec("0.0001", "10000").later();
+        [E] pullback_min_bps: Decimal = Some("10"), dec("0.0001", "10000");
         /// Greatest pullback in bps.
-        [E] pullback_max_bps: Decimal = Some("80"), dec("0.0001", "10000").later();
+        [E] pullback_max_bps: Decimal = Some("80"), dec("0.0001", "10000");
     }
 }
 

@@ -1,24 +1,33 @@
 //! `decide`: from one immutable input to one decision.
 //!
 //! Purpose: the whole evaluation between the read and the submit as one function. Inputs: a
-//! [`CycleInput`] and a [`DecideConfig`]. Outputs: a [`Decision`]. Invariants: no clock, no randomness,
+//! [`CycleInput`] and a [`DecideConfig`]. Outputs: a [`Outcome`]. Invariants: no clock, no randomness,
 //! no input or output; every tie has a total order; the order of input rows carries no meaning; a
 //! stored input gives an equal decision. Outside `NORMAL`, and while orders may not be sent, it still
 //! runs to the risk verdict, for the record.
 
 pub mod assess;
+mod case;
+mod compete;
 pub mod config;
-mod finish;
+mod finalists;
 pub mod guarantees;
 pub mod outcome;
+mod plan;
+pub mod propose;
 mod scan;
 mod summary;
 
 pub use assess::assess;
 pub use config::DecideConfig;
 pub use guarantees::{Finding, Glance, Guarantees};
-pub use outcome::{Assessment, Candidate, Decision, Finalist, PlannedEntry};
+pub use outcome::{Assessment, Candidate, Finalist, Outcome, PlannedEntry};
+pub use propose::Dropped;
 
+use std::collections::BTreeSet;
+
+use penstock_types::Symbol;
+use penstock_types::state_row::StateRow;
 use penstock_types::vocab::{Regime, RouteType, Strategy};
 
 use crate::cycle::CycleInput;
@@ -26,7 +35,7 @@ use crate::{rank, routes, size};
 
 /// Decides.
 #[must_use]
-pub fn decide(input: &CycleInput, config: &DecideConfig) -> Decision {
+pub fn decide(input: &CycleInput, config: &DecideConfig) -> Outcome {
     let index = assess::Index::of(input);
     let ground = guarantees::Ground::of(input);
     let bound = ground.bind(config);
@@ -39,8 +48,24 @@ pub fn decide(input: &CycleInput, config: &DecideConfig) -> Decision {
     } else {
         scan::Scan::default()
     };
-    let finalists = finish::finalists(input, config, &index, &assessment, &capital, &mut scan);
-    summary::summarise(input, config, assessment, &filtered, capital, scan, finalists)
+    let cycle =
+        case::Cycle { input, config, index: &index, assessment: &assessment, capital: &capital };
+    let (selection, finalists) = finalists::finalists(cycle, &mut scan);
+    summary::summarise(input, config, assessment, &filtered, capital, scan, (selection, finalists))
+}
+
+/// Symbols whose returns a cycle may compare: those of its pre-selection, those held, those with an entry.
+#[must_use]
+pub fn compared(input: &CycleInput, config: &DecideConfig) -> BTreeSet<Symbol> {
+    let index = assess::Index::of(input);
+    let ground = guarantees::Ground::of(input);
+    let filtered = assess::filter(input, ground.bind(config).map(|b| b.1), &index);
+    let rows: Vec<&StateRow> =
+        filtered.allowed.iter().filter_map(|s| index.states.get(s).copied()).collect();
+    let ranked = rank::top_n(&rows, config).into_iter().map(|(symbol, _)| symbol);
+    let held = input.positions.iter().map(|p| p.symbol.clone());
+    let entered = input.live_orders.iter().map(|o| o.symbol.clone());
+    ranked.chain(held).chain(entered).collect()
 }
 
 /// Strategies all of whose offered cells are suspended: they donate their share of the open cap.

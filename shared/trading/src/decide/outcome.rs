@@ -5,6 +5,7 @@
 //! fixed order (symbols ascending, candidates by symbol and ordinal, finalists by rank), so that the
 //! hash does not depend on the order of input rows.
 
+use penstock_contracts::{Decision, Snapshot};
 use penstock_types::canonical::{self, CanonicalError};
 use penstock_types::vocab::{
     Blocker, EntryMode, EpochStatus, ExitPolicy, Horizon, OrderType, QueueDecision, ReasonCode,
@@ -16,8 +17,10 @@ use penstock_types::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::propose::Dropped;
 use crate::costs::{CostTerms, StopTerms};
 use crate::engine_gate::{EngineCode, EngineSeen};
+use crate::select::Selection;
 use crate::size::{CapitalState, Limiter};
 
 /// Epoch and universe that a cycle is bound to.
@@ -186,6 +189,18 @@ pub struct EngineBlock {
     pub seen: Option<EngineSeen>,
 }
 
+penstock_types::closed_vocabulary! {
+    /// What is to be known of a candidate beside what blocks it.
+    pub CandidateFlag {
+        /// Its cell lost too much lately: recorded, not traded.
+        CellSuspended = "STRATEGY_CELL_SUSPENDED",
+        /// The state is too old for its route, but the symbol is held: kept for the exit.
+        FreshnessContext = "ROUTE_FRESHNESS_CONTEXT",
+        /// Without the microprice; confidence and move are reduced.
+        FeatureFallback = "ROUTE_FEATURE_FALLBACK_USED",
+    }
+}
+
 /// A way of entering a symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -207,8 +222,10 @@ pub struct Candidate {
     pub regime: Regime,
     /// Blockers, strongest first.
     pub blockers: Vec<Blocker>,
-    /// Reason codes beside the blockers.
-    pub reasons: Vec<String>,
+    /// Reasons that are narrower than a blocker: of a filter, of the engine.
+    pub reasons: Vec<ReasonCode>,
+    /// What else is to be known of it.
+    pub flags: Vec<CandidateFlag>,
     /// Expected gross move, bps.
     pub move_bps: Option<Decimal>,
     /// Confidence.
@@ -279,6 +296,24 @@ pub struct Finalist {
     pub plan: Option<PlannedEntry>,
     /// The plan was forced by a proof run over these blockers.
     pub waived: Vec<Blocker>,
+    /// What it was decided from.
+    pub snapshot: Option<Snapshot>,
+    /// What was proposed.
+    pub decision: Option<Decision>,
+    /// Why there is no proposal.
+    pub dropped: Option<Dropped>,
+}
+
+impl Finalist {
+    /// The stage in which it ended, or the last one when nothing blocked it.
+    #[must_use]
+    pub const fn stage(&self) -> StageName {
+        match (&self.plan, &self.dropped, &self.decision) {
+            (Some(_), _, _) => StageName::ExecuteIntent,
+            (None, Some(_), _) => StageName::StateUpdate,
+            (None, None, Some(_) | None) => StageName::RiskVerdict,
+        }
+    }
 }
 
 /// An entry as it is to be committed and sent.
@@ -378,7 +413,7 @@ pub struct PlannedEntry {
 
 /// The whole result of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
+pub struct Outcome {
     /// Binding, freshness, matrix.
     pub assessment: Assessment,
     /// Mode it was made in.
@@ -389,8 +424,10 @@ pub struct Decision {
     pub exec_allowed: Vec<Symbol>,
     /// Share of them with complete features, in percent, rounded down.
     pub coverage_pct: Option<i64>,
-    /// Symbols looked at in depth.
-    pub topn: Vec<Symbol>,
+    /// Symbols looked at in depth, best first, with their score times 10 000.
+    pub topn: Vec<(Symbol, i64)>,
+    /// Who became a finalist.
+    pub selection: Selection,
     /// Gates of every symbol of the universe.
     pub gates: Vec<SymbolGate>,
     /// Pairs.
@@ -418,7 +455,7 @@ pub struct Decision {
     pub block_type: String,
 }
 
-impl Decision {
+impl Outcome {
     /// Plans in ranking order.
     pub fn plans(&self) -> impl Iterator<Item = &PlannedEntry> {
         self.finalists.iter().filter_map(|f| f.plan.as_ref())

@@ -8,20 +8,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_types::rows::InstrumentRow;
 use penstock_types::state_row::StateRow;
-use penstock_types::vocab::{Blocker, EntryMode, Horizon, OrderRole, RouteType, Strategy, SysMode};
+use penstock_types::vocab::{
+    Blocker, EntryMode, Horizon, OrderRole, ReasonCode, RouteType, Strategy, SysMode,
+};
 use penstock_types::{Decimal, Symbol};
 
 use super::assess::{Filtered, Index};
+use super::compete;
 use super::config::{DecideConfig, Participation};
 use super::guarantees::count;
-use super::outcome::{Assessment, Candidate, EngineBlock, PairOutcome, WhyLost};
+use super::outcome::{Assessment, Candidate, CandidateFlag, EngineBlock, PairOutcome};
+use super::propose::is_pullback_maker;
 use crate::costs::{self, CostInput, CostTerms, StopTerms};
 use crate::cycle::CycleInput;
 use crate::engine_gate::{self, EngineCode, EngineGates};
-use crate::rank::{self, RankKey};
+use crate::pullback;
+use crate::rank;
 use crate::risk;
 use crate::routes::{self, Features, Path};
 use crate::size::CapitalState;
+use crate::windows::QuoteWindow;
 
 /// Coverage of complete features below which the whole cycle is blocked, in percent.
 const COVERAGE_PCT_MIN: i64 = 60;
@@ -36,7 +42,7 @@ const LOSS_OVER_CAPTURABLE_MAX: i64 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) coverage_pct: Option<i64>,
-    pub(super) topn: Vec<Symbol>,
+    pub(super) topn: Vec<(Symbol, i64)>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) pairs: Vec<PairOutcome>,
     pub(super) engine_blocks: Vec<EngineBlock>,
@@ -61,6 +67,7 @@ struct Ground<'a> {
     instruments: BTreeMap<&'a Symbol, &'a InstrumentRow>,
     held: BTreeSet<&'a Symbol>,
     locked: BTreeSet<&'a Symbol>,
+    windows: BTreeMap<&'a Symbol, &'a QuoteWindow>,
     v_p75: f64,
     mode_blocked: bool,
 }
@@ -83,7 +90,7 @@ pub(super) fn scan(
     if !scan.coverage_ok() {
         return scan;
     }
-    scan.topn = rank::top_n(&rows, config).into_iter().map(|(symbol, _)| symbol).collect();
+    scan.topn = rank::top_n(&rows, config);
     let mut vols: Vec<Decimal> = rows.iter().filter_map(|r| r.rv_5m_bps).collect();
     let locked_order = |role: OrderRole| matches!(role, OrderRole::Entry | OrderRole::Proof);
     let ground = Ground {
@@ -96,10 +103,11 @@ pub(super) fn scan(
         locked: (input.locks.iter().filter(|l| l.expires_at > input.now).map(|l| &l.symbol))
             .chain(input.live_orders.iter().filter(|o| locked_order(o.role)).map(|o| &o.symbol))
             .collect(),
+        windows: input.windows.iter().map(|w| (&w.symbol, w)).collect(),
         v_p75: penstock_types::decimal::to_feature(routes::percentile_75(&mut vols)),
         mode_blocked: input.sys_mode != SysMode::Normal || !config.execution_enable,
     };
-    let mut symbols: Vec<&Symbol> = scan.topn.iter().collect();
+    let mut symbols: Vec<&Symbol> = scan.topn.iter().map(|(symbol, _)| symbol).collect();
     symbols.sort_unstable();
     let mut candidates = Vec::new();
     let mut pairs = Vec::new();
@@ -110,7 +118,7 @@ pub(super) fn scan(
     }
     scan.routes_stale =
         count(candidates.iter().filter(|c| c.blockers.contains(&Blocker::RouteStale)).count());
-    scan.order = compete(&mut candidates, index);
+    scan.order = compete::compete(&mut candidates, index);
     scan.candidates = candidates;
     scan.pairs = pairs;
     scan
@@ -150,7 +158,7 @@ fn scan_symbol(
                 let ordinal = count(candidates.len() - first);
                 let way = Way { strategy: *strategy, route: *route, horizon: *horizon };
                 let mut found = candidate(ground, row, features.as_ref(), &common, way, ordinal);
-                found.reasons.extend(engine.map(|code| code.as_str().to_owned()));
+                found.reasons.extend(engine.map(EngineCode::reason));
                 candidates.push(found);
             }
         }
@@ -215,7 +223,9 @@ fn symbol_blockers(ground: &Ground<'_>, row: &StateRow) -> BTreeSet<Blocker> {
     add(ground.mode_blocked, Blocker::ModeBlocked);
     add(ground.assessment.data_stale || message_age > limit_ms, Blocker::DataStale);
     add(!row.book_ok, Blocker::BookUnreliable);
-    add(!row.feature_complete, Blocker::FeatureIncomplete);
+    // Without a whole window over its quotes nothing of the symbol can be proposed.
+    let windowed = ground.windows.get(&row.symbol).is_some_and(|window| window.is_whole());
+    add(!row.feature_complete || !windowed, Blocker::FeatureIncomplete);
     add(routes::strategies(row.regime).is_empty(), Blocker::RegimeChaos);
     add(row.feature_complete && features.is_none(), Blocker::LowLiquidity);
     add(ground.held.contains(&row.symbol), Blocker::PositionOpen);
@@ -249,6 +259,7 @@ fn candidate(
         regime: row.regime,
         blockers: Vec::new(),
         reasons: Vec::new(),
+        flags: Vec::new(),
         move_bps: None,
         confidence: None,
         terms: None,
@@ -261,8 +272,8 @@ fn candidate(
         rank: None,
     };
     let mut blockers = common.clone();
-    participation_blockers(ground, row, way, &mut blockers, &mut c.reasons);
-    freshness_blocker(ground, row, way.route, &mut blockers, &mut c.reasons);
+    participation_blockers(ground, row, way, &mut blockers, &mut c);
+    freshness_blocker(ground, row, way.route, &mut blockers, &mut c.flags);
     if let Some(features) = features {
         economic_blockers(ground, row, features, way, &mut blockers, &mut c);
     }
@@ -275,19 +286,19 @@ fn participation_blockers(
     row: &StateRow,
     way: Way,
     blockers: &mut BTreeSet<Blocker>,
-    reasons: &mut Vec<String>,
+    c: &mut Candidate,
 ) {
     let config = ground.config;
     let cell = rank::cell(&ground.input.scores, way.strategy, row.regime, way.route);
     if rank::is_suspended(cell, ground.input.now) {
         blockers.insert(Blocker::StrategyMismatch);
-        reasons.push("STRATEGY_CELL_SUSPENDED".to_owned());
+        c.flags.push(CandidateFlag::CellSuspended);
     }
     let live = config.strategy.get(way.strategy) == Participation::Live
         && config.route.get(way.route) == Participation::Live;
     if !live {
         blockers.insert(Blocker::StrategyMismatch);
-        reasons.push("REGIME_MISMATCH".to_owned());
+        c.reasons.push(ReasonCode::RegimeMismatch);
     }
     let (Some(spread), terms) = (row.spread_avg_bps, routes::terms(way.strategy)) else { return };
     if spread > terms.spread_bps_max {
@@ -303,7 +314,7 @@ fn freshness_blocker(
     row: &StateRow,
     route: RouteType,
     blockers: &mut BTreeSet<Blocker>,
-    reasons: &mut Vec<String>,
+    flags: &mut Vec<CandidateFlag>,
 ) {
     let config = ground.config;
     let (fast, slow) = (config.route_freshness_fast_secs, config.route_freshness_slow_secs);
@@ -311,7 +322,7 @@ fn freshness_blocker(
     if ground.assessment.state_age_ms.unwrap_or(i64::MAX) > limit_ms {
         blockers.insert(Blocker::RouteStale);
         if ground.held.contains(&row.symbol) {
-            reasons.push("ROUTE_FRESHNESS_CONTEXT".to_owned());
+            flags.push(CandidateFlag::FreshnessContext);
         }
     }
 }
@@ -332,7 +343,7 @@ fn economic_blockers(
     c.move_bps = Some(path.move_bps);
     c.confidence = Some(path.confidence);
     if path.fallback {
-        c.reasons.push("ROUTE_FEATURE_FALLBACK_USED".to_owned());
+        c.flags.push(CandidateFlag::FeatureFallback);
     }
     if path.confidence < ground.config.min_confidence {
         blockers.insert(Blocker::ConfidenceLow);
@@ -364,6 +375,26 @@ fn economic_blockers(
     add(surplus < Decimal::ZERO, Blocker::SurplusBelowFloor);
     let bearable = Decimal::from(LOSS_OVER_CAPTURABLE_MAX) * terms.capturable_bps;
     add(terms.loss_at_stop_bps(&stop) > bearable, Blocker::ExitInfeasible);
+    entry_filter(ground, row, way, blockers, c);
+}
+
+/// Filters of the one form that has some; all that do not pass are kept.
+fn entry_filter(
+    ground: &Ground<'_>,
+    row: &StateRow,
+    way: Way,
+    blockers: &mut BTreeSet<Blocker>,
+    c: &mut Candidate,
+) {
+    if !is_pullback_maker(way.strategy, way.route, c.entry_mode) {
+        return;
+    }
+    let window = ground.windows.get(&row.symbol).copied();
+    let failing = pullback::failing(window, row, &ground.config.pullback);
+    if !failing.is_empty() {
+        blockers.insert(Blocker::StrategyMismatch);
+        c.reasons.extend(failing);
+    }
 }
 
 /// Size that costs are computed with before sizing: the strategy's share of the sizing equity.
@@ -427,49 +458,4 @@ fn fill_blockers(
     let unlikely = terms.p_fill < Decimal::new(n, s);
     let both = [(late, Blocker::FillTimeTooLong), (unlikely, Blocker::FillProbabilityLow)];
     both.into_iter().filter_map(|(hit, blocker)| hit.then_some(blocker)).collect()
-}
-
-fn key(c: &Candidate, index: &Index<'_>) -> Option<RankKey> {
-    Some(RankKey {
-        score: c.score?,
-        edge_adj_bps: c.edge_adj_bps?,
-        spread_bps: index.states.get(&c.symbol).and_then(|r| r.spread_avg_bps)?,
-        symbol: c.symbol.clone(),
-        ordinal: c.ordinal,
-    })
-}
-
-/// The best open candidate of each symbol, in the global order; losers learn by how much they lost.
-fn compete(candidates: &mut [Candidate], index: &Index<'_>) -> Vec<usize> {
-    let mut best: BTreeMap<Symbol, (RankKey, usize)> = BTreeMap::new();
-    for (at, c) in candidates.iter().enumerate() {
-        let Some(k) = key(c, index).filter(|_| c.is_open()) else { continue };
-        match best.get(&c.symbol) {
-            Some((winner, _)) if winner.compare(&k).is_lt() => {}
-            Some(_) | None => {
-                best.insert(c.symbol.clone(), (k, at));
-            }
-        }
-    }
-    for c in candidates.iter_mut() {
-        let (Some(own), Some((winner, _))) = (key(c, index), best.get(&c.symbol)) else { continue };
-        if winner.ordinal != own.ordinal {
-            c.why_lost = Some(WhyLost {
-                edge_bps: (winner.edge_adj_bps - own.edge_adj_bps).normalize(),
-                confidence: Decimal::ZERO,
-                score: (winner.score - own.score).normalize(),
-            });
-        }
-    }
-    let confidence: BTreeMap<Symbol, Option<Decimal>> =
-        best.iter().map(|(s, (_, at))| (s.clone(), candidates[*at].confidence)).collect();
-    for c in candidates.iter_mut() {
-        let winner = confidence.get(&c.symbol).copied().flatten();
-        if let (Some(lost), Some(theirs), Some(own)) = (&mut c.why_lost, winner, c.confidence) {
-            lost.confidence = (theirs - own).normalize();
-        }
-    }
-    let mut order: Vec<(RankKey, usize)> = best.into_values().collect();
-    order.sort_by(|a, b| a.0.compare(&b.0));
-    order.into_iter().map(|(_, at)| at).collect()
 }

@@ -1,7 +1,7 @@
 //! The end of a decision: gates of every symbol, the distribution of blockers, the verdict.
 //!
 //! Purpose: say for each symbol of the universe which gate closed first, and for the cycle why nothing
-//! was (or would be) sent. Inputs: what the steps found. Outputs: the [`Decision`]. Invariants: pure;
+//! was (or would be) sent. Inputs: what the steps found. Outputs: the [`Outcome`]. Invariants: pure;
 //! data faults are never reported as an empty market.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +13,12 @@ use penstock_types::{Decimal, Symbol};
 use super::assess::Filtered;
 use super::config::DecideConfig;
 use super::guarantees::count;
-use super::outcome::{Assessment, Candidate, Decision, Finalist, SymbolGate};
+use super::outcome::{Assessment, Candidate, Finalist, Outcome, SymbolGate};
 use super::scan::Scan;
 use crate::cycle::CycleInput;
 use crate::engine_gate::EngineCode;
 use crate::routes;
+use crate::select::Selection;
 use crate::size::CapitalState;
 
 pub(super) fn summarise(
@@ -27,15 +28,15 @@ pub(super) fn summarise(
     filtered: &Filtered,
     capital: CapitalState,
     scan: Scan,
-    mut finalists: Vec<Finalist>,
-) -> Decision {
+    (selection, mut finalists): (Selection, Vec<Finalist>),
+) -> Outcome {
     let (verdict, block_type) = blocked(input, config, &assessment, &scan);
     if verdict.is_some() {
         for finalist in &mut finalists {
             finalist.plan = None;
         }
     }
-    let gates = gates(config, filtered, &scan, &finalists);
+    let gates = gates(config, filtered, &scan, &selection, &finalists);
     let mut blocker_counts = BTreeMap::new();
     let mut order: BTreeMap<Blocker, i64> = BTreeMap::new();
     for blocker in gates.iter().filter_map(|g| g.blocker) {
@@ -47,7 +48,7 @@ pub(super) fn summarise(
         .max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))
         .map(|(blocker, _)| *blocker);
     let verdict_without_submit = verdict.unwrap_or_else(|| open_verdict(&scan, &gates));
-    Decision {
+    Outcome {
         sys_mode: input.sys_mode,
         execution_enable: config.execution_enable,
         exec_allowed: filtered.allowed.clone(),
@@ -55,6 +56,7 @@ pub(super) fn summarise(
         routes_evaluated: count(scan.candidates.len()),
         routes_stale: scan.routes_stale,
         topn: scan.topn,
+        selection,
         gates,
         pairs: scan.pairs,
         engine_blocks: scan.engine_blocks,
@@ -121,6 +123,7 @@ fn gates(
     config: &DecideConfig,
     filtered: &Filtered,
     scan: &Scan,
+    selection: &Selection,
     finalists: &[Finalist],
 ) -> Vec<SymbolGate> {
     let mut gates: Vec<SymbolGate> = filtered
@@ -134,7 +137,7 @@ fn gates(
         })
         .collect();
     for symbol in &filtered.allowed {
-        gates.push(allowed_gate(config, scan, finalists, symbol));
+        gates.push(allowed_gate(config, scan, selection, finalists, symbol));
     }
     gates.sort_by(|a, b| a.symbol.cmp(&b.symbol));
     gates
@@ -156,14 +159,16 @@ fn gate(symbol: &Symbol, blocker: Option<Blocker>, stage: StageName) -> SymbolGa
 fn allowed_gate(
     config: &DecideConfig,
     scan: &Scan,
+    selection: &Selection,
     finalists: &[Finalist],
     symbol: &Symbol,
 ) -> SymbolGate {
     if let Some(finalist) = finalists.iter().find(|f| &f.symbol == symbol) {
-        let stage =
-            if finalist.plan.is_some() { StageName::ExecuteIntent } else { StageName::RiskVerdict };
-        let mut gate = gate(symbol, finalist.blocker, stage);
+        let mut gate = gate(symbol, finalist.blocker, finalist.stage());
         gate.closed = finalist.blocker.into_iter().collect();
+        if let Some(dropped) = &finalist.dropped {
+            gate.reason = Some(dropped.reason);
+        }
         if let Some(hit) = finalist.risk_hits.first() {
             gate.reason = Some(hit.code);
             gate.value = hit.value.map(|v| round_to(v, 10).normalize());
@@ -176,7 +181,7 @@ fn allowed_gate(
         gate.closed = vec![Blocker::FeatureIncomplete];
         return gate;
     }
-    if !scan.topn.contains(symbol) {
+    if !scan.topn.iter().any(|(ranked, _)| ranked == symbol) {
         // Not among the best by liquidity, momentum and spread: a rank closed it, no blocker.
         let mut gate = gate(symbol, None, StageName::RankTopn);
         gate.reason = Some(ReasonCode::TopnCut);
@@ -191,7 +196,7 @@ fn allowed_gate(
     if tradable {
         // Its candidate lost against better symbols: a rank closed it, no blocker.
         let mut gate = gate(symbol, None, StageName::WatchlistAttach);
-        gate.reason = Some(ReasonCode::TopkCut);
+        gate.reason = selection.cut(symbol).or(Some(ReasonCode::TopkCut));
         return gate;
     }
     let mut gate = gate(symbol, closed.first().copied(), StageName::DeepScan);

@@ -118,6 +118,15 @@ pub struct InstrumentRow {
     pub qty_min: Decimal,
     /// Least cost of an order in quote.
     pub cost_min: Decimal,
+    /// Digits of a price; 0 in inputs that were stored without it.
+    #[serde(default)]
+    pub price_precision: i32,
+    /// Digits of a quantity, likewise.
+    #[serde(default)]
+    pub qty_precision: i32,
+    /// Hash of the rules, 64 hex digits; empty in inputs that were stored without it.
+    #[serde(default)]
+    pub content_hash: String,
 }
 
 impl InstrumentRow {
