@@ -4,6 +4,9 @@
 //! configuration and how the process was called. Outputs: [`Settings`]. Invariants: no default stands
 //! here; what this version does not contain is refused by key.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +15,13 @@ use penstock_config::table::execution::{EquityMode, RouteMode, TpAction as Confi
 use penstock_trading::decide::config::{
     DecideConfig, Participation, PerRoute, PerStrategy, ProofConfig, TpAction,
 };
+use penstock_trading::groups::{self, CorrelationGroup};
 use penstock_trading::mode::ModeTiming;
+use penstock_trading::quarantine::QuarantineSettings;
+use penstock_trading::risk::{AdaptiveEdge, RiskSettings, counters};
 use penstock_types::Decimal;
 use penstock_types::canonical::{self, CanonicalError};
+use penstock_types::rows::CounterSpans;
 
 use crate::desk::DeskConfig;
 use crate::engine::{EngineRun, gates};
@@ -58,6 +65,14 @@ pub enum SettingsError {
         /// What to do.
         next: &'static str,
     },
+    /// The file of correlation groups cannot be used.
+    #[error("correlation_groups_file = {}: {problem}", path.display())]
+    Groups {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and the next step.
+        problem: String,
+    },
     /// The settings have no canonical form.
     #[error("settings cannot be hashed: {0}")]
     Canonical(#[from] CanonicalError),
@@ -84,8 +99,8 @@ pub struct Settings {
     pub evaluation_interval: Duration,
     /// The deterministic engine; none without tokens or with its gates off.
     pub engine: Option<EngineRun>,
-    /// Sliding window of the trade counters.
-    pub trades_window_secs: i64,
+    /// How far back the counters of the risk rules look.
+    pub counter_spans: CounterSpans,
 }
 
 impl Settings {
@@ -103,7 +118,8 @@ impl Settings {
                 next: "set it to 1",
             });
         }
-        let decide = decide_config(&config, run_mode);
+        let decide =
+            DecideConfig { risk: risk_settings(&config)?, ..decide_config(&config, run_mode) };
         let stored_config = serde_json::json!({
             "config": config.canonical(), "decide": decide,
         });
@@ -111,7 +127,6 @@ impl Settings {
         Ok(Self {
             config_hash: canonical::hash(&stored_config)?,
             stored_config,
-            decide: Arc::new(decide),
             run_mode,
             mode: ModeTiming {
                 stable_window_ms: int(live.degrade_exit_stable_window_ms),
@@ -125,7 +140,8 @@ impl Settings {
                 areas.evaluation.live_evaluation_interval_secs,
             ),
             engine: EngineRun::of(&config),
-            trades_window_secs: int(areas.risk.risk_trades_window_seconds),
+            counter_spans: counters::spans(&decide.risk, decide.risk_cooldown_seconds),
+            decide: Arc::new(decide),
             config: Arc::new(config),
         })
     }
@@ -176,6 +192,12 @@ impl Settings {
             stream_silent_ms: int(orders.private_stream_silent_secs) * 1_000,
             preauth_ms_max: int(orders.preauth_max_secs) * 1_000,
             quiet_ms: int(orders.quiet_mode_secs) * 1_000,
+            quarantine: QuarantineSettings {
+                refusals_max: a.churn.risk_quarantine_max_rejects_per_hour.into(),
+                timeouts_max: a.churn.risk_quarantine_max_timeouts_consecutive.into(),
+                ttl_secs: int(a.churn.risk_quarantine_ttl_seconds),
+                auto_release: a.churn.risk_quarantine_auto_release,
+            },
             engine_gates: gates(&self.config),
             ..DeskConfig::default()
         }
@@ -255,6 +277,46 @@ fn decide_config(config: &Config, run_mode: RunMode) -> DecideConfig {
         engine_gates: gates(config),
         ..strategies(config, run_mode)
     }
+}
+
+/// The counting rules of the risk gate and the raised least edge; reads the file of correlation groups.
+fn risk_settings(config: &Config) -> Result<RiskSettings, SettingsError> {
+    let (r, a, c) = (&config.areas.risk, &config.areas.adaptive, &config.areas.churn);
+    let x10000 = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+    Ok(RiskSettings {
+        max_consecutive_losses: r.risk_max_consecutive_losses.into(),
+        loss_streak_reset_secs: int(r.risk_loss_streak_reset_seconds),
+        trades_window_secs: int(r.risk_trades_window_seconds),
+        adaptive: AdaptiveEdge {
+            spread_factor_x10000: x10000(a.risk_adaptive_spread_factor_x10000),
+            volatility_factor_x10000: x10000(a.risk_adaptive_volatility_factor_x10000),
+            imbalance_floor_x10000: x10000(a.risk_adaptive_liquidity_floor_x10000),
+            cap_x10000: x10000(a.risk_adaptive_max_multiplier_x10000),
+            normal_atr_bps: a.risk_adaptive_normal_atr_bps,
+            spread_step_x10000: x10000(a.risk_adaptive_spread_step_x10000),
+            volatility_step_x10000: x10000(a.risk_adaptive_volatility_step_x10000),
+            imbalance_step_x10000: x10000(a.risk_adaptive_liquidity_step_x10000),
+        },
+        churn_cancel_replace_max: c.risk_churn_max_cancel_replace_10s.into(),
+        churn_cancel_max: c.risk_churn_max_cancel_10s.into(),
+        churn_new_orders_max: c.risk_churn_max_new_orders_10s.into(),
+        churn_cooldown_secs: int(c.risk_churn_cooldown_seconds),
+        counter_entry_pct: c.risk_counter_entry_pct.into(),
+        groups: match &config.areas.capital.correlation_groups_file {
+            Some(path) => read_groups(path)?,
+            None => Vec::new(),
+        },
+    })
+}
+
+fn read_groups(path: &Path) -> Result<Vec<CorrelationGroup>, SettingsError> {
+    let refused = |problem: String| SettingsError::Groups { path: path.to_owned(), problem };
+    let file = File::open(path).map_err(|error| refused(error.to_string()))?;
+    let mut text = String::new();
+    let most = u64::try_from(groups::GROUPS_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    // One byte more than is allowed shows that there is too much of it.
+    file.take(most).read_to_string(&mut text).map_err(|error| refused(error.to_string()))?;
+    groups::parse(&text).map_err(|error| refused(error.to_string()))
 }
 
 /// The part of the settings that stands per strategy and route.

@@ -44,8 +44,7 @@ pub(super) async fn load(
         instruments = cycle_input::instruments(&mut tx, publication.run_id).await?;
         (epochs, snapshots) = cycle_input::epochs(&mut tx, publication.lineage_id).await?;
     }
-    let window_secs = context.settings.trades_window_secs;
-    let rows = account_rows::account(&mut tx, window_secs).await?;
+    let rows = account_rows::account(&mut tx, &context.settings.counter_spans).await?;
     drop(tx);
     let content_hash_ok = occasion.check_hash.then(|| {
         let ours = hex::encode(content_hash(&states));
@@ -53,6 +52,8 @@ pub(super) async fn load(
     });
     // Read last, so that their ages are those of the moment of the decision.
     let table = context.quotes.table();
+    let symbols: Vec<_> = states.iter().map(|row| &row.symbol).collect();
+    let venue_counters = account.venue_counters(&symbols);
     let input = CycleInput {
         version: CYCLE_INPUT_VERSION,
         domain: context.domain().to_owned(),
@@ -80,6 +81,7 @@ pub(super) async fn load(
         locks: rows.locks,
         equity: rows.equity,
         counters: rows.counters,
+        venue_counters,
         stream: account.stream_status(),
         latency_us: account.latency_us(),
         foreign_holds_quote: account.foreign_holds_quote(),

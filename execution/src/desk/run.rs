@@ -83,6 +83,7 @@ pub fn spawn(
         changed: changes,
         health: parts.orders.health(),
         clock: parts.clock.clone(),
+        venue: parts.rest.state().clone(),
     };
     let fence_mono_ms = parts.clock.now().mono_ms();
     let desk = Desk {

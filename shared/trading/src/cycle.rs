@@ -75,6 +75,9 @@ pub struct CycleInput {
     pub equity: EquityRow,
     /// Recent past that the risk rules read.
     pub counters: RiskCounters,
+    /// The venue's counters of pairs as they are modelled, ascending; a pair without one is at zero.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub venue_counters: Vec<VenueCounter>,
     /// Private stream.
     pub stream: StreamStatus,
     /// 90th percentile of submit to acknowledgement in microseconds; 250 000 before 20 orders.
@@ -98,6 +101,15 @@ pub struct LineageMemory {
     pub previous: Option<LineageId>,
     /// Evaluations of grace that a break still demands.
     pub grace_left: i64,
+}
+
+/// The venue's counter of one pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueCounter {
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Share of its ceiling that is used, times 10,000, rounded up.
+    pub share_x10000: i64,
 }
 
 /// State of the private stream at the read.

@@ -218,6 +218,7 @@ pub fn input(n: usize) -> CycleInput {
             realized_day_quote: dec("0"),
         },
         counters: RiskCounters::default(),
+        venue_counters: Vec::new(),
         stream: StreamStatus { connected: true, snapshots_ok: true, silent_ms: 300 },
         latency_us: 250_000,
         foreign_holds_quote: dec("0"),

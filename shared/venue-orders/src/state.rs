@@ -41,21 +41,36 @@ impl core::fmt::Display for Scope {
 /// Why an order request is sent; decides how much of the pair's counter it may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EngineUse {
-    /// A new position: up to 60 %.
+    /// A new position.
     Entry,
-    /// A better price for a resting entry: up to 80 %.
+    /// A better price for a resting entry.
     Repeg,
     /// Protection and exits: all of it.
     Protective,
 }
 
-impl EngineUse {
-    /// Share of the ceiling that it may reach.
-    pub const fn share_max(self) -> f64 {
-        match self {
-            Self::Entry => 0.6,
-            Self::Repeg => 0.8,
-            Self::Protective => 1.0,
+/// Shares of a pair's counter that entries and better prices may reach, from the configuration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CounterShares {
+    /// Percent up to which new positions are sent.
+    pub entry_pct: u32,
+    /// Percent up to which resting entries are moved.
+    pub repeg_pct: u32,
+}
+
+impl Default for CounterShares {
+    fn default() -> Self {
+        Self { entry_pct: 60, repeg_pct: 80 }
+    }
+}
+
+impl CounterShares {
+    /// Share of the ceiling that a use may reach.
+    fn of(self, usage: EngineUse) -> f64 {
+        match usage {
+            EngineUse::Entry => f64::from(self.entry_pct) / 100.0,
+            EngineUse::Repeg => f64::from(self.repeg_pct) / 100.0,
+            EngineUse::Protective => 1.0,
         }
     }
 }
@@ -80,6 +95,7 @@ pub struct VenueState {
     not_before_ms: BTreeMap<Scope, i64>,
     half_rate_until_ms: i64,
     cold_until_ms: Option<i64>,
+    shares: CounterShares,
 }
 
 /// The same as it is kept in the file.
@@ -108,6 +124,7 @@ impl VenueState {
             not_before_ms: BTreeMap::new(),
             half_rate_until_ms: i64::MIN,
             cold_until_ms: Some(now_ms + COLD_START_MS),
+            shares: CounterShares::default(),
         }
     }
 
@@ -132,6 +149,7 @@ impl VenueState {
             not_before_ms,
             half_rate_until_ms: i64::MIN,
             cold_until_ms: None,
+            shares: CounterShares::default(),
         }
     }
 
@@ -163,6 +181,17 @@ impl VenueState {
     /// Whether it started without memory and still holds back.
     pub fn is_cold(&self, now_ms: i64) -> bool {
         self.cold_until_ms.is_some_and(|until| now_ms < until)
+    }
+
+    /// Takes the shares of the configuration.
+    pub const fn set_shares(&mut self, shares: CounterShares) {
+        self.shares = shares;
+    }
+
+    /// Share of a pair's counter that is used, times 10,000, rounded up.
+    pub fn counter_share_x10000(&self, symbol: &str, now_ms: i64) -> i64 {
+        // At most 10,000 and never below zero: the counter stays between zero and its ceiling.
+        (self.engine.counter(symbol).share(now_ms) * 10_000.0).ceil() as i64
     }
 
     /// The engine counters.
@@ -239,7 +268,7 @@ impl VenueState {
         }
         // Protection after a start without memory: the counter is a guess, the position is not.
         let blind = protective && self.is_cold(now_ms);
-        let share_max = if blind { f64::INFINITY } else { usage.share_max() };
+        let share_max = if blind { f64::INFINITY } else { self.shares.of(usage) };
         self.engine
             .admit(symbol, call, share_max, now_ms)
             .map_err(|wait_ms| NotSent::Budget { scope: pair.to_string(), wait_ms })

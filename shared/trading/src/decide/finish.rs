@@ -255,6 +255,7 @@ const fn size_blocker(limiter: Limiter) -> Blocker {
         | Limiter::RiskPerTrade
         | Limiter::Depth
         | Limiter::Engine
+        | Limiter::Gate
         | Limiter::Floor
         | Limiter::Proof => Blocker::SizeBelowMinimum,
     }
