@@ -113,7 +113,7 @@ impl ExecStore {
     }
 
     /// Why the outcome of the newest sends of a symbol was unknown, newest first; empty text for a send
-    /// that was answered. Looks a day back.
+    /// that was answered, or that a report of the stream answered for. Looks a day back.
     ///
     /// # Errors
     /// [`WriteError`].
@@ -125,6 +125,7 @@ impl ExecStore {
         let rows = sqlx::query_scalar!(
             r#"select coalesce((select u.reason from execution_order_events u
                  where u.order_id = s.order_id and u.event_type = 'outcome_unknown'
+                 and u.to_state = 'submit_unknown'
                  order by u.event_seq limit 1), '') as "reason!"
              from execution_order_events s join execution_orders o using (order_id)
              where o.symbol = $1 and o.created_at > clock_timestamp() - interval '1 day'

@@ -7,6 +7,7 @@ mod home;
 mod life;
 mod outage;
 mod place;
+mod quarantine;
 mod reconcile;
 mod regimes;
 mod reviews;
