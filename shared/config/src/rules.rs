@@ -12,6 +12,9 @@ use crate::resolve::{Origin, Values};
 use crate::table;
 use crate::value::{Value, is_loopback};
 
+/// Longest that a decision needs from the AI gate's answer to its submit, in milliseconds.
+const AFTER_ANSWER_MS: i64 = 1_000;
+
 /// How two whole numbers must stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Must {
@@ -58,6 +61,7 @@ pub(crate) fn check(process: Process, values: &Values, problems: &mut Vec<Proble
     engine(values, problems);
     names(values, problems);
     level3(process, values, problems);
+    ai_gate(process, values, problems);
     clusters(process, values, problems);
 }
 
@@ -241,6 +245,38 @@ fn level3(process: Process, values: &Values, problems: &mut Vec<Problem>) {
         let reason = "needs KRAKEN_API_KEY and KRAKEN_API_SECRET of a key without trading rights";
         let allowed = "L3_ENABLE=false, or both set for ingest (`penstock up` sets them from PENSTOCK_INGEST_API_KEY and PENSTOCK_INGEST_API_SECRET)";
         refuse(values, problems, "l3_enable", reason, allowed);
+    }
+}
+
+/// A gate that is on knows whom to ask, and an answer at the end of its time can still be used: the pointer of the state
+/// must not have moved too far while it was waited for. Only execution needs the key.
+fn ai_gate(process: Process, values: &Values, problems: &mut Vec<Problem>) {
+    if values.int("ai_dec").unwrap_or_default() == 0 {
+        return;
+    }
+    for name in ["ai_gate_base_url", "ai_gate_model", "ai_gate_api_key"] {
+        let is_set = match values.get(name).map(|resolved| &resolved.value) {
+            Some(Value::Text(text)) => !text.is_empty() && text != "off",
+            Some(Value::Secret(secret)) => !secret.expose_secret().is_empty(),
+            _ => false,
+        };
+        let needed = name != "ai_gate_api_key" || process == Process::Execution;
+        if needed && !is_set {
+            let allowed = "a value, or AI_DEC=0";
+            refuse(values, problems, name, "is required when AI_DEC is above 0", allowed);
+        }
+    }
+    let int = |name| values.int(name);
+    if let (Some(timeout), Some(lag), Some(interval)) =
+        (int("ai_gate_timeout_ms"), int("generation_max_lag"), int("state_refresh_interval_ms"))
+        && timeout + AFTER_ANSWER_MS > lag * interval
+    {
+        let allowed = format!(
+            "≤ GENERATION_MAX_LAG · STATE_REFRESH_INTERVAL_MS - {AFTER_ANSWER_MS} ({})",
+            lag * interval - AFTER_ANSWER_MS
+        );
+        let reason = "allows an answer that comes too late for the generation it was asked of";
+        refuse(values, problems, "ai_gate_timeout_ms", reason, &allowed);
     }
 }
 

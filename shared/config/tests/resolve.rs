@@ -70,7 +70,18 @@ fn compiled_defaults_are_accepted_and_derive_what_is_unset() {
 #[case::secret_in_file("kraken_api_key = \"topsecret\"", "secrets never stand in the file")]
 #[case::l3_budget("l3_depth = 1000\nl3_subscribe_rate = 99", "≥ 100")]
 #[case::absent_route("route_dumpreversal = \"shadow\"", "ROUTE_DUMPREVERSAL")]
-#[case::absent_gate("ai_dec = 1", "AI_DEC = 1")]
+#[case::gate_without_endpoint("ai_dec = 1\nai_gate_model = \"m\"", "AI_GATE_BASE_URL")]
+#[case::gate_switched_off(
+    "ai_dec = 1\nai_gate_base_url = \"off\"\nai_gate_model = \"m\"",
+    "AI_GATE_BASE_URL"
+)]
+#[case::gate_without_model(
+    "ai_dec = 2\nai_gate_base_url = \"https://a.example.com/v1\"",
+    "AI_GATE_MODEL"
+)]
+#[case::gate_in_plain_text("ai_gate_base_url = \"http://a.example.com/v1\"", "plain text")]
+#[case::gate_key_in_file("ai_gate_api_key = \"k\"", "secrets never stand in the file")]
+#[case::gate_setting("ai_dec = 3", "allowed: 0..2")]
 #[case::absent_trailing("exit_protection_kind = \"native_trailing\"", "native_trailing")]
 #[case::absent_sink("alert_webhook_url = \"https://example.com\"", "does not contain this")]
 #[case::plain_text("kraken_rest_url = \"http://example.com\"", "plain text")]
@@ -118,6 +129,33 @@ fn off_values_of_absent_features_and_keys_of_later_parts_are_accepted() {
     let file = "l3_enable = false\nkraken_futures_ws_url = \"off\"\nai_dec = 0\nwebui_port = 9000\nretention_ai_days = 5\n[engine.class.GMA.fsm.decay]\nunwind = 5000\n";
     let config = tool(file, &[]).expect("accepted");
     assert_eq!(config.areas.panel.webui_port, 9_000);
+}
+
+#[test]
+fn a_gate_that_is_on_has_a_key_in_execution_and_time_that_its_generation_allows() {
+    let file =
+        "ai_dec = 2\nai_gate_base_url = \"https://a.example.com/v1\"\nai_gate_model = \"m\"\n";
+    let execution = |file: &str, more: &[(&str, &str)]| {
+        with(Process::Execution, file, &[&[DECISION], more].concat())
+    };
+    let key = [("AI_GATE_API_KEY", "a-key")];
+    let config = execution(file, &key).expect("accepted");
+    assert_eq!(config.areas.ai_gate.ai_dec, 2);
+    assert!(refusal(execution(file, &[])).contains("AI_GATE_API_KEY"));
+    tool(file, &[]).expect("only who asks needs the key");
+    execution("ai_gate_timeout_ms = 60000", &[]).expect("a gate that is off has no time to keep");
+    for (more, fits) in [
+        ("ai_gate_timeout_ms = 4000\n", true),
+        ("ai_gate_timeout_ms = 4001\n", false),
+        ("ai_gate_timeout_ms = 9000\ngeneration_max_lag = 10\n", true),
+        ("ai_gate_timeout_ms = 4000\nstate_refresh_interval_ms = 750\n", false),
+    ] {
+        let found = execution(&format!("{file}{more}"), &key);
+        assert_eq!(found.is_ok(), fits, "{more}");
+        if !fits {
+            assert!(refusal(found).contains("AI_GATE_TIMEOUT_MS"));
+        }
+    }
 }
 
 #[test]

@@ -79,20 +79,20 @@ area! {
 area! {
     /// The AI gate.
     pub struct AiGate ("ai gate") {
-        /// 0 off, 1 advisory, 2 mandatory.
-        [E] ai_dec: u32 = Some("0"), int(0, 2).only("0");
-        /// Address of the model's endpoint.
-        [E] ai_gate_base_url: Endpoint = Some(""), any().or_off().later();
-        /// Name of the model.
-        [E] ai_gate_model: String = Some(""), any().later();
-        /// Key of the endpoint.
-        [E] ai_gate_api_key: Option<SecretString> = None, any().later();
-        /// Milliseconds for an answer.
-        [E] ai_gate_timeout_ms: u64 = Some("4000"), int(500, 60_000).later();
-        /// Further attempts.
-        [E] ai_gate_max_retries: u32 = Some("0"), int(0, 1).later();
+        /// 0 off, 1 a failure blocks the entry, 2 a failure also makes the mode PAUSE.
+        [E] ai_dec: u32 = Some("0"), int(0, 2);
+        /// Address below which `/chat/completions` lies; required when AI_DEC is above 0.
+        [E] ai_gate_base_url: Endpoint = Some(""), any().or_off();
+        /// Name of the model; required when AI_DEC is above 0.
+        [E] ai_gate_model: String = Some(""), any();
+        /// Key of the endpoint; required when AI_DEC is above 0.
+        [E] ai_gate_api_key: Option<SecretString> = None, any();
+        /// Milliseconds for all questions of an evaluation, second attempts included.
+        [E] ai_gate_timeout_ms: u64 = Some("4000"), int(500, 60_000);
+        /// Second attempts after a refused connection, 429 or 5xx, while half of the time is left.
+        [E] ai_gate_max_retries: u32 = Some("0"), int(0, 1);
         /// Most tokens of an answer.
-        [E] ai_gate_max_tokens: u32 = Some("600"), int(64, 4_096).later();
+        [E] ai_gate_max_tokens: u32 = Some("600"), int(64, 4_096);
     }
 }
 
