@@ -27,6 +27,10 @@ fn on_step(value: Decimal, step: Decimal) -> Option<Decimal> {
     Some(floored)
 }
 
+fn three_quarters(number: i64) -> i64 {
+    number / 4 * 3 + number % 4 * 3 / 4
+}
+
 fn patch(changes: &[(&str, &str, Value)]) -> Value {
     let mut tree = json!({
         "entry_plan": {
@@ -60,7 +64,7 @@ pub(super) fn modified(question: &Question, behaviour: Behaviour) -> Option<Stri
         Behaviour::ModifyQty => {
             let (qty, step) =
                 (decimal(question, "entry_plan.qty")?, decimal(question, "constraints.step_size")?);
-            let smaller = on_step(qty * Decimal::new(8, 1), step)?;
+            let smaller = on_step(qty.checked_mul(Decimal::new(8, 1))?, step)?;
             let least = decimal(question, "constraints.min_qty")?
                 .checked_mul(price)?
                 .max(decimal(question, "constraints.min_notional")?)
@@ -75,14 +79,15 @@ pub(super) fn modified(question: &Question, behaviour: Behaviour) -> Option<Stri
                 decimal(question, "exit_plan.sl_price")?,
                 decimal(question, "constraints.tick_size")?,
             );
-            let nearer = on_step(stop + (price - stop) / Decimal::from(4), tick)?;
+            let nearer =
+                on_step(stop.checked_add(price.checked_sub(stop)? / Decimal::from(4))?, tick)?;
             let fits = nearer > stop && nearer < price;
             let change = ("exit_plan", "sl_price", json!(nearer.to_string()));
             fits.then(|| modify("AIGATE_CONCERN_PROTECTION", &[change]))
         }
         Behaviour::ModifyTime => {
             let now = whole(question, "exit_plan.time_stop_secs")?;
-            let shorter = (now * 3 / 4).max(60);
+            let shorter = three_quarters(now).max(60);
             let change = ("exit_plan", "time_stop_secs", json!(shorter));
             (shorter < now).then(|| modify("AIGATE_CONCERN_REGIME", &[change]))
         }
@@ -91,8 +96,8 @@ pub(super) fn modified(question: &Question, behaviour: Behaviour) -> Option<Stri
             let repegs = whole(question, "entry_plan.max_repegs")?;
             let off = fallback(json!(false), Value::Null, Value::Null);
             let changes = [
-                ("entry_plan", "ttl_ms", json!(ttl * 3 / 4)),
-                ("entry_plan", "max_repegs", json!((repegs - 1).max(0))),
+                ("entry_plan", "ttl_ms", json!(three_quarters(ttl))),
+                ("entry_plan", "max_repegs", json!(repegs.saturating_sub(1).max(0))),
                 ("entry_plan", "fallback", off),
             ];
             (ttl > 1).then(|| modify("AIGATE_CONCERN_COST", &changes))
@@ -105,9 +110,10 @@ pub(super) fn modified(question: &Question, behaviour: Behaviour) -> Option<Stri
 fn raised(question: &Question, behaviour: Behaviour) -> String {
     let amount = |path, by: &str| {
         let value = decimal(question, path).unwrap_or(Decimal::ONE);
-        json!((value + decimal(question, by).unwrap_or(Decimal::ONE)).to_string())
+        json!(value.saturating_add(decimal(question, by).unwrap_or(Decimal::ONE)).to_string())
     };
-    let number = |path, by: i64| json!(whole(question, path).unwrap_or_default() + by);
+    let number =
+        |path, by: i64| json!(whole(question, path).unwrap_or_default().saturating_add(by));
     let (plan, field, value) = match behaviour {
         Behaviour::RaisePrice => {
             ("entry_plan", "limit_price", amount("entry_plan.limit_price", "constraints.tick_size"))
@@ -143,7 +149,7 @@ fn raised(question: &Question, behaviour: Behaviour) -> String {
         Behaviour::RaiseStop => {
             let tick = decimal(question, "constraints.tick_size").unwrap_or(Decimal::ONE);
             let stop = decimal(question, "exit_plan.sl_price").unwrap_or(Decimal::TEN);
-            ("exit_plan", "sl_price", json!((stop - tick).to_string()))
+            ("exit_plan", "sl_price", json!(stop.saturating_sub(tick).to_string()))
         }
         Behaviour::RaiseTarget => {
             let from = match question.text("exit_plan.tp_price") {
@@ -220,5 +226,56 @@ pub(super) fn text(question: &Question, behaviour: Behaviour) -> String {
         | B::Html
         | B::NotUtf8
         | B::Huge => allow(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn question(texts: &[String], number: i64) -> Question {
+        let text = |at: usize| texts[at % texts.len()].clone();
+        let shown = json!({
+            "symbol": text(0),
+            "entry_plan": {
+                "kind": text(1), "limit_price": text(2), "qty": text(3), "ttl_ms": number,
+                "max_repegs": number,
+                "fallback": {"enabled": true, "kind": text(4), "max_slippage_bps": number},
+            },
+            "exit_plan": {
+                "sl_price": text(5), "tp_price": text(6), "trail_bps": text(7),
+                "time_stop_secs": number,
+            },
+            "constraints": {
+                "tick_size": text(8), "step_size": text(9), "min_qty": text(10),
+                "min_notional": text(11),
+            },
+        });
+        let shown = shown.as_object().expect("an object").clone();
+        Question { model: "m".to_owned(), shown }
+    }
+
+    #[test]
+    fn three_quarters_are_rounded_down_and_fit() {
+        for (number, less) in [(0, 0), (1, 0), (2, 1), (3, 2), (4, 3), (10_001, 7_500)] {
+            assert_eq!(three_quarters(number), less);
+        }
+        assert_eq!(three_quarters(i64::MAX), i64::MAX / 4 * 3 + 2);
+    }
+
+    proptest! {
+        /// Whoever asks, with whatever numbers, is answered.
+        #[test]
+        fn any_question_is_answered_in_every_way(
+            texts in proptest::collection::vec("-?[0-9]{1,29}(\\.[0-9]{1,28})?|[A-Z_]{0,12}", 12),
+            number in any::<i64>(),
+        ) {
+            let question = question(&texts, number);
+            for behaviour in Behaviour::ALL {
+                let text = text(&question, *behaviour);
+                prop_assert!(text.is_empty() == (*behaviour == Behaviour::EmptyContent));
+            }
+        }
     }
 }

@@ -181,3 +181,48 @@ async fn drip(stream: &mut TcpStream, bytes: &[u8], hang: Duration) -> io::Resul
     };
     timeout(hang, dripping).await.unwrap_or(Ok(()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::question::Question;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_request_is_read_when_it_is_whole() {
+        let whole = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\nAUTHORIZATION: Bearer k\r\n\r\n{}";
+        for end in 0..whole.len() {
+            assert!(parse(&whole[..end]).unwrap().is_none(), "{end}");
+        }
+        let request = parse(whole).unwrap().unwrap();
+        assert_eq!(
+            (request.method.as_str(), request.path.as_str()),
+            ("POST", "/v1/chat/completions")
+        );
+        assert_eq!(
+            (request.authorization.as_str(), request.body.as_slice()),
+            ("Bearer k", &b"{}"[..])
+        );
+        for refused in ["x\r\n\r\n", "GET / HTTP/1.1\r\ncontent-length: -1\r\n\r\n"] {
+            assert!(parse(refused.as_bytes()).is_err(), "{refused:?}");
+        }
+        let long = format!("GET / HTTP/1.1\r\ncontent-length: {}\r\n\r\n", REQUEST_BYTES_MAX + 1);
+        assert!(parse(long.as_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_request_or_none(
+            head in "(GET|POST)? ?/?[a-z]{0,5} ?(HTTP)?(\r\n[a-zA-Z-]{0,16}:? ?[0-9a-z]{0,9}){0,3}",
+            body in proptest::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let mut bytes = format!("{head}\r\n\r\n").into_bytes();
+            bytes.extend_from_slice(&body);
+            if let Ok(Some(request)) = parse(&bytes) {
+                prop_assert!(request.body.len() <= body.len());
+                prop_assert!(Question::read(&request.authorization, "key", &request.body).is_err());
+            }
+            prop_assert!(Question::read("Bearer key", "key", &body).is_err());
+        }
+    }
+}
