@@ -10,15 +10,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use penstock_types::UtcMicros;
 use penstock_venues::kraken::request::{self, Subscription};
 use penstock_venues::kraken::response::Response;
 use penstock_venues::kraken::{ChannelKind, Frame, decode};
+use penstock_venues::venue_clock::{ClockSample, VenueClock};
 
 use super::messages::{DisconnectReason, PrivateEvent, StreamHealth};
 use penstock_venue_net::Stamp;
 
 /// Time of an answer to a subscription, milliseconds.
 const SUBSCRIBE_WAIT_MS: i64 = 10_000;
+/// Time from the opening of a connection to its first ping, milliseconds: the start waits for the venue's clock.
+const FIRST_PING_MS: i64 = 1_000;
 /// Distance of pings, milliseconds.
 const PING_INTERVAL_MS: i64 = 30_000;
 /// Requests that may wait for an answer on one connection.
@@ -75,6 +79,9 @@ pub(super) struct Session {
     actions: VecDeque<Action>,
     last_frame: Stamp,
     last_ping_ms: i64,
+    /// The ping that is not answered yet.
+    ping: Option<(u64, UtcMicros)>,
+    venue_clock: VenueClock,
     silent_limit_ms: i64,
     ack_timeout_ms: i64,
     next_own_id: u64,
@@ -102,7 +109,9 @@ impl Session {
             pending: BTreeMap::new(),
             actions: VecDeque::new(),
             last_frame: at,
-            last_ping_ms: at.mono_ms(),
+            last_ping_ms: at.mono_ms() - PING_INTERVAL_MS + FIRST_PING_MS,
+            ping: None,
+            venue_clock: VenueClock::default(),
             silent_limit_ms,
             ack_timeout_ms,
             next_own_id: OWN_REQ_ID_MIN,
@@ -114,13 +123,14 @@ impl Session {
     }
 
     /// How whole the stream is.
-    pub(super) const fn health(&self) -> StreamHealth {
+    pub(super) fn health(&self) -> StreamHealth {
         StreamHealth {
             epoch: self.epoch,
             connected: true,
             executions_whole: matches!(self.executions, Channel::Whole { acked: true, .. }),
             balances_whole: matches!(self.balances, Channel::Whole { acked: true, .. }),
             last_frame_mono_ns: self.last_frame.mono_ns,
+            clock_offset_us: self.venue_clock.offset_us(),
         }
     }
 
@@ -245,7 +255,11 @@ impl Session {
         at: Stamp,
     ) -> Option<(u64, Response<'t>)> {
         match response.method.as_str() {
-            "pong" | "unsubscribe" => None,
+            "pong" => {
+                self.pong(&response, at);
+                None
+            }
+            "unsubscribe" => None,
             "subscribe" => {
                 self.subscribed(&response);
                 None
@@ -259,6 +273,19 @@ impl Session {
                 }
             },
         }
+    }
+
+    /// What the answer to the last ping says about the venue's clock.
+    fn pong(&mut self, response: &Response<'_>, at: Stamp) {
+        let Some((req_id, sent)) = self.ping else { return };
+        let (Some(time_in), Some(time_out)) = (response.time_in, response.time_out) else { return };
+        if response.req_id != Some(req_id) {
+            return;
+        }
+        self.ping = None;
+        let venue = UtcMicros(i64::midpoint(time_in.micros(), time_out.micros()));
+        // A change that somebody has to be told is the business of whoever reads the offset.
+        let _ = self.venue_clock.take(ClockSample::of(sent, venue, at.wall));
     }
 
     fn subscribed(&mut self, response: &Response<'_>) {
@@ -332,6 +359,7 @@ impl Session {
             if now_ms - self.last_ping_ms >= PING_INTERVAL_MS {
                 self.last_ping_ms = now_ms;
                 let req_id = self.own_id();
+                self.ping = Some((req_id, at.wall));
                 self.actions.push_back(Action::Send(request::ping(req_id)));
             }
         }
@@ -349,7 +377,6 @@ fn subscription(channel: ChannelKind, token: &str) -> Subscription<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use penstock_types::UtcMicros;
 
     fn at(ms: i64) -> Stamp {
         Stamp { wall: UtcMicros(ms * 1_000), mono_ns: ms * 1_000_000 }
@@ -422,6 +449,24 @@ mod tests {
         session.frame(&ack("balances"), at(60));
         session.frame(&balances("update", 2), at(70));
         assert!(session.health().balances_whole);
+    }
+
+    #[test]
+    fn the_answer_to_a_ping_says_how_far_the_venues_clock_is() {
+        let mut session = whole();
+        assert_eq!(session.health().clock_offset_us, None);
+        let sends = session.poll(at(1_000));
+        assert!(matches!(&sends[0], Action::Send(text) if text.contains("ping")), "{sends:?}");
+        let pong = |req_id: u64| {
+            format!(
+                r#"{{"method":"pong","req_id":{req_id},"time_in":"1970-01-01T00:00:01.710000Z","time_out":"1970-01-01T00:00:01.710000Z"}}"#
+            )
+        };
+        session.frame(&pong(1), at(1_020));
+        assert_eq!(session.health().clock_offset_us, None, "the answer to another ping");
+        // Asked at 1.000 and answered at 1.020 by a venue that calls the middle of it 1.710.
+        session.frame(&pong(OWN_REQ_ID_MIN + 3), at(1_020));
+        assert_eq!(session.health().clock_offset_us, Some(700_000));
     }
 
     #[test]
