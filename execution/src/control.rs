@@ -9,7 +9,7 @@ use std::time::Duration;
 use penstock_store::StoreError;
 use penstock_store_decision::control::{self, ControlRequest};
 use penstock_telemetry::marker;
-use penstock_trading::mode::ModeEvent;
+use penstock_trading::mode::{CauseCode, ModeEvent};
 use serde_json::Value;
 
 use crate::context::Context;
@@ -69,6 +69,12 @@ fn mode(context: &Context, args: &Value) -> String {
         }
         _ => return "refused: mode is one of NORMAL, DEGRADE, PAUSE, EXIT".to_owned(),
     };
+    if let Some(named) = args.get("ack").and_then(Value::as_str) {
+        let known = CauseCode::parse(named).is_ok_and(|code| context.mode.acknowledge(code));
+        if !known {
+            return format!("refused: {named} is no active cause that an acknowledgement ends");
+        }
+    }
     context.mode.request(event);
     format!("mode {}", context.mode.current())
 }

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod attach;
+pub mod boot;
 pub mod context;
 pub mod control;
 pub mod cycle;
@@ -14,11 +15,15 @@ pub mod engine;
 pub mod exit;
 mod exits;
 mod fills;
+pub mod health;
 pub mod lease;
 pub mod mode;
 mod outage;
+pub mod progress;
 pub mod quotes;
 mod reconcile;
+mod refresh;
+pub mod report;
 pub mod service;
 pub mod settings;
 pub mod stream;

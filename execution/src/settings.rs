@@ -12,13 +12,12 @@ use penstock_config::table::execution::{EquityMode, RouteMode, TpAction as Confi
 use penstock_trading::decide::config::{
     DecideConfig, Participation, PerRoute, PerStrategy, ProofConfig, TpAction,
 };
-use penstock_trading::mode::ModeTiming;
+use penstock_trading::mode::{ModeTiming, Thresholds};
 use penstock_types::Decimal;
 use penstock_types::canonical::{self, CanonicalError};
 
 use crate::desk::DeskConfig;
 use crate::engine::{EngineRun, gates};
-use crate::quotes::StaleLimits;
 
 /// How the process was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +77,8 @@ pub struct Settings {
     pub stored_config: serde_json::Value,
     /// Timing of the mode.
     pub mode: ModeTiming,
-    /// Silence in the frames.
-    pub stale: StaleLimits,
+    /// Where each signal changes the mode.
+    pub thresholds: Thresholds,
     /// Least time between two evaluations.
     pub evaluation_interval: Duration,
     /// The deterministic engine; none without tokens or with its gates off.
@@ -117,10 +116,7 @@ impl Settings {
                 stable_window_ms: int(live.degrade_exit_stable_window_ms),
                 pause_auto_recover_feed: live.pause_auto_recover_feed,
             },
-            stale: StaleLimits {
-                degrade_ms: int(live.ws_stale_ms_degrade),
-                pause_ms: int(live.ws_stale_ms_pause),
-            },
+            thresholds: thresholds(&config),
             evaluation_interval: Duration::from_secs(
                 areas.evaluation.live_evaluation_interval_secs,
             ),
@@ -176,6 +172,7 @@ impl Settings {
             stream_silent_ms: int(orders.private_stream_silent_secs) * 1_000,
             preauth_ms_max: int(orders.preauth_max_secs) * 1_000,
             quiet_ms: int(orders.quiet_mode_secs) * 1_000,
+            time_sync_ms: int(a.time.time_sync_interval_ms),
             engine_gates: gates(&self.config),
             ..DeskConfig::default()
         }
@@ -190,6 +187,29 @@ impl Settings {
 
 fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn thresholds(config: &Config) -> Thresholds {
+    let a = &config.areas;
+    let (live, audit) = (&a.liveness, &a.audit);
+    Thresholds {
+        loop_stuck_ms: (int(live.loop_stuck_ms_degrade), int(live.loop_stuck_ms_pause)),
+        ws_stale_ms: (int(live.ws_stale_ms_degrade), int(live.ws_stale_ms_pause)),
+        rest_stale_ms: (int(live.rest_stale_ms_degrade), int(live.rest_stale_ms_pause)),
+        private_stream_silent_ms: int(a.orders.private_stream_silent_secs) * 1_000,
+        disk_free_bytes: (int(a.disk.disk_free_degrade_bytes), int(a.disk.disk_free_pause_bytes)),
+        audit_queue_pct: (
+            audit.audit_writer_queue_hi_watermark_pct.into(),
+            audit.audit_writer_queue_full_pct.into(),
+        ),
+        audit_lag_ms: int(audit.audit_writer_max_lag_ms),
+        drift_score_x10000: (
+            int(a.reconcile.reconcile_drift_degrade_score_x10000),
+            int(a.reconcile.reconcile_drift_pause_score_x10000),
+        ),
+        db_unavailable_pause_ms: int(a.evaluation.db_unavailable_pause_ms),
+        clock_offset_ms: (int(a.time.clock_drift_max_ms_live), int(a.time.clock_drift_pause_ms)),
+    }
 }
 
 const fn participation(mode: RouteMode) -> Participation {

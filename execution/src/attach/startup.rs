@@ -191,8 +191,7 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     .await?;
     sessions::keep_config(&pool, &settings.config_hash, &settings.stored_config).await?;
     ensure_partitions(&pool).await?;
-    let db_pause = Duration::from_millis(settings.config.areas.evaluation.db_unavailable_pause_ms);
-    let (mode, changes) = ModeHandle::new(settings.mode, db_pause);
+    let (mode, changes) = ModeHandle::new(settings.mode, settings.thresholds);
     // Until the first evaluation has bound an epoch, nothing says that the data may be traded on.
     mode.set_from(Source::Cycle, CauseCode::EpochNotValid, Level::Degrade, true, None);
     let context = Context {

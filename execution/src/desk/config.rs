@@ -53,6 +53,8 @@ pub struct DeskConfig {
     pub preauth_ms_max: i64,
     /// Quiet time of a symbol after a refusal, milliseconds.
     pub quiet_ms: i64,
+    /// Distance of comparisons with the venue's clock, milliseconds.
+    pub time_sync_ms: i64,
     /// Whether reviews by the engine act.
     pub engine_gates: EngineGates,
 }
@@ -82,6 +84,7 @@ impl Default for DeskConfig {
             stream_silent_ms: 15_000,
             preauth_ms_max: 300_000,
             quiet_ms: 120_000,
+            time_sync_ms: 300_000,
             engine_gates: EngineGates::Enforce,
         }
     }

@@ -36,6 +36,8 @@ pub struct DeskStatus {
     pub latency_us: Option<i64>,
     /// Quote that open buy orders hold which are not in our rows.
     pub foreign_holds_quote: Decimal,
+    /// The venue's rules are loaded.
+    pub has_rules: bool,
 }
 
 /// A wish.
@@ -72,6 +74,18 @@ impl DeskHandle {
     #[must_use]
     pub fn status(&self) -> Arc<DeskStatus> {
         self.status.load_full()
+    }
+
+    /// The venue's rules are loaded.
+    #[must_use]
+    pub fn has_rules(&self) -> bool {
+        self.status.load().has_rules
+    }
+
+    /// The venue's clock minus ours, microseconds; none before the first answer to a ping.
+    #[must_use]
+    pub fn clock_offset_us(&self) -> Option<i64> {
+        self.health.borrow().clock_offset_us
     }
 
     /// Wakes when the state changed.

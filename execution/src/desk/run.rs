@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use penstock_store_orders::ExecStore;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
+use penstock_types::vocab::StageName;
 use penstock_types::{Decimal, Symbol};
 use penstock_venue_orders::{Clock, OrderSocket, PrivateEvent, PrivateRest};
 use tokio::sync::{mpsc, watch};
@@ -23,6 +24,7 @@ use super::{Command, Desk, DeskConfig, DeskError, DeskHandle, DeskStatus, Input,
 use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
+use crate::progress::LoopName;
 use crate::quotes::QuoteBoard;
 use crate::reconcile::ReconcileState;
 use crate::tracker::Tracker;
@@ -123,7 +125,14 @@ struct Inputs {
     cancel: CancellationToken,
 }
 
-async fn run(mut desk: Desk, mut inputs: Inputs) -> Result<(), DeskError> {
+async fn run(mut desk: Desk, inputs: Inputs) -> Result<(), DeskError> {
+    let progress = desk.mode.progress().clone();
+    let ended = turns(&mut desk, inputs).await;
+    progress.ended(LoopName::ExitSupervisor);
+    ended
+}
+
+async fn turns(desk: &mut Desk, mut inputs: Inputs) -> Result<(), DeskError> {
     desk.attach().await?;
     let mut frames = desk.quotes.subscribe();
     let mut tick = tokio::time::interval(Duration::from_millis(desk.config.exit_tick_ms));
@@ -148,6 +157,9 @@ async fn run(mut desk: Desk, mut inputs: Inputs) -> Result<(), DeskError> {
             _ = frames.changed() => Input::Tick,
             _ = tick.tick() => Input::Tick,
         };
+        if matches!(input, Input::Tick) {
+            desk.mode.progress().enter(LoopName::ExitSupervisor, StageName::PositionManage);
+        }
         desk.step(input).await?;
         desk.publish();
     }

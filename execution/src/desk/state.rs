@@ -262,6 +262,7 @@ impl Desk {
             unprotected,
             latency_us: self.latency_us(9),
             foreign_holds_quote: self.quote_held_by_outsiders(),
+            has_rules: !self.instruments.load().is_empty(),
         };
         if **self.status.load() != status {
             self.status.store(Arc::new(status));

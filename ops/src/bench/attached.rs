@@ -41,9 +41,7 @@ pub(super) async fn attach(databases: &Databases, settings: Settings) -> anyhow:
         tokio::spawn(run_reader(
             context.pool.clone(),
             context.quotes.clone(),
-            context.mode.clone(),
             Arc::clone(&wakes),
-            context.settings.stale,
             end.clone(),
         )),
     ];

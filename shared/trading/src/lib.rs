@@ -17,6 +17,7 @@ pub mod order;
 pub mod protection;
 pub mod quiet;
 pub mod rank;
+pub mod recover;
 pub mod risk;
 pub mod routes;
 pub mod size;

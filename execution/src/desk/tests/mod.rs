@@ -2,13 +2,17 @@
 //! that the tests share. Inputs: a still market that a test moves itself. Each test has a database and a
 //! venue of its own.
 
+mod boot;
 mod faults;
 mod home;
 mod life;
+mod modes;
 mod outage;
 mod place;
 mod reconcile;
+mod recover;
 mod regimes;
+mod report;
 mod reviews;
 mod strangers;
 

@@ -1,14 +1,14 @@
 //! A desk and what it must know of the world, and how it is opened.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use penstock_store_orders::ExecStore;
 use penstock_trading::costs::StopTerms;
 use penstock_trading::cycle::Quote;
 use penstock_trading::decide::PlannedEntry;
 use penstock_trading::engine_gate::EngineGates;
-use penstock_trading::mode::ModeTiming;
+use penstock_trading::mode::{ModeTiming, Thresholds};
 use penstock_types::cl_ord_id::OrderIdSalt;
 use penstock_types::vocab::{
     EntryMode, ExitPolicy, Horizon, OrderType, Regime, RouteType, Strategy, SysMode, TimeInForce,
@@ -56,12 +56,25 @@ pub(super) struct Session {
     pub(super) cancel: CancellationToken,
     pub(super) mode: ModeHandle,
     pub(super) clock: Arc<dyn Clock>,
-    _changes: crate::mode::Changes,
+    pub(super) changes: crate::mode::Changes,
     _state_dir: tempfile::TempDir,
 }
 
 impl Place {
+    /// A desk that is reconciled and whose mode is NORMAL.
     pub(super) async fn desk(&self) -> Session {
+        let session = self.reconciled().await;
+        let mode = session.mode.clone();
+        until("NORMAL", move || {
+            mode.judge();
+            mode.current() == SysMode::Normal
+        })
+        .await;
+        session
+    }
+
+    /// A desk whose first reconcile is complete, whatever its mode.
+    pub(super) async fn reconciled(&self) -> Session {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let state_dir = tempfile::tempdir().unwrap();
         let path = state_dir.path().join("venue.json");
@@ -84,7 +97,7 @@ impl Place {
         socket.ack_timeout_ms = 500;
         let socket = spawn_order_socket(socket, rest.clone(), sender, cancel.clone()).unwrap();
         let timing = ModeTiming { stable_window_ms: 0, pause_auto_recover_feed: true };
-        let (mode, changes) = ModeHandle::new(timing, Duration::from_secs(30));
+        let (mode, changes) = ModeHandle::new(timing, Thresholds::default());
         let rows = penstock_store_decision::cycle_input::all_instruments(&self.pool).await.unwrap();
         let rules = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
         let config = DeskConfig {
@@ -110,16 +123,9 @@ impl Place {
             cancel: cancel.clone(),
         };
         let (desk, task) = spawn(parts).unwrap();
-        let session =
-            Session { desk, task, cancel, mode, clock, _changes: changes, _state_dir: state_dir };
+        let session = Session { desk, task, cancel, mode, clock, changes, _state_dir: state_dir };
         let status = session.desk.clone();
         until("the reconcile of the start", || status.status().reconciled).await;
-        let mode = session.mode.clone();
-        until("NORMAL", move || {
-            mode.judge();
-            mode.current() == SysMode::Normal
-        })
-        .await;
         session
     }
 }

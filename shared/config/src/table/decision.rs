@@ -42,7 +42,7 @@ area! {
         /// Milliseconds between two looks.
         [E] disk_health_sample_interval_ms: u64 = Some("5000"), int(1_000, 60_000);
         /// Bytes of write-ahead log that raise a warning.
-        [E] wal_warn_bytes: u64 = Some("2147483648"), int(0, i64::MAX).later();
+        [E] wal_warn_bytes: u64 = Some("2147483648"), int(0, i64::MAX);
     }
 }
 
