@@ -40,6 +40,9 @@ const PAIRS: [(&str, Must, &str); 17] = [
     ("spool_max_bytes", Must::NotBeBelow, "spool_segment_bytes"),
 ];
 
+/// Least distance of LIGHT passes on the starter tier, milliseconds: its counter gives back 0.33 points a second.
+const STARTER_LIGHT_MS_MIN: i64 = 6_000;
+
 /// Judges all rules.
 pub(crate) fn check(process: Process, values: &Values, problems: &mut Vec<Problem>) {
     for (greater, must, lesser) in PAIRS {
@@ -53,6 +56,7 @@ pub(crate) fn check(process: Process, values: &Values, problems: &mut Vec<Proble
         }
     }
     decimals(values, problems);
+    truth_calls(values, problems);
     epochs(values, problems);
     selection(values, problems);
     engine(values, problems);
@@ -105,6 +109,25 @@ fn decimals(values: &Values, problems: &mut Vec<Problem>) {
     if shares.is_some_and(|sum| sum > rust_decimal::Decimal::ONE) {
         let allowed = "the three CAPITAL_SHARE_* together at most 1";
         refuse(values, problems, "capital_share_liquidity", "makes the sum exceed 1", allowed);
+    }
+}
+
+/// One LIGHT pass may fail before silence degrades the mode; and passes must fit the account's tier: what they cost,
+/// one point each, stays within 60 % of what the tier's counter gives back.
+fn truth_calls(values: &Values, problems: &mut Vec<Problem>) {
+    let Some(every_ms) = values.int("reconcile_rest_interval_ms") else { return };
+    if let Some(stale_ms) = values.int("rest_stale_ms_degrade")
+        && stale_ms < 2 * every_ms
+    {
+        let allowed = format!("≥ 2 · RECONCILE_REST_INTERVAL_MS ({})", 2 * every_ms);
+        let what = "would degrade after a single failed look";
+        refuse(values, problems, "rest_stale_ms_degrade", what, &allowed);
+    }
+    let tier = values.get("kraken_tier").map(|resolved| &resolved.value);
+    let is_starter = matches!(tier, Some(Value::Text(word)) if word == "starter");
+    if is_starter && every_ms < STARTER_LIGHT_MS_MIN {
+        let allowed = format!("≥ {STARTER_LIGHT_MS_MIN} with KRAKEN_TIER = starter");
+        refuse(values, problems, "reconcile_rest_interval_ms", "costs too much", &allowed);
     }
 }
 

@@ -81,6 +81,8 @@ fn compiled_defaults_are_accepted_and_derive_what_is_unset() {
 #[case::password_in_url("kraken_rest_url = \"https://me:secret@example.com\"", "user or password")]
 #[case::panel_outside("webui_bind = \"0.0.0.0\"", "not a loopback address")]
 #[case::order_of_ages("ws_stale_ms_pause = 2000", "WS_STALE_MS_DEGRADE (2000)")]
+#[case::truth_calls("reconcile_rest_interval_ms = 6000", "RECONCILE_REST_INTERVAL_MS (12000)")]
+#[case::starter("kraken_tier = \"starter\"", "≥ 6000 with KRAKEN_TIER = starter")]
 #[case::weights("rank_weight_spread_x10000 = 1501", "sum 10000")]
 #[case::top("topk_size = 5\ntopn_size = 4", "TOPK_SIZE (5)")]
 #[case::exposure("risk_max_exposure_total_quote = 100", "RISK_MAX_EXPOSURE_SYMBOL_QUOTE")]
