@@ -68,8 +68,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     let Session { context, fence, changes } = attach::start(settings, pool).await?;
     let state_dir = context.settings.config.areas.clusters.state_directory.clone();
     let salt = attach::order_id_salt(&context.pool, &state_dir).await?;
-    let end = &context.end;
-    let wakes = Arc::new(Wakes::default());
+    let (end, wakes) = (&context.end, Arc::new(Wakes::default()));
     let watchdog = Watchdog::start(context.mode.clone(), context.quotes.clone())
         .map_err(|e| StartError::Refused(format!("watchdog not started: {e}")))?;
     let mode_log = tokio::spawn(run_log(
@@ -88,9 +87,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
             Arc::clone(&wakes),
             end.clone(),
         )),
+        tokio::spawn(say_resources(context.clone())),
+        tokio::spawn(give_back_peaks(end.clone().cancelled_owned())),
     ];
-    tasks.push(tokio::spawn(say_resources(context.clone())));
-    tasks.push(tokio::spawn(give_back_peaks(context.end.clone().cancelled_owned())));
     let engine = match &context.settings.engine {
         Some(_) => {
             Engine::start(&context, attach::engine_pool(&context.settings).await?, &wakes).await?
@@ -104,8 +103,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     let store =
         ExecStore::new(context.pool.clone(), context.domain(), context.token, context.session_id);
     tasks.push(tokio::spawn(refresh_fees(context.clone(), opened.rest.clone(), store.clone())));
-    let state = opened.state.clone();
     tasks.push(opened.keeper);
+    let state = opened.state.clone();
     let parts = DeskParts {
         config: context.settings.desk(),
         store,

@@ -13,4 +13,6 @@ mod watchdog;
 pub use log::run_log;
 pub use owner::{Changes, ModeHandle, ModeView, Source};
 pub use told::{RecoveryReport, Told};
+#[cfg(test)]
+pub(crate) use watchdog::look;
 pub use watchdog::{WATCHDOG_EVERY, Watchdog};

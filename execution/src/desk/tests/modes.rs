@@ -6,14 +6,32 @@ use penstock_trading::mode::{
     Cause, CauseCode, Ending, Level, ModeEvent, ModeMachine, ModeTiming, STREAM_DOWN_PAUSE_MS,
     Side, Signal, Thresholds, next,
 };
-use penstock_types::vocab::SysMode;
+use penstock_types::vocab::{StageName, SysMode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::place::until;
 use super::{ENTRY, PLAN, POSITION, World};
 use crate::account::EntryOutcome;
 use crate::mode::{ModeHandle, Told, Watchdog};
-use crate::progress::LoopName;
+use crate::progress::{LoopName, TrailFigures};
 use crate::quotes::QuoteBoard;
+
+impl World {
+    /// A change of the venue itself, by its admin interface.
+    async fn admin(&self, fault: &str) {
+        let host = self.venue.addresses.admin.strip_prefix("http://").unwrap();
+        let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+        let len = fault.len();
+        let request = format!(
+            "POST /faults HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
+             content-length: {len}\r\nconnection: close\r\n\r\n{fault}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
 
 fn handle(window_ms: i64) -> (ModeHandle, crate::mode::Changes) {
     let timing = ModeTiming { stable_window_ms: window_ms, pause_auto_recover_feed: true };
@@ -198,6 +216,54 @@ async fn the_account_and_its_clock_are_seen_by_the_mode() {
     until("the lockout", || mode.is_active(CauseCode::RateLimit418)).await;
     assert_eq!(mode.current(), SysMode::Pause);
     session.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_off_is_seen_by_the_first_answer_to_a_ping() {
+    // given a venue whose clock is 2.5 s ahead of ours
+    let mut world = World::new().await;
+    world.admin(r#"{"kind":"clock_skew","ms":2500}"#).await;
+    let (token, session_id) = world.open_session().await;
+    let session = world.place(token, session_id).reconciled().await;
+    // then a person is needed: what is sent with our deadlines means something else there
+    until("the offset", || session.mode.is_active(CauseCode::ClockDriftWarn)).await;
+    assert_eq!(session.mode.current(), SysMode::Pause);
+    let offset_us = session.desk.clock_offset_us().unwrap();
+    assert!((2_400_000..2_600_000).contains(&offset_us), "{offset_us}");
+    session.kill().await;
+}
+
+#[test]
+fn one_look_of_the_watchdog_judges_silence_disk_and_trail_together() {
+    let (handle, _changes) = handle(0);
+    let quotes = QuoteBoard::new();
+    let look = || crate::mode::look(&handle, &quotes, Instant::now());
+    let progress = handle.progress();
+    progress.idle(LoopName::Evaluation);
+    progress.enter(LoopName::ExitSupervisor, StageName::PositionManage);
+    progress.truth();
+    progress.found_disk(1 << 40);
+    look();
+    assert_eq!(handle.current(), SysMode::Normal, "{:?}", handle.view());
+    progress.found_disk((1 << 30) + 1);
+    look();
+    assert_eq!(handle.current(), SysMode::Normal, "one byte above the limit");
+    progress.found_disk(1 << 30);
+    progress.found_trail(TrailFigures {
+        queue_len: 80,
+        queue_capacity: 100,
+        ..TrailFigures::default()
+    });
+    look();
+    assert_eq!(
+        handle.view().reasons,
+        [CauseCode::DiskLowDegrade, CauseCode::DbWriterQueueHigh],
+        "one change names both"
+    );
+    progress.found_disk(512 << 20);
+    look();
+    assert_eq!(handle.view().reasons[0], CauseCode::DiskLowPause);
+    assert_eq!(handle.current(), SysMode::Pause);
 }
 
 const TRIGGER: &str = "select trim_scale(stop_price_on_exchange)::text from exit_plans";
