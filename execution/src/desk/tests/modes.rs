@@ -229,7 +229,7 @@ async fn a_clock_that_is_off_is_seen_by_the_first_answer_to_a_ping() {
     until("the offset", || session.mode.is_active(CauseCode::ClockDriftWarn)).await;
     assert_eq!(session.mode.current(), SysMode::Pause);
     let offset_us = session.desk.clock_offset_us().unwrap();
-    assert!((2_400_000..2_600_000).contains(&offset_us), "{offset_us}");
+    assert!((2_000_001..=2_600_000).contains(&offset_us), "{offset_us}");
     session.kill().await;
 }
 

@@ -180,7 +180,8 @@ pub struct StreamHealth {
     /// Monotonic time of the last frame, heartbeats included; ages of balances count from here. It outlives its
     /// connection; before the first frame it is the socket's start.
     pub last_frame_mono_ns: i64,
-    /// The venue's clock minus ours, microseconds, by the last answer to a ping that came quickly enough.
+    /// The venue's clock minus ours, microseconds, as far as it is certain: by the last answer to a ping that came
+    /// quickly enough, less half of its way.
     pub clock_offset_us: Option<i64>,
 }
 

@@ -284,8 +284,14 @@ impl Session {
         }
         self.ping = None;
         let venue = UtcMicros(i64::midpoint(time_in.micros(), time_out.micros()));
+        let sample = ClockSample::of(sent, venue, at.wall);
+        // Half of the way may lie on either side: only what is beyond it is certain. A slow answer on a busy machine
+        // would else be a clock that is off.
+        let doubt_us = sample.round_trip_us / 2;
+        let certain_us = sample.offset_us.saturating_abs().saturating_sub(doubt_us).max(0);
+        let offset_us = certain_us * sample.offset_us.signum();
         // A change that somebody has to be told is the business of whoever reads the offset.
-        let _ = self.venue_clock.take(ClockSample::of(sent, venue, at.wall));
+        let _ = self.venue_clock.take(ClockSample { offset_us, ..sample });
     }
 
     fn subscribed(&mut self, response: &Response<'_>) {

@@ -89,7 +89,20 @@ fn the_answer_to_a_ping_says_how_far_the_venues_clock_is() {
     assert_eq!(session.health().clock_offset_us, None, "the answer to another ping");
     // Asked at 1.000 and answered at 1.020 by a venue that calls the middle of it 1.710.
     session.frame(&pong(OWN_REQ_ID_MIN + 3), at(1_020));
-    assert_eq!(session.health().clock_offset_us, Some(700_000));
+    assert_eq!(session.health().clock_offset_us, Some(690_000), "half of the way is no offset");
+}
+
+#[test]
+fn a_slow_answer_says_nothing_about_the_clock() {
+    let mut session = whole();
+    session.poll(at(1_000));
+    let pong = format!(
+        r#"{{"method":"pong","req_id":{},"time_in":"1970-01-01T00:00:01.100000Z","time_out":"1970-01-01T00:00:01.100000Z"}}"#,
+        OWN_REQ_ID_MIN + 3
+    );
+    // It was read 2.9 s late: the middle of the way is 1.4 s from the venue's time, and proves nothing.
+    session.frame(&pong, at(4_000));
+    assert_eq!(session.health().clock_offset_us, Some(0));
 }
 
 #[test]
