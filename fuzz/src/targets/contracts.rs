@@ -2,6 +2,7 @@
 
 use penstock_contracts::ai::answer::{BODY_BYTES_MAX, REASONS_MAX, content_of, read_answer};
 use penstock_contracts::ai::enforce::apply;
+use penstock_contracts::alert::{Alert, HEARTBEAT_ALERTS_MAX, HeartbeatAlert, read_heartbeat};
 use penstock_contracts::{DecStr, Snapshot, fixtures};
 use penstock_types::vocab::ReasonCode;
 use rust_decimal::Decimal;
@@ -55,4 +56,24 @@ pub(super) fn decision_snapshot(bytes: &[u8]) {
     // Judged without a panic, whatever its numbers are.
     let breaches = read.breaches(&fixtures::context());
     assert_eq!(breaches.is_empty(), read.validate(&fixtures::context()).is_ok());
+}
+
+/// Alerts of the other service's heartbeat, or one alert: each is written as it was read and fits on a line, or it is
+/// dropped; what is dropped is counted and drops no other.
+pub(super) fn alert_heartbeat(bytes: &[u8]) {
+    if let Ok(alert) = Alert::read(bytes) {
+        let again = serde_json::to_vec(&alert).expect("an alert is JSON");
+        assert_eq!(Alert::read(&again), Ok(alert));
+    }
+    let Ok(column) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let (read, dropped) = read_heartbeat(&column);
+    assert!(read.len() <= HEARTBEAT_ALERTS_MAX);
+    if let Some(entries) = column.as_array() {
+        assert!(read.len() + dropped.len() >= entries.len().min(HEARTBEAT_ALERTS_MAX));
+    }
+    for alert in &read {
+        assert!(!alert.summary.as_str().chars().any(char::is_control));
+        let again = serde_json::to_value(alert).expect("an alert is JSON");
+        assert_eq!(HeartbeatAlert::read(&again).as_ref(), Ok(alert));
+    }
 }
