@@ -1,6 +1,8 @@
 //! Purpose: judge keys together. Inputs: values that are each in range. Outputs: problems, warnings.
 //! Invariants: a rule names the key that has to change and the bound it breaks. It changes no value.
 
+mod alerts;
+
 use penstock_engine::config::SCHEMA;
 use secrecy::ExposeSecret;
 use url::Url;
@@ -59,6 +61,7 @@ pub(crate) fn check(process: Process, values: &Values, problems: &mut Vec<Proble
     names(values, problems);
     level3(process, values, problems);
     clusters(process, values, problems);
+    alerts::check(process, values, problems);
 }
 
 /// What is allowed and still worth saying.

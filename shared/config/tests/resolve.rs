@@ -72,7 +72,12 @@ fn compiled_defaults_are_accepted_and_derive_what_is_unset() {
 #[case::absent_route("route_dumpreversal = \"shadow\"", "ROUTE_DUMPREVERSAL")]
 #[case::absent_gate("ai_dec = 1", "AI_DEC = 1")]
 #[case::absent_trailing("exit_protection_kind = \"native_trailing\"", "native_trailing")]
-#[case::absent_sink("alert_webhook_url = \"https://example.com\"", "does not contain this")]
+#[case::webhook_host("alert_webhook_url = \"https://example.com\"", "ALERT_WEBHOOK_ALLOW_HOSTS")]
+#[case::webhook_scheme("alert_webhook_url = \"wss://127.0.0.1/\"", "not an http or https address")]
+#[case::webhook_plain(
+    "alert_webhook_url = \"http://example.com\"\nalert_webhook_allow_hosts = [\"example.com\"]",
+    "plain text"
+)]
 #[case::plain_text("kraken_rest_url = \"http://example.com\"", "plain text")]
 #[case::plain_text_lookalike(
     "kraken_ws_public_url = \"ws://127.0.0.1.example.com/v2\"",
@@ -277,4 +282,29 @@ proptest! {
             prop_assert!(!error.problems.is_empty());
         }
     }
+}
+
+/// A service that could only half use a way out for alerts does not start; the tool has no use for the secrets.
+#[test]
+fn half_of_a_way_out_for_alerts_is_refused() {
+    let chat = ("ALERT_TELEGRAM_CHAT_ID", "42");
+    let bot = ("ALERT_TELEGRAM_TOKEN", "12:abcdefgh");
+    let (app, user) = (("ALERT_PUSHOVER_TOKEN", "abcdefgh"), ("ALERT_PUSHOVER_USER", "ijklmnop"));
+    let bearer = ("ALERT_WEBHOOK_TOKEN", "abcdefgh");
+    for (half, missing) in [
+        (chat, "ALERT_TELEGRAM_TOKEN"),
+        (bot, "ALERT_TELEGRAM_CHAT_ID"),
+        (app, "ALERT_PUSHOVER_USER"),
+        (user, "ALERT_PUSHOVER_TOKEN"),
+        (bearer, "ALERT_WEBHOOK_URL"),
+    ] {
+        let text = refusal(with(Process::Execution, "", &[DECISION, half]));
+        assert!(text.contains(missing), "{missing}: {text}");
+        assert!(!text.contains("abcdefgh"), "{text}");
+        refusal(with(Process::Ingest, "", &[DECISION, INGEST, half]));
+        tool("", &[half]).expect("the tool sends nothing");
+    }
+    let file = "alert_webhook_url = \"https://hooks.example.com/x\"\nalert_webhook_allow_hosts = [\"hooks.example.com\"]\n";
+    let whole = [DECISION, chat, bot, app, user, bearer];
+    with(Process::Execution, file, &whole).expect("accepted");
 }

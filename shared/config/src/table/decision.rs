@@ -42,7 +42,7 @@ area! {
         /// Milliseconds between two looks.
         [E] disk_health_sample_interval_ms: u64 = Some("5000"), int(1_000, 60_000);
         /// Bytes of write-ahead log that raise a warning.
-        [E] wal_warn_bytes: u64 = Some("2147483648"), int(0, i64::MAX).later();
+        [E] wal_warn_bytes: u64 = Some("2147483648"), int(0, i64::MAX);
     }
 }
 
@@ -178,34 +178,34 @@ area! {
         /// Seconds for which one alert is not sent again.
         [E I] alert_cooldown_secs: u64 = Some("900"), int(0, 86_400);
         /// Milliseconds for a sink's answer.
-        [E I] alert_send_timeout_ms: u64 = Some("5000"), int(500, 30_000).later();
+        [E I] alert_send_timeout_ms: u64 = Some("5000"), int(500, 30_000);
         /// Sound.
-        [E I] alert_sound_enabled: bool = Some("false"), any().only("false");
+        [E I] alert_sound_enabled: bool = Some("false"), any();
         /// Least severity for sound.
-        [E I] alert_sound_min_severity: Severity = Some("CRIT"), any().later();
+        [E I] alert_sound_min_severity: Severity = Some("CRIT"), any();
         /// Address of a webhook; empty is off.
-        [E I] alert_webhook_url: Endpoint = Some(""), any().or_off().only("");
+        [E I] alert_webhook_url: Endpoint = Some(""), any().or_off();
         /// Hosts that a webhook may have.
-        [E I] alert_webhook_allow_hosts: Vec<String> = Some(""), any().later();
+        [E I] alert_webhook_allow_hosts: Vec<String> = Some(""), any();
         /// Least severity for the webhook.
-        [E I] alert_webhook_min_severity: Severity = Some("INFO"), any().later();
+        [E I] alert_webhook_min_severity: Severity = Some("INFO"), any();
         /// Token of the webhook.
-        [E I] alert_webhook_token: Option<SecretString> = None, any().later();
+        [E I] alert_webhook_token: Option<SecretString> = None, any();
         /// Telegram chat; empty is off.
-        [E I] alert_telegram_chat_id: String = Some(""), any().only("");
+        [E I] alert_telegram_chat_id: String = Some(""), any();
         /// Telegram's address.
-        [E I] alert_telegram_api_url: Endpoint = Some("https://api.telegram.org"), any().later();
+        [E I] alert_telegram_api_url: Endpoint = Some("https://api.telegram.org"), any();
         /// Least severity for Telegram.
-        [E I] alert_telegram_min_severity: Severity = Some("WARN"), any().later();
+        [E I] alert_telegram_min_severity: Severity = Some("WARN"), any();
         /// Token of the Telegram bot.
-        [E I] alert_telegram_token: Option<SecretString> = None, any().later();
+        [E I] alert_telegram_token: Option<SecretString> = None, any();
         /// Pushover's address.
-        [E I] alert_pushover_api_url: Endpoint = Some("https://api.pushover.net"), any().later();
+        [E I] alert_pushover_api_url: Endpoint = Some("https://api.pushover.net"), any();
         /// Least severity for Pushover.
-        [E I] alert_pushover_min_severity: Severity = Some("WARN"), any().later();
+        [E I] alert_pushover_min_severity: Severity = Some("WARN"), any();
         /// Pushover application token.
-        [E I] alert_pushover_token: Option<SecretString> = None, any().later();
+        [E I] alert_pushover_token: Option<SecretString> = None, any();
         /// Pushover user.
-        [E I] alert_pushover_user: Option<SecretString> = None, any().later();
+        [E I] alert_pushover_user: Option<SecretString> = None, any();
     }
 }
