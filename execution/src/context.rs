@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use penstock_alerts::Alerts;
 use penstock_types::{FencingToken, SessionId, UtcMicros, Uuid};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,8 @@ pub struct Context {
     pub quotes: QuoteBoard,
     /// The deterministic engine's newest view.
     pub engine: EngineBoard,
+    /// What is wrong now; raising waits for nothing.
+    pub alerts: Alerts,
     /// Cancelled first: no evaluation starts and no entry is sent any more.
     pub stop: CancellationToken,
     /// Cancelled last: tasks that keep positions and rows end.

@@ -5,6 +5,7 @@
 //! transaction; no byte of an order leaves before its row is committed; the mode never freezes exits.
 
 pub mod account;
+pub mod alerts;
 pub mod attach;
 pub mod context;
 pub mod control;

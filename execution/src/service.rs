@@ -18,12 +18,12 @@ use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
 use penstock_telemetry::memory::give_back_peaks;
 use penstock_trading::mode::{CauseCode, Level, ModeEvent};
-use penstock_types::Symbol;
-use penstock_types::rows::InstrumentRow;
 use penstock_types::vocab::{OrderRole, Verdict};
+use penstock_types::{Symbol, rows::InstrumentRow};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::{self, Alerting};
 use crate::attach::{self, BindingsOutcome, FenceEnd, Session, compare, fees, venue};
 use crate::context::Context;
 use crate::control::run_control;
@@ -73,8 +73,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     venue::credentials(&settings)?;
     let pool = attach::decision_pool(&settings).await?;
     let Session { context, fence, changes } = attach::start(settings, pool).await?;
-    let state_dir = context.settings.config.areas.clusters.state_directory.clone();
-    let salt = attach::order_id_salt(&context.pool, &state_dir).await?;
+    let alerting = alerts::start(&context).await?;
+    let state_dir = &context.settings.config.areas.clusters.state_directory;
+    let salt = attach::order_id_salt(&context.pool, state_dir).await?;
     let end = &context.end;
     let wakes = Arc::new(Wakes::default());
     let watchdog = tokio::spawn(run_watchdog(
@@ -123,6 +124,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         quotes: context.quotes.clone(),
         engine: context.engine.clone(),
         mode: context.mode.clone(),
+        alerts: context.alerts.clone(),
         lease: Arc::clone(&context.lease),
         clock: opened.clock,
         instruments,
@@ -132,7 +134,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     let running = Running { context, handle, wakes, stop, started };
     let (why, desk_task, renewal) = running.until_end(desk_task, renewal).await;
     tasks.push(opened.socket.task);
-    let code = running.finish(why, desk_task, renewal, watchdog, (tasks, engine)).await;
+    let code = running.finish(why, desk_task, renewal, (watchdog, alerting), (tasks, engine)).await;
     state.flush().await;
     Ok(code)
 }
@@ -357,7 +359,7 @@ impl Running {
         why: End,
         desk_task: Option<DeskTask>,
         renewal: Option<JoinHandle<FenceEnd>>,
-        watchdog: JoinHandle<()>,
+        (watchdog, alerting): (JoinHandle<()>, Alerting),
         (tasks, engine): (Vec<JoinHandle<()>>, Option<Engine>),
     ) -> u8 {
         let (reason, mut code) = self.judge(&why);
@@ -384,6 +386,7 @@ impl Running {
         {
             code = exit::INVARIANT;
         }
+        alerting.finish(&self.context.alerts, code, !fenced).await;
         if !fenced {
             self.close_rows(reason).await;
         }

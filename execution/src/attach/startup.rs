@@ -21,6 +21,7 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::alerts_of;
 use crate::context::Context;
 use crate::engine::EngineBoard;
 use crate::exit::StartError;
@@ -195,8 +196,10 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     let (mode, changes) = ModeHandle::new(settings.mode, db_pause);
     // Until the first evaluation has bound an epoch, nothing says that the data may be traded on.
     mode.set_from(Source::Cycle, CauseCode::EpochNotValid, Level::Degrade, true, None);
+    let alerts = alerts_of(&settings.config, &mode);
     let context = Context {
         pool,
+        alerts,
         session_id,
         token: fence.token(),
         holder_id,

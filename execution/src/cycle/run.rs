@@ -153,6 +153,12 @@ async fn watch_progress(context: Context, progress: Progress) {
     }
 }
 
+/// When the heartbeat was last written, for who watches this machine from outside.
+fn beat_seen() {
+    let at = chrono::Utc::now().timestamp_millis();
+    metrics::gauge!("service_heartbeat_timestamp_seconds").set(at as f64 / 1_000.0);
+}
+
 /// The heartbeat row of the service.
 struct Beats {
     every: Duration,
@@ -166,11 +172,12 @@ impl Beats {
     }
 
     async fn beat(&mut self, context: &Context, status: serde_json::Value) {
-        if self.last.is_some_and(|at| at.elapsed() < self.every) {
+        let alerted = context.alerts.take_changed();
+        if !alerted && self.last.is_some_and(|at| at.elapsed() < self.every) {
             return;
         }
         self.last = Some(Instant::now());
-        let alerts = context.engine.alerts();
+        let alerts = context.alerts.heartbeat();
         let row = Heartbeat {
             service: FencedService::Execution,
             instance_id: context.holder_id,
@@ -184,8 +191,9 @@ impl Beats {
         let written = heartbeat::beat(&context.pool, &row).await;
         let failing = written.is_err();
         context.mode.set(CauseCode::DbUnavailable, Level::Degrade, failing, None);
-        if let Err(error) = written {
-            tracing::warn!("heartbeat not written: {error}");
+        match written {
+            Ok(()) => beat_seen(),
+            Err(error) => tracing::warn!("heartbeat not written: {error}"),
         }
     }
 }

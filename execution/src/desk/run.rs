@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use penstock_alerts::Alerts;
 use penstock_store_orders::ExecStore;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
@@ -54,6 +55,8 @@ pub struct DeskParts {
     pub engine: EngineBoard,
     /// The mode.
     pub mode: ModeHandle,
+    /// What is wrong now.
+    pub alerts: Alerts,
     /// Rules of the venue, kept fresh by whoever starts the desk.
     pub instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
     /// Renewals of the fence, told by whoever renews it.
@@ -95,6 +98,7 @@ pub fn spawn(
         quotes: parts.quotes,
         engine: parts.engine,
         mode: parts.mode,
+        alerts: parts.alerts,
         clock: parts.clock,
         instruments: parts.instruments,
         messages,

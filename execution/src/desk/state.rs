@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use penstock_alerts::Alerts;
 use penstock_store_orders::orders::{EventNote, EventSource};
 use penstock_store_orders::{ExecStore, WriteError};
 use penstock_telemetry::{Fields, Marker, marker};
@@ -86,6 +87,7 @@ pub(crate) struct Desk {
     pub(crate) quotes: QuoteBoard,
     pub(crate) engine: EngineBoard,
     pub(crate) mode: ModeHandle,
+    pub(crate) alerts: Alerts,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
     pub(crate) messages: mpsc::Sender<Message>,

@@ -109,6 +109,7 @@ pub fn enabled(level: Level) -> bool {
 pub fn send(marker: Marker, level: Level, fields: &Fields) {
     let name = marker.as_str();
     let fields = fields.as_str();
+    crate::watch::tell(marker, level, fields);
     match level {
         Level::Debug => tracing::debug!(target: MARKER_TARGET, marker = name, fields = fields),
         Level::Info => tracing::info!(target: MARKER_TARGET, marker = name, fields = fields),
@@ -136,7 +137,7 @@ macro_rules! marker {
             concat!("the field ", stringify!($key), " would replace a key that every line carries"),
         );)*
         let level: $crate::Level = $level;
-        if $crate::enabled(level) {
+        if $crate::enabled(level) || $crate::is_watched($crate::Marker::$name) {
             let fields = $crate::Fields::new();
             $(let fields = fields.with(stringify!($key), &$value);)*
             $crate::send($crate::Marker::$name, level, &fields);

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`Marker`] | the closed table of names and levels |
 //! | [`marker!`] | emits one marker with its fields |
+//! | [`watch_markers`] | who is told of some markers as they are emitted |
 //! | [`init`] | installs the process's log |
 //! | [`build`] | commit, branch, profile of this binary |
 //! | [`metrics`] | recorder and listener |
@@ -26,7 +27,9 @@ pub mod memory;
 pub mod metrics;
 pub mod resources;
 mod sink;
+mod watch;
 
 pub use emit::{Fields, cycle_span, enabled, is_reserved, send};
 pub use init::{Guard, LogOptions, LogTarget, Service, TelemetryError, flush, init, lines_dropped};
 pub use marker::{Level, Marker};
+pub use watch::{MarkerWatch, is_watched, watch_markers};
