@@ -128,6 +128,15 @@ fn the_audit_trail_reaches_no_socket_and_no_database() {
     assert_eq!(own, ["penstock-types"]);
 }
 
+/// Who raises an alert waits for no database: rows are behind a trait that the services fill.
+#[test]
+fn alerts_reach_no_database_and_no_order() {
+    let graph = graph();
+    let forbidden =
+        ["sqlx", "sqlx-core", "penstock-store", "penstock-trading", "penstock-venue-orders"];
+    assert_never(&graph, "penstock-alerts", &forbidden);
+}
+
 /// Packages that `package` is built from, with the features that it asks for itself. (`cargo metadata`
 /// knows only the union of all members' features and would see what others switched on.)
 fn built_from(package: &str) -> BTreeSet<String> {
