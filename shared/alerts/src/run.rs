@@ -305,6 +305,9 @@ async fn run_keeper<R: Rows>(alerts: Alerts, rows: R, stop: CancellationToken) {
 
 /// Writes what waits; what cannot be written waits on.
 async fn keep<R: Rows>(alerts: &Alerts, rows: &R, is_failing: &mut bool) {
+    // Deliveries before rows: the row of each is among these rows or written already. The other way round an alert that
+    // opens and is delivered while rows are written would be noted before its row is there, and never again.
+    let mut taken = alerts.take_taken().into_iter();
     let mut waiting: Vec<AlertRow> = alerts.take_rows();
     // An ended alert before the one that has opened after it.
     waiting.sort_by_key(|row| row.alert.first_ts_ms);
@@ -316,10 +319,10 @@ async fn keep<R: Rows>(alerts: &Alerts, rows: &R, is_failing: &mut bool) {
             }
             *is_failing = true;
             alerts.keep_rows(std::iter::once(row).chain(waiting).collect());
+            alerts.keep_taken(taken.collect());
             return;
         }
     }
-    let mut taken = alerts.take_taken().into_iter();
     while let Some((id, sink)) = taken.next() {
         if rows.delivered(&id, sink).await.is_err() {
             *is_failing = true;
@@ -329,3 +332,6 @@ async fn keep<R: Rows>(alerts: &Alerts, rows: &R, is_failing: &mut bool) {
     }
     *is_failing = false;
 }
+
+#[cfg(test)]
+mod tests;
