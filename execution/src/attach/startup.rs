@@ -196,10 +196,9 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     let (mode, changes) = ModeHandle::new(settings.mode, db_pause);
     // Until the first evaluation has bound an epoch, nothing says that the data may be traded on.
     mode.set_from(Source::Cycle, CauseCode::EpochNotValid, Level::Degrade, true, None);
-    let alerts = alerts_of(&settings.config, &mode);
     let context = Context {
         pool,
-        alerts,
+        alerts: alerts_of(&settings.config, &mode),
         session_id,
         token: fence.token(),
         holder_id,
