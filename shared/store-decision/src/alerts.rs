@@ -204,15 +204,23 @@ pub async fn stored(pool: &PgPool) -> Result<Vec<StoredRow>, StoreError> {
     Ok(read.collect())
 }
 
-/// Bytes of the cluster's write-ahead log.
+/// Bytes of the cluster's write-ahead log, read in the role of an observer: the service's own may not look at it.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
 pub async fn wal_bytes(pool: &PgPool) -> Result<i64, StoreError> {
-    sqlx::query_scalar!(r#"select coalesce(sum(size), 0)::bigint as "bytes!" from pg_ls_waldir()"#)
-        .fetch_one(pool)
-        .await
-        .map_err(|e| StoreError::sql("read the size of the write-ahead log", CLUSTER, e))
+    let sql = |e| StoreError::sql("read the size of the write-ahead log", CLUSTER, e);
+    let mut tx = pool.begin().await.map_err(sql)?;
+    sqlx::raw_sql("set local role observer_ro").execute(&mut *tx).await.map_err(sql)?;
+    let bytes = sqlx::query_scalar!(
+        r#"select coalesce(sum(size), 0)::bigint as "bytes!" from pg_ls_waldir()"#
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(sql)?;
+    // The role ends with its transaction.
+    tx.rollback().await.map_err(sql)?;
+    Ok(bytes)
 }
 
 /// Whether the two newest judged epochs of a domain are both not valid; with fewer than two they are not.
