@@ -59,12 +59,8 @@ impl Machine {
     }
 
     fn up(&self) -> Up {
-        self.start(&["up"])
-    }
-
-    fn start(&self, arguments: &[&str]) -> Up {
         let mut child = self
-            .command(arguments)
+            .command(&["up"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -291,84 +287,4 @@ fn config_show_tells_value_origin_and_range_and_no_secret() {
     let changed = machine.run(&["--config", "p.toml", "config", "show", "--changed"]);
     let text = String::from_utf8_lossy(&changed.stdout).into_owned();
     assert_eq!(text.lines().count(), 2, "the changed key and the hash: {text}");
-}
-
-/// Programs of the real services and the venue, beside this one.
-const REAL: [&str; 3] = ["venue-sim", "run-ingest", "run-execution-live"];
-
-/// Builds them when only this package was built before, and puts them into the machine in place of its scripts.
-fn with_real_programs(machine: &Machine) {
-    let beside = Path::new(env!("CARGO_BIN_EXE_penstock")).parent().expect("a directory");
-    if !REAL.iter().all(|name| beside.join(name).exists()) {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--bins"])
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .status()
-            .expect("cargo runs");
-        assert!(built.success(), "{built}");
-    }
-    for name in REAL {
-        replace(&machine.path(name), |place| {
-            std::fs::copy(beside.join(name), place).expect("copied");
-        });
-    }
-}
-
-/// Puts another file in the place of one that may be running.
-fn replace(place: &Path, make: impl FnOnce(&Path)) {
-    let other = place.with_extension("next");
-    make(&other);
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&other, mode).expect("mode");
-    std::fs::rename(&other, place).expect("renamed");
-}
-
-/// An ingest that is killed and does not come back is an alert of execution, raised once, with the mode left to frames
-/// and epochs. How long it took is printed: a busy machine is no defect.
-#[test]
-fn ingest_killed() {
-    // given: both services of a demo, with heartbeats
-    let machine = Machine::new(LIVING, LIVING);
-    with_real_programs(&machine);
-    let mut demo = machine.start(&["demo", "--minutes", "10"]);
-    demo.wait_for("data root");
-    let said = demo.seen.last().expect("it was said");
-    let root = said.split_whitespace().last().expect("a path").to_owned();
-    let ask = |sql: &str| {
-        let mut command = machine.command(&["psql", "decision", "--role", "observer_ro", "--"]);
-        let output = command.env("PENSTOCK_DATA", &root).args(["-Atc", sql]).output();
-        String::from_utf8_lossy(&output.expect("runs").stdout).trim().to_owned()
-    };
-    let until = |sql: &str, want: &str| {
-        let mut limit = 0;
-        while ask(sql) != want {
-            limit += 1;
-            assert!(limit < 2_000, "{sql} is {} and not {want}", ask(sql));
-        }
-    };
-    until("select count(distinct service) from service_heartbeats", "2");
-
-    // when: it is killed, and what the supervisor starts in its place never beats
-    let silent = "#!/bin/sh\nwhile :; do sleep 1; done\n";
-    replace(&machine.path("run-ingest"), |place| std::fs::write(place, silent).expect("written"));
-    let pid = std::fs::read_to_string(Path::new(&root).join("state/run-ingest.pid"));
-    let pid: i32 = pid.expect("it runs").trim().parse().expect("a number");
-    let killed = ask("select extract(epoch from clock_timestamp())");
-    signal(pid, nix::sys::signal::Signal::SIGKILL);
-
-    // then
-    let alert =
-        "from alerts where primary_reason = 'INGEST_HEARTBEAT_MISSING' and severity = 'CRIT'";
-    until(&format!("select count(*) {alert}"), "1");
-    let took = ask(&format!("select extract(epoch from min(first_ts)) - {killed} {alert}"));
-    println!("INGEST_HEARTBEAT_MISSING {took} s after the kill");
-    until(
-        "select (max(ts) > (select first_ts + interval '12 seconds' from alerts
-             where primary_reason = 'INGEST_HEARTBEAT_MISSING'))::text
-         from service_heartbeats where service = 'execution'",
-        "true",
-    );
-    assert_eq!(ask(&format!("select max(count) || ' ' || count(*) {alert}")), "1 1", "once");
-    signal(demo.pid(), nix::sys::signal::Signal::SIGINT);
-    demo.status();
 }
