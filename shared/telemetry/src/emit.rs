@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use crate::marker::{Level, Marker};
+use crate::observe;
 
 /// The `tracing` target of all markers; filters may name it.
 pub(crate) const MARKER_TARGET: &str = "penstock::marker";
@@ -94,9 +95,12 @@ pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
 }
 
-/// Whether markers of this level are written at all.
+/// Whether markers of this level are written or observed at all.
 #[must_use]
 pub fn enabled(level: Level) -> bool {
+    if observe::is_observed(level) {
+        return true;
+    }
     match level {
         Level::Debug => tracing::enabled!(target: MARKER_TARGET, tracing::Level::DEBUG),
         Level::Info => tracing::enabled!(target: MARKER_TARGET, tracing::Level::INFO),
@@ -107,6 +111,7 @@ pub fn enabled(level: Level) -> bool {
 
 /// Emits a marker; called by [`crate::marker!`].
 pub fn send(marker: Marker, level: Level, fields: &Fields) {
+    observe::hand_over(marker, level, fields);
     let name = marker.as_str();
     let fields = fields.as_str();
     match level {

@@ -10,6 +10,7 @@
 //! | [`Marker`] | the closed table of names and levels |
 //! | [`marker!`] | emits one marker with its fields |
 //! | [`init`] | installs the process's log |
+//! | [`observe`] | hands markers to trail and alerts |
 //! | [`build`] | commit, branch, profile of this binary |
 //! | [`metrics`] | recorder and listener |
 //! | [`memory`] | memory of peaks goes back to the system |
@@ -24,9 +25,11 @@ mod layer;
 mod marker;
 pub mod memory;
 pub mod metrics;
+mod observe;
 pub mod resources;
 mod sink;
 
 pub use emit::{Fields, cycle_span, enabled, is_reserved, send};
 pub use init::{Guard, LogOptions, LogTarget, Service, TelemetryError, flush, init, lines_dropped};
 pub use marker::{Level, Marker};
+pub use observe::{OBSERVERS_MAX, Observer, Seen, TooMany, observe};
