@@ -9,6 +9,7 @@ use penstock_types::{FencingToken, SessionId, UtcMicros, Uuid};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::AuditHandle;
 use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
@@ -36,6 +37,8 @@ pub struct Context {
     pub started_at: UtcMicros,
     /// The mode.
     pub mode: ModeHandle,
+    /// The audit trail.
+    pub audit: AuditHandle,
     /// Renewals of the fence.
     pub lease: Arc<Lease>,
     /// Quotes.

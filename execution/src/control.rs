@@ -12,6 +12,7 @@ use penstock_telemetry::marker;
 use penstock_trading::mode::ModeEvent;
 use serde_json::Value;
 
+use crate::audit::operator_command;
 use crate::context::Context;
 
 /// The kinds that are answered here; the desk answers `flatten`.
@@ -38,6 +39,7 @@ async fn round(context: &Context) -> Result<(), StoreError> {
     for request in control::pending(&context.pool, &KINDS).await? {
         let result = apply(context, &request);
         if control::answer(&context.pool, request.id, &result).await? {
+            context.audit.post(operator_command(&request.kind, &request.args, &result));
             marker!(
                 CONTROL_REQUEST_APPLIED,
                 id = request.id,

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod attach;
+pub mod audit;
 pub mod context;
 pub mod control;
 pub mod cycle;

@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::attach::{self, BindingsOutcome, FenceEnd, Session, compare, fees, venue};
+use crate::audit::{AuditWriter, run_ended};
 use crate::context::Context;
 use crate::control::run_control;
 use crate::cycle::{LoopEnd, run_loop};
@@ -72,7 +73,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     let started = Instant::now();
     venue::credentials(&settings)?;
     let pool = attach::decision_pool(&settings).await?;
-    let Session { context, fence, changes } = attach::start(settings, pool).await?;
+    let Session { context, fence, changes, audit } = attach::start(settings, pool).await?;
     let state_dir = context.settings.config.areas.clusters.state_directory.clone();
     let salt = attach::order_id_salt(&context.pool, &state_dir).await?;
     let end = &context.end;
@@ -123,6 +124,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         quotes: context.quotes.clone(),
         engine: context.engine.clone(),
         mode: context.mode.clone(),
+        audit: Some(context.audit.clone()),
         lease: Arc::clone(&context.lease),
         clock: opened.clock,
         instruments,
@@ -132,7 +134,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     let running = Running { context, handle, wakes, stop, started };
     let (why, desk_task, renewal) = running.until_end(desk_task, renewal).await;
     tasks.push(opened.socket.task);
-    let code = running.finish(why, desk_task, renewal, watchdog, (tasks, engine)).await;
+    let code = running.finish(why, desk_task, renewal, watchdog, (tasks, engine), audit).await;
     state.flush().await;
     Ok(code)
 }
@@ -359,6 +361,7 @@ impl Running {
         renewal: Option<JoinHandle<FenceEnd>>,
         watchdog: JoinHandle<()>,
         (tasks, engine): (Vec<JoinHandle<()>>, Option<Engine>),
+        audit: AuditWriter,
     ) -> u8 {
         let (reason, mut code) = self.judge(&why);
         marker!(SHUTDOWN_STARTED, session_id = self.context.session_id, reason = reason);
@@ -387,6 +390,8 @@ impl Running {
         if !fenced {
             self.close_rows(reason).await;
         }
+        // Before the fence is given back: the successor's trail begins where this one ends.
+        audit.finish(Some(run_ended(code, self.started.elapsed()))).await;
         if let Some(FenceEnd::Stopped(fence)) = match renewal {
             Some(task) => tokio::time::timeout(TASKS_WAIT, task).await.ok().and_then(Result::ok),
             None => None,

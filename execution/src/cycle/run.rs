@@ -12,7 +12,7 @@ use penstock_store::fence::FencedService;
 use penstock_store_decision::heartbeat::{self, Heartbeat};
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level};
-use penstock_types::vocab::{SysMode, Verdict};
+use penstock_types::vocab::{StageName, SysMode, Verdict};
 use tokio::sync::watch;
 
 use super::evaluate::{Evaluated, Evaluator};
@@ -20,6 +20,7 @@ use super::trigger::Scheduler;
 use super::watch::{POLL_EVERY, Seen, run_watch};
 use crate::account::Account;
 use crate::attach::ensure_partitions;
+use crate::audit::{Loop, StageNote};
 use crate::context::Context;
 use crate::settings::RunMode;
 use crate::wake::Wakes;
@@ -123,9 +124,14 @@ async fn turns<A: Account>(
         let Some(trigger) = scheduler.due(now_ms) else { continue };
         scheduler.started(now_ms, trigger);
         let mode_before = context.mode.current();
+        let note = StageNote { summary: trigger.as_str().to_owned(), ..StageNote::default() };
+        context.audit.enter(Loop::Evaluation, StageName::UniverseScan, note);
         match evaluator.evaluate(trigger).await {
             Evaluated::FencedOut => return LoopEnd::FencedOut,
             Evaluated::Done { verdict, attached, .. } => {
+                let summary = verdict.as_str().to_owned();
+                let note = StageNote { summary, ..StageNote::default() };
+                context.audit.enter(Loop::Evaluation, StageName::RiskVerdict, note);
                 let once = settings.run_mode != RunMode::Attach;
                 if once && attached && mode_before == SysMode::Normal {
                     return LoopEnd::Once(verdict);

@@ -20,6 +20,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{Command, Desk, DeskConfig, DeskError, DeskHandle, DeskStatus, Input, Message};
+use crate::audit::{AuditHandle, Said};
 use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
@@ -56,6 +57,8 @@ pub struct DeskParts {
     pub mode: ModeHandle,
     /// Rules of the venue, kept fresh by whoever starts the desk.
     pub instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
+    /// The audit trail; none for tools that hold no session.
+    pub audit: Option<AuditHandle>,
     /// Renewals of the fence, told by whoever renews it.
     pub lease: Arc<Lease>,
     /// Clocks; the same that the socket has.
@@ -84,6 +87,7 @@ pub fn spawn(
         health: parts.orders.health(),
         clock: parts.clock.clone(),
     };
+    let tracker = Tracker::saying(Said::new(parts.audit, parts.store.token()));
     let fence_mono_ms = parts.clock.now().mono_ms();
     let desk = Desk {
         config: parts.config,
@@ -98,7 +102,7 @@ pub fn spawn(
         clock: parts.clock,
         instruments: parts.instruments,
         messages,
-        tracker: Tracker::default(),
+        tracker,
         waiting: VecDeque::new(),
         balances: BTreeMap::new(),
         reconcile: ReconcileState::default(),

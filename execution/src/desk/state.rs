@@ -13,7 +13,7 @@ use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdError, ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
 use penstock_types::vocab::SysMode;
-use penstock_types::{Decimal, OrderId, Symbol, UtcMicros};
+use penstock_types::{Decimal, OrderId, PositionId, Symbol, UtcMicros};
 use penstock_venue_orders::{Clock, OrderAnswer, OrderSocket, PrivateEvent, PrivateRest};
 use tokio::sync::{mpsc, watch};
 
@@ -234,8 +234,12 @@ impl Desk {
         sorted.get((sorted.len() * tenths).div_ceil(10) - 1).copied()
     }
 
-    /// Publishes the state for gates and heartbeat.
-    pub(crate) fn publish(&self) {
+    /// Publishes the state for gates and heartbeat, and what changed of positions for the trail.
+    pub(crate) fn publish(&mut self) {
+        let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
+        for id in ids {
+            self.say_position(id);
+        }
         use penstock_types::vocab::{OrderState, PlanState};
         let mut busy = std::collections::BTreeSet::new();
         let (mut live, mut unresolved) = (0, 0);

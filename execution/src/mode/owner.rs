@@ -5,7 +5,7 @@
 //! is held for microseconds and never across an await; changes reach the database in their order.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use penstock_store_decision::modes::{self, ModeRow};
@@ -19,6 +19,8 @@ use penstock_types::{SessionId, UtcMicros};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::audit::{AuditHandle, mode_changed};
 
 /// How often the causes are judged: a quarter of a second is the resolution of every limit.
 const WATCHDOG_EVERY: Duration = Duration::from_millis(250);
@@ -47,6 +49,8 @@ pub enum Source {
     Cycle,
     /// Each generation, and the lack of one, between evaluations.
     Generation,
+    /// The writer of the audit trail.
+    Audit,
     /// The operator.
     Operator,
 }
@@ -82,6 +86,7 @@ pub struct ModeHandle {
     view: watch::Sender<ModeView>,
     changes: mpsc::Sender<(ModeChange, UtcMicros)>,
     db_pause_after: Duration,
+    audit: Arc<OnceLock<AuditHandle>>,
 }
 
 /// Receiver of changes, to be given to [`run_watchdog`].
@@ -102,9 +107,21 @@ impl ModeHandle {
             view: watch::Sender::new(view),
             changes,
             db_pause_after,
+            audit: Arc::default(),
         };
         handle.publish(first);
         (handle, receiver)
+    }
+
+    /// Each change from now on is said in the audit trail, the present mode at once.
+    pub fn say_to(&self, audit: &AuditHandle) {
+        let ModeView { mode, reasons, .. } = self.view();
+        let primary = reasons.first().copied();
+        let values = BTreeMap::new();
+        let now = ModeChange { from: None, to: mode, primary, reasons, values, lasted_ms: 0 };
+        audit.post(mode_changed(&now, chrono::Utc::now().timestamp_millis()));
+        // Set once: a second trail of one session does not exist.
+        let _ = self.audit.set(audit.clone());
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -198,6 +215,7 @@ impl ModeHandle {
                             CauseCode::OperatorRequest
                                 | CauseCode::LedgerMismatch
                                 | CauseCode::RiskDrawdownLimit
+                                | CauseCode::AuditChainBroken
                         )
                     });
                 }
@@ -273,6 +291,9 @@ impl ModeHandle {
             trigger_values = change.values,
             since = now.rfc3339()
         );
+        if let Some(audit) = self.audit.get() {
+            audit.post(mode_changed(&change, now.millis()));
+        }
         if self.changes.try_send((change, now)).is_err() {
             tracing::error!("a mode change found the queue of {CHANGES_QUEUE_LEN_MAX} rows full");
         }

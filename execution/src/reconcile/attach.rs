@@ -42,6 +42,7 @@ impl Desk {
         }
         for (position, plan) in self.store.positions().await? {
             let id = position.position_id;
+            self.tracker.said.known(&position, plan.as_ref());
             self.tracker.positions.insert(id, Held::new(position, plan, mono));
         }
         let ids: Vec<OrderId> = self.tracker.live().map(|t| t.record.order_id).collect();

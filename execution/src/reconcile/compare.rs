@@ -66,6 +66,7 @@ impl Desk {
             calls: result.calls,
             diffs: found.iter().zip(&settled).map(|(f, s)| row(f, *s)).collect(),
         };
+        self.say_reconcile(&run);
         let stored = self.store.insert_reconcile(&run).await;
         self.written(stored)?;
         let level = if kind == "LIGHT" { LogLevel::Debug } else { LogLevel::Info };

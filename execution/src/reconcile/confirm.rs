@@ -140,6 +140,7 @@ impl Desk {
             calls: result.calls,
             diffs,
         };
+        self.say_reconcile(&run);
         let stored = self.store.insert_reconcile(&run).await;
         self.written(stored)?;
         let quiet = worst == Witness::Confirmed;

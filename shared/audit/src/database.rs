@@ -23,8 +23,19 @@ pub struct Row {
     pub seq: i64,
     /// Hash of its line.
     pub line_hash: Hash,
-    /// What its other columns say, where they were read; without them only the hash is compared.
-    pub event: Option<Event>,
+    /// What its other columns say.
+    pub told: Told,
+}
+
+/// What the columns of a row say beside its hash.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// They were not read: only the hash is compared.
+    Unread,
+    /// An event.
+    Event(Box<Event>),
+    /// What no line can say: a word, a time or a day that was altered.
+    Illegible,
 }
 
 /// Whoever can read the rows.
@@ -153,6 +164,10 @@ fn judge(row: &Row, line: &Line) -> Option<What> {
     if row.line_hash != line.hash {
         return Some(What::RowHash { row: row.line_hash, line: line.hash });
     }
-    let differs = row.event.as_ref().is_some_and(|event| !line.has_hash_of(event));
+    let differs = match &row.told {
+        Told::Unread => false,
+        Told::Event(event) => !line.has_hash_of(event),
+        Told::Illegible => true,
+    };
     differs.then_some(What::RowDiffers)
 }

@@ -8,6 +8,7 @@
 mod common;
 
 use common::*;
+use penstock_audit::database::Told;
 use penstock_audit::{Beside, Hash, Line, Report, Unseen, What, verify, verify_dir};
 use penstock_types::SessionId;
 use penstock_types::canonical::hash_bytes;
@@ -352,8 +353,9 @@ fn edited_deleted_and_added_rows_are_named() {
             assert_eq!(place(&report), [Some(key)], "{:?}", report.findings);
             report.findings.into_iter().next().unwrap().what
         };
-        let edited =
-            named(&|rows| rows.rows.get_mut(&key).unwrap().1.event = Some(marker(5, NOON)));
+        let edited = named(&|rows| {
+            rows.rows.get_mut(&key).unwrap().1.told = Told::Event(Box::new(marker(5, NOON)))
+        });
         assert!(matches!(edited, What::RowDiffers), "{edited}");
         let hashed = named(&|rows| rows.rows.get_mut(&key).unwrap().1.line_hash = Hash([1; 32]));
         assert!(matches!(hashed, What::RowHash { .. }), "{hashed}");

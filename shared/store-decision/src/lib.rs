@@ -6,6 +6,7 @@
 //! reads no clock of its host; statements that need "now" use the cluster's.
 
 pub mod account;
+pub mod audit;
 pub mod bindings;
 pub mod control;
 pub mod cycle_input;

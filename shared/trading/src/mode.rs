@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 closed_vocabulary! {
     /// Cause of a mode, in order of precedence for the primary reason.
     pub CauseCode {
+        /// No space on a disk that must be written.
+        DiskLowPause = "DISK_LOW_PAUSE",
+        /// The audit writer takes only critical events.
+        DbWriterQueueFull = "DB_WRITER_QUEUE_FULL",
         /// The decision cluster does not take writes.
         DbUnavailable = "DB_UNAVAILABLE",
         /// A loop makes no progress; pausing.
@@ -36,6 +40,10 @@ closed_vocabulary! {
         PauseNeedsManualProtection = "PAUSE_NEEDS_MANUAL_PROTECTION",
         /// Ambiguous state.
         PauseNeedsManual = "PAUSE_NEEDS_MANUAL",
+        /// The audit trail is damaged or cannot be written.
+        AuditChainBroken = "AUDIT_CHAIN_BROKEN",
+        /// The audit writer is pressed.
+        DbWriterQueueHigh = "DB_WRITER_QUEUE_HIGH",
         /// The venue limits or locks the account.
         RateLimited = "RATE_LIMIT_429",
         /// The venue is not online.

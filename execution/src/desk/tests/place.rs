@@ -104,6 +104,7 @@ impl Place {
             quotes: self.quotes.clone(),
             engine: self.engine.clone(),
             mode: mode.clone(),
+            audit: None,
             lease: Arc::default(),
             instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
             clock: clock.clone(),

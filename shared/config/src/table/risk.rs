@@ -96,21 +96,21 @@ area! {
     /// The audit trail.
     pub struct Audit ("audit") {
         /// Directory of the trail.
-        [E] audit_dir: PathBuf = Some("${PENSTOCK_DATA}/audit"), any().later();
+        [E] audit_dir: PathBuf = Some("${PENSTOCK_DATA}/audit"), any();
         /// Events that may wait for the writer.
-        [E] audit_writer_queue_capacity: u32 = Some("1024"), int(64, 65_536).later();
+        [E] audit_writer_queue_capacity: u32 = Some("1024"), int(64, 65_536);
         /// Percent of it that is high.
-        [E] audit_writer_queue_hi_watermark_pct: u32 = Some("80"), int(1, 100).later();
+        [E] audit_writer_queue_hi_watermark_pct: u32 = Some("80"), int(1, 100);
         /// Percent of it that is full.
-        [E] audit_writer_queue_full_pct: u32 = Some("95"), int(1, 100).later();
+        [E] audit_writer_queue_full_pct: u32 = Some("95"), int(1, 100);
         /// Milliseconds that the writer may lag.
-        [E] audit_writer_max_lag_ms: u64 = Some("5000"), int(1, 3_600_000).later();
+        [E] audit_writer_max_lag_ms: u64 = Some("5000"), int(1, 3_600_000);
         /// Most bytes of an event's redacted content.
-        [E] audit_redacted_json_max_bytes: u32 = Some("4096"), int(256, 65_536).later();
+        [E] audit_redacted_json_max_bytes: u32 = Some("4096"), int(256, 65_536);
         /// Milliseconds between two syncs.
-        [E] jsonl_fsync_ms: u64 = Some("100"), int(1, 5_000).later();
+        [E] jsonl_fsync_ms: u64 = Some("100"), int(1, 5_000);
         /// Sampled events are dropped first.
-        [E] audit_drop_sample_events: bool = Some("false"), any().later();
+        [E] audit_drop_sample_events: bool = Some("false"), any();
     }
 }
 
