@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use penstock_config::{Config, Process, load};
 use penstock_execution::attach::{decision_pool, run_check};
+use penstock_execution::audit::{LogFilter, log_redactor};
 use penstock_execution::exit::{self, StartError};
 use penstock_execution::service;
 use penstock_execution::settings::{RunMode, Settings};
-use penstock_telemetry::{LogOptions, LogTarget, Service, flush, init, invariant};
+use penstock_telemetry::{LogOptions, LogTarget, Service, filter_lines, flush, init, invariant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,10 @@ fn main() -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return end(&error.to_string(), exit::CONFIGURATION),
     };
+    // Nothing was logged yet but the start of the log.
+    let filter = LogFilter(log_redactor(&config));
+    let is_first = filter_lines(Box::new(filter));
+    debug_assert!(is_first, "main installs the one filter");
     match operate(config, &arguments) {
         Ok(code) => {
             flush();

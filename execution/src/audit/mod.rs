@@ -15,6 +15,7 @@
 //! | `files` | the thread: line, sync, acknowledgement |
 //! | `rows`, `keeper` | lines without a row, and the task that gives them one |
 //! | `monitor` | causes of the mode, DB_WRITER_BACKPRESSURE |
+//! | [`LogFilter`] | log lines go through the same redaction |
 //! | `console` | stages on stderr |
 //! | `orders`, `said`, `desk` | events of orders, positions, closes, reconcile |
 //! | `process` | events of modes, stages, the operator, markers |
@@ -32,6 +33,7 @@ mod orders;
 mod pressure;
 mod process;
 mod queue;
+mod redaction;
 mod rows;
 mod said;
 mod writer;
@@ -44,5 +46,6 @@ pub(crate) use orders::of_fill;
 pub use pressure::{Pressure, PressureLimits};
 pub use process::{Loop, StageNote, mode_changed, operator_command};
 pub use queue::Lost;
+pub use redaction::LogFilter;
 pub(crate) use said::Said;
 pub use writer::{AuditWriter, WriterParts};

@@ -1,4 +1,4 @@
-//! `penstock verify run|generation|frames|log|journal|manifest|bundle`: derive again what was recorded and
+//! `penstock verify run|generation|frames|log|journal|manifest|bundle|audit`: derive again what was recorded and
 //! compare.
 //!
 //! Inputs: both clusters, read-only, and a run; or files of the engine alone. Outputs: a table or JSON, an exit
@@ -6,6 +6,7 @@
 //! files the family of what is wrong. Invariants: nothing is written; what cannot be proven is called
 //! `Incomplete`, never `Equal`.
 
+pub mod audit;
 mod compare;
 mod engine;
 mod frames;
@@ -91,6 +92,8 @@ pub enum What {
     Manifest(engine::Of),
     /// A day of the engine in one file: all of the above on it
     Bundle(engine::BundleArgs),
+    /// The audit trail: its chain, seals and links, and each line against its row
+    Audit(audit::Args),
 }
 
 /// Runs the command.
@@ -103,6 +106,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         What::Log(of) => block_in_place(|| engine::log(&of, config_file)),
         What::Journal(of) => block_in_place(|| engine::journal(&of, config_file)),
         What::Manifest(of) => block_in_place(|| engine::manifest(&of)),
+        What::Audit(args) => audit::run(args, config_file).await,
         What::Bundle(args) => block_in_place(|| engine::bundle(&args)),
         What::Run(args) => match Clusters::load(config_file)? {
             Some(clusters) => run::run(args, &clusters).await,

@@ -3,7 +3,8 @@
 //! Inputs: markers and ordinary `tracing` events, numbers for the `metrics` macros. Outputs: one JSON
 //! object per line (or a human line on a terminal), Prometheus text on a loopback listener.
 //! Invariants: logging never blocks the caller; a line that finds the queue full is dropped and
-//! counted. Secrets never come here: callers pass values that are fit to be read by anyone.
+//! counted. Secrets never come here: callers pass values that are fit to be read by anyone, and the filter
+//! that a service installs takes out what came all the same.
 //!
 //! | module | subject |
 //! |---|---|
@@ -19,6 +20,7 @@
 
 pub mod build;
 mod emit;
+mod filter;
 mod init;
 pub mod invariant;
 mod layer;
@@ -30,6 +32,7 @@ pub mod resources;
 mod sink;
 
 pub use emit::{Fields, cycle_span, enabled, is_reserved, send};
+pub use filter::{LineFilter, filter_lines};
 pub use init::{Guard, LogOptions, LogTarget, Service, TelemetryError, flush, init, lines_dropped};
 pub use marker::{Level, Marker};
 pub use observe::{OBSERVERS_MAX, Observer, Seen, TooMany, observe};

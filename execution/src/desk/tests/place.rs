@@ -30,9 +30,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{DeskConfig, DeskError, DeskHandle, DeskParts, spawn};
 use super::{LIMIT, LOOK, SYMBOL};
+use crate::audit::AuditHandle;
 use crate::engine::EngineBoard;
 use crate::mode::ModeHandle;
 use crate::quotes::{QuoteBoard, QuoteTable};
+
+/// The mode improves at once.
+pub(super) const TIMING: ModeTiming =
+    ModeTiming { stable_window_ms: 0, pause_auto_recover_feed: true };
 
 /// What a desk must know.
 pub(super) struct Place {
@@ -43,6 +48,7 @@ pub(super) struct Place {
     pub(super) secret: String,
     pub(super) quotes: QuoteBoard,
     pub(super) engine: EngineBoard,
+    pub(super) audit: Option<AuditHandle>,
     pub(super) token: FencingToken,
     pub(super) session_id: SessionId,
     pub(super) preauth_ms_max: i64,
@@ -83,8 +89,7 @@ impl Place {
         let mut socket = SocketConfig::new(&self.ws_private);
         socket.ack_timeout_ms = 500;
         let socket = spawn_order_socket(socket, rest.clone(), sender, cancel.clone()).unwrap();
-        let timing = ModeTiming { stable_window_ms: 0, pause_auto_recover_feed: true };
-        let (mode, changes) = ModeHandle::new(timing, Duration::from_secs(30));
+        let (mode, changes) = ModeHandle::new(TIMING, Duration::from_secs(30));
         let rows = penstock_store_decision::cycle_input::all_instruments(&self.pool).await.unwrap();
         let rules = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
         let config = DeskConfig {
@@ -104,7 +109,7 @@ impl Place {
             quotes: self.quotes.clone(),
             engine: self.engine.clone(),
             mode: mode.clone(),
-            audit: None,
+            audit: self.audit.clone(),
             lease: Arc::default(),
             instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
             clock: clock.clone(),
