@@ -82,8 +82,6 @@ impl Place {
     async fn shut(&self, is_open: bool) {
         let login = self.pair.url(ClusterRole::Decision, SUPERUSER_LOGIN);
         let name = url::Url::parse(&login).unwrap().path().trim_start_matches('/').to_owned();
-        let ingest = self.pair.pool(ClusterRole::Ingest, SUPERUSER_LOGIN).await.unwrap();
-        drop(ingest);
         // From a database of the same cluster that is not the one that is shut.
         let elsewhere = login.replace(&format!("/{name}"), "/postgres");
         let settings = PoolSettings::service("audit-test", 1);
@@ -265,9 +263,12 @@ async fn db_outage_backfill() {
 /// An event of any type with any content.
 fn any_draft(at: usize) -> Draft {
     let event_type = AuditEventType::ALL[at % AuditEventType::ALL.len()];
-    // These two have their own places.
-    let ends = matches!(event_type, AuditEventType::RunStarted | AuditEventType::RunEnded);
-    let event_type = if ends { AuditEventType::Marker } else { event_type };
+    // These have their own places, and the writer says them.
+    let own = matches!(
+        event_type,
+        AuditEventType::RunStarted | AuditEventType::RunEnded | AuditEventType::AuditDaySealed
+    );
+    let event_type = if own { AuditEventType::Marker } else { event_type };
     let stage = StageName::ALL[at % StageName::ALL.len()];
     let mut draft = Draft::new(stage, event_type, now_ms());
     draft.exchange_time_ms = if at.is_multiple_of(2) { 0 } else { now_ms() };

@@ -338,7 +338,7 @@ impl Desk {
         let read = self.store.open_orders().await;
         let Some(rows) = self.written(read)? else { return Ok(()) };
         let mono = self.mono_ms();
-        self.tracker.drop_standbys();
+        let dropped = self.tracker.drop_standbys();
         for row in rows {
             // A row that memory does not know is one whose commit was not answered.
             let known = self.tracker.get(row.order_id).map(|t| t.record.position_id);
@@ -351,6 +351,7 @@ impl Desk {
                 }
             }
         }
+        self.tracker.say_closed(dropped);
         Ok(())
     }
 

@@ -157,17 +157,32 @@ impl Tracker {
         }
     }
 
-    /// Forgets standby rows, before they are read anew.
-    pub(crate) fn drop_standbys(&mut self) {
+    /// Forgets standby rows, before they are read anew; they are given back.
+    pub(crate) fn drop_standbys(&mut self) -> Vec<OrderRecord> {
         let ids: Vec<OrderId> = self
             .orders
             .values()
             .filter(|t| t.record.state == OrderState::Created)
             .map(|t| t.record.order_id)
             .collect();
+        let mut dropped = Vec::new();
         for id in ids {
             if let Some(gone) = self.orders.remove(&id) {
                 self.by_client.remove(&gone.record.cl_ord_id);
+                dropped.push(gone.record);
+            }
+        }
+        dropped
+    }
+
+    /// Standby rows that were not among those read anew were closed with what they stood for.
+    pub(crate) fn say_closed(&mut self, dropped: Vec<OrderRecord>) {
+        for before in dropped {
+            if !self.orders.contains_key(&before.order_id) {
+                let event_seq = before.event_seq + 1;
+                let after = OrderRecord { state: OrderState::Error, event_seq, ..before.clone() };
+                self.said.order(Some(&before), &after);
+                self.said.forget(after.order_id);
             }
         }
     }

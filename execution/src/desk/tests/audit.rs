@@ -40,6 +40,8 @@ async fn ids_on_every_line() {
     world.until_word("entry", ENTRY, "filled").await;
     assert_eq!(session.desk.flatten(None).await, 1);
     world.until_word("position", POSITION, "closed").await;
+    let status = session.desk.clone();
+    super::place::until("flat", || status.status().open_positions == 0).await;
     session.kill().await;
     writer.finish(Some(run_ended(0, Duration::ZERO))).await;
 
