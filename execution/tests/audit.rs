@@ -54,6 +54,10 @@ impl Place {
     }
 
     fn start(&self) -> AuditWriter {
+        self.start_with(LIMITS)
+    }
+
+    fn start_with(&self, limits: PressureLimits) -> AuditWriter {
         let settings = PoolSettings::service("audit-test", 2);
         let url = self.pair.url(ClusterRole::Decision, "exec_rw");
         AuditWriter::start(WriterParts {
@@ -62,7 +66,7 @@ impl Place {
             pool: open_lazy(&url, ClusterRole::Decision, &settings).unwrap(),
             mode: self.mode.clone(),
             redactor: Arc::new(Redactor::default()),
-            limits: LIMITS,
+            limits,
             drop_samples: false,
             sync_every: Duration::from_millis(100),
             console: Console::start(ConsoleStage::Off, false, Box::new(std::io::sink())),
@@ -207,7 +211,7 @@ async fn queue_pressure() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn db_outage_backfill() {
     let place = Place::new().await;
-    let writer = place.start();
+    let writer = place.start_with(PressureLimits { capacity: 4_096, ..LIMITS });
     let audit = writer.handle();
     for number in 1..=100 {
         audit.critical(fill(number)).await.unwrap();

@@ -257,12 +257,17 @@ impl Files {
         }
         self.parts.shared.set_fault(None);
         let mut lines = Vec::with_capacity(self.unsynced.len());
+        let mut acks = Vec::new();
         for (line, ack, _) in self.unsynced.drain(..) {
-            answer(ack, Ok(()));
             lines.push(line);
+            acks.push(ack);
         }
+        // Before the acknowledgement: whoever has one sees the line among those that want a row.
         if !lines.is_empty() {
             self.parts.shared.rows.push(lines);
+        }
+        for ack in acks {
+            answer(ack, Ok(()));
         }
     }
 
