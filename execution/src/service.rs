@@ -422,7 +422,7 @@ impl Running {
             End::FencedOut => ("fenced_out", exit::FENCED),
             End::BindingsDiffer => ("bindings_mismatch", exit::CONFIGURATION),
             End::OnceTimeout => ("once_timeout", self.once_timeout_code()),
-            End::Once(verdict) => ("once", once_code(*verdict)),
+            End::Once(verdict) => ("once", exit::once_code(*verdict)),
             End::Desk(error) => {
                 tracing::error!("{error}");
                 ("desk", u8::try_from(error.exit_code()).unwrap_or(exit::INVARIANT))
@@ -479,17 +479,6 @@ impl Running {
         if let Err(error) = removed {
             tracing::warn!("heartbeat not removed: {error}");
         }
-    }
-}
-
-/// Exit code of a single pass.
-const fn once_code(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Executed => exit::CLEAN,
-        Verdict::DataBlocked | Verdict::Error => exit::DATA_BLOCKED,
-        Verdict::AttachBlocked => exit::ATTACH_BLOCKED,
-        Verdict::EconomicallyEmpty => exit::ECONOMICALLY_EMPTY,
-        Verdict::ModeBlocked => exit::MODE_BLOCKED,
     }
 }
 

@@ -194,10 +194,7 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     .await?;
     sessions::keep_config(&pool, &settings.config_hash, &settings.stored_config).await?;
     ensure_partitions(&pool).await?;
-    let db_pause = Duration::from_millis(settings.config.areas.evaluation.db_unavailable_pause_ms);
-    let (mode, changes) = ModeHandle::new(settings.mode, db_pause);
-    // Until the first evaluation has bound an epoch, nothing says that the data may be traded on.
-    mode.set_from(Source::Cycle, CauseCode::EpochNotValid, Level::Degrade, true, None);
+    let (mode, changes) = first_mode(&settings);
     let audit = begin(&settings, session_id, &mode, schema_version)?;
     let context = Context {
         audit: audit.handle(),
@@ -218,6 +215,15 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     };
     engine_start(&context);
     Ok(Session { context, fence, changes, audit })
+}
+
+/// The mode of a start.
+fn first_mode(settings: &Settings) -> (ModeHandle, Changes) {
+    let db_pause = Duration::from_millis(settings.config.areas.evaluation.db_unavailable_pause_ms);
+    let (mode, changes) = ModeHandle::new(settings.mode, db_pause);
+    // Until the first evaluation has bound an epoch, nothing says that the data may be traded on.
+    mode.set_from(Source::Cycle, CauseCode::EpochNotValid, Level::Degrade, true, None);
+    (mode, changes)
 }
 
 fn engine_start(context: &Context) {

@@ -14,12 +14,10 @@ use super::{ENTRY, PLAN, POSITION, World};
 use crate::account::EntryOutcome;
 use crate::audit::{AuditWriter, Console, PressureLimits, WriterParts, run_ended};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ids_on_every_line() {
-    let mut world = World::new().await;
-    let dir = tempfile::tempdir().unwrap();
-    let writer = AuditWriter::start(WriterParts {
-        dir: dir.path().to_owned(),
+/// A writer of its own, on the database of a world.
+fn writer(dir: &std::path::Path, world: &World) -> AuditWriter {
+    AuditWriter::start(WriterParts {
+        dir: dir.to_owned(),
         session_id: SessionId(Uuid::now_v7()),
         pool: world.pool.clone(),
         mode: crate::mode::ModeHandle::new(super::place::TIMING, Duration::from_secs(30)).0,
@@ -29,7 +27,14 @@ async fn ids_on_every_line() {
         sync_every: Duration::from_millis(100),
         console: Console::start(ConsoleStage::Off, false, Box::new(std::io::sink())),
         run_started: Draft::new(StageName::Boot, AuditEventType::RunStarted, 1_771_243_200_000),
-    });
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_on_every_line() {
+    let mut world = World::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let writer = writer(dir.path(), &world);
     world.audit = Some(writer.handle());
 
     // when an entry is filled, protected, and closed
@@ -60,34 +65,7 @@ async fn ids_on_every_line() {
     ] {
         assert!(said.contains(wanted), "{wanted} is not among {said:?}");
     }
-    for line in &lines {
-        let fields = line.event.fields();
-        let event_type = line.event.event_type();
-        let text = format!("{event_type} seq {}", line.seq);
-        assert!(fields.ts_ms > 0 && fields.local_received_ms > 0, "{text}");
-        match event_type {
-            AuditEventType::IntentStateChanged
-            | AuditEventType::OrderSubmit
-            | AuditEventType::OrderAmend
-            | AuditEventType::OrderCancel
-            | AuditEventType::OrderAck
-            | AuditEventType::OrderFill
-            | AuditEventType::OrderClosed => {
-                assert!(fields.order_id.is_some() && fields.symbol.is_some(), "{text}");
-            }
-            AuditEventType::ProtectionStateChanged
-            | AuditEventType::PositionChanged
-            | AuditEventType::CloseSafely => {
-                assert!(fields.symbol.is_some(), "{text}");
-                assert!(fields.data["position_id"].as_i64().unwrap() > 0, "{text}");
-            }
-            _ => {}
-        }
-        // The first line is the test's own and states no run.
-        if event_type != AuditEventType::RunStarted {
-            assert_eq!(missing(event_type, &fields.data), Vec::<&str>::new(), "{text}");
-        }
-    }
+    lines.iter().for_each(judge);
     // and every state of the rows was said once
     let states = "select count(*)::text from execution_order_events where to_state is distinct from
         from_state";
@@ -107,4 +85,34 @@ fn lines(dir: &std::path::Path) -> Vec<Line> {
     let texts = files.iter().map(|path| std::fs::read_to_string(path).unwrap());
     let texts: Vec<String> = texts.collect();
     texts.iter().flat_map(|t| t.lines()).map(|l| Line::parse(l.as_bytes()).unwrap()).collect()
+}
+
+/// Ids and payload of a line.
+fn judge(line: &Line) {
+    let fields = line.event.fields();
+    let event_type = line.event.event_type();
+    let text = format!("{event_type} seq {}", line.seq);
+    assert!(fields.ts_ms > 0 && fields.local_received_ms > 0, "{text}");
+    match event_type {
+        AuditEventType::IntentStateChanged
+        | AuditEventType::OrderSubmit
+        | AuditEventType::OrderAmend
+        | AuditEventType::OrderCancel
+        | AuditEventType::OrderAck
+        | AuditEventType::OrderFill
+        | AuditEventType::OrderClosed => {
+            assert!(fields.order_id.is_some() && fields.symbol.is_some(), "{text}");
+        }
+        AuditEventType::ProtectionStateChanged
+        | AuditEventType::PositionChanged
+        | AuditEventType::CloseSafely => {
+            assert!(fields.symbol.is_some(), "{text}");
+            assert!(fields.data["position_id"].as_i64().unwrap() > 0, "{text}");
+        }
+        _ => {}
+    }
+    // The first line is the test's own and states no run.
+    if event_type != AuditEventType::RunStarted {
+        assert_eq!(missing(event_type, &fields.data), Vec::<&str>::new(), "{text}");
+    }
 }
