@@ -7,7 +7,7 @@
 
 use std::future::Future;
 
-use penstock_trading::cycle::StreamStatus;
+use penstock_trading::cycle::{StreamStatus, VenueCounter};
 use penstock_trading::decide::PlannedEntry;
 use penstock_types::{Decimal, EvaluationId, OrderId, Symbol};
 
@@ -62,6 +62,9 @@ pub trait Account: Send + Sync + 'static {
 
     /// Quote that open buy orders hold which are not ours.
     fn foreign_holds_quote(&self) -> Decimal;
+
+    /// The venue's counters of these pairs as they are modelled now; a pair at zero is left out.
+    fn venue_counters(&self, symbols: &[&Symbol]) -> Vec<VenueCounter>;
 
     /// An order of the symbol is live or unresolved, or a position is open, by what memory knows now:
     /// it may know more than the cycle's read.

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use penstock_alerts::Alerts;
 use penstock_types::{FencingToken, SessionId, UtcMicros, Uuid};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::AuditHandle;
 use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
@@ -36,12 +38,16 @@ pub struct Context {
     pub started_at: UtcMicros,
     /// The mode.
     pub mode: ModeHandle,
+    /// The audit trail.
+    pub audit: AuditHandle,
     /// Renewals of the fence.
     pub lease: Arc<Lease>,
     /// Quotes.
     pub quotes: QuoteBoard,
     /// The deterministic engine's newest view.
     pub engine: EngineBoard,
+    /// What is wrong now; raising waits for nothing.
+    pub alerts: Alerts,
     /// Cancelled first: no evaluation starts and no entry is sent any more.
     pub stop: CancellationToken,
     /// Cancelled last: tasks that keep positions and rows end.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use penstock_store::StoreError;
 use penstock_store_decision::control::{self, ControlRequest};
 use penstock_telemetry::marker;
-use penstock_trading::mode::ModeEvent;
+use penstock_trading::mode::{CauseCode, ModeEvent};
 use serde_json::Value;
 
+use crate::audit::operator_command;
 use crate::context::Context;
 
 /// The kinds that are answered here; the desk answers `flatten`.
@@ -38,6 +39,7 @@ async fn round(context: &Context) -> Result<(), StoreError> {
     for request in control::pending(&context.pool, &KINDS).await? {
         let result = apply(context, &request);
         if control::answer(&context.pool, request.id, &result).await? {
+            context.audit.post(operator_command(&request.kind, &request.args, &result));
             marker!(
                 CONTROL_REQUEST_APPLIED,
                 id = request.id,
@@ -69,6 +71,12 @@ fn mode(context: &Context, args: &Value) -> String {
         }
         _ => return "refused: mode is one of NORMAL, DEGRADE, PAUSE, EXIT".to_owned(),
     };
+    if let Some(named) = args.get("ack").and_then(Value::as_str) {
+        let known = CauseCode::parse(named).is_ok_and(|code| context.mode.acknowledge(code));
+        if !known {
+            return format!("refused: {named} is no active cause that an acknowledgement ends");
+        }
+    }
     context.mode.request(event);
     format!("mode {}", context.mode.current())
 }

@@ -8,6 +8,7 @@ use penstock_store::StoreError;
 use penstock_store::fence::FenceError;
 use penstock_store::identity::IdentityError;
 use penstock_store::migrate::SchemaError;
+use penstock_types::vocab::Verdict;
 
 use crate::settings::SettingsError;
 
@@ -86,5 +87,17 @@ const fn store_code(error: &StoreError) -> u8 {
         StoreError::Sql { .. } | StoreError::CommitUnknown { .. } | StoreError::NotReady { .. } => {
             UNAVAILABLE
         }
+    }
+}
+
+/// Exit code of a single pass.
+#[must_use]
+pub const fn once_code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Executed => CLEAN,
+        Verdict::DataBlocked | Verdict::Error => DATA_BLOCKED,
+        Verdict::AttachBlocked => ATTACH_BLOCKED,
+        Verdict::EconomicallyEmpty => ECONOMICALLY_EMPTY,
+        Verdict::ModeBlocked => MODE_BLOCKED,
     }
 }

@@ -5,7 +5,10 @@
 //! transaction; no byte of an order leaves before its row is committed; the mode never freezes exits.
 
 pub mod account;
+pub mod alerts;
 pub mod attach;
+pub mod audit;
+pub mod boot;
 pub mod context;
 pub mod control;
 pub mod cycle;
@@ -14,11 +17,15 @@ pub mod engine;
 pub mod exit;
 mod exits;
 mod fills;
+pub mod health;
 pub mod lease;
 pub mod mode;
 mod outage;
+pub mod progress;
 pub mod quotes;
 mod reconcile;
+mod refresh;
+pub mod report;
 pub mod service;
 pub mod settings;
 pub mod stream;

@@ -4,12 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use penstock_alerts::board::{Occurrence, Place};
+use penstock_alerts::{AlertSource, Settings as AlertSettings};
 use penstock_config::{Config, Process, load};
 use penstock_execution::attach::{decision_pool, run_check};
+use penstock_execution::audit::{LogFilter, log_redactor};
 use penstock_execution::exit::{self, StartError};
 use penstock_execution::service;
 use penstock_execution::settings::{RunMode, Settings};
-use penstock_telemetry::{LogOptions, LogTarget, Service, flush, init, invariant};
+use penstock_telemetry::{LogOptions, LogTarget, Service, filter_lines, flush, init, invariant};
+use penstock_types::vocab::{ReasonCode, StageName, SysMode};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +66,10 @@ fn main() -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return end(&error.to_string(), exit::CONFIGURATION),
     };
+    // Nothing was logged yet but the start of the log.
+    let filter = LogFilter(log_redactor(&config));
+    let is_first = filter_lines(Box::new(filter));
+    debug_assert!(is_first, "main installs the one filter");
     match operate(config, &arguments) {
         Ok(code) => {
             flush();
@@ -82,12 +90,22 @@ fn end(message: &str, code: u8) -> ExitCode {
 
 fn operate(config: Config, arguments: &Arguments) -> Result<u8, StartError> {
     let state_dir = config.areas.clusters.state_directory.clone();
+    let alerts = AlertSettings::of(&config, AlertSource::Execution);
     if !arguments.check {
         if invariant::is_restart_loop(&state_dir, chrono::Utc::now()) {
             tracing::error!("RESTART_LOOP: three broken invariants in ten minutes; staying down");
+            last_words(
+                &alerts,
+                ReasonCode::RestartLoop,
+                "three broken invariants in ten minutes, exit 71",
+            );
             return Ok(exit::STAYS_DOWN);
         }
-        invariant::exit_on_panic(state_dir);
+        invariant::exit_on_panic(state_dir, move |place, _| {
+            // The message of a panic may say anything; the place is one of the source.
+            let summary = format!("broken invariant at {place}, exit 70");
+            last_words(&alerts, ReasonCode::InvariantViolation, &summary);
+        });
     }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -116,6 +134,13 @@ fn operate(config: Config, arguments: &Arguments) -> Result<u8, StartError> {
         serve_metrics(port, stop.clone()).await?;
         service::run(settings, stop).await
     })
+}
+
+/// The alert of a process that ends without its tasks.
+fn last_words(alerts: &AlertSettings, reason: ReasonCode, summary: &str) {
+    let occurrence = Occurrence::new(AlertSource::Execution, reason, summary);
+    let place = Place { stage: StageName::Shutdown, sys_mode: SysMode::Exit };
+    penstock_alerts::last_words::say(alerts, occurrence, place);
 }
 
 /// Prometheus text on a loopback port of its own; 0 turns it off.

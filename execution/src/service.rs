@@ -5,34 +5,37 @@
 //! cancelled, protective stops stay, then tasks end, rows are closed and the fence is given back; a lost
 //! fence ends everything at once and writes nothing more.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use penstock_store::fence::FencedService;
-use penstock_store_decision::{
-    account as account_rows, cycle_input, heartbeat, publication, sessions,
-};
+use penstock_store_decision::{account as account_rows, heartbeat, publication, sessions};
 use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
 use penstock_telemetry::memory::give_back_peaks;
-use penstock_trading::mode::{CauseCode, Level, ModeEvent};
-use penstock_types::Symbol;
-use penstock_types::rows::InstrumentRow;
+use penstock_trading::mode::{CauseCode, ModeEvent};
 use penstock_types::vocab::{OrderRole, Verdict};
+use penstock_venue_orders::{Clock, SharedVenueState};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::attach::{self, BindingsOutcome, FenceEnd, Session, compare, fees, venue};
+use crate::alerts::{self, Alerting};
+use crate::attach::{self, BindingsOutcome, FenceEnd, Session, compare, venue};
+use crate::audit::{AuditWriter, run_ended};
+use crate::boot::run_boot;
 use crate::context::Context;
 use crate::control::run_control;
-use crate::cycle::{LoopEnd, run_loop};
+use crate::cycle::{AiGate, LoopEnd, run_loop};
 use crate::desk::{self, DeskError, DeskHandle, DeskParts};
 use crate::engine::{Engine, EngineEnd};
 use crate::exit::{self, StartError};
-use crate::mode::run_watchdog;
+use crate::health::run_health;
+use crate::mode::{Watchdog, run_log};
 use crate::quotes::run_reader;
+use crate::refresh::{
+    Instruments, load_instruments, refresh_fees, refresh_instruments, say_resources,
+};
+use crate::report::{Reporter, run_reports};
 use crate::settings::{RunMode, Settings};
 use crate::wake::{Wakes, run_listener};
 
@@ -40,12 +43,6 @@ use crate::wake::{Wakes, run_listener};
 const CANCEL_WAIT: Duration = Duration::from_secs(8);
 /// How long the stop waits for tasks to end.
 const TASKS_WAIT: Duration = Duration::from_secs(5);
-/// Refresh of instrument rules.
-const INSTRUMENTS_EVERY: Duration = Duration::from_secs(60);
-/// Refresh of the account's fees.
-const FEES_EVERY: Duration = Duration::from_secs(86_400);
-/// Pause before fees that the venue did not give are asked for again.
-const FEES_RETRY: Duration = Duration::from_secs(2);
 /// Longest wait of `--once` for attach and NORMAL.
 const ONCE_WAIT: Duration = Duration::from_secs(180);
 /// Longest life of a position of `--once`: its time stop, extended, and its closing.
@@ -62,8 +59,6 @@ enum End {
     Desk(DeskError),
 }
 
-type Instruments = Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>;
-
 /// Runs one session; `stop` is the wish to stop from outside.
 ///
 /// # Errors
@@ -71,13 +66,16 @@ type Instruments = Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>;
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, StartError> {
     let started = Instant::now();
     venue::credentials(&settings)?;
+    AiGate::of(&settings).map_err(|e| StartError::Refused(e.to_string()))?;
     let pool = attach::decision_pool(&settings).await?;
-    let Session { context, fence, changes } = attach::start(settings, pool).await?;
+    let Session { context, fence, changes, audit } = attach::start(settings, pool).await?;
+    let alerting = alerts::start(&context).await?;
     let state_dir = context.settings.config.areas.clusters.state_directory.clone();
     let salt = attach::order_id_salt(&context.pool, &state_dir).await?;
-    let end = &context.end;
-    let wakes = Arc::new(Wakes::default());
-    let watchdog = tokio::spawn(run_watchdog(
+    let (end, wakes) = (&context.end, Arc::new(Wakes::default()));
+    let watchdog = Watchdog::start(context.mode.clone(), context.quotes.clone())
+        .map_err(|e| StartError::Refused(format!("watchdog not started: {e}")))?;
+    let mode_log = tokio::spawn(run_log(
         context.mode.clone(),
         changes,
         context.pool.clone(),
@@ -85,19 +83,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         end.clone(),
     ));
     let renewal = tokio::spawn(attach::run_renewal(fence, context.clone(), end.clone()));
-    let mut tasks = vec![
-        tokio::spawn(run_listener(context.pool.clone(), Arc::clone(&wakes), end.clone())),
-        tokio::spawn(run_reader(
-            context.pool.clone(),
-            context.quotes.clone(),
-            context.mode.clone(),
-            Arc::clone(&wakes),
-            context.settings.stale,
-            end.clone(),
-        )),
-    ];
-    tasks.push(tokio::spawn(say_resources(context.clone())));
-    tasks.push(tokio::spawn(give_back_peaks(context.end.clone().cancelled_owned())));
+    let mut tasks = readers(&context, &wakes);
     let engine = match &context.settings.engine {
         Some(_) => {
             Engine::start(&context, attach::engine_pool(&context.settings).await?, &wakes).await?
@@ -111,8 +97,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     let store =
         ExecStore::new(context.pool.clone(), context.domain(), context.token, context.session_id);
     tasks.push(tokio::spawn(refresh_fees(context.clone(), opened.rest.clone(), store.clone())));
-    let state = opened.state.clone();
     tasks.push(opened.keeper);
+    let state = opened.state.clone();
     let parts = DeskParts {
         config: context.settings.desk(),
         store,
@@ -123,84 +109,52 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         quotes: context.quotes.clone(),
         engine: context.engine.clone(),
         mode: context.mode.clone(),
+        alerts: context.alerts.clone(),
+        audit: Some(context.audit.clone()),
         lease: Arc::clone(&context.lease),
         clock: opened.clock,
         instruments,
         cancel: end.clone(),
     };
+    let clock = Arc::clone(&parts.clock);
     let (handle, desk_task) = desk::spawn(parts).map_err(|e| StartError::Venue(e.to_string()))?;
+    tasks.extend(look_after(&context, &handle, &state, clock));
     let running = Running { context, handle, wakes, stop, started };
     let (why, desk_task, renewal) = running.until_end(desk_task, renewal).await;
     tasks.push(opened.socket.task);
-    let code = running.finish(why, desk_task, renewal, watchdog, (tasks, engine)).await;
+    let code =
+        running.finish(why, desk_task, renewal, (mode_log, alerting), (tasks, engine), audit).await;
+    drop(watchdog);
     state.flush().await;
     Ok(code)
 }
 
-async fn load_instruments(context: &Context, instruments: &Instruments) {
-    match cycle_input::all_instruments(&context.pool).await {
-        Ok(rows) => {
-            let map = rows.into_iter().map(|row| (row.symbol.clone(), row)).collect();
-            instruments.store(Arc::new(map));
-        }
-        Err(error) => tracing::warn!("instruments not read, trying again: {error}"),
-    }
+/// What reads from the start on: notifications, frames, what the process uses.
+fn readers(context: &Context, wakes: &Arc<Wakes>) -> Vec<JoinHandle<()>> {
+    let (pool, end) = (context.pool.clone(), context.end.clone());
+    let quotes = context.quotes.clone();
+    vec![
+        tokio::spawn(run_listener(pool.clone(), Arc::clone(wakes), end.clone())),
+        tokio::spawn(run_reader(pool, quotes, Arc::clone(wakes), end.clone())),
+        tokio::spawn(say_resources(context.clone())),
+        tokio::spawn(give_back_peaks(end.cancelled_owned())),
+    ]
 }
 
-/// What the process uses, every so often.
-async fn say_resources(context: Context) {
-    let secs = context.settings.config.areas.telemetry.resource_telemetry_interval_secs;
-    if secs == 0 {
-        return;
-    }
-    let mut resources = penstock_telemetry::resources::Resources::new();
-    loop {
-        // The end first.
-        tokio::select! {
-            biased;
-            () = context.end.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(secs)) => {
-                let usage = resources.look();
-                marker!(
-                    RESOURCE_TELEMETRY,
-                    telemetry_rss_kb = usage.rss_kb,
-                    cpu_pct = usage.cpu_pct,
-                    open_fds = usage.open_fds
-                );
-            }
-        }
-    }
-}
-
-async fn refresh_instruments(context: Context, instruments: Instruments) {
-    loop {
-        // Until ingest has written them there is nothing to trade; then a minute is soon enough.
-        let wait =
-            if instruments.load().is_empty() { Duration::from_secs(1) } else { INSTRUMENTS_EVERY };
-        // The end first: a stopping process reads nothing.
-        tokio::select! {
-            biased;
-            () = context.end.cancelled() => return,
-            () = tokio::time::sleep(wait) => load_instruments(&context, &instruments).await,
-        }
-    }
-}
-
-async fn refresh_fees(
-    context: Context,
-    rest: penstock_venue_orders::PrivateRest,
-    store: ExecStore,
-) {
-    loop {
-        let known = fees::refresh(&context, &rest, &store).await.source == "live";
-        let wait = if known { FEES_EVERY } else { FEES_RETRY };
-        // The end first: a stopping process asks for nothing.
-        tokio::select! {
-            biased;
-            () = context.end.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
+/// What looks after the session as a whole: the checklist, samples of health, the days.
+fn look_after(
+    context: &Context,
+    desk: &DeskHandle,
+    state: &SharedVenueState,
+    clock: Arc<dyn Clock>,
+) -> [JoinHandle<()>; 3] {
+    let (pool, domain) = (context.pool.clone(), context.domain().to_owned());
+    let reporter = Reporter::new(pool, domain, context.mode.clone(), clock.now().wall);
+    [
+        tokio::spawn(run_boot(context.clone(), desk.clone())),
+        tokio::spawn(run_health(context.clone(), state.clone())),
+        tokio::spawn(run_reports(reporter, clock, context.end.clone())),
+    ]
 }
 
 struct Running {
@@ -314,7 +268,8 @@ impl Running {
         }
     }
 
-    /// Orders may not be sent although there is something to protect: said aloud, no evaluation trades.
+    /// Orders may not be sent although there is something to protect: said aloud, no evaluation trades. The mode
+    /// says it for as long as it holds.
     fn exposure_without_permission(&self) {
         let status = self.handle.status();
         let exposed = status.open_positions > 0 || status.live_orders > 0;
@@ -327,7 +282,6 @@ impl Running {
             orders = status.live_orders,
             reason = "EXECUTION_ENABLE=false"
         );
-        self.context.mode.raise(CauseCode::LiveLockMissing, Level::Degrade, None);
     }
 
     /// Waits until nothing of ours is open any more.
@@ -357,8 +311,9 @@ impl Running {
         why: End,
         desk_task: Option<DeskTask>,
         renewal: Option<JoinHandle<FenceEnd>>,
-        watchdog: JoinHandle<()>,
+        (mode_log, alerting): (JoinHandle<()>, Alerting),
         (tasks, engine): (Vec<JoinHandle<()>>, Option<Engine>),
+        audit: AuditWriter,
     ) -> u8 {
         let (reason, mut code) = self.judge(&why);
         marker!(SHUTDOWN_STARTED, session_id = self.context.session_id, reason = reason);
@@ -375,7 +330,7 @@ impl Running {
         if let Some(task) = desk_task {
             join("desk", task).await;
         }
-        join("mode", watchdog).await;
+        join("mode", mode_log).await;
         for task in tasks {
             join("task", task).await;
         }
@@ -384,9 +339,12 @@ impl Running {
         {
             code = exit::INVARIANT;
         }
+        alerting.finish(&self.context.alerts, code, !fenced).await;
         if !fenced {
             self.close_rows(reason).await;
         }
+        // Before the fence is given back: the successor's trail begins where this one ends.
+        audit.finish(Some(run_ended(code, self.started.elapsed()))).await;
         if let Some(FenceEnd::Stopped(fence)) = match renewal {
             Some(task) => tokio::time::timeout(TASKS_WAIT, task).await.ok().and_then(Result::ok),
             None => None,
@@ -417,7 +375,7 @@ impl Running {
             End::FencedOut => ("fenced_out", exit::FENCED),
             End::BindingsDiffer => ("bindings_mismatch", exit::CONFIGURATION),
             End::OnceTimeout => ("once_timeout", self.once_timeout_code()),
-            End::Once(verdict) => ("once", once_code(*verdict)),
+            End::Once(verdict) => ("once", exit::once_code(*verdict)),
             End::Desk(error) => {
                 tracing::error!("{error}");
                 ("desk", u8::try_from(error.exit_code()).unwrap_or(exit::INVARIANT))
@@ -474,17 +432,6 @@ impl Running {
         if let Err(error) = removed {
             tracing::warn!("heartbeat not removed: {error}");
         }
-    }
-}
-
-/// Exit code of a single pass.
-const fn once_code(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Executed => exit::CLEAN,
-        Verdict::DataBlocked | Verdict::Error => exit::DATA_BLOCKED,
-        Verdict::AttachBlocked => exit::ATTACH_BLOCKED,
-        Verdict::EconomicallyEmpty => exit::ECONOMICALLY_EMPTY,
-        Verdict::ModeBlocked => exit::MODE_BLOCKED,
     }
 }
 

@@ -4,25 +4,29 @@
 //! configuration and how the process was called. Outputs: [`Settings`]. Invariants: no default stands
 //! here; what this version does not contain is refused by key.
 
-use std::collections::BTreeMap;
+mod selection;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use penstock_config::Config;
-use penstock_config::table::decision::MissingAction as ConfigMissingAction;
 use penstock_config::table::execution::{EquityMode, RouteMode, TpAction as ConfigTpAction};
-use penstock_config::table::services::KrakenTier;
 use penstock_trading::decide::config::{
-    ContractConfig, DecideConfig, MissingAction, Participation, PerRoute, PerStrategy, ProofConfig,
-    PullbackConfig, SelectionConfig, TpAction,
+    ContractConfig, DecideConfig, Participation, PerRoute, PerStrategy, ProofConfig, TpAction,
 };
-use penstock_trading::mode::ModeTiming;
+use penstock_trading::groups::{self, CorrelationGroup};
+use penstock_trading::mode::{ModeTiming, Thresholds};
+use penstock_trading::quarantine::QuarantineSettings;
+use penstock_trading::risk::{AdaptiveEdge, RiskSettings, counters};
 use penstock_types::Decimal;
 use penstock_types::canonical::{self, CanonicalError};
+use penstock_types::rows::CounterSpans;
 
 use crate::desk::DeskConfig;
 use crate::engine::{EngineRun, gates};
-use crate::quotes::StaleLimits;
 
 /// How the process was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +66,14 @@ pub enum SettingsError {
         /// What to do.
         next: &'static str,
     },
+    /// The file of correlation groups cannot be used.
+    #[error("correlation_groups_file = {}: {problem}", path.display())]
+    Groups {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and the next step.
+        problem: String,
+    },
     /// The settings have no canonical form.
     #[error("settings cannot be hashed: {0}")]
     Canonical(#[from] CanonicalError),
@@ -82,14 +94,14 @@ pub struct Settings {
     pub stored_config: serde_json::Value,
     /// Timing of the mode.
     pub mode: ModeTiming,
-    /// Silence in the frames.
-    pub stale: StaleLimits,
+    /// Where each signal changes the mode.
+    pub thresholds: Thresholds,
     /// Least time between two evaluations.
     pub evaluation_interval: Duration,
     /// The deterministic engine; none without tokens or with its gates off.
     pub engine: Option<EngineRun>,
-    /// Sliding window of the trade counters.
-    pub trades_window_secs: i64,
+    /// How far back the counters of the risk rules look.
+    pub counter_spans: CounterSpans,
 }
 
 impl Settings {
@@ -107,9 +119,10 @@ impl Settings {
                 next: "set it to 1",
             });
         }
-        let mut decide = decide_config(&config, run_mode);
+        let mut decide =
+            DecideConfig { risk: risk_settings(&config)?, ..decide_config(&config, run_mode) };
         let resolved = config.canonical();
-        decide.contract.thresholds_hash = canonical::hash(&thresholds(&resolved))?;
+        decide.contract.thresholds_hash = canonical::hash(&selection::thresholds(&resolved))?;
         // The hash is that of everything but itself: whoever reads the row puts it back in.
         let stored_config = serde_json::json!({ "config": resolved, "decide": decide });
         decide.contract.config_hash = canonical::hash(&stored_config)?;
@@ -117,21 +130,18 @@ impl Settings {
         Ok(Self {
             config_hash: decide.contract.config_hash.clone(),
             stored_config,
-            decide: Arc::new(decide),
             run_mode,
             mode: ModeTiming {
                 stable_window_ms: int(live.degrade_exit_stable_window_ms),
                 pause_auto_recover_feed: live.pause_auto_recover_feed,
             },
-            stale: StaleLimits {
-                degrade_ms: int(live.ws_stale_ms_degrade),
-                pause_ms: int(live.ws_stale_ms_pause),
-            },
+            thresholds: thresholds(&config),
             evaluation_interval: Duration::from_secs(
                 areas.evaluation.live_evaluation_interval_secs,
             ),
             engine: EngineRun::of(&config),
-            trades_window_secs: int(areas.risk.risk_trades_window_seconds),
+            counter_spans: counters::spans(&decide.risk, decide.risk_cooldown_seconds),
+            decide: Arc::new(decide),
             config: Arc::new(config),
         })
     }
@@ -182,6 +192,13 @@ impl Settings {
             stream_silent_ms: int(orders.private_stream_silent_secs) * 1_000,
             preauth_ms_max: int(orders.preauth_max_secs) * 1_000,
             quiet_ms: int(orders.quiet_mode_secs) * 1_000,
+            quarantine: QuarantineSettings {
+                refusals_max: a.churn.risk_quarantine_max_rejects_per_hour.into(),
+                timeouts_max: a.churn.risk_quarantine_max_timeouts_consecutive.into(),
+                ttl_secs: int(a.churn.risk_quarantine_ttl_seconds),
+                auto_release: a.churn.risk_quarantine_auto_release,
+            },
+            time_sync_ms: int(a.time.time_sync_interval_ms),
             engine_gates: gates(&self.config),
             ..DeskConfig::default()
         }
@@ -196,6 +213,29 @@ impl Settings {
 
 fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn thresholds(config: &Config) -> Thresholds {
+    let a = &config.areas;
+    let (live, audit) = (&a.liveness, &a.audit);
+    Thresholds {
+        loop_stuck_ms: (int(live.loop_stuck_ms_degrade), int(live.loop_stuck_ms_pause)),
+        ws_stale_ms: (int(live.ws_stale_ms_degrade), int(live.ws_stale_ms_pause)),
+        rest_stale_ms: (int(live.rest_stale_ms_degrade), int(live.rest_stale_ms_pause)),
+        private_stream_silent_ms: int(a.orders.private_stream_silent_secs) * 1_000,
+        disk_free_bytes: (int(a.disk.disk_free_degrade_bytes), int(a.disk.disk_free_pause_bytes)),
+        audit_queue_pct: (
+            audit.audit_writer_queue_hi_watermark_pct.into(),
+            audit.audit_writer_queue_full_pct.into(),
+        ),
+        audit_lag_ms: int(audit.audit_writer_max_lag_ms),
+        drift_score_x10000: (
+            int(a.reconcile.reconcile_drift_degrade_score_x10000),
+            int(a.reconcile.reconcile_drift_pause_score_x10000),
+        ),
+        db_unavailable_pause_ms: int(a.evaluation.db_unavailable_pause_ms),
+        clock_offset_ms: (int(a.time.clock_drift_max_ms_live), int(a.time.clock_drift_pause_ms)),
+    }
 }
 
 const fn participation(mode: RouteMode) -> Participation {
@@ -259,72 +299,56 @@ fn decide_config(config: &Config, run_mode: RunMode) -> DecideConfig {
         risk_cooldown_seconds: int(r.risk_cooldown_seconds),
         risk_feed_latency_threshold_ms: int(r.risk_feed_latency_threshold_ms),
         engine_gates: gates(config),
-        selection: selection(config),
-        pullback: pullback(config),
+        selection: selection::selection(config),
+        pullback: selection::pullback(config),
         contract: ContractConfig {
             ai_dec: a.ai_gate.ai_dec.into(),
             max_qty: r.constraints_max_qty,
-            max_num_orders: orders_of(a.venues.kraken_tier),
+            max_num_orders: selection::orders_of(a.venues.kraken_tier),
             ..ContractConfig::default()
         },
         ..strategies(config, run_mode)
     }
 }
 
-/// Keys of the thresholds that rank, select and filter.
-const THRESHOLDS: &[&str] = &["rank_", "corr_", "churn_guard_", "topn_", "topk_", "pullback_"];
-
-/// The thresholds of a resolved configuration, whatever table they stand in.
-fn thresholds(config: &serde_json::Value) -> BTreeMap<String, serde_json::Value> {
-    let mut found = BTreeMap::new();
-    let mut rest = vec![config];
-    while let Some(value) = rest.pop() {
-        let Some(fields) = value.as_object() else { continue };
-        for (key, value) in fields {
-            if THRESHOLDS.iter().any(|prefix| key.starts_with(prefix)) {
-                found.insert(key.clone(), value.clone());
-            }
-            rest.push(value);
-        }
-    }
-    found
-}
-
-fn selection(config: &Config) -> SelectionConfig {
-    let s = &config.areas.selection;
-    SelectionConfig {
-        churn_guard_enabled: s.churn_guard_enabled,
-        churn_guard_min_cycles: s.churn_guard_min_cycles.into(),
-        churn_guard_min_score_delta_x10000: s.churn_guard_min_score_delta_x10000.into(),
-        corr_max_x10000: s.corr_max_x10000.into(),
-        corr_window_points: s.corr_window_points.into(),
-        corr_missing_max_pct: s.corr_missing_max_pct.into(),
-        corr_missing_action: match s.corr_missing_action {
-            ConfigMissingAction::Reject => MissingAction::Reject,
-            ConfigMissingAction::Allow => MissingAction::Allow,
+/// The counting rules of the risk gate and the raised least edge; reads the file of correlation groups.
+fn risk_settings(config: &Config) -> Result<RiskSettings, SettingsError> {
+    let (r, a, c) = (&config.areas.risk, &config.areas.adaptive, &config.areas.churn);
+    let x10000 = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+    Ok(RiskSettings {
+        max_consecutive_losses: r.risk_max_consecutive_losses.into(),
+        loss_streak_reset_secs: int(r.risk_loss_streak_reset_seconds),
+        trades_window_secs: int(r.risk_trades_window_seconds),
+        adaptive: AdaptiveEdge {
+            spread_factor_x10000: x10000(a.risk_adaptive_spread_factor_x10000),
+            volatility_factor_x10000: x10000(a.risk_adaptive_volatility_factor_x10000),
+            imbalance_floor_x10000: x10000(a.risk_adaptive_liquidity_floor_x10000),
+            cap_x10000: x10000(a.risk_adaptive_max_multiplier_x10000),
+            normal_atr_bps: a.risk_adaptive_normal_atr_bps,
+            spread_step_x10000: x10000(a.risk_adaptive_spread_step_x10000),
+            volatility_step_x10000: x10000(a.risk_adaptive_volatility_step_x10000),
+            imbalance_step_x10000: x10000(a.risk_adaptive_liquidity_step_x10000),
         },
-    }
+        churn_cancel_replace_max: c.risk_churn_max_cancel_replace_10s.into(),
+        churn_cancel_max: c.risk_churn_max_cancel_10s.into(),
+        churn_new_orders_max: c.risk_churn_max_new_orders_10s.into(),
+        churn_cooldown_secs: int(c.risk_churn_cooldown_seconds),
+        counter_entry_pct: c.risk_counter_entry_pct.into(),
+        groups: match &config.areas.capital.correlation_groups_file {
+            Some(path) => read_groups(path)?,
+            None => Vec::new(),
+        },
+    })
 }
 
-fn pullback(config: &Config) -> PullbackConfig {
-    let p = &config.areas.pullback;
-    PullbackConfig {
-        max_spread_bps: p.pullback_max_spread_bps,
-        max_delta_spread_bps_10s: p.pullback_max_delta_spread_bps_10s,
-        min_imbalance_x10000: p.pullback_min_imbalance_x10000.into(),
-        min_volume_ratio_x10000: p.pullback_min_volume_ratio_x10000.into(),
-        min_bps: p.pullback_min_bps,
-        max_bps: p.pullback_max_bps,
-    }
-}
-
-/// Open orders per pair at the venue's tiers.
-const fn orders_of(tier: KrakenTier) -> i64 {
-    match tier {
-        KrakenTier::Starter => 60,
-        KrakenTier::Intermediate => 80,
-        KrakenTier::Pro => 225,
-    }
+fn read_groups(path: &Path) -> Result<Vec<CorrelationGroup>, SettingsError> {
+    let refused = |problem: String| SettingsError::Groups { path: path.to_owned(), problem };
+    let file = File::open(path).map_err(|error| refused(error.to_string()))?;
+    let mut text = String::new();
+    let most = u64::try_from(groups::GROUPS_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    // One byte more than is allowed shows that there is too much of it.
+    file.take(most).read_to_string(&mut text).map_err(|error| refused(error.to_string()))?;
+    groups::parse(&text).map_err(|error| refused(error.to_string()))
 }
 
 /// The part of the settings that stands per strategy and route.

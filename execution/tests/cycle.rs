@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use penstock_execution::cycle::stored::{read_input, repeats};
 use penstock_execution::cycle::{Evaluated, Evaluator, LoopEnd, run_loop};
-use penstock_execution::mode::run_watchdog;
+use penstock_execution::mode::run_log;
 use penstock_execution::quotes::run_reader;
 use penstock_execution::wake::Wakes;
 use penstock_store::ClusterRole;
@@ -152,11 +152,8 @@ impl Rig {
 
 /// Frames reach the quotes of a session, as in the service.
 fn reading(context: &penstock_execution::context::Context) -> tokio::task::JoinHandle<()> {
-    let (pool, quotes, mode) = (context.pool.clone(), context.quotes.clone(), context.mode.clone());
-    let (stale, end) = (context.settings.stale, context.end.clone());
-    tokio::spawn(async move {
-        run_reader(pool, quotes, mode, Arc::new(Wakes::default()), stale, end).await;
-    })
+    let (pool, quotes) = (context.pool.clone(), context.quotes.clone());
+    tokio::spawn(run_reader(pool, quotes, Arc::new(Wakes::default()), context.end.clone()))
 }
 
 /// A stored input: evaluation, input, its hash, the outcome's hash, configuration, whether a second read stands, the
@@ -394,7 +391,7 @@ async fn the_mode_worsens_between_two_evaluations_and_improves_after_its_window(
 async fn the_first_mode_of_a_session_is_a_row_and_so_is_its_last() {
     let rig = Rig::new(true).await;
     let context = rig.session.context.clone();
-    let watchdog = tokio::spawn(run_watchdog(
+    let watchdog = tokio::spawn(run_log(
         context.mode.clone(),
         rig.session.changes,
         context.pool.clone(),

@@ -3,9 +3,10 @@
 use clap::Parser;
 use penstock_config::{Config, EXIT_CONFIG, Process, load};
 use penstock_ingest::exit::Exit;
-use penstock_ingest::service;
+use penstock_ingest::service::{self, last_words};
 use penstock_ingest::settings::Settings;
 use penstock_telemetry::{LogOptions, LogTarget, Service, flush, init, invariant};
+use penstock_types::vocab::ReasonCode;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -56,9 +57,19 @@ fn operate(config: &Config, is_check: bool) -> Result<(), Exit> {
     let settings = Settings::from_config(config)?;
     if !is_check {
         if invariant::is_restart_loop(&settings.state_dir, chrono::Utc::now()) {
+            last_words(
+                &settings,
+                ReasonCode::RestartLoop,
+                "three broken invariants in ten minutes, exit 71",
+            );
             return Err(Exit::RestartLoop);
         }
-        invariant::exit_on_panic(settings.state_dir.clone());
+        let own = settings.clone();
+        invariant::exit_on_panic(settings.state_dir.clone(), move |place, _| {
+            // The message of a panic may say anything; the place is one of the source.
+            let summary = format!("broken invariant at {place}, exit 70");
+            last_words(&own, ReasonCode::InvariantViolation, &summary);
+        });
     }
     for warning in &config.warnings {
         tracing::warn!("{warning}");

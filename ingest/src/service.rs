@@ -13,7 +13,7 @@ use crate::core::run::{
     FRAMES_LEN_LIMIT, FrameItem, Input, TrackedPair,
 };
 use crate::exit::Exit;
-use crate::lifecycle::alerts::Alerts;
+use crate::lifecycle::alerts::{Alerts, say_last};
 use crate::lifecycle::checkpoints::{self, Checkpoints};
 use crate::lifecycle::clusters::Clusters;
 use crate::lifecycle::first_tick::first_tick;
@@ -40,6 +40,7 @@ use penstock_market::{Aggregator, CoreError, MarketCore, Outputs, Recording};
 use penstock_store::spool::SpoolWriter;
 use penstock_store::twins::LineageRow;
 use penstock_telemetry::marker;
+use penstock_types::vocab::ReasonCode;
 use penstock_types::{TickId, UtcMicros};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -91,6 +92,14 @@ struct RunningCore {
 /// # Errors
 /// [`Exit`] with the reason and the exit status.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit> {
+    let alerts = Alerts::new(settings.alerts.clone());
+    let alerting = alerts.start()?;
+    let outcome = serve(settings, alerts.clone(), stop).await;
+    alerting.finish(&alerts, &outcome).await;
+    outcome
+}
+
+async fn serve(settings: Settings, alerts: Alerts, stop: CancellationToken) -> Result<(), Exit> {
     let clock = RecordingClock::start();
     let started_at = clock.now();
     // A stop during the start ends it where it is: locks go with the process, the next start closes
@@ -116,7 +125,6 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Exit
         reason = "process_start",
         run_id = started.run.run_id,
     );
-    let alerts = Alerts::new(settings.alert_window);
     let mut raw = crate::spooling::open::open(&settings, &started, &alerts)?;
     // What is still in the spool is newer than what was loaded; after a clean stop the spool is empty.
     let recorded = match started.clusters.ingest() {
@@ -421,6 +429,11 @@ impl Assembly {
         market.track_level3(&carried.level3, at);
         Ok(market)
     }
+}
+
+/// The alert of a process that ends without its tasks: to every way out, within five seconds.
+pub fn last_words(settings: &Settings, reason: ReasonCode, summary: &str) {
+    say_last(&settings.alerts, reason, summary);
 }
 
 /// Checks configuration, clusters, schema and spool, changes nothing.

@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::universe::derivatives::{BinanceUrls, Derivatives, FuturesUrls};
 use crate::universe::level3::Level3;
+use penstock_alerts::AlertSource;
 use penstock_config::{Config, Endpoint, Value};
 use penstock_market::canonical::InstrumentBinding;
 use penstock_market::universe::UniverseRules;
@@ -73,8 +74,8 @@ pub struct Settings {
     pub raw_stall_max: Duration,
     /// Between two looks at the process's resources; zero for none.
     pub resources: Duration,
-    /// How long an alert stays active after its last occurrence.
-    pub alert_window: Duration,
+    /// Alerts and where they go.
+    pub alerts: penstock_alerts::Settings,
     /// Between two heartbeat rows.
     pub heartbeat: Duration,
     /// Longest run, when limited.
@@ -172,7 +173,7 @@ impl Settings {
             spool_sync_max_ms: limits.spool_sync_max_ms,
             raw_stall_max: Duration::from_secs(limits.raw_stall_max_secs),
             resources: Duration::from_secs(areas.telemetry.resource_telemetry_interval_secs),
-            alert_window: Duration::from_millis(areas.alerts.alert_active_window_ms),
+            alerts: penstock_alerts::Settings::of(config, AlertSource::Ingest),
             heartbeat: Duration::from_millis(areas.telemetry.heartbeat_interval_ms),
             run_duration_max: state
                 .ingest_max_run_duration_hours

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use crate::arguments::Output;
 use crate::{
-    bench, check_recording, config, demo, down, engine, exit, export, flatten, keys, psql, record,
-    replay, retention, soak, status, up, validate, verify,
+    bench, check_recording, config, demo, down, engine, exit, export, flatten, keys, mode, psql,
+    record, replay, report, retention, soak, status, up, validate, verify,
 };
 
 /// The operator's tool of Penstock.
@@ -34,8 +34,12 @@ pub enum Command {
     Demo(demo::Args),
     /// Is it healthy, what is it doing, since when and why
     Status(status::Args),
+    /// Ask execution for a mode
+    Mode(mode::Args),
     /// Close every position, or that of one symbol
     Flatten(flatten::Args),
+    /// What a day was
+    Report(report::Args),
     /// Proofs over the services' logs and both clusters
     Validate(validate::Args),
     /// Derive again what was recorded, and compare
@@ -80,7 +84,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Down => down::run(cli.config).await,
         Command::Demo(args) => demo::run(args, cli.config).await,
         Command::Status(args) => status::run(args, cli.config).await,
+        Command::Mode(args) => mode::run(args, cli.config).await,
         Command::Flatten(args) => flatten::run(args, cli.config).await,
+        Command::Report(args) => report::run(args, cli.config).await,
         Command::Validate(args) => validate::run(args, cli.config).await,
         Command::Verify(args) => verify::run(args, cli.config).await,
         Command::Replay(args) => replay::run(args, cli.config).await,

@@ -78,7 +78,7 @@ pub const SERVICES: [Row; 7] = [
 const FILES: &str = "replay, verify, export, keys, engine: engine's files";
 
 /// Statuses of `penstock` itself and of a single pass of execution, by command.
-pub const TOOL: [(&str, i32, &str); 43] = [
+pub const TOOL: [(&str, i32, &str); 46] = [
     ("every command", CLEAN, "done"),
     (
         "every command",
@@ -99,6 +99,9 @@ pub const TOOL: [(&str, i32, &str); 43] = [
     ("status", UNAVAILABLE, "the service that `--service` names is not healthy"),
     ("flatten", UNAVAILABLE, "execution did not take the request"),
     ("flatten", USAGE, "no run has the symbol"),
+    ("mode", UNAVAILABLE, "execution did not take the request"),
+    ("mode", USAGE, "execution refused the request; the answer says why"),
+    ("report", USAGE, "the day has no summary"),
     ("validate", 0, "every proof that was asked for passes"),
     ("run-execution-live --once", 3, "no order: data blocked"),
     ("run-execution-live --once", 4, "no order: nothing to attach to"),

@@ -131,3 +131,18 @@ fn ingest_records_every_trade_of_its_floods_and_leaves_nothing() {
     assert_eq!(figure(&report, "memory per L2 symbol (1 to 4)")["target_max"], 64.0);
     assert_eq!(figure(&report, "trades sent and in no table")["value"], 0.0);
 }
+
+#[test]
+fn alerts_cost_is_measured_with_and_without_receivers() {
+    let report = bench(&["alerts", "--seconds", "1", "--rate", "400"]);
+    assert_eq!(report["bench"], "alerts");
+    let figures = report["figures"].as_array().expect("figures");
+    let named = |text: &str| {
+        figures.iter().filter(|f| f["name"].as_str().is_some_and(|n| n.contains(text))).count()
+    };
+    assert_eq!((named("tick, "), named("raising one"), named("/ without")), (10, 3, 3), "{report}");
+    let notes = report["notes"].to_string();
+    for name in ["receivers well", "receivers down", "receivers slow"] {
+        assert!(notes.contains(name), "{notes}");
+    }
+}

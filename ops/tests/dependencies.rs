@@ -128,6 +128,24 @@ fn the_audit_trail_reaches_no_socket_and_no_database() {
     assert_eq!(own, ["penstock-types"]);
 }
 
+/// A model is asked without the power to do anything: no database, no order, no feed is within its reach.
+#[test]
+fn the_ai_gate_reaches_no_database_and_no_order() {
+    let graph = graph();
+    let forbidden =
+        ["sqlx", "sqlx-core", "penstock-venue-orders", "penstock-venue-feeds", "penstock-trading"];
+    assert_never(&graph, "penstock-ai-gate", &forbidden);
+}
+
+/// Who raises an alert waits for no database: rows are behind a trait that the services fill.
+#[test]
+fn alerts_reach_no_database_and_no_order() {
+    let graph = graph();
+    let forbidden =
+        ["sqlx", "sqlx-core", "penstock-store", "penstock-trading", "penstock-venue-orders"];
+    assert_never(&graph, "penstock-alerts", &forbidden);
+}
+
 /// Packages that `package` is built from, with the features that it asks for itself. (`cargo metadata`
 /// knows only the union of all members' features and would see what others switched on.)
 fn built_from(package: &str) -> BTreeSet<String> {

@@ -252,6 +252,20 @@ fn services_that_must_not_be_started_again_end_the_stack_with_their_status() {
     assert!(!machine.path("data/pg-ingest/postmaster.pid").exists(), "the clusters are stopped");
 }
 
+/// A broken invariant is started again; the start that refuses because there were three is not.
+#[test]
+fn restart_loop() {
+    let breaks = "#!/bin/sh\ncount=\"$PENSTOCK_DATA/starts\"\necho x >> \"$count\"\n\
+        [ \"$(wc -l < \"$count\")\" -le 3 ] && exit 70\necho 'RESTART_LOOP: staying down' >&2\nexit 71\n";
+    let machine = Machine::new("#!/bin/sh\nexit 0\n", breaks);
+    let mut up = machine.up();
+    up.wait_for("run-execution-live ended: exit 70");
+    up.wait_for("stays down; its last words: RESTART_LOOP: staying down");
+    assert_eq!(up.status(), Some(71));
+    let starts = std::fs::read_to_string(machine.path("data/starts")).expect("it was started");
+    assert_eq!(starts.lines().count(), 4, "three broken invariants and the start that refused");
+}
+
 #[test]
 fn a_bad_configuration_is_refused_before_anything_is_touched() {
     let machine = Machine::new(LIVING, LIVING);

@@ -21,6 +21,8 @@ use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::alerts_of;
+use crate::audit::{AuditWriter, begin};
 use crate::context::Context;
 use crate::engine::EngineBoard;
 use crate::exit::StartError;
@@ -40,6 +42,8 @@ pub struct Session {
     pub fence: Fence,
     /// Changes of the mode that wait for the database.
     pub changes: Changes,
+    /// The writer of the audit trail; its end is the session's.
+    pub audit: AuditWriter,
 }
 
 /// Opens the decision pool and judges who the cluster is.
@@ -99,7 +103,7 @@ pub async fn engine_pool(settings: &Settings) -> Result<PgPool, StartError> {
     Ok(pools::open(url, ClusterRole::Decision, &options, CLUSTER_WAIT).await?)
 }
 
-async fn migrate(settings: &Settings) -> Result<(), StartError> {
+async fn migrate(settings: &Settings) -> Result<i64, StartError> {
     let clusters = &settings.config.areas.clusters;
     let url = clusters.decision_database_url.as_ref().map_or("", |u| u.expose_secret());
     let options = PoolSettings::service("run-execution-live migrate", 1);
@@ -138,7 +142,7 @@ async fn migrate(settings: &Settings) -> Result<(), StartError> {
             );
         }
     }
-    Ok(())
+    Ok(i64::from(reports.iter().map(|report| report.version).max().unwrap_or_default()))
 }
 
 /// Takes the fence and writes the session.
@@ -146,7 +150,7 @@ async fn migrate(settings: &Settings) -> Result<(), StartError> {
 /// # Errors
 /// [`StartError`].
 pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartError> {
-    migrate(&settings).await?;
+    let schema_version = migrate(&settings).await?;
     let holder_id = Uuid::now_v7();
     let host = hostname();
     let state_dir = settings.config.areas.clusters.state_directory.clone();
@@ -191,12 +195,13 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     .await?;
     sessions::keep_config(&pool, &settings.config_hash, &settings.stored_config).await?;
     ensure_partitions(&pool).await?;
-    let db_pause = Duration::from_millis(settings.config.areas.evaluation.db_unavailable_pause_ms);
-    let (mode, changes) = ModeHandle::new(settings.mode, db_pause);
-    // Until the first evaluation has bound an epoch, nothing says that the data may be traded on.
-    mode.set_from(Source::Cycle, CauseCode::EpochNotValid, Level::Degrade, true, None);
+    let (mode, changes) = first_mode(&settings);
+    let alerts = alerts_of(&settings.config, &mode);
+    let audit = begin(&settings, session_id, &mode, schema_version)?;
     let context = Context {
+        audit: audit.handle(),
         pool,
+        alerts,
         session_id,
         token: fence.token(),
         holder_id,
@@ -212,7 +217,15 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
         settings: Arc::new(settings),
     };
     engine_start(&context);
-    Ok(Session { context, fence, changes })
+    Ok(Session { context, fence, changes, audit })
+}
+
+/// The mode of a start.
+fn first_mode(settings: &Settings) -> (ModeHandle, Changes) {
+    let (mode, changes) = ModeHandle::new(settings.mode, settings.thresholds);
+    // Until the first evaluation has bound an epoch, nothing says that the data may be traded on.
+    mode.set_from(Source::Cycle, CauseCode::EpochNotValid, Level::Degrade, true, None);
+    (mode, changes)
 }
 
 fn engine_start(context: &Context) {
@@ -267,6 +280,7 @@ pub async fn ensure_partitions(pool: &PgPool) -> Result<(), StoreError> {
         DailyTable::EvaluationCandidates,
         DailyTable::CycleInputs,
         DailyTable::RawPrivateExecutions,
+        DailyTable::AuditEvents,
     ] {
         for day in [Some(today), today.succ_opt()].into_iter().flatten() {
             create_daily_partition(&mut conn, table, day).await?;

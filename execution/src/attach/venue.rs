@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use penstock_config::table::services::KrakenTier;
 use penstock_venue_orders::{
-    Clock, Credentials, PrivateEvent, PrivateRest, RunningSocket, SharedVenueState, SocketConfig,
-    SystemClock, spawn_order_socket,
+    Clock, CounterShares, Credentials, PrivateEvent, PrivateRest, RunningSocket, SharedVenueState,
+    SocketConfig, SystemClock, spawn_order_socket,
 };
 use penstock_venues::kraken::rates::Tier;
 use penstock_venues::kraken::signing::PrivateKey;
@@ -77,6 +77,11 @@ pub fn open(context: &Context) -> Result<Venue, StartError> {
     };
     let path = areas.clusters.state_directory.join("venue.json");
     let state = SharedVenueState::open(path, context.host.to_string(), tier, Arc::clone(&clock));
+    let churn = &areas.churn;
+    state.lock().set_shares(CounterShares {
+        entry_pct: churn.risk_counter_entry_pct,
+        repeg_pct: churn.risk_counter_repeg_pct,
+    });
     let refused = |e: &dyn std::fmt::Display| StartError::Refused(e.to_string());
     let base = areas.venues.kraken_rest_url.as_str().trim_end_matches('/');
     let rest =

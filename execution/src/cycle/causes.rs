@@ -49,7 +49,11 @@ impl KillSwitches {
         }
         let day = now.secs().div_euclid(86_400);
         let code = CauseCode::RiskDrawdownLimit;
-        if let Some((_, value, limit)) = hits.iter().find(|h| h.0.as_str() == code.as_str()) {
+        let hit = hits.iter().find(|h| h.0.as_str() == code.as_str());
+        if mode.is_acknowledged(code, hit.is_some()) {
+            // The operator has seen this drawdown; the next one is another.
+            self.drawdown_day = None;
+        } else if let Some((_, value, limit)) = hit {
             self.drawdown_day = Some(day);
             let value = Some(format!("{value} at limit {limit}"));
             mode.set_from(Source::Cycle, code, Level::Degrade, true, value);
@@ -59,5 +63,36 @@ impl KillSwitches {
             self.drawdown_day = None;
             mode.set_from(Source::Cycle, code, Level::Degrade, false, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use penstock_trading::mode::{ModeTiming, Thresholds};
+
+    use super::*;
+
+    #[test]
+    fn a_drawdown_that_was_acknowledged_is_raised_again_by_the_next_one_only() {
+        let timing = ModeTiming { stable_window_ms: 0, pause_auto_recover_feed: true };
+        let (mode, _changes) = ModeHandle::new(timing, Thresholds::default());
+        let mut switches = KillSwitches::default();
+        let code = CauseCode::RiskDrawdownLimit;
+        let dec = |text| Decimal::from_str(text).unwrap_or_default();
+        let hit = [(ReasonCode::RiskDrawdownLimit, dec("510"), dec("500"))];
+        let now = UtcMicros(1_771_243_200_000_000);
+        switches.apply(&mode, &hit, dec("510"), now);
+        assert!(mode.is_active(code));
+        switches.apply(&mode, &[], dec("450"), now);
+        assert!(mode.is_active(code), "it stays although the drawdown is less");
+        switches.apply(&mode, &hit, dec("510"), now);
+        assert!(mode.acknowledge(code));
+        switches.apply(&mode, &hit, dec("520"), now);
+        assert!(!mode.is_active(code), "the operator has seen it");
+        switches.apply(&mode, &[], dec("450"), now);
+        switches.apply(&mode, &hit, dec("505"), now);
+        assert!(mode.is_active(code), "another one");
     }
 }

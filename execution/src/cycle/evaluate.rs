@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use penstock_store::StoreError;
+use penstock_store_decision::ai_gate;
 use penstock_store_decision::evaluations::{self, CycleStart};
 use penstock_store_decision::{ReadError, sessions};
 use penstock_telemetry::{cycle_span, marker};
@@ -17,12 +18,14 @@ use penstock_trading::decide::{assess, decide};
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_trading::risk;
 use penstock_types::vocab::{SysMode, Trigger, Verdict};
-use penstock_types::{EvaluationId, OrderId, RunId};
+use penstock_types::{EvaluationId, OrderId, RunId, Symbol};
 use tokio::sync::watch;
 use tracing::Instrument;
 
+use super::decided;
 use super::detail::detail;
 use super::equity::EquityKeeper;
+use super::gate::AiGate;
 use super::load::{Loaded, Memory, Occasion, load};
 use super::record::{self, Ending, KnownGates};
 use super::submit::{Submits, submit};
@@ -61,6 +64,9 @@ pub struct Evaluator<A> {
     compared_run: Option<RunId>,
     gates: KnownGates,
     memory: Memory,
+    /// None when it could not be built: then nothing that waits for it goes on.
+    gate: Option<AiGate>,
+    finalists: Vec<Symbol>,
     equity: EquityKeeper,
     kill: causes::KillSwitches,
     positions_open: usize,
@@ -72,6 +78,7 @@ impl<A: Account> Evaluator<A> {
     /// Nothing evaluated yet.
     #[must_use]
     pub fn new(context: Context, account: Arc<A>) -> Self {
+        let gate = AiGate::of(&context.settings).inspect_err(|error| tracing::error!("{error}"));
         Self {
             context,
             account,
@@ -81,6 +88,8 @@ impl<A: Account> Evaluator<A> {
             compared_run: None,
             gates: KnownGates::new(),
             memory: Memory::default(),
+            gate: gate.ok(),
+            finalists: Vec::new(),
             equity: EquityKeeper::default(),
             kill: causes::KillSwitches::default(),
             positions_open: 0,
@@ -151,7 +160,7 @@ impl<A: Account> Evaluator<A> {
         causes::apply(&self.context.mode, &assessment);
         input.sys_mode = self.context.mode.current();
         self.remember(&input, &assessment);
-        let outcome = self.decide_and_submit(&input, &assessment, started).await;
+        let outcome = self.decide_and_submit(&mut input, &assessment, started).await;
         self.attach(&input, &assessment, started).await;
         outcome
     }
@@ -159,7 +168,7 @@ impl<A: Account> Evaluator<A> {
     /// The cycle's row, the decision, the submits, the record.
     async fn decide_and_submit(
         &mut self,
-        input: &CycleInput,
+        input: &mut CycleInput,
         assessment: &Assessment,
         started: Instant,
     ) -> Evaluated {
@@ -176,6 +185,10 @@ impl<A: Account> Evaluator<A> {
             Ok(Ok(id)) => id,
             Ok(Err(error)) => return self.broken(None, &error.to_string(), started).await,
             Err(error) => return self.broken(None, &error.to_string(), started).await,
+        };
+        let decision = match self.settle(input, decision, id).await {
+            Ok(decision) => decision,
+            Err(error) => return self.broken(Some(id), &error, started).await,
         };
         let account = Arc::clone(&self.account);
         let submits = submit(&self.context, account.as_ref(), input, &decision, id).await;
@@ -201,6 +214,35 @@ impl<A: Account> Evaluator<A> {
             orders: submits.orders,
             attached: assessment.binding.is_some(),
         }
+    }
+
+    /// Answers of the AI gate; then what was decided stands in rows and trail, before an order can name it.
+    async fn settle(
+        &mut self,
+        input: &mut CycleInput,
+        outcome: Outcome,
+        id: EvaluationId,
+    ) -> Result<Outcome, String> {
+        let (outcome, asked) = match &mut self.gate {
+            Some(gate) => gate.settle(&self.context, input, outcome, id).await,
+            None => (outcome, Vec::new()),
+        };
+        let hash = &self.context.settings.config_hash;
+        let rows = decided::rows(input, &outcome, asked, id, hash);
+        ai_gate::insert(&self.context.pool, &rows).await.map_err(|e| e.to_string())?;
+        let mut events = decided::events(input, &outcome, &rows, id, &self.finalists);
+        self.finalists.clone_from(&outcome.selection.topk_final);
+        let last = events.pop();
+        for event in events {
+            self.context.audit.post(event);
+        }
+        // The lanes keep their order: with the last of them on disk all critical ones are.
+        if let Some(last) = last
+            && let Err(error) = self.context.audit.critical(last).await
+        {
+            return Err(format!("what was decided is not in the trail: {error}"));
+        }
+        Ok(outcome)
     }
 
     /// Writes the record and says the end.

@@ -73,8 +73,7 @@ pub(super) async fn load(
         instruments = cycle_input::instruments(&mut tx, publication.run_id).await?;
         (epochs, snapshots) = cycle_input::epochs(&mut tx, publication.lineage_id).await?;
     }
-    let window_secs = context.settings.trades_window_secs;
-    let rows = account_rows::account(&mut tx, window_secs).await?;
+    let rows = account_rows::account(&mut tx, &context.settings.counter_spans).await?;
     let points = context.settings.decide.selection.corr_window_points;
     memory.read_closes(&mut tx, points).await?;
     drop(tx);
@@ -84,6 +83,8 @@ pub(super) async fn load(
     });
     // Read last, so that their ages are those of the moment of the decision.
     let table = context.quotes.table();
+    let symbols: Vec<_> = states.iter().map(|row| &row.symbol).collect();
+    let venue_counters = account.venue_counters(&symbols);
     let mut input = CycleInput {
         version: CYCLE_INPUT_VERSION,
         domain: context.domain().to_owned(),
@@ -111,6 +112,7 @@ pub(super) async fn load(
         locks: rows.locks,
         equity: rows.equity,
         counters: rows.counters,
+        venue_counters,
         stream: account.stream_status(),
         latency_us: account.latency_us(),
         foreign_holds_quote: account.foreign_holds_quote(),
@@ -120,6 +122,7 @@ pub(super) async fn load(
         windows: context.quotes.windows(),
         returns: Vec::new(),
         selection: memory.selection.clone(),
+        ai_answers: Vec::new(),
     };
     let compared = decide::compared(&input, &context.settings.decide);
     input.returns = memory.closes.series(&compared, points);

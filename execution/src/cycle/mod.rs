@@ -8,9 +8,11 @@
 //! before. Exits do not run here.
 
 mod causes;
+pub mod decided;
 mod detail;
 mod equity;
 mod evaluate;
+mod gate;
 mod load;
 mod record;
 mod run;
@@ -21,5 +23,6 @@ mod trigger;
 mod watch;
 
 pub use evaluate::{Evaluated, Evaluator};
+pub use gate::AiGate;
 pub use run::{LoopEnd, run_loop};
 pub use trigger::Scheduler;

@@ -5,14 +5,13 @@
 //! coalesced; after the stop nothing starts any more; a lost fence ends the loop at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use penstock_store::fence::FencedService;
 use penstock_store_decision::heartbeat::{self, Heartbeat};
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level};
-use penstock_types::vocab::{SysMode, Verdict};
+use penstock_types::vocab::{StageName, SysMode, Verdict};
 use tokio::sync::watch;
 
 use super::evaluate::{Evaluated, Evaluator};
@@ -20,7 +19,9 @@ use super::trigger::Scheduler;
 use super::watch::{POLL_EVERY, Seen, run_watch};
 use crate::account::Account;
 use crate::attach::ensure_partitions;
+use crate::audit::{Loop, StageNote};
 use crate::context::Context;
+use crate::progress::LoopName;
 use crate::settings::RunMode;
 use crate::wake::Wakes;
 
@@ -40,25 +41,6 @@ pub enum LoopEnd {
     Once(Verdict),
 }
 
-/// Progress of the loop, for the watchdog that judges whether it is stuck.
-#[derive(Debug, Clone)]
-struct Progress {
-    started: Instant,
-    at_ms: Arc<AtomicI64>,
-}
-
-impl Progress {
-    fn touch(&self) {
-        let now = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        self.at_ms.store(now, Ordering::Relaxed);
-    }
-
-    fn silent_ms(&self) -> i64 {
-        let now = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        now - self.at_ms.load(Ordering::Relaxed)
-    }
-}
-
 /// Runs until stopped.
 pub async fn run_loop<A: Account>(context: Context, account: Arc<A>, wakes: Arc<Wakes>) -> LoopEnd {
     let evaluation = &context.settings.config.areas.evaluation;
@@ -71,14 +53,12 @@ pub async fn run_loop<A: Account>(context: Context, account: Arc<A>, wakes: Arc<
         runtime_minutes = evaluation.live_validation_runtime_minutes
     );
     let started = Instant::now();
-    let progress = Progress { started, at_ms: Arc::new(AtomicI64::new(0)) };
-    let guard = tokio::spawn(watch_progress(context.clone(), progress.clone()));
     let mut evaluator = Evaluator::new(context.clone(), account);
     let (sender, seen) = watch::channel(None);
     let watcher = tokio::spawn(run_watch(context.clone(), wakes, evaluator.lineage(), sender));
-    let end = turns(&context, &mut evaluator, seen, &progress).await;
+    let end = turns(&context, &mut evaluator, seen, started).await;
     watcher.abort();
-    guard.abort();
+    context.mode.progress().ended(LoopName::Evaluation);
     end
 }
 
@@ -86,9 +66,9 @@ async fn turns<A: Account>(
     context: &Context,
     evaluator: &mut Evaluator<A>,
     mut seen: watch::Receiver<Option<Seen>>,
-    progress: &Progress,
+    started: Instant,
 ) -> LoopEnd {
-    let settings = &context.settings;
+    let (settings, progress) = (&context.settings, context.mode.progress());
     let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
     let stale_ms = settings.decide.state_max_age_secs * 1_000;
     let mut scheduler = Scheduler::new(ms(settings.evaluation_interval), stale_ms, 0);
@@ -104,8 +84,8 @@ async fn turns<A: Account>(
             Ok(()) = seen.changed() => {}
             () = tokio::time::sleep(POLL_EVERY) => {}
         }
-        progress.touch();
-        if deadline.is_some_and(|limit| progress.started.elapsed() >= limit) {
+        progress.idle(LoopName::Evaluation);
+        if deadline.is_some_and(|limit| started.elapsed() >= limit) {
             marker!(LIVE_EVALUATION_SKIPPED, reason = "runtime_deadline");
             return LoopEnd::Deadline;
         }
@@ -116,16 +96,22 @@ async fn turns<A: Account>(
             }
         }
         beats.beat(context, evaluator.status()).await;
-        let now_ms = ms(progress.started.elapsed());
+        let now_ms = ms(started.elapsed());
         if let Some(Seen { generation, rows }) = &*seen.borrow_and_update() {
             scheduler.see(now_ms, *generation, rows);
         }
         let Some(trigger) = scheduler.due(now_ms) else { continue };
         scheduler.started(now_ms, trigger);
+        progress.enter(LoopName::Evaluation, StageName::UniverseScan);
         let mode_before = context.mode.current();
+        let note = StageNote { summary: trigger.as_str().to_owned(), ..StageNote::default() };
+        context.audit.enter(Loop::Evaluation, StageName::UniverseScan, note);
         match evaluator.evaluate(trigger).await {
             Evaluated::FencedOut => return LoopEnd::FencedOut,
             Evaluated::Done { verdict, attached, .. } => {
+                let summary = verdict.as_str().to_owned();
+                let note = StageNote { summary, ..StageNote::default() };
+                context.audit.enter(Loop::Evaluation, StageName::RiskVerdict, note);
                 let once = settings.run_mode != RunMode::Attach;
                 if once && attached && mode_before == SysMode::Normal {
                     return LoopEnd::Once(verdict);
@@ -133,24 +119,14 @@ async fn turns<A: Account>(
             }
             Evaluated::Skipped => {}
         }
-        progress.touch();
+        progress.idle(LoopName::Evaluation);
     }
 }
 
-/// Judges every 250 ms whether the loop makes progress.
-async fn watch_progress(context: Context, progress: Progress) {
-    let live = &context.settings.config.areas.liveness;
-    let limit = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-    let (degrade, pause) = (limit(live.loop_stuck_ms_degrade), limit(live.loop_stuck_ms_pause));
-    loop {
-        tokio::time::sleep(Duration::from_millis(250)).await;
-        let silent = progress.silent_ms();
-        let value = Some(format!("evaluation {silent} ms"));
-        let pausing = silent >= pause;
-        context.mode.set(CauseCode::LoopStuckPause, Level::Pause, pausing, value.clone());
-        let degrading = silent >= degrade && !pausing;
-        context.mode.set(CauseCode::LoopStuckDegrade, Level::Degrade, degrading, value);
-    }
+/// When the heartbeat was last written, for who watches this machine from outside.
+fn beat_seen() {
+    let at = chrono::Utc::now().timestamp_millis();
+    metrics::gauge!("service_heartbeat_timestamp_seconds").set(at as f64 / 1_000.0);
 }
 
 /// The heartbeat row of the service.
@@ -166,11 +142,12 @@ impl Beats {
     }
 
     async fn beat(&mut self, context: &Context, status: serde_json::Value) {
-        if self.last.is_some_and(|at| at.elapsed() < self.every) {
+        let alerted = context.alerts.take_changed();
+        if !alerted && self.last.is_some_and(|at| at.elapsed() < self.every) {
             return;
         }
         self.last = Some(Instant::now());
-        let alerts = context.engine.alerts();
+        let alerts = context.alerts.heartbeat();
         let row = Heartbeat {
             service: FencedService::Execution,
             instance_id: context.holder_id,
@@ -184,8 +161,9 @@ impl Beats {
         let written = heartbeat::beat(&context.pool, &row).await;
         let failing = written.is_err();
         context.mode.set(CauseCode::DbUnavailable, Level::Degrade, failing, None);
-        if let Err(error) = written {
-            tracing::warn!("heartbeat not written: {error}");
+        match written {
+            Ok(()) => beat_seen(),
+            Err(error) => tracing::warn!("heartbeat not written: {error}"),
         }
     }
 }

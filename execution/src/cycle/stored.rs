@@ -16,6 +16,9 @@ const ZSTD_LEVEL: i32 = 1;
 /// Largest inflated input: 1 000 symbols with 2 kB each, and as much again for the rest.
 const INFLATED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Version of inputs that this binary decides again.
+pub const CURRENT_INPUT: u16 = penstock_trading::cycle::CYCLE_INPUT_VERSION;
+
 /// A stored block that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {

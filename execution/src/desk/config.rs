@@ -3,6 +3,7 @@
 //! Plain data.
 
 use penstock_trading::engine_gate::EngineGates;
+use penstock_trading::quarantine::QuarantineSettings;
 use penstock_types::Decimal;
 
 /// Limits.
@@ -53,6 +54,10 @@ pub struct DeskConfig {
     pub preauth_ms_max: i64,
     /// Quiet time of a symbol after a refusal, milliseconds.
     pub quiet_ms: i64,
+    /// When a symbol goes into quarantine, and for how long.
+    pub quarantine: QuarantineSettings,
+    /// Distance of comparisons with the venue's clock, milliseconds.
+    pub time_sync_ms: i64,
     /// Whether reviews by the engine act.
     pub engine_gates: EngineGates,
 }
@@ -82,6 +87,8 @@ impl Default for DeskConfig {
             stream_silent_ms: 15_000,
             preauth_ms_max: 300_000,
             quiet_ms: 120_000,
+            quarantine: QuarantineSettings::default(),
+            time_sync_ms: 300_000,
             engine_gates: EngineGates::Enforce,
         }
     }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use penstock_trading::cycle::StreamStatus;
+use penstock_trading::cycle::{StreamStatus, VenueCounter};
 use penstock_types::{Decimal, Symbol};
-use penstock_venue_orders::{Clock, StreamHealth};
+use penstock_venue_orders::{Clock, SharedVenueState, StreamHealth};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::account::{Account, EntryOutcome, EntryRequest};
@@ -36,6 +36,8 @@ pub struct DeskStatus {
     pub latency_us: Option<i64>,
     /// Quote that open buy orders hold which are not in our rows.
     pub foreign_holds_quote: Decimal,
+    /// The venue's rules are loaded.
+    pub has_rules: bool,
 }
 
 /// A wish.
@@ -59,6 +61,7 @@ pub struct DeskHandle {
     pub(super) changed: watch::Receiver<u64>,
     pub(super) health: watch::Receiver<StreamHealth>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) venue: SharedVenueState,
 }
 
 impl std::fmt::Debug for DeskHandle {
@@ -72,6 +75,18 @@ impl DeskHandle {
     #[must_use]
     pub fn status(&self) -> Arc<DeskStatus> {
         self.status.load_full()
+    }
+
+    /// The venue's rules are loaded.
+    #[must_use]
+    pub fn has_rules(&self) -> bool {
+        self.status.load().has_rules
+    }
+
+    /// The venue's clock minus ours, microseconds; none before the first answer to a ping.
+    #[must_use]
+    pub fn clock_offset_us(&self) -> Option<i64> {
+        self.health.borrow().clock_offset_us
     }
 
     /// Wakes when the state changed.
@@ -118,6 +133,16 @@ impl Account for DeskHandle {
 
     fn foreign_holds_quote(&self) -> Decimal {
         self.status.load().foreign_holds_quote
+    }
+
+    fn venue_counters(&self, symbols: &[&Symbol]) -> Vec<VenueCounter> {
+        let now_ms = self.venue.now().mono_ms();
+        let state = self.venue.lock();
+        let counter = |symbol: &&Symbol| VenueCounter {
+            symbol: (*symbol).clone(),
+            share_x10000: state.counter_share_x10000(symbol.as_str(), now_ms),
+        };
+        symbols.iter().map(counter).filter(|counter| counter.share_x10000 > 0).collect()
     }
 
     fn is_busy(&self, symbol: &Symbol) -> bool {

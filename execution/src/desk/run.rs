@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use penstock_alerts::Alerts;
 use penstock_store_orders::ExecStore;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
+use penstock_types::vocab::StageName;
 use penstock_types::{Decimal, Symbol};
 use penstock_venue_orders::{Clock, OrderSocket, PrivateEvent, PrivateRest};
 use tokio::sync::{mpsc, watch};
@@ -20,9 +22,11 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{Command, Desk, DeskConfig, DeskError, DeskHandle, DeskStatus, Input, Message};
+use crate::audit::{AuditHandle, Said};
 use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
+use crate::progress::LoopName;
 use crate::quotes::QuoteBoard;
 use crate::reconcile::ReconcileState;
 use crate::tracker::Tracker;
@@ -54,8 +58,12 @@ pub struct DeskParts {
     pub engine: EngineBoard,
     /// The mode.
     pub mode: ModeHandle,
+    /// What is wrong now.
+    pub alerts: Alerts,
     /// Rules of the venue, kept fresh by whoever starts the desk.
     pub instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
+    /// The audit trail; none for tools that hold no session.
+    pub audit: Option<AuditHandle>,
     /// Renewals of the fence, told by whoever renews it.
     pub lease: Arc<Lease>,
     /// Clocks; the same that the socket has.
@@ -83,7 +91,9 @@ pub fn spawn(
         changed: changes,
         health: parts.orders.health(),
         clock: parts.clock.clone(),
+        venue: parts.rest.state().clone(),
     };
+    let tracker = Tracker::saying(Said::new(parts.audit, parts.store.token()));
     let fence_mono_ms = parts.clock.now().mono_ms();
     let desk = Desk {
         config: parts.config,
@@ -95,10 +105,11 @@ pub fn spawn(
         quotes: parts.quotes,
         engine: parts.engine,
         mode: parts.mode,
+        alerts: parts.alerts,
         clock: parts.clock,
         instruments: parts.instruments,
         messages,
-        tracker: Tracker::default(),
+        tracker,
         waiting: VecDeque::new(),
         balances: BTreeMap::new(),
         reconcile: ReconcileState::default(),
@@ -123,7 +134,14 @@ struct Inputs {
     cancel: CancellationToken,
 }
 
-async fn run(mut desk: Desk, mut inputs: Inputs) -> Result<(), DeskError> {
+async fn run(mut desk: Desk, inputs: Inputs) -> Result<(), DeskError> {
+    let progress = desk.mode.progress().clone();
+    let ended = turns(&mut desk, inputs).await;
+    progress.ended(LoopName::ExitSupervisor);
+    ended
+}
+
+async fn turns(desk: &mut Desk, mut inputs: Inputs) -> Result<(), DeskError> {
     desk.attach().await?;
     let mut frames = desk.quotes.subscribe();
     let mut tick = tokio::time::interval(Duration::from_millis(desk.config.exit_tick_ms));
@@ -148,6 +166,9 @@ async fn run(mut desk: Desk, mut inputs: Inputs) -> Result<(), DeskError> {
             _ = frames.changed() => Input::Tick,
             _ = tick.tick() => Input::Tick,
         };
+        if matches!(input, Input::Tick) {
+            desk.mode.progress().enter(LoopName::ExitSupervisor, StageName::PositionManage);
+        }
         desk.step(input).await?;
         desk.publish();
     }

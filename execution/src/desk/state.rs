@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use penstock_alerts::Alerts;
 use penstock_store_orders::orders::{EventNote, EventSource};
 use penstock_store_orders::{ExecStore, WriteError};
 use penstock_telemetry::{Fields, Marker, marker};
@@ -13,7 +14,7 @@ use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdError, ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
 use penstock_types::vocab::SysMode;
-use penstock_types::{Decimal, OrderId, Symbol, UtcMicros};
+use penstock_types::{Decimal, OrderId, PositionId, Symbol, UtcMicros};
 use penstock_venue_orders::{Clock, OrderAnswer, OrderSocket, PrivateEvent, PrivateRest};
 use tokio::sync::{mpsc, watch};
 
@@ -86,6 +87,7 @@ pub(crate) struct Desk {
     pub(crate) quotes: QuoteBoard,
     pub(crate) engine: EngineBoard,
     pub(crate) mode: ModeHandle,
+    pub(crate) alerts: Alerts,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) instruments: Arc<ArcSwap<BTreeMap<Symbol, InstrumentRow>>>,
     pub(crate) messages: mpsc::Sender<Message>,
@@ -234,8 +236,12 @@ impl Desk {
         sorted.get((sorted.len() * tenths).div_ceil(10) - 1).copied()
     }
 
-    /// Publishes the state for gates and heartbeat.
-    pub(crate) fn publish(&self) {
+    /// Publishes the state for gates and heartbeat, and what changed of positions for the trail.
+    pub(crate) fn publish(&mut self) {
+        let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
+        for id in ids {
+            self.say_position(id);
+        }
         use penstock_types::vocab::{OrderState, PlanState};
         let mut busy = std::collections::BTreeSet::new();
         let (mut live, mut unresolved) = (0, 0);
@@ -262,6 +268,7 @@ impl Desk {
             unprotected,
             latency_us: self.latency_us(9),
             foreign_holds_quote: self.quote_held_by_outsiders(),
+            has_rules: !self.instruments.load().is_empty(),
         };
         if **self.status.load() != status {
             self.status.store(Arc::new(status));

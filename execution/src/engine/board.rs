@@ -13,16 +13,13 @@ use arc_swap::ArcSwapOption;
 use penstock_engine_io::Fault;
 use penstock_trading::engine_gate::{CoreState, EngineCycle, EngineSeen, EngineToken};
 use penstock_trading::exit::review::Sight;
-use penstock_trading::mode::CauseCode;
 use penstock_types::engine_view::{EngineView, TokenView};
-use penstock_types::{Symbol, TickId, UtcMicros};
+use penstock_types::{Symbol, TickId};
 
 /// Ticks that are remembered for whoever asks for one shortly after it.
 const PAST_LEN_MAX: usize = 300;
 /// Lag of a core that has executed nothing, and the greatest that is told: it has a canonical JSON form.
 const LAG_TICKS_UNKNOWN: i64 = 1_000_000_000;
-/// Longest text of an alert.
-const SUMMARY_CHARS_MAX: usize = 300;
 /// Milliseconds of a tick.
 const TICK_MS: i64 = 250;
 
@@ -50,7 +47,7 @@ struct Shared {
     newest_sealed: AtomicI64,
     has_caught_up: AtomicBool,
     /// What stopped the core, and when.
-    fault: Mutex<Option<(Fault, UtcMicros)>>,
+    fault: Mutex<Option<Fault>>,
     /// A fault that another part has found and the core has to take.
     breach: Mutex<Option<Fault>>,
     past: Mutex<VecDeque<Past>>,
@@ -163,30 +160,7 @@ impl EngineBoard {
     pub fn fault(&self) -> Option<Fault> {
         let shared = self.shared.as_ref()?;
         let place = shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        place.as_ref().map(|(fault, _)| fault.clone())
-    }
-
-    /// Alerts of the heartbeat: the stopped core, for as long as the process lives.
-    #[must_use]
-    pub fn alerts(&self) -> serde_json::Value {
-        let Some(shared) = &self.shared else { return serde_json::json!([]) };
-        let place = shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = |(fault, at): &(Fault, UtcMicros)| {
-            let reason = CauseCode::EngineFailed.as_str();
-            serde_json::json!({
-                "v": 1,
-                "reason_code": reason,
-                "reasons": [reason],
-                "severity": "CRIT",
-                "symbol": "",
-                "summary": fault.to_string().chars().take(SUMMARY_CHARS_MAX).collect::<String>(),
-                "count": 1,
-                "first_ts_ms": at.millis(),
-                "last_ts_ms": at.millis(),
-                "metrics": { "code": fault.code.name(), "tick": fault.tick },
-            })
-        };
-        place.iter().map(row).collect()
+        place.clone()
     }
 
     /// Figures of the heartbeat; none without an engine.
@@ -279,7 +253,7 @@ impl EngineBoard {
     pub(crate) fn failed(&self, fault: &Fault) {
         if let Some(shared) = &self.shared {
             let mut place = shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
-            place.get_or_insert_with(|| (fault.clone(), UtcMicros::from(chrono::Utc::now())));
+            place.get_or_insert_with(|| fault.clone());
         }
     }
 
@@ -329,7 +303,6 @@ mod tests {
     fn without_an_engine_everything_is_neutral() {
         let none = EngineBoard::default();
         assert_eq!((none.cycle(), none.status(), none.fault()), (None, None, None));
-        assert_eq!(none.alerts(), serde_json::json!([]));
     }
 
     /// What a cycle stores has a canonical form, also before the first tick and long after the last.
@@ -350,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_stays_and_is_an_alert() {
+    fn a_fault_stays_and_its_views_are_not_used() {
         let board = board();
         board.caught_up();
         assert_eq!(board.core(), CoreState::Running);
@@ -358,7 +331,6 @@ mod tests {
         board.failed(&Fault::new(Code::Arith, "another"));
         assert_eq!(board.core(), CoreState::Failed);
         assert_eq!(board.fault().unwrap().code, Code::Storage);
-        assert_eq!(board.alerts()[0]["summary"], "E_STORAGE: the disk is full");
         assert_eq!(board.sight(&Symbol::new("AAA/USD").unwrap()), None, "no old view moves a stop");
     }
 

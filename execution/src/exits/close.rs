@@ -34,7 +34,9 @@ impl Desk {
         let stop = self.stop_of(id).map(|t| t.record.order_id);
         let close = self.close_of(id).map(|t| t.record.order_id);
         let entry = self.tracker.entry_of(&symbol).map(|t| t.record.order_id);
-        match (next(&input), stop, close, entry) {
+        let action = next(&input);
+        self.say_close(id, &action);
+        match (action, stop, close, entry) {
             (ClosingAction::CancelEntry, _, _, Some(entry)) => self.cancel(entry, "closing").await,
             (ClosingAction::CancelStop, Some(stop), _, _) => self.cancel(stop, "closing").await,
             (ClosingAction::LookUpStop, Some(stop), _, _) => {

@@ -141,6 +141,7 @@ impl Desk {
         let plan_id = held.plan.as_ref().map(|p| p.plan_id);
         let Some(seen) = seen else { return Ok(()) };
         let us = mono_us - seen;
+        held.to_protection_ms = Some(us / 1_000);
         marker!(
             EXIT_RUNTIME_PLAN_ARMED,
             plan_id = plan_id,

@@ -242,6 +242,7 @@ impl Desk {
                         held.position.protected_qty = qty;
                     }
                 }
+                self.say_position(id);
                 Ok(Some(*plan))
             }
         }

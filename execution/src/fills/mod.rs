@@ -10,6 +10,7 @@ use penstock_trading::order::OrderEvent;
 use penstock_types::vocab::{ExitReason, OrderState, PositionStatus};
 use penstock_types::{Decimal, OrderId};
 
+use crate::audit;
 use crate::desk::{Desk, DeskError, failpoints};
 use crate::tracker::Held;
 
@@ -81,12 +82,15 @@ impl Desk {
         self.tracker.put(b.order.clone(), mono);
         self.reconcile.traded.insert(b.order.symbol.clone(), mono);
         self.fill_markers(&b, report);
+        let is_maker = report.liquidity.map(|liquidity| liquidity == 'm');
+        self.tracker.said.post(|ms| audit::of_fill(&b.order, b.fee_quote, is_maker, ms));
         let position_id = b.position.position_id;
         let closed = b.position.status == PositionStatus::Closed;
         let opened = !self.tracker.positions.contains_key(&position_id) && !closed;
         let grew = b.before.enters();
         if closed {
             self.tracker.positions.remove(&position_id);
+            self.tracker.said.position(&b.position, b.plan.as_ref(), None, None);
         } else {
             let held = self
                 .tracker

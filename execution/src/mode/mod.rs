@@ -5,6 +5,14 @@
 //! `sys_mode_log`, markers. Invariants: worsening is visible to readers before the call that caused it
 //! returns; a change is one marker pair and one row. It never freezes exits or protection.
 
+mod log;
 mod owner;
+mod told;
+mod watchdog;
 
-pub use owner::{Changes, ModeHandle, ModeView, Source, run_watchdog};
+pub use log::run_log;
+pub use owner::{Changes, ModeHandle, ModeView, Source};
+pub use told::{RecoveryReport, Told};
+#[cfg(test)]
+pub(crate) use watchdog::look;
+pub use watchdog::{WATCHDOG_EVERY, Watchdog};

@@ -8,5 +8,5 @@
 mod reader;
 mod table;
 
-pub use reader::{StaleLimits, run_reader};
+pub use reader::run_reader;
 pub use table::{QuoteBoard, QuoteTable};

@@ -1,7 +1,7 @@
-//! The reader of frames: starts at a full block 70 s back, follows in tick order, judges silence.
+//! The reader of frames: starts at a full block 70 s back, follows in tick order.
 //!
 //! Purpose: keep the board current. Inputs: wake-ups, a poll every 100 ms, the decision cluster. Outputs:
-//! tables, causes `WS_STALE_*`. Invariants: frames are applied in tick order and each once; a broken chain
+//! tables, whose age the watchdog judges. Invariants: frames are applied in tick order and each once; a broken chain
 //! or block withdraws every quote and is said aloud; reading errors never end the task.
 
 use std::collections::BTreeMap;
@@ -10,14 +10,12 @@ use std::time::{Duration, Instant};
 
 use penstock_store_decision::ReadError;
 use penstock_store_decision::frames_read::{self, ReadFrame, SymbolScale};
-use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::frame::{Link, QuoteBlock, decode_quotes, verify_link};
 use penstock_types::{RunId, TickId};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::table::{QuoteBoard, QuoteTable};
-use crate::mode::ModeHandle;
 use crate::wake::Wakes;
 
 /// Poll beside the notifications.
@@ -27,15 +25,6 @@ const FRAMES_PER_READ: usize = 256;
 /// Ticks that are read back at the start: the 70 s of the windows over quotes.
 const READ_BACK_TICKS: i64 = 280;
 
-/// Limits of silence in the frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StaleLimits {
-    /// Milliseconds without an event or a quote that degrade.
-    pub degrade_ms: i64,
-    /// Milliseconds that pause.
-    pub pause_ms: i64,
-}
-
 struct Reader {
     pool: PgPool,
     board: QuoteBoard,
@@ -44,7 +33,6 @@ struct Reader {
     last: Option<Link>,
     scales: BTreeMap<u16, SymbolScale>,
     scales_of: Option<RunId>,
-    started: Instant,
     failing: bool,
 }
 
@@ -52,21 +40,17 @@ struct Reader {
 pub async fn run_reader(
     pool: PgPool,
     board: QuoteBoard,
-    mode: ModeHandle,
     wakes: Arc<Wakes>,
-    limits: StaleLimits,
     stop: CancellationToken,
 ) {
-    let started = Instant::now();
     let mut reader = Reader {
         pool,
         board,
-        table: QuoteTable::empty(started),
+        table: QuoteTable::empty(Instant::now()),
         after: None,
         last: None,
         scales: BTreeMap::new(),
         scales_of: None,
-        started,
         failing: false,
     };
     loop {
@@ -85,7 +69,6 @@ pub async fn run_reader(
             }
             Err(_) => {}
         }
-        reader.judge_silence(&mode, limits);
     }
 }
 
@@ -145,17 +128,6 @@ impl Reader {
         // Behind a broken link the next frame stands for itself.
         self.last = link.ok();
         Ok(())
-    }
-
-    /// Time without an event or a quote; before the first frame it counts from the start.
-    fn judge_silence(&self, mode: &ModeHandle, limits: StaleLimits) {
-        let since_start = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let silent_ms = self.table.data_age_ms().unwrap_or(since_start);
-        let value = Some(silent_ms.to_string());
-        let pausing = silent_ms >= limits.pause_ms;
-        let degrading = silent_ms >= limits.degrade_ms;
-        mode.set(CauseCode::WsStalePause, Level::Pause, pausing, value.clone());
-        mode.set(CauseCode::WsStaleDegrade, Level::Degrade, degrading && !pausing, value);
     }
 }
 

@@ -6,13 +6,14 @@
 //! the base and the venue refuses the next.
 
 use penstock_store_orders::orders::OrderRecord;
-use penstock_trading::mode::{CauseCode, Level};
+use penstock_trading::mode::Signal;
 use penstock_trading::order::OrderEvent;
 use penstock_types::vocab::OrderState;
 use penstock_types::{OrderId, UtcMicros};
 
 use super::fetch::LookResult;
 use crate::desk::{Desk, DeskError};
+use crate::tracker::Tracked;
 
 /// After the deadline the request may still be on its way for this long.
 const DEADLINE_SLACK_MS: i64 = 2_000;
@@ -51,7 +52,6 @@ impl Desk {
         }
         let note = self.note().because("absent after its deadline");
         if self.apply(id, OrderEvent::ProvenAbsent, &note).await? {
-            self.mode.clear(CauseCode::IntentSentUnknown);
             self.after_failed_send(id).await?;
         }
         Ok(())
@@ -93,26 +93,19 @@ impl Desk {
         Ok(())
     }
 
-    /// Orders that cannot be proven although their time is over.
+    /// The order cannot be proven although its time is over.
+    pub(crate) fn is_unprovable(&self, t: &Tracked) -> bool {
+        let deadline = t.record.deadline_at;
+        let over =
+            deadline.is_some_and(|d| self.now() >= d.plus_millis(self.config.unknown_grace_ms));
+        over && t.whole_looks >= LOOKS_AFTER_GRACE
+            && matches!(t.record.state, OrderState::SubmitUnknown | OrderState::ReconcileRequired)
+    }
+
+    /// What such orders demand: those that reduce a risk more than entries.
     pub(crate) fn judge_unproven(&self) {
-        let now = self.now();
-        let stuck = self.tracker.live().find(|t| {
-            let over = t
-                .record
-                .deadline_at
-                .is_some_and(|d| now >= d.plus_millis(self.config.unknown_grace_ms));
-            over && t.looks >= LOOKS_AFTER_GRACE
-                && matches!(
-                    t.record.state,
-                    OrderState::SubmitUnknown | OrderState::ReconcileRequired
-                )
-        });
-        let Some(stuck) = stuck else {
-            self.mode.clear(CauseCode::IntentSentUnknown);
-            return;
-        };
-        let level = if stuck.record.reduces() { Level::Pause } else { Level::Degrade };
-        let value = Some(format!("order {}", stuck.record.order_id.0));
-        self.mode.raise(CauseCode::IntentSentUnknown, level, value);
+        let grade = |t: &Tracked| if t.record.reduces() { 2 } else { 1 };
+        let stuck = self.tracker.live().filter(|t| self.is_unprovable(t)).map(grade).max();
+        self.mode.signal(Signal::SentUnknown, stuck);
     }
 }

@@ -34,7 +34,7 @@ impl Desk {
         let mono = self.mono_ms();
         self.reconcile.started_at = self.now();
         self.reconcile.started_mono_ms = mono;
-        self.reconcile.truth_mono_ms = mono;
+        self.mode.progress().truth();
         marker!(RECONCILE_STARTED, kind = "START");
         self.load_fees().await?;
         for row in self.store.open_orders().await? {
@@ -42,6 +42,7 @@ impl Desk {
         }
         for (position, plan) in self.store.positions().await? {
             let id = position.position_id;
+            self.tracker.said.known(&position, plan.as_ref());
             self.tracker.positions.insert(id, Held::new(position, plan, mono));
         }
         let ids: Vec<OrderId> = self.tracker.live().map(|t| t.record.order_id).collect();
@@ -49,6 +50,7 @@ impl Desk {
             let note = self.note().because("attach");
             self.apply(id, OrderEvent::Unverified, &note).await?;
         }
+        self.begin_recovery();
         marker!(POSITION_MONITOR_STARTED, open_positions = self.tracker.positions.len());
         self.reconcile.full_due = true;
         self.publish();
@@ -158,8 +160,9 @@ impl Desk {
         );
         self.reconcile.history_open = true;
         let full = self.reconcile.complete;
-        // A start waits for nothing else; a pass yields to looks that confirm stops.
-        let usage = if full { RestUse::Steady } else { RestUse::Reserved };
+        // A start, and the way out of a PAUSE, wait for nothing else; a pass yields to looks that confirm stops.
+        let yields = full && self.reconcile.recovery.is_none();
+        let usage = if yields { RestUse::Steady } else { RestUse::Reserved };
         self.start_look(LookKind::History { since: Some(since), full }, usage);
         Ok(())
     }
@@ -194,6 +197,7 @@ impl Desk {
         }
         self.believe_balances(&result);
         let adjusted = if result.whole { self.compare_balances().await? } else { 0 };
+        self.reconcile.full_passes = self.reconcile.full_passes.saturating_add(result.whole.into());
         self.finish_pass("FULL", &result, adjusted).await
     }
 
@@ -337,7 +341,7 @@ impl Desk {
         let read = self.store.open_orders().await;
         let Some(rows) = self.written(read)? else { return Ok(()) };
         let mono = self.mono_ms();
-        self.tracker.drop_standbys();
+        let dropped = self.tracker.drop_standbys();
         for row in rows {
             // A row that memory does not know is one whose commit was not answered.
             let known = self.tracker.get(row.order_id).map(|t| t.record.position_id);
@@ -350,6 +354,7 @@ impl Desk {
                 }
             }
         }
+        self.tracker.say_closed(dropped);
         Ok(())
     }
 

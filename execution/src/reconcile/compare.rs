@@ -5,10 +5,8 @@
 
 use penstock_store_orders::reconcile::{ReconcileDiff, ReconcileRun};
 use penstock_telemetry::{Level as LogLevel, marker};
-use penstock_trading::drift::{
-    DiffKey, DiffKind, SCORE_DEGRADE_X10000, SCORE_PAUSE_X10000, score_x10000,
-};
-use penstock_trading::mode::{CauseCode, Level};
+use penstock_trading::drift::{DiffKey, DiffKind, score_x10000};
+use penstock_trading::mode::{CauseCode, Level, Signal};
 use penstock_types::cl_ord_id::{Origin, recognise};
 use penstock_types::vocab::PlanState;
 use penstock_types::{Decimal, OrderId};
@@ -66,6 +64,7 @@ impl Desk {
             calls: result.calls,
             diffs: found.iter().zip(&settled).map(|(f, s)| row(f, *s)).collect(),
         };
+        self.say_reconcile(&run);
         let stored = self.store.insert_reconcile(&run).await;
         self.written(stored)?;
         let level = if kind == "LIGHT" { LogLevel::Debug } else { LogLevel::Info };
@@ -174,10 +173,10 @@ impl Desk {
     }
 
     fn judge_drift(&self, score: i32, keys: &[DiffKey]) {
-        let level = if score >= SCORE_PAUSE_X10000 { Level::Pause } else { Level::Degrade };
-        let drifts = score >= SCORE_DEGRADE_X10000;
-        let value = Some(format!("score {score}"));
-        self.mode.set(CauseCode::DriftLimitExceeded, level, drifts, value);
+        let score = i64::from(score);
+        self.mode.signal(Signal::DriftScore, Some(score));
+        let row = Signal::DriftScore.trigger(self.mode.thresholds());
+        let drifts = row.judge(score).is_some();
         let first = keys.first().map(|k| format!("{} {}", k.0, k.1));
         let code = CauseCode::ReconcileDiffDetected;
         self.mode.set(code, Level::Degrade, drifts, first);

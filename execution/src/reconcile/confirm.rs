@@ -5,10 +5,11 @@
 //! less than a stream fact younger than 60 s is stale, because REST lags; without such a fact it
 //! contradicts, and the order is looked at whole.
 
+use penstock_alerts::Metrics;
 use penstock_store_orders::reconcile::{ReconcileDiff, ReconcileRun};
 use penstock_telemetry::marker;
 use penstock_trading::drift::DiffKind;
-use penstock_types::vocab::OrderState;
+use penstock_types::vocab::{OrderState, ReasonCode};
 use penstock_types::{OrderId, PositionId};
 use penstock_venues::kraken::rates::RestUse;
 use penstock_venues::kraken::vocabulary::RestOrderStatus;
@@ -140,6 +141,7 @@ impl Desk {
             calls: result.calls,
             diffs,
         };
+        self.say_reconcile(&run);
         let stored = self.store.insert_reconcile(&run).await;
         self.written(stored)?;
         let quiet = worst == Witness::Confirmed;
@@ -198,13 +200,13 @@ impl Desk {
         };
         if alarm && !confirm.alarmed {
             confirm.alarmed = true;
-            marker!(
-                at penstock_telemetry::Level::Warn, ALERT_RAISED,
-                severity = "critical",
-                reason_code = "PROTECTION_UNCONFIRMED",
-                order_id = id.0,
-                waited_ms = waited_ms
-            );
+            let reason = ReasonCode::ProtectionUnconfirmed;
+            let symbol = self.tracker.get(id).map(|order| order.record.symbol.clone());
+            let summary = format!("order {} is not confirmed after {waited_ms} ms", id.0);
+            let metrics = Metrics::default().with("order_id", id.0).with("waited_ms", waited_ms);
+            let occurrence = self.alerts.occurrence(reason, &summary).with_metrics(metrics);
+            let symbol = symbol.as_ref().map_or("", |symbol| symbol.as_str());
+            self.alerts.raise(occurrence.of_symbol(symbol));
         }
         match again {
             Some(pause) => confirm.due_mono_ms = mono + pause,

@@ -75,7 +75,7 @@ impl Desk {
 
     pub(crate) async fn on_look(&mut self, result: LookResult) -> Result<(), DeskError> {
         if result.whole {
-            self.reconcile.truth_mono_ms = self.mono_ms();
+            self.mode.progress().truth();
         }
         match result.kind.clone() {
             LookKind::Order { id, .. } => self.on_order_look(id, result).await,
@@ -110,6 +110,7 @@ impl Desk {
         if let Some(tracked) = self.tracker.get_mut(id) {
             tracked.look_open = false;
             tracked.looks = tracked.looks.saturating_add(1);
+            tracked.whole_looks = tracked.whole_looks.saturating_add(result.whole.into());
         }
         let own = self.tracker.get(id).map(|t| t.record.cl_ord_id.as_hyphenated().to_string());
         let found = result
@@ -133,6 +134,7 @@ impl Desk {
             self.look_soon(id, LOOK_PAUSES_MS[0]);
         } else if let Some(tracked) = self.tracker.get_mut(id) {
             tracked.looks = 0;
+            tracked.whole_looks = 0;
         }
         Ok(())
     }

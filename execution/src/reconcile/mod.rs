@@ -13,6 +13,7 @@ mod fetch;
 mod look;
 mod passes;
 mod quiet;
+mod recover;
 mod rules;
 mod state;
 mod strangers;

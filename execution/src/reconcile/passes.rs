@@ -4,7 +4,7 @@
 //! Nothing in protection or exits waits for any of it.
 
 use penstock_telemetry::marker;
-use penstock_trading::mode::{CauseCode, Level};
+use penstock_trading::mode::{CauseCode, Level, Signal};
 use penstock_types::OrderId;
 use penstock_venues::kraken::rates::RestUse;
 
@@ -44,7 +44,9 @@ impl Desk {
             self.steady(mono).await?;
         }
         self.judge_stream();
+        self.judge_account(mono);
         self.judge_unproven();
+        self.recover().await?;
         self.tracker.sweep(mono);
         Ok(())
     }
@@ -114,14 +116,40 @@ impl Desk {
         self.finish_pass("LIGHT", &result, adjusted).await
     }
 
-    /// What the private stream's state means for the mode.
+    /// What the private stream's state means for the mode. A stream that is not connected counts as silent.
     pub(crate) fn judge_stream(&self) {
         let health = *self.orders.health().borrow();
         let silent_ms = (self.clock.now().mono_ns - health.last_frame_mono_ns) / 1_000_000;
-        let down = !health.connected || silent_ms >= self.config.stream_silent_ms;
+        let counts_ms =
+            if health.connected { silent_ms } else { silent_ms.max(self.config.stream_silent_ms) };
         let exposed = !self.tracker.positions.is_empty() || self.tracker.live().next().is_some();
-        let level = if exposed && silent_ms >= 60_000 { Level::Pause } else { Level::Degrade };
-        let value = Some(format!("{silent_ms} ms"));
-        self.mode.set(CauseCode::PrivateStreamSilent, level, down, value);
+        self.mode.watch([
+            (Signal::PrivateStreamSilence, Some(counts_ms)),
+            (Signal::PrivateStreamExposed, exposed.then_some(counts_ms)),
+        ]);
+    }
+
+    /// How the venue treats the account, and how far its clock is.
+    fn judge_account(&mut self, mono: i64) {
+        let standing = self.rest.state().lock().standing(mono);
+        let rejects = i64::from(standing.timestamp_rejects);
+        self.mode.watch([
+            (Signal::Throttled, Some(standing.throttled.into())),
+            (Signal::LockedOut, Some(standing.locked_out.into())),
+            (Signal::TimestampRejects, Some(rejects)),
+        ]);
+        if standing.key_refused {
+            let value = Some("the venue refused the key or its permissions".to_owned());
+            self.mode.raise(CauseCode::ChecklistFailed, Level::Pause, value);
+        }
+        // A refusal for its time makes the comparison due at once.
+        if rejects > 0 {
+            self.reconcile.next_clock_mono_ms = mono;
+        }
+        let offset_us = self.orders.health().borrow().clock_offset_us;
+        if let Some(offset_us) = offset_us.filter(|_| mono >= self.reconcile.next_clock_mono_ms) {
+            self.reconcile.next_clock_mono_ms = mono + self.config.time_sync_ms;
+            self.mode.signal(Signal::ClockOffset, Some(offset_us.saturating_abs() / 1_000));
+        }
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! Input: the class of the venue's text. Output: a quiet time, exit-only, or nothing. The third quiet
 //! time within half an hour makes the symbol exit-only for as long. The count does not survive the
-//! process; the causes do.
+//! process; the causes do. Refusals for the pair's rules and requests without an answer are counted from
+//! the rows: enough of them put the symbol into quarantine beside the above.
 
 use penstock_telemetry::marker;
+use penstock_trading::quarantine::{QuarantineCause, REFUSALS_SPAN_MS};
 use penstock_trading::quiet::QUIETS_WINDOW_MS;
 use penstock_types::vocab::SafetyMode;
-use penstock_types::{OrderId, Symbol};
-use penstock_venues::kraken::error_table::ErrorClass;
+use penstock_types::{OrderId, Symbol, UtcMicros};
+use penstock_venues::kraken::error_table::{self, ErrorClass};
 use penstock_venues::kraken::rates::RestUse;
+use penstock_venues::kraken::rest::UnknownReason;
 
 use super::fetch::LookKind;
 use crate::desk::{Desk, DeskError};
@@ -59,6 +62,9 @@ impl Desk {
         text: &str,
     ) -> Result<(), DeskError> {
         let Some(row) = self.tracker.get(id).map(|t| t.record.clone()) else { return Ok(()) };
+        if class == ErrorClass::Validation {
+            self.judge_refusals(&row.symbol).await?;
+        }
         let after = after(class);
         if after == After::ExitOnly {
             tracing::error!("{} order {} of {} refused: {text}", row.role, id.0, row.symbol);
@@ -79,6 +85,71 @@ impl Desk {
                 self.quiet(&row.symbol, "order_reject", "ORDER_REJECT").await
             }
         }
+    }
+
+    /// Refusals for the pair's rules, from the rows: enough of them are a quarantine.
+    async fn judge_refusals(&mut self, symbol: &Symbol) -> Result<(), DeskError> {
+        let now = self.now();
+        let since = now.plus_millis(-REFUSALS_SPAN_MS);
+        let rows = self.store.refusals_since(symbol, since).await;
+        let Some(rows) = self.written(rows)? else { return Ok(()) };
+        let refused: Vec<UtcMicros> = rows
+            .iter()
+            .filter(|(_, text)| error_table::judge(text).class == ErrorClass::Validation)
+            .map(|(at, _)| *at)
+            .collect();
+        if self.config.quarantine.refused_too_often(&refused, now) {
+            self.quarantine(symbol, QuarantineCause::Refusals).await?;
+        }
+        Ok(())
+    }
+
+    /// An order was not answered in time: enough of them in a row are a quarantine.
+    pub(crate) async fn after_timeout(&mut self, id: OrderId) -> Result<(), DeskError> {
+        let Some(symbol) = self.tracker.get(id).map(|t| t.record.symbol.clone()) else {
+            return Ok(());
+        };
+        let rule = self.config.quarantine;
+        let sends = self.store.newest_sends(&symbol, rule.timeouts_max).await;
+        let Some(sends) = self.written(sends)? else { return Ok(()) };
+        let late: Vec<bool> =
+            sends.iter().map(|why| why.starts_with(UnknownReason::TIMEOUT_WORDS)).collect();
+        if rule.unanswered_too_often(&late) {
+            self.quarantine(&symbol, QuarantineCause::Timeouts).await?;
+        }
+        Ok(())
+    }
+
+    /// No entries for a symbol for a long while; what it holds is managed as ever.
+    async fn quarantine(
+        &mut self,
+        symbol: &Symbol,
+        cause: QuarantineCause,
+    ) -> Result<(), DeskError> {
+        let (mode, until) = self.config.quarantine.sentence(self.now());
+        let reason = cause.reason().as_str();
+        let (symbol_text, cause) = (symbol.as_str(), cause.as_str());
+        if let Some(until) = until {
+            let quiet_until = until.rfc3339();
+            marker!(
+                QUIET_MODE_ENTER,
+                symbol = symbol_text,
+                quiet_until = quiet_until,
+                reason = cause
+            );
+        } else {
+            let pinned = self.tracker.is_busy(symbol);
+            marker!(
+                SYMBOL_EXIT_ONLY,
+                symbol = symbol_text,
+                pinned = pinned,
+                l3_count = 0,
+                reason = cause
+            );
+        }
+        let stored = self.store.quarantine_symbol(symbol, cause, mode, reason, until).await;
+        self.written(stored)?;
+        Ok(())
     }
 
     /// No entries for a symbol for a while; the third time within half an hour, for half an hour.

@@ -9,6 +9,8 @@ use penstock_trading::drift::Settling;
 use penstock_trading::quiet::Quiets;
 use penstock_types::{Decimal, OrderId, Symbol, UtcMicros};
 
+use super::recover::Recovery;
+
 /// Private messages that wait for their table; beyond it the oldest go, counted.
 const PRIVATE_LEN_LIMIT: usize = 4_096;
 
@@ -61,6 +63,10 @@ pub(crate) struct ReconcileState {
     pub(crate) full_due: bool,
     /// A full pass is under way.
     pub(crate) full_open: bool,
+    /// FULL passes that saw everything.
+    pub(crate) full_passes: u32,
+    /// A start or a return from PAUSE that is not judged yet.
+    pub(crate) recovery: Option<Recovery>,
     /// A snapshot is being applied: what rests at the venue is not all known yet.
     pub(crate) in_snapshot: bool,
     /// The executions snapshot of this connection was applied.
@@ -83,6 +89,8 @@ pub(crate) struct ReconcileState {
     pub(crate) next_fees_mono_ms: i64,
     pub(crate) next_markets_mono_ms: i64,
     pub(crate) next_control_mono_ms: i64,
+    /// When the clocks are compared again.
+    pub(crate) next_clock_mono_ms: i64,
     /// Looks that confirm changes.
     pub(crate) confirms: BTreeMap<OrderId, Confirm>,
     pub(crate) confirm_open: bool,
@@ -98,8 +106,6 @@ pub(crate) struct ReconcileState {
     pub(crate) traded: BTreeMap<Symbol, i64>,
     /// Fills that reconcile found.
     pub(crate) fills_recovered: u32,
-    /// Last successful truth call.
-    pub(crate) truth_mono_ms: i64,
     private: VecDeque<PrivateMessage>,
     dropped: u64,
 }

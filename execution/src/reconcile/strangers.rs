@@ -345,6 +345,7 @@ impl Desk {
             l3_count = 0,
             reason = cause
         );
+        self.say_quarantine(symbol, cause, until);
         let mode = SafetyMode::ExitOnly;
         let stored = self.store.set_symbol_cause(symbol, cause, mode, reason, until).await;
         self.written(stored)?;

@@ -11,6 +11,7 @@ use penstock_types::OrderId;
 use penstock_types::vocab::{OrderRole, OrderState};
 use penstock_venue_orders::{OrderAnswer, OrderOutcome};
 use penstock_venues::kraken::error_table::{ErrorClass, ErrorOutcome, Judgement};
+use penstock_venues::kraken::rest::UnknownReason;
 
 use crate::desk::{Desk, DeskError, failpoints};
 use crate::tracker::MutationKind;
@@ -73,8 +74,11 @@ impl Desk {
                         error = reason.to_string()
                     );
                 }
-                self.apply(id, OrderEvent::OutcomeUnknown, &note).await?;
+                let moved = self.apply(id, OrderEvent::OutcomeUnknown, &note).await?;
                 self.look_soon(id, 0);
+                if moved && matches!(reason, UnknownReason::Timeout { .. }) {
+                    self.after_timeout(id).await?;
+                }
                 Ok(())
             }
             OrderOutcome::NotSent(reason) => {

@@ -52,6 +52,8 @@ pub(crate) struct Held {
     pub(crate) grace_alarmed: bool,
     /// The first unprotected fill was seen at this time, microseconds.
     pub(crate) fill_seen_mono_us: Option<i64>,
+    /// Milliseconds from that fill to the stop's acknowledgement, once it came.
+    pub(crate) to_protection_ms: Option<i64>,
     /// Order of that fill.
     pub(crate) fill_order: Option<OrderId>,
     /// The stop for it went out.
@@ -126,6 +128,7 @@ impl Held {
             bare_since_mono_ms: None,
             grace_alarmed: false,
             fill_seen_mono_us: None,
+            to_protection_ms: None,
             fill_order: None,
             stop_sent_at: None,
             failures: 0,

@@ -16,6 +16,8 @@ use penstock_store_orders::orders::OrderRecord;
 use penstock_types::vocab::{OrderRole, OrderState};
 use penstock_types::{Decimal, OrderId, PositionId, Symbol, Uuid};
 
+use crate::audit::Said;
+
 /// How long a terminal order stays, milliseconds.
 const TERMINAL_KEEP_MS: i64 = 600_000;
 /// More orders than this are never in memory at once: 80 pairs at the venue's limit of open orders.
@@ -27,17 +29,27 @@ pub(crate) struct Tracker {
     orders: BTreeMap<OrderId, Tracked>,
     by_client: BTreeMap<Uuid, OrderId>,
     by_venue: BTreeMap<String, OrderId>,
+    /// What the audit trail was told.
+    pub(crate) said: Said,
     /// Positions that are not closed.
     pub(crate) positions: BTreeMap<PositionId, Held>,
 }
 
 impl Tracker {
+    /// An empty memory whose changes are said.
+    #[must_use]
+    pub(crate) fn saying(said: Said) -> Self {
+        Self { said, ..Self::default() }
+    }
+
     /// Takes a committed record in; what this process knows of the order stays.
     pub(crate) fn put(&mut self, record: OrderRecord, now_mono_ms: i64) {
         self.by_client.insert(record.cl_ord_id, record.order_id);
         if let Some(venue) = &record.exchange_order_id {
             self.by_venue.insert(venue.clone(), record.order_id);
         }
+        let before = self.orders.get(&record.order_id).map(|tracked| &tracked.record);
+        self.said.order(before, &record);
         match self.orders.get_mut(&record.order_id) {
             Some(tracked) => tracked.take(record, now_mono_ms),
             None => {
@@ -135,6 +147,7 @@ impl Tracker {
             .map(|t| t.record.order_id)
             .collect();
         for id in old {
+            self.said.forget(id);
             if let Some(gone) = self.orders.remove(&id) {
                 self.by_client.remove(&gone.record.cl_ord_id);
                 if let Some(venue) = &gone.record.exchange_order_id {
@@ -144,17 +157,32 @@ impl Tracker {
         }
     }
 
-    /// Forgets standby rows, before they are read anew.
-    pub(crate) fn drop_standbys(&mut self) {
+    /// Forgets standby rows, before they are read anew; they are given back.
+    pub(crate) fn drop_standbys(&mut self) -> Vec<OrderRecord> {
         let ids: Vec<OrderId> = self
             .orders
             .values()
             .filter(|t| t.record.state == OrderState::Created)
             .map(|t| t.record.order_id)
             .collect();
+        let mut dropped = Vec::new();
         for id in ids {
             if let Some(gone) = self.orders.remove(&id) {
                 self.by_client.remove(&gone.record.cl_ord_id);
+                dropped.push(gone.record);
+            }
+        }
+        dropped
+    }
+
+    /// Standby rows that were not among those read anew were closed with what they stood for.
+    pub(crate) fn say_closed(&mut self, dropped: Vec<OrderRecord>) {
+        for before in dropped {
+            if !self.orders.contains_key(&before.order_id) {
+                let event_seq = before.event_seq + 1;
+                let after = OrderRecord { state: OrderState::Error, event_seq, ..before.clone() };
+                self.said.order(Some(&before), &after);
+                self.said.forget(after.order_id);
             }
         }
     }

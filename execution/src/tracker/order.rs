@@ -59,6 +59,8 @@ pub(crate) struct Tracked {
     pub(crate) next_look_mono_ms: i64,
     /// Looks in a row that did not settle it.
     pub(crate) looks: u32,
+    /// Those of them that were answered whole: only they say anything about it.
+    pub(crate) whole_looks: u32,
     /// Last stream report, monotonic.
     pub(crate) stream_mono_ms: Option<i64>,
     /// Decision time, monotonic microseconds, for latency.
@@ -81,6 +83,7 @@ impl Tracked {
             look_open: false,
             next_look_mono_ms: 0,
             looks: 0,
+            whole_looks: 0,
             stream_mono_ms: None,
             decided_mono_us: 0,
             ttl_at: None,

@@ -40,8 +40,7 @@ async fn evaluate(gates: EngineGates, bound: &str) -> (Vec<Verdict>, Seen) {
     let reading = {
         let c = context.clone();
         tokio::spawn(async move {
-            let (stale, end) = (c.settings.stale, c.end.clone());
-            run_reader(c.pool.clone(), c.quotes.clone(), c.mode.clone(), wakes, stale, end).await;
+            run_reader(c.pool.clone(), c.quotes.clone(), wakes, c.end.clone()).await;
         })
     };
     market.epoch(1).await.unwrap();

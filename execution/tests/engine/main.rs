@@ -304,7 +304,8 @@ async fn a_fault_of_the_core_stops_the_core_and_nothing_else() {
     eventually("the cause", async || context.mode.is_active(CauseCode::EngineFailed)).await;
     assert_eq!(context.mode.current(), SysMode::Degrade);
     assert_eq!(context.engine.cycle().unwrap().core, CoreState::Failed);
-    let alerts = board.alerts();
+    penstock_execution::alerts::look_at_causes(&context.mode, &context.alerts);
+    let alerts = context.alerts.heartbeat();
     assert_eq!(alerts[0]["reason_code"], "ENGINE_FAILED");
     assert_eq!((&alerts[0]["severity"], &alerts[1]), (&"CRIT".into(), &serde_json::Value::Null));
 

@@ -3,6 +3,7 @@
 //! published rows are real; nothing of the service runs inside the test.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod boot;
 mod crash;
 mod early;
 mod engine;

@@ -12,7 +12,7 @@ use penstock_execution::attach::{Session, start};
 use penstock_execution::settings::{RunMode, Settings};
 use penstock_store::ClusterRole;
 use penstock_store::testing::TestPair;
-use penstock_trading::cycle::StreamStatus;
+use penstock_trading::cycle::{StreamStatus, VenueCounter};
 use penstock_trading::fixtures::{dec, symbol};
 use penstock_types::{Decimal, OrderId, Symbol};
 
@@ -43,6 +43,10 @@ impl Account for Ledgerless {
 
     fn foreign_holds_quote(&self) -> Decimal {
         Decimal::ZERO
+    }
+
+    fn venue_counters(&self, _: &[&Symbol]) -> Vec<VenueCounter> {
+        Vec::new()
     }
 
     fn is_busy(&self, _: &Symbol) -> bool {
@@ -84,7 +88,7 @@ pub(crate) fn settings(
     let state_dir = state_dir.display();
     let file = format!(
         "domain = \"test\"\nexecution_enable = {enable}\nstate_directory = \"{state_dir}\"\n\
-         degrade_exit_stable_window_ms = 1000\nrisk_max_exposure_symbol_quote = \"100\"\n\
+         audit_dir = \"{state_dir}/audit\"\ndegrade_exit_stable_window_ms = 1000\nrisk_max_exposure_symbol_quote = \"100\"\n\
          {more}"
     );
     let sources = Sources {

@@ -2,6 +2,10 @@
 
 use penstock_contracts::ai::answer::{BODY_BYTES_MAX, REASONS_MAX, content_of, read_answer};
 use penstock_contracts::ai::enforce::apply;
+use penstock_contracts::ai::record::kept_detail;
+use penstock_contracts::ai::recorded::{Came, RecordedAnswer, RecordedCall, outcome_of};
+use penstock_contracts::alert::{Alert, HEARTBEAT_ALERTS_MAX, HeartbeatAlert, read_heartbeat};
+use penstock_contracts::units::Hex64;
 use penstock_contracts::{DecStr, Snapshot, fixtures};
 use penstock_types::vocab::ReasonCode;
 use rust_decimal::Decimal;
@@ -21,8 +25,16 @@ pub(super) fn dec_str(bytes: &[u8]) {
 /// An answer of a model, as a body or as its text: an answer within its bounds or a fault with a reason, and a change
 /// that is made never raises what is bought, paid or lost.
 pub(super) fn ai_result(bytes: &[u8]) {
-    if let Ok(text) = content_of(bytes) {
-        assert!(!text.is_empty() && text.len() <= BODY_BYTES_MAX);
+    let came = match content_of(bytes) {
+        Ok(text) => {
+            assert!(!text.is_empty() && text.len() <= BODY_BYTES_MAX);
+            Came::Answered { text }
+        }
+        Err(fault) => Came::Failed { failure: fault.failure(), detail: fault.to_string() },
+    };
+    derived(came);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        derived(Came::Answered { text: text.to_owned() });
     }
     let answer = match read_answer(bytes) {
         Ok(answer) => answer,
@@ -45,6 +57,30 @@ pub(super) fn ai_result(bytes: &[u8]) {
     assert!(is.time_stop_secs <= was.time_stop_secs);
 }
 
+/// What is derived of a record is valid, and the same of the record read again.
+fn derived(came: Came) {
+    let decision = fixtures::decision();
+    let recorded = RecordedAnswer {
+        decision_id: decision.decision_id.clone(),
+        call: Some(RecordedCall {
+            model: "m".to_owned(),
+            latency_ms: 1,
+            attempts: 1,
+            raw_hash: Hex64::of_bytes(b"raw"),
+            input_hash: Hex64::of_bytes(b"input"),
+            snapshot_hash: decision.snapshot_hash.clone(),
+            came,
+        }),
+    };
+    let outcome =
+        outcome_of(&recorded, &decision, Decimal::from(10)).expect("it is of this decision");
+    assert_eq!(outcome.result.breaches(), []);
+    assert!(kept_detail(&outcome.detail).chars().all(|c| !c.is_control()));
+    let stored = serde_json::to_vec(&recorded).expect("a record is JSON");
+    let again: RecordedAnswer = serde_json::from_slice(&stored).expect("it is read again");
+    assert_eq!(outcome_of(&again, &decision, Decimal::from(10)), Ok(outcome));
+}
+
 /// A stored snapshot: a snapshot that is written as it was read, or a breach.
 pub(super) fn decision_snapshot(bytes: &[u8]) {
     let Ok(read) = Snapshot::read(bytes) else { return };
@@ -55,4 +91,24 @@ pub(super) fn decision_snapshot(bytes: &[u8]) {
     // Judged without a panic, whatever its numbers are.
     let breaches = read.breaches(&fixtures::context());
     assert_eq!(breaches.is_empty(), read.validate(&fixtures::context()).is_ok());
+}
+
+/// Alerts of the other service's heartbeat, or one alert: each is written as it was read and fits on a line, or it is
+/// dropped; what is dropped is counted and drops no other.
+pub(super) fn alert_heartbeat(bytes: &[u8]) {
+    if let Ok(alert) = Alert::read(bytes) {
+        let again = serde_json::to_vec(&alert).expect("an alert is JSON");
+        assert_eq!(Alert::read(&again), Ok(alert));
+    }
+    let Ok(column) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let (read, dropped) = read_heartbeat(&column);
+    assert!(read.len() <= HEARTBEAT_ALERTS_MAX);
+    if let Some(entries) = column.as_array() {
+        assert!(read.len() + dropped.len() >= entries.len().min(HEARTBEAT_ALERTS_MAX));
+    }
+    for alert in &read {
+        assert!(!alert.summary.as_str().chars().any(char::is_control));
+        let again = serde_json::to_value(alert).expect("an alert is JSON");
+        assert_eq!(HeartbeatAlert::read(&again).as_ref(), Ok(alert));
+    }
 }

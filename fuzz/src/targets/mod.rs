@@ -14,7 +14,7 @@ mod sim;
 mod venues;
 
 use audit::{audit_line, audit_redact};
-use contracts::{ai_result, dec_str, decision_snapshot};
+use contracts::{ai_result, alert_heartbeat, dec_str, decision_snapshot};
 use engine::{engine_config, engine_record, engine_step};
 use engine_io::{
     engine_bundle, engine_log, engine_manifest, engine_packed, engine_snapshot, engine_stream,
@@ -36,6 +36,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("audit_line", audit_line),
     ("audit_redact", audit_redact),
     ("ai_result", ai_result),
+    ("alert_heartbeat", alert_heartbeat),
     ("binance", binance),
     ("checkpoint", checkpoint),
     ("cl_ord_id", cl_ord_id),

@@ -1,16 +1,19 @@
-//! The alerts of this service: what is wrong now, or was a short while ago, for its heartbeat row.
+//! The alerts of this service: what is wrong now, or was a short while ago, for its heartbeat row and its console.
 //!
-//! Inputs: conditions that begin and end, and things that happened, each with its time. Output: the
-//! active alerts as the array of the heartbeat, highest severity first, then the newest. One alert per
-//! reason: a repetition raises its count. An alert ends when none of its conditions holds and its last
-//! occurrence is older than the window. It sends nothing: execution reads the row and delivers.
+//! Inputs: conditions that begin and end, and things that happened; markers of a start that is refused. Output: the
+//! active alerts as the array of the heartbeat, lines on the console; messages only while execution, which delivers
+//! them otherwise, is missing. One alert per reason: a repetition raises its count. An alert ends when none of its
+//! conditions holds and its last occurrence is older than the window.
 
-use penstock_types::UtcMicros;
-use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::Notify;
+use penstock_alerts::board::{Occurrence, Place};
+use penstock_alerts::console::Console;
+use penstock_alerts::reasons::reason_of;
+use penstock_alerts::run::{self, External, Parts};
+use penstock_alerts::{AlertSource, Metrics, NoRows, Running, Settings};
+use penstock_telemetry::{Marker, MarkerWatch, watch_markers};
+use penstock_types::vocab::{ReasonCode, StageName, SysMode};
+
+use crate::exit::Exit;
 
 /// Reasons that ingest raises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,179 +29,165 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    const fn as_str(self) -> &'static str {
+    const fn code(self) -> ReasonCode {
         match self {
-            Self::DbUnavailable => "DB_UNAVAILABLE",
-            Self::RawDataLoss => "RAW_DATA_LOSS",
-            Self::PublishFailed => "INGEST_PUBLISH_FAILED",
-            Self::SpoolBacklog => "SPOOL_BACKLOG",
-            Self::FeedGap => "INGEST_FEED_GAP",
-            Self::EpochNotValid => "EPOCH_NOT_VALID",
-            Self::ExecutionHeartbeatMissing => "EXECUTION_HEARTBEAT_MISSING",
-            Self::ClockDrift => "CLOCK_DRIFT_WARN",
+            Self::DbUnavailable => ReasonCode::DbUnavailable,
+            Self::RawDataLoss => ReasonCode::RawDataLoss,
+            Self::PublishFailed => ReasonCode::IngestPublishFailed,
+            Self::SpoolBacklog => ReasonCode::SpoolBacklog,
+            Self::FeedGap => ReasonCode::IngestFeedGap,
+            Self::EpochNotValid => ReasonCode::EpochNotValid,
+            Self::ExecutionHeartbeatMissing => ReasonCode::ExecutionHeartbeatMissing,
+            Self::ClockDrift => ReasonCode::ClockDriftWarn,
         }
     }
-
-    const fn is_critical(self) -> bool {
-        match self {
-            Self::DbUnavailable
-            | Self::RawDataLoss
-            | Self::PublishFailed
-            | Self::ExecutionHeartbeatMissing => true,
-            Self::SpoolBacklog | Self::FeedGap | Self::EpochNotValid | Self::ClockDrift => false,
-        }
-    }
-
-    const fn severity(self) -> &'static str {
-        if self.is_critical() { "CRIT" } else { "WARN" }
-    }
 }
 
-#[derive(Debug)]
-struct Alert {
-    summary: String,
-    metrics: serde_json::Value,
-    count: u64,
-    first: UtcMicros,
-    last: UtcMicros,
-    /// Conditions that hold.
-    held_by: BTreeSet<&'static str>,
-}
-
-/// Longest summary, in characters.
-const SUMMARY_CHARS_MAX: usize = 200;
-
-/// The active alerts.
-#[derive(Debug, Default)]
-struct Book {
-    alerts: BTreeMap<Reason, Alert>,
-}
-
-impl Book {
-    /// Notes an occurrence; true when an alert opened.
-    fn occurred(
-        &mut self,
-        reason: Reason,
-        summary: &str,
-        metrics: serde_json::Value,
-        at: UtcMicros,
-    ) -> bool {
-        let is_new = !self.alerts.contains_key(&reason);
-        let alert = self.alerts.entry(reason).or_insert_with(|| Alert {
-            summary: String::new(),
-            metrics: json!({}),
-            count: 0,
-            first: at,
-            last: at,
-            held_by: BTreeSet::new(),
-        });
-        alert.summary = summary.chars().take(SUMMARY_CHARS_MAX).collect();
-        alert.metrics = metrics;
-        alert.count += 1;
-        alert.last = alert.last.max(at);
-        is_new
-    }
-
-    /// Lets go what has ended; true when something went.
-    fn expire(&mut self, now: UtcMicros, window: Duration) -> bool {
-        let before = self.alerts.len();
-        let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-        self.alerts.retain(|_, a| !a.held_by.is_empty() || now.millis_since(a.last) < window_ms);
-        self.alerts.len() != before
-    }
-
-    fn rows(&self, run_id: i64) -> serde_json::Value {
-        let mut active: Vec<(&Reason, &Alert)> = self.alerts.iter().collect();
-        active.sort_by_key(|(reason, alert)| (!reason.is_critical(), -alert.last.0));
-        let row = |(reason, alert): (&Reason, &Alert)| {
-            json!({
-                "v": 1,
-                "reason_code": reason.as_str(),
-                "reasons": [reason.as_str()],
-                "severity": reason.severity(),
-                "symbol": "",
-                "summary": alert.summary,
-                "count": alert.count,
-                "first_ts_ms": alert.first.millis(),
-                "last_ts_ms": alert.last.millis(),
-                "run_id": run_id,
-                "metrics": alert.metrics,
-            })
-        };
-        active.into_iter().map(row).collect()
-    }
+/// Markers that nothing else here raises an alert for: the process ends after them.
+const fn ends_the_process(marker: Marker) -> bool {
+    matches!(
+        marker,
+        Marker::INGEST_FENCED_OUT
+            | Marker::TICK_CLOCK_BEHIND
+            | Marker::DB_ROLE_URL_MISMATCH
+            | Marker::DB_DUAL_ROLE_AMBIGUOUS_IDENTICAL_LIVE_IDENTITY
+            | Marker::DB_MIGRATIONS_FAILED
+    )
 }
 
 /// A handle for every part that notices something.
 #[derive(Debug, Clone)]
 pub(crate) struct Alerts {
-    book: Arc<Mutex<Book>>,
-    changed: Arc<Notify>,
-    window: Duration,
+    hub: penstock_alerts::Alerts,
+}
+
+/// The tasks behind, and the listener of markers.
+#[derive(Debug)]
+pub(crate) struct Alerting {
+    running: Running,
+    _watch: MarkerWatch,
 }
 
 impl Alerts {
-    pub(crate) fn new(window: Duration) -> Self {
-        Self { book: Arc::default(), changed: Arc::default(), window }
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { hub: penstock_alerts::Alerts::new(settings) }
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut Book) -> T) -> T {
-        // Every change of the book is one assignment after another; none can be left half made.
-        f(&mut self.book.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Starts console and messages.
+    ///
+    /// # Errors
+    /// [`Exit::Invariant`] when a thread or the HTTP client cannot be had.
+    pub(crate) fn start(&self) -> Result<Alerting, Exit> {
+        let failed = |e: &dyn std::fmt::Display| Exit::Invariant(format!("start the alerts: {e}"));
+        let console = Console::start(self.hub.settings().bell).map_err(|e| failed(&e))?;
+        let parts = Parts {
+            rows: NoRows,
+            console,
+            stored: Vec::new(),
+            external: External::While(ReasonCode::ExecutionHeartbeatMissing),
+        };
+        let running = run::start(&self.hub, parts).map_err(|e| failed(&e))?;
+        let hub = self.hub.clone();
+        let watch = watch_markers(ends_the_process, move |marker, _, _| {
+            if let Some(reason) = reason_of(AlertSource::Ingest, marker) {
+                hub.raise(hub.occurrence(reason, marker.as_str()));
+            }
+        });
+        Ok(Alerting { running, _watch: watch })
     }
 
     /// Something happened that is over already.
     pub(crate) fn occurred(&self, reason: Reason, summary: &str, metrics: serde_json::Value) {
-        let at = UtcMicros::from(chrono::Utc::now());
-        if self.with(|book| book.occurred(reason, summary, metrics, at)) {
-            self.changed.notify_one();
-        }
+        let occurrence = self.hub.occurrence(reason.code(), summary);
+        self.hub.raise(occurrence.with_metrics(Metrics::of(&metrics)));
     }
 
     /// A condition holds from now on; told again it changes nothing but the count.
     pub(crate) fn begins(&self, reason: Reason, condition: &'static str, summary: &str) {
-        let at = UtcMicros::from(chrono::Utc::now());
-        let is_new = self.with(|book| {
-            let is_new = book.occurred(reason, summary, json!({}), at);
-            let held_by = book.alerts.get_mut(&reason).map(|a| &mut a.held_by);
-            is_new | held_by.is_some_and(|held_by| held_by.insert(condition))
-        });
-        if is_new {
-            self.changed.notify_one();
-        }
+        self.hub.begins(self.hub.occurrence(reason.code(), summary), condition);
     }
 
     /// A condition holds no longer.
     pub(crate) fn ends(&self, reason: Reason, condition: &'static str) {
-        self.with(|book| {
-            if let Some(alert) = book.alerts.get_mut(&reason)
-                && alert.held_by.remove(condition)
-            {
-                alert.last = alert.last.max(UtcMicros::from(chrono::Utc::now()));
-            }
-        });
+        self.hub.ends(reason.code(), "", condition);
     }
 
     /// The active alerts, for the heartbeat.
     pub(crate) fn rows(&self, run_id: i64) -> serde_json::Value {
-        let now = UtcMicros::from(chrono::Utc::now());
-        self.with(|book| {
-            book.expire(now, self.window);
-            book.rows(run_id)
-        })
+        self.hub.set_run(run_id);
+        self.hub.expire();
+        self.hub.heartbeat()
     }
 
-    /// Waits until an alert opens: the next heartbeat is due at once then.
+    /// Waits until an alert opens, escalates or ends: the next heartbeat is due at once then.
     pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
+        self.hub.changed().await;
+    }
+
+    /// The alert of an end that was not asked for goes out by this process itself.
+    async fn last_words(&self, exit: &Exit) {
+        let active = self.hub.active();
+        let is_open = |reason| active.iter().any(|alert| alert.reason_code == reason);
+        let reason = match exit {
+            Exit::Invariant(_) => ReasonCode::InvariantViolation,
+            // A start beside a living holder ends with the same status and is no alert.
+            Exit::Fenced(_) if is_open(ReasonCode::SingleWriterLost) => {
+                ReasonCode::SingleWriterLost
+            }
+            Exit::Fenced(_) if is_open(ReasonCode::IngestPublishFailed) => {
+                ReasonCode::IngestPublishFailed
+            }
+            Exit::Fenced(_)
+            | Exit::RunDuration { .. }
+            | Exit::Unavailable { .. }
+            | Exit::RestartLoop
+            | Exit::Refused(_) => return,
+        };
+        let (settings, code) = (self.hub.settings().clone(), exit.code());
+        let say = move || say_last(&settings, reason, &format!("ingest ends, exit {code}"));
+        // It has a time limit of its own.
+        let _ = tokio::task::spawn_blocking(say).await;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Alerting {
+    /// Ends with the service; `outcome` is how it ended.
+    pub(crate) async fn finish(self, alerts: &Alerts, outcome: &Result<(), Exit>) {
+        if let Err(exit) = outcome {
+            alerts.last_words(exit).await;
+        }
+        self.running.finish(false).await;
+    }
+}
 
-    const SECOND: i64 = 1_000_000;
+/// The alert of a process that ends without its tasks.
+pub(crate) fn say_last(settings: &Settings, reason: ReasonCode, summary: &str) {
+    let occurrence = Occurrence::new(AlertSource::Ingest, reason, summary);
+    let place = Place { stage: StageName::Shutdown, sys_mode: SysMode::Exit };
+    penstock_alerts::last_words::say(settings, occurrence, place);
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Alerts with a window, that reach nobody.
+    pub(crate) fn with_window(window: Duration) -> Alerts {
+        Alerts::new(Settings {
+            sender: AlertSource::Ingest,
+            times: penstock_alerts::board::Times {
+                repeat_ms: 60_000,
+                window_ms: i64::try_from(window.as_millis()).unwrap(),
+            },
+            capacity: 16,
+            cooldown_ms: 0,
+            timeout: Duration::from_secs(1),
+            bell: None,
+            sinks: Vec::new(),
+            redactor: Default::default(),
+        })
+    }
 
     fn codes(rows: &serde_json::Value) -> Vec<String> {
         let rows = rows.as_array().unwrap();
@@ -207,42 +196,19 @@ mod tests {
 
     #[test]
     fn a_repetition_counts_and_the_highest_severity_comes_first() {
-        let mut book = Book::default();
-        book.occurred(Reason::DbUnavailable, "gone", json!({}), UtcMicros(SECOND));
-        book.occurred(Reason::FeedGap, "130 s", json!({"gap_secs": 130}), UtcMicros(2 * SECOND));
-        let is_new = book.occurred(
-            Reason::FeedGap,
-            "140 s",
-            json!({"gap_secs": 140}),
-            UtcMicros(3 * SECOND),
-        );
-        let rows = book.rows(17);
-        assert!(!is_new);
+        let alerts = with_window(Duration::from_secs(900));
+        alerts.occurred(Reason::FeedGap, "130 s", serde_json::json!({"gap_secs": 130}));
+        alerts.occurred(Reason::FeedGap, "140 s", serde_json::json!({"gap_secs": 140}));
+        alerts.occurred(Reason::DbUnavailable, "gone", serde_json::json!({}));
+        let rows = alerts.rows(17);
         assert_eq!(codes(&rows), ["DB_UNAVAILABLE", "INGEST_FEED_GAP"]);
-        assert_eq!(rows[1]["count"], 2);
-        assert_eq!(rows[1]["first_ts_ms"], 2_000);
-        assert_eq!(rows[1]["last_ts_ms"], 3_000);
+        assert_eq!((&rows[1]["count"], &rows[1]["severity"]), (&2.into(), &"WARN".into()));
         assert_eq!(rows[1]["metrics"]["gap_secs"], 140);
-        assert_eq!((&rows[1]["run_id"], &rows[1]["severity"]), (&json!(17), &json!("WARN")));
-    }
-
-    #[test]
-    fn an_alert_stays_while_a_condition_holds_and_for_the_window_after_it() {
-        let window = Duration::from_secs(900);
-        let mut book = Book::default();
-        book.occurred(Reason::SpoolBacklog, "82 %", json!({}), UtcMicros(0));
-        book.alerts.get_mut(&Reason::SpoolBacklog).unwrap().held_by.insert("fill");
-        assert!(!book.expire(UtcMicros(5_000 * SECOND), window), "the condition holds");
-        book.alerts.get_mut(&Reason::SpoolBacklog).unwrap().held_by.clear();
-        book.alerts.get_mut(&Reason::SpoolBacklog).unwrap().last = UtcMicros(5_000 * SECOND);
-        assert!(!book.expire(UtcMicros(5_899 * SECOND), window));
-        assert!(book.expire(UtcMicros(5_900 * SECOND), window));
-        assert_eq!(codes(&book.rows(1)).len(), 0);
     }
 
     #[test]
     fn a_handle_ends_one_of_two_conditions_and_the_other_still_holds() {
-        let alerts = Alerts::new(Duration::ZERO);
+        let alerts = with_window(Duration::ZERO);
         alerts.begins(Reason::SpoolBacklog, "fill", "82 %");
         alerts.begins(Reason::SpoolBacklog, "load", "20 s behind");
         alerts.ends(Reason::SpoolBacklog, "fill");

@@ -188,14 +188,21 @@ impl Vitals {
                 status: &self.status(),
                 alerts: &self.alerts.rows(self.context.run().run_id.0),
             };
-            if let Err(error) = beat(&pool, &row).await {
-                tracing::debug!("heartbeat: {error}");
+            match beat(&pool, &row).await {
+                Ok(()) => beat_seen(),
+                Err(error) => tracing::debug!("heartbeat: {error}"),
             }
         }
         if let Err(error) = remove(&pool, FencedService::Ingest, self.instance_id).await {
             tracing::debug!("remove the heartbeat: {error}");
         }
     }
+}
+
+/// When the heartbeat was last written, for who watches this machine from outside.
+fn beat_seen() {
+    let at = chrono::Utc::now().timestamp_millis();
+    metrics::gauge!("service_heartbeat_timestamp_seconds").set(at as f64 / 1_000.0);
 }
 
 /// Renews the lease until it is cancelled, then hands the fence back for its release.

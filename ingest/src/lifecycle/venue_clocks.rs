@@ -62,12 +62,13 @@ impl VenueClocks {
 
 #[cfg(test)]
 mod tests {
+    use super::super::alerts::tests::with_window;
     use super::*;
     use std::time::Duration;
 
     #[test]
     fn one_venue_that_is_far_away_is_an_alert_until_it_is_near() {
-        let alerts = Alerts::new(Duration::ZERO);
+        let alerts = with_window(Duration::ZERO);
         let clocks = VenueClocks::new(&alerts);
         let sample = |offset_us| ClockSample { offset_us, round_trip_us: 20_000 };
         clocks.take(Venue::KrakenSpot, sample(-3_000));

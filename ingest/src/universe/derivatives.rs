@@ -282,7 +282,7 @@ fn poll(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifecycle::alerts::Alerts;
+    use crate::lifecycle::alerts::tests::with_window;
     use metrics_exporter_prometheus::PrometheusBuilder;
     use penstock_types::Symbol;
 
@@ -320,7 +320,7 @@ mod tests {
             clock: &RecordingClock::start(),
             kraken_budget: Arc::new(Mutex::new(budget)),
             events: mpsc::channel(1).0,
-            clocks: VenueClocks::new(&Alerts::new(Duration::ZERO)),
+            clocks: VenueClocks::new(&with_window(Duration::ZERO)),
             forwarders: TaskTracker::new(),
             stop,
         };

@@ -115,8 +115,10 @@ impl Level3Account {
 
 /// Says once that there are no order-by-order books although nobody turned them off.
 pub(crate) fn tell_no_key(alerts: &Alerts) {
-    let summary = "no order-by-order books: KRAKEN_API_KEY and KRAKEN_API_SECRET are not set";
-    tracing::warn!("{summary}; next: set a key without trading rights, or L3_ENABLE=false");
+    let summary = "no order-by-order books: no key of the venue is set";
+    tracing::warn!(
+        "{summary}; next: set KRAKEN_API_KEY and KRAKEN_API_SECRET, a key without trading rights, or L3_ENABLE=false"
+    );
     alerts.occurred(Reason::FeedGap, summary, serde_json::json!({ "stream": "l3" }));
 }
 

@@ -152,7 +152,7 @@ async fn a_refused_key_costs_these_books_and_nothing_else() {
 async fn a_recorder_without_a_key_runs_without_these_books_and_says_so() {
     let world = world(MarketSource::Pulses, SYMBOLS).await;
     let service = world.service();
-    let told = alerted("KRAKEN_API_KEY and KRAKEN_API_SECRET are not set");
+    let told = alerted("no key of the venue is set");
     crate::support::reaches_text(&world.decision, &told, 1).await;
     world.decision_reaches(VALID, 1).await;
     service.stopped().await.unwrap();

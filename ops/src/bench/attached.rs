@@ -31,7 +31,7 @@ pub(super) struct Attached {
 pub(super) async fn attach(databases: &Databases, settings: Settings) -> anyhow::Result<Attached> {
     let connections = settings.config.db_pool_max();
     let pool = databases.pool(ClusterRole::Decision, "exec_rw", connections).await?;
-    let Session { context, fence, changes: _ } = start(settings, pool).await?;
+    let Session { context, fence, changes: _, audit: _ } = start(settings, pool).await?;
     let wakes = Arc::new(Wakes::default());
     let end = &context.end;
     let renewal = run_renewal(fence, context.clone(), end.clone());
@@ -41,9 +41,7 @@ pub(super) async fn attach(databases: &Databases, settings: Settings) -> anyhow:
         tokio::spawn(run_reader(
             context.pool.clone(),
             context.quotes.clone(),
-            context.mode.clone(),
             Arc::clone(&wakes),
-            context.settings.stale,
             end.clone(),
         )),
     ];

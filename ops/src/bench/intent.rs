@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use penstock_execution::account::{Account, EntryOutcome, EntryRequest};
 use penstock_execution::submit::entry_rows;
 use penstock_store_orders::ExecStore;
-use penstock_trading::cycle::StreamStatus;
+use penstock_trading::cycle::{StreamStatus, VenueCounter};
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::{Decimal, OrderId, Symbol, UtcMicros};
 
@@ -107,6 +107,10 @@ impl Account for Intents {
 
     fn foreign_holds_quote(&self) -> Decimal {
         Decimal::ZERO
+    }
+
+    fn venue_counters(&self, _: &[&Symbol]) -> Vec<VenueCounter> {
+        Vec::new()
     }
 
     fn is_busy(&self, _: &Symbol) -> bool {

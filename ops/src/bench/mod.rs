@@ -4,6 +4,7 @@
 //! bench runs on clusters of its own in a directory of its own and leaves nothing; what is timed is the
 //! services' own code; a missed target is said, never hidden, and never a failure. It is no test.
 
+pub mod alerts;
 mod attached;
 pub mod decide_to_intent;
 mod figures;
@@ -62,6 +63,8 @@ pub enum Bench {
     DecideToIntent(decide_to_intent::Args),
     /// From a sealed tick to the view that the engine makes of it
     SealToView(seal_to_view::Args),
+    /// What alerts cost those that raise them while their receivers are down, slow or flooded
+    Alerts(alerts::Args),
 }
 
 /// Runs a bench.
@@ -95,6 +98,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         Bench::SealToView(options) => {
             Rig::with(host, directory, |rig| seal_to_view::run(rig, options)).await?
         }
+        Bench::Alerts(options) => alerts::run(options).await?,
     };
     // Named after the work: the load is that of the measured minute.
     let machine = figures::machine();

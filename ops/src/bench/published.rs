@@ -10,7 +10,9 @@ use penstock_store::twins::{
     EpochCriteria, InstrumentTwin, JudgedEpochRow, RunSymbolRow, UniverseSnapshotRow,
 };
 use penstock_store_decision::epochs::{EpochInput, publish_epoch};
-use penstock_store_decision::frames::{FramePrerequisites, FramePublisher, FrameRow};
+use penstock_store_decision::frames::{
+    FRAMES_PER_TX_MAX, FramePrerequisites, FramePublisher, FrameRow,
+};
 use penstock_store_decision::publication::{GenerationInput, GenerationPublisher, decision_clock};
 use penstock_store_decision::upsert_instruments;
 use penstock_trading::fixtures;
@@ -20,10 +22,12 @@ use penstock_types::frame::{
 };
 use penstock_types::state_row::{StateRow, content_hash};
 use penstock_types::vocab::EpochStatus;
-use penstock_types::{EpochId, GenerationId, Seq, SnapshotId, Symbol, TickId};
+use penstock_types::{EpochId, GenerationId, Seq, SnapshotId, Symbol, TickId, UtcMicros};
 
 use super::rig::Run;
 
+/// Ticks before the first frame that a session may read back.
+const READ_BACK_TICKS: i64 = 280;
 /// Numbers of a fencing token begin at its number times this.
 const NUMBERS_PER_TOKEN: i64 = 1_000_000_000;
 /// Scale of the prices of the fixtures.
@@ -178,6 +182,34 @@ impl Published {
         let now = decision_clock(&self.run.publisher).await?;
         let tick_id = TickId(now.tick().0 - 1);
         let (run_id, token) = (self.run.run.run_id, self.run.fence.token());
+        let mut symbols = Vec::with_capacity(self.count);
+        for i in 0..self.count {
+            symbols.push(RunSymbolRow {
+                run_id,
+                symbol_no: u16::try_from(i + 1)?,
+                symbol: fixtures::symbol(i),
+                price_decimals: PRICE_DECIMALS,
+                qty_decimals: QTY_DECIMALS,
+            });
+        }
+        let mut rows = Vec::new();
+        if self.last.is_none() {
+            // A market of a minute, so that a session which reads back has whole windows over quotes.
+            for back in (1..=READ_BACK_TICKS).rev() {
+                rows.push(self.row(TickId(tick_id.0 - back), now)?);
+            }
+        }
+        rows.push(self.row(tick_id, now)?);
+        let before = FramePrerequisites { run: None, run_symbols: &symbols };
+        for batch in rows.chunks(FRAMES_PER_TX_MAX) {
+            self.frames.publish(token, before, batch).await?;
+        }
+        Ok(tick_id)
+    }
+
+    /// The next frame, with the quotes of all symbols in its block.
+    fn row(&mut self, tick_id: TickId, now: UtcMicros) -> anyhow::Result<FrameRow> {
+        let (run_id, token) = (self.run.run.run_id, self.run.fence.token());
         let header = FrameHeader {
             flags: FrameFlags::EMPTY,
             tick_id,
@@ -194,11 +226,9 @@ impl Published {
         let link = deliver(&mut frame, self.last.as_ref())?;
         let flags = decode_header(&frame)?.flags;
         let mut entries = Vec::with_capacity(self.count);
-        let mut symbols = Vec::with_capacity(self.count);
         for i in 0..self.count {
-            let symbol_no = u16::try_from(i + 1)?;
             entries.push(QuoteEntry {
-                symbol_no,
+                symbol_no: u16::try_from(i + 1)?,
                 bid: 9_999,
                 ask: 10_001,
                 bid_qty: 500_000,
@@ -206,16 +236,10 @@ impl Published {
                 exchange_ts: 0,
                 seq: Seq(1),
             });
-            symbols.push(RunSymbolRow {
-                run_id,
-                symbol_no,
-                symbol: fixtures::symbol(i),
-                price_decimals: PRICE_DECIMALS,
-                qty_decimals: QTY_DECIMALS,
-            });
         }
         let quotes = encode_quotes(&QuoteBlock { tick_id, full: true, entries })?;
-        let row = FrameRow {
+        self.last = Some(link);
+        Ok(FrameRow {
             tick_id,
             frame_seq: link.frame_seq,
             run_id,
@@ -227,11 +251,7 @@ impl Published {
             frame,
             quotes,
             seal_lag_ms: 3,
-        };
-        let before = FramePrerequisites { run: None, run_symbols: &symbols };
-        self.frames.publish(token, before, &[row]).await?;
-        self.last = Some(link);
-        Ok(tick_id)
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! the verdict on every invariant, held against the venue's own ledger. It is the product on an ordinary
 //! profile, not a mode of it: the same programs, the same keys, another venue.
 
+mod ai;
 pub mod evidence;
 pub mod gather;
 pub mod ledger;
@@ -50,6 +51,12 @@ pub struct Args {
     /// Traded volume of 30 days, USD; decides the fees (0: 25/40 bps)
     #[arg(long, default_value_t = 250_000)]
     pub volume_30d: u64,
+    /// Ask the simulated AI endpoint about entries: 0 not, 1 a failure blocks the entry, 2 it also pauses
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub ai_dec: u8,
+    /// Script of its answers (docs/ai-sim.md); without it every answer is right
+    #[arg(long, value_name = "FILE")]
+    pub ai_script: Option<PathBuf>,
     /// Keep the data root after a clean end
     #[arg(long)]
     pub keep: bool,

@@ -75,7 +75,10 @@ async fn again(
     let hash = evidence.config_hash.as_deref().context("no configuration is named")?;
     if !configs.contains_key(hash) {
         let value = decision::config(pool, hash).await?;
-        configs.insert(hash.to_owned(), serde_json::from_value(value["decide"].clone())?);
+        let mut config: DecideConfig = serde_json::from_value(value["decide"].clone())?;
+        // The row's key is part of what decides and of no row.
+        hash.clone_into(&mut config.contract.config_hash);
+        configs.insert(hash.to_owned(), config);
     }
     let text = zstd::bulk::decompress(stored, INPUT_BYTES_MAX)?;
     let input: CycleInput = serde_json::from_slice(&text)?;

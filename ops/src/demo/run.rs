@@ -1,6 +1,7 @@
 //! The course of a demo: start, watch, end flat, judge, say so.
 
 use super::Args;
+use super::ai::AiEndpoint;
 use super::gather::{VenueAccount, gather};
 use super::setup::{environment, folder, venue_arguments, without_derivatives, write_profile};
 use super::summary::{Summary, checksums};
@@ -48,6 +49,7 @@ struct Demo {
     options: StackOptions,
     stack: Stack,
     venue: Venue,
+    ai: Option<AiEndpoint>,
     watch: Watch,
     staged: usize,
 }
@@ -65,6 +67,10 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         !args.outage || args.minutes.is_none_or(|minutes| minutes >= OUTAGE_MINUTES_MIN),
         "--outage needs --minutes {OUTAGE_MINUTES_MIN} or more: its last recovery ends after that"
     );
+    anyhow::ensure!(
+        args.ai_script.is_none() || args.ai_dec > 0,
+        "--ai-script needs --ai-dec 1 or 2: without it nothing is asked"
+    );
     let started = Instant::now();
     let started_at = now();
     let say = |line: &str| {
@@ -81,8 +87,14 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         &options.root.log().join("venue-sim.log"),
     )
     .await?;
+    let ai = start_ai(&args, &options, &say).await?;
     let mut options = options;
     options.environment = environment(&venue.addresses);
+    options.environment.extend(match &ai {
+        Some(ai) => ai.environment(args.ai_dec),
+        // Whatever stands in this shell's environment: a demo asks nobody outside.
+        None => vec![("AI_DEC".to_owned(), "0".to_owned())],
+    });
     if args.recording.is_some() {
         options.environment = without_derivatives(options.environment);
     }
@@ -97,7 +109,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     say("both clusters serve, both services are started; Ctrl-C stops everything");
     let log = |name: &str| options.root.log().join(format!("{name}.jsonl"));
     let watch = Watch::new(vec![log(INGEST), log(EXECUTION)]);
-    let mut demo = Demo { args, started, started_at, options, stack, venue, watch, staged: 0 };
+    let mut demo = Demo { args, started, started_at, options, stack, venue, ai, watch, staged: 0 };
     let interrupted = demo.course().await?;
     let code = demo.end(interrupted).await?;
     if code == 0 && !keep {
@@ -105,6 +117,22 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
             .with_context(|| format!("remove the demo's data root {}", root.display()))?;
     }
     Ok(code)
+}
+
+/// The simulated AI endpoint, when it is asked for.
+async fn start_ai(
+    args: &Args,
+    options: &StackOptions,
+    say: &dyn Fn(&str),
+) -> anyhow::Result<Option<AiEndpoint>> {
+    if args.ai_dec == 0 {
+        return Ok(None);
+    }
+    let program = options.programs.join("ai-sim");
+    let log = options.root.log().join("ai-sim.log");
+    let ai = AiEndpoint::start(&program, args.seed, args.ai_script.as_deref(), &log).await?;
+    say(&format!("AI endpoint  {} (AI_DEC {})", ai.url(), args.ai_dec));
+    Ok(Some(ai))
 }
 
 /// Data root, profile and options; nothing is started yet.
@@ -288,6 +316,16 @@ impl Demo {
                 eprintln!("the demo ended before its faults were staged: {missed:?}");
                 code = 1;
             }
+        }
+        if let Some(ai) = self.ai.take() {
+            match ai.counts().await {
+                Ok(counts) => eprintln!("ai-sim: {counts}"),
+                Err(error) => {
+                    eprintln!("ai-sim: its counters could not be read: {error}");
+                    code = 1;
+                }
+            }
+            ai.stop().await;
         }
         self.venue.stop().await;
         stopped.stop().await?;

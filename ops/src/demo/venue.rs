@@ -64,7 +64,7 @@ pub enum VenueError {
         source: std::io::Error,
     },
     /// Its first line is not what it promises.
-    #[error("the venue's first line was not its addresses: {0}")]
+    #[error("the simulator's first line was not its addresses: {0}; next: look at its log")]
     FirstLine(String),
     /// The admin interface did not answer as expected.
     #[error("admin {path}: {detail}")]
@@ -90,39 +90,9 @@ impl Venue {
     /// # Errors
     /// [`VenueError`] when it cannot be started or does not say where it is.
     pub async fn start(program: &Path, args: &[String], log: &Path) -> Result<Self, VenueError> {
-        let start = |source| VenueError::Start { program: program.display().to_string(), source };
-        let errors = std::fs::File::create(log).map_err(start)?;
-        let mut child = Command::new(program)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .kill_on_drop(true)
-            .process_group(0)
-            .spawn()
-            .map_err(start)?;
-        let Some(stdout) = child.stdout.take() else {
-            return Err(VenueError::FirstLine("no output".to_owned()));
-        };
-        let mut reader = BufReader::new(stdout);
-        let mut line = String::new();
-        match timeout(START_LIMIT, reader.read_line(&mut line)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(VenueError::FirstLine(error.to_string())),
-            Err(_) => return Err(VenueError::FirstLine(format!("none within {START_LIMIT:?}"))),
-        }
+        let (child, line) = spawn(program, args, log).await?;
         let addresses = serde_json::from_str(&line)
             .map_err(|error| VenueError::FirstLine(format!("{error}: {}", line.trim())))?;
-        // What it prints later is read and dropped, so that it never blocks on a full pipe.
-        tokio::spawn(async move {
-            let mut sink = Vec::new();
-            while let Ok(n) = reader.read_until(b'\n', &mut sink).await {
-                if n == 0 {
-                    break;
-                }
-                sink.clear();
-            }
-        });
         Ok(Self { child, addresses })
     }
 
@@ -157,6 +127,49 @@ impl Venue {
         // It holds nothing that outlives it; an error means that it has ended already.
         let _ = self.child.kill().await;
     }
+}
+
+/// Starts a simulator in a process group of its own and reads its first line; its log goes to `log`.
+///
+/// # Errors
+/// [`VenueError`] when it cannot be started or prints nothing in time.
+pub(super) async fn spawn(
+    program: &Path,
+    args: &[String],
+    log: &Path,
+) -> Result<(Child, String), VenueError> {
+    let start = |source| VenueError::Start { program: program.display().to_string(), source };
+    let errors = std::fs::File::create(log).map_err(start)?;
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        .kill_on_drop(true)
+        .process_group(0)
+        .spawn()
+        .map_err(start)?;
+    let Some(stdout) = child.stdout.take() else {
+        return Err(VenueError::FirstLine("no output".to_owned()));
+    };
+    let mut reader = BufReader::new(stdout);
+    let mut line = String::new();
+    match timeout(START_LIMIT, reader.read_line(&mut line)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(VenueError::FirstLine(error.to_string())),
+        Err(_) => return Err(VenueError::FirstLine(format!("none within {START_LIMIT:?}"))),
+    }
+    // What it prints later is read and dropped, so that it never blocks on a full pipe.
+    tokio::spawn(async move {
+        let mut sink = Vec::new();
+        while let Ok(n) = reader.read_until(b'\n', &mut sink).await {
+            if n == 0 {
+                break;
+            }
+            sink.clear();
+        }
+    });
+    Ok((child, line))
 }
 
 /// `GET` of the admin interface at `base`.

@@ -74,18 +74,27 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     };
     let id = control::ask(&pool, "flatten", &arguments, &penstock_clusters::caller_name()).await?;
     println!("request {id}: {} to close, {} in flight", open.len(), orders.len());
+    let Some(answer) = answered(&pool, id).await? else { return Ok(exit::UNAVAILABLE) };
+    println!("execution: {answer}; entries go on as the mode allows");
+    Ok(exit::CLEAN)
+}
+
+/// Waits for execution's answer to a request; none, with the next step said, when it does not come.
+///
+/// # Errors
+/// When the decision cluster does not answer.
+pub(crate) async fn answered(pool: &sqlx::PgPool, id: i64) -> anyhow::Result<Option<String>> {
     let until = Instant::now() + ANSWER_LIMIT;
     while Instant::now() < until {
-        if let Some(answer) = control::answer_of(&pool, id).await? {
-            println!("execution: {answer}; entries go on as the mode allows");
-            return Ok(exit::CLEAN);
+        if let Some(answer) = control::answer_of(pool, id).await? {
+            return Ok(Some(answer));
         }
         sleep(LOOK_INTERVAL).await;
     }
     eprintln!(
         "execution has not taken request {id} within {ANSWER_LIMIT:?}; next: `penstock status`"
     );
-    Ok(exit::UNAVAILABLE)
+    Ok(None)
 }
 
 /// Positions with the steps that close them, and the orders that go with them.

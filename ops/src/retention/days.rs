@@ -45,6 +45,7 @@ pub(super) async fn clean(
         (DailyTable::EvaluationCandidates, CANDIDATE_DAYS, true),
         (DailyTable::RawPrivateExecutions, PRIVATE_DAYS, true),
         (DailyTable::CycleInputs, u64::from(retention.retention_cycle_inputs_days), true),
+        (DailyTable::AuditEvents, u64::from(retention.retention_events_days), true),
     ];
     let settings = super::settings();
     let mut gone = 0;

@@ -6,6 +6,7 @@
 //! are never deleted from raw tables. A partition is detached without blocking its writers, then dropped,
 //! and a command that was cut off in between goes on there.
 
+pub(crate) mod audit;
 mod days;
 mod engine;
 pub mod plan;
@@ -64,8 +65,15 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         ingest: options.url(ClusterKind::Ingest, "ops_rw")?,
         decision: options.url(ClusterKind::Decision, "ops_rw")?,
     };
-    refuse_low_disk(options.root.path(), config.areas.disk.disk_free_degrade_bytes)?;
+    let trail = audit::dir_of(&config, options.root.path());
+    let low = refuse_low_disk(options.root.path(), config.areas.disk.disk_free_degrade_bytes);
+    if let Err(low) = low {
+        // With little space old files of the trail go and nothing else does.
+        audit::expire(&trail, &config, args.dry_run, true)?;
+        return Err(low);
+    }
     let done = clean(&urls, &config, &args).await?;
+    audit::clean(&trail, &config, &args)?;
     let (dropped, bytes) = (done.dropped, done.bytes);
     let verb = if args.dry_run { "would be dropped" } else { "dropped" };
     println!("RETENTION_DONE: {dropped} partitions {verb}, {bytes} bytes");

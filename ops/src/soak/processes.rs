@@ -24,6 +24,8 @@ const JUDGED_AGE_MIN: Duration = Duration::from_secs(9 * 60);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Look {
     rss_kb: u64,
+    /// The part of it that no file backs.
+    anon_kb: u64,
     ticks: u64,
 }
 
@@ -32,6 +34,9 @@ struct Look {
 pub(super) struct Usage {
     /// When, and the memory then.
     rss_kb: Vec<(Duration, u64)>,
+    /// The same without the pages of files: most of the rest are the program's own, which come as it runs and which
+    /// the kernel takes back as it likes.
+    anon_kb: Vec<(Duration, u64)>,
     /// The first process, and the ticks of all of them at the last look. What a child has used moves to its
     /// parent when it ends, so the sum does not fall.
     last: (u32, u64),
@@ -55,6 +60,7 @@ impl Usage {
         self.ticks += u64::saturating_sub(ticks, before);
         self.last = (*first, ticks);
         self.rss_kb.push((at, looks.iter().map(|(_, look)| look.rss_kb).sum()));
+        self.anon_kb.push((at, looks.iter().map(|(_, look)| look.anon_kb).sum()));
     }
 
     /// Processor cores used, over the whole time.
@@ -74,10 +80,10 @@ impl Usage {
         median(&self.rss_kb[from..])
     }
 
-    /// Growth of the memory from a time to the end, percent; none when there are too few looks.
+    /// Growth of the memory that no file backs from a time to the end, percent; none when there are too few looks.
     pub(super) fn growth_pct(&self, from: Duration) -> Option<f64> {
-        let since = self.rss_kb.partition_point(|(at, _)| *at < from);
-        let later = &self.rss_kb[since..];
+        let since = self.anon_kb.partition_point(|(at, _)| *at < from);
+        let later = &self.anon_kb[since..];
         if later.len() < 2 * LOOKS_OF_AN_END {
             return None;
         }
@@ -117,7 +123,8 @@ fn median(looks: &[(Duration, u64)]) -> u64 {
 fn look(pid: u32) -> Option<Look> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    Some(Look { rss_kb: rss_kb(&status), ticks: ticks(&stat) })
+    let (rss_kb, anon_kb) = (kb_of(&status, "VmRSS:"), kb_of(&status, "RssAnon:"));
+    Some(Look { rss_kb, anon_kb, ticks: ticks(&stat) })
 }
 
 /// User and system time of the stat line, that of ended children included; the name in brackets may hold
@@ -128,8 +135,9 @@ fn ticks(stat: &str) -> u64 {
     fields.filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
-fn rss_kb(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+/// A figure of the status text, KiB.
+fn kb_of(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
@@ -154,9 +162,10 @@ mod tests {
         let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 3 0 0 0 150 50 10 5 20 0 1 0 5 6 7";
         assert_eq!(ticks(stat), 215);
         assert_eq!(ticks("nonsense"), 0);
-        assert_eq!(rss_kb("Name:\tx\nVmRSS:\t   1234 kB\n"), 1_234);
+        let status = "Name:\tx\nVmRSS:\t   1234 kB\nRssAnon:\t 400 kB\nRssFile:\t 834 kB\n";
+        assert_eq!((kb_of(status, "VmRSS:"), kb_of(status, "RssAnon:")), (1_234, 400));
         let own = look(std::process::id()).unwrap();
-        assert!(own.rss_kb > 0);
+        assert!(own.rss_kb > own.anon_kb && own.anon_kb > 0, "{own:?}");
         assert_eq!(look(u32::MAX), None);
         assert_eq!(servers(Path::new("/nowhere")), Vec::<u32>::new());
     }
@@ -166,7 +175,9 @@ mod tests {
         let secs = Duration::from_secs;
         let grows = |kb_per_s: u64| {
             let looks = (0..1_900).map(|second| (secs(second), 100_000 + second * kb_per_s));
-            Usage { rss_kb: looks.collect(), ..Usage::default() }
+            // What the program file brings in is no growth.
+            let rss_kb = (0..1_900).map(|second| (secs(second), 100_000 + second * 50)).collect();
+            Usage { anon_kb: looks.collect(), rss_kb, ..Usage::default() }
         };
         let (flat, growing) = (grows(0), grows(2));
         let judged = |usage: &Usage, minutes: u64| {
@@ -188,6 +199,7 @@ mod tests {
         for second in 0..200 {
             let peak = if second == 199 { 900_000 } else { 0 };
             let kb = if second < 40 { 1_000 + second * 20 } else { 100_000 + second + peak };
+            usage.anon_kb.push((Duration::from_secs(second), kb));
             usage.rss_kb.push((Duration::from_secs(second), kb));
         }
         let growth = usage.growth_pct(Duration::from_secs(40)).unwrap();

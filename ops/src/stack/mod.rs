@@ -148,12 +148,14 @@ impl StackOptions {
             set.push(("KRAKEN_API_KEY".to_owned(), key.expose_secret().to_owned()));
             set.push(("KRAKEN_API_SECRET".to_owned(), secret.expose_secret().to_owned()));
         }
-        // Ingest places no orders: whatever key is in the environment is execution's.
+        // Ingest places no orders and asks no model: whatever key is in the environment is execution's.
         let mut removed = vec![
             "KRAKEN_API_KEY",
             "KRAKEN_API_KEY_FILE",
             "KRAKEN_API_SECRET",
             "KRAKEN_API_SECRET_FILE",
+            "AI_GATE_API_KEY",
+            "AI_GATE_API_KEY_FILE",
             "INGEST_DATABASE_URL_FILE",
             "DECISION_DATABASE_URL_FILE",
         ];
@@ -432,6 +434,8 @@ mod tests {
         assert!(!has(&execution.set, "INGEST_DATABASE_URL"));
         assert!(execution.removed.contains(&"INGEST_DATABASE_URL"));
         assert!(has(&execution.set, "KRAKEN_API_KEY"));
+        assert!(ingest.removed.contains(&"AI_GATE_API_KEY"));
+        assert!(!execution.removed.contains(&"AI_GATE_API_KEY"));
         options.ingest_key = Some(("data".into(), "c2VjcmV0".into()));
         let with_key = options.ingest().expect("known");
         assert!(with_key.set.contains(&("KRAKEN_API_KEY".to_owned(), "data".to_owned())));

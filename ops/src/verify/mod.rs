@@ -1,4 +1,4 @@
-//! `penstock verify run|generation|frames|log|journal|manifest|bundle`: derive again what was recorded and
+//! `penstock verify run|generation|frames|log|journal|manifest|bundle|decisions|audit`: derive again what was recorded and
 //! compare.
 //!
 //! Inputs: both clusters, read-only, and a run; or files of the engine alone. Outputs: a table or JSON, an exit
@@ -6,7 +6,9 @@
 //! files the family of what is wrong. Invariants: nothing is written; what cannot be proven is called
 //! `Incomplete`, never `Equal`.
 
+pub mod audit;
 mod compare;
+pub mod decisions;
 mod engine;
 mod frames;
 mod generation;
@@ -91,6 +93,10 @@ pub enum What {
     Manifest(engine::Of),
     /// A day of the engine in one file: all of the above on it
     Bundle(engine::BundleArgs),
+    /// Every stored cycle of a session, decided again from its stored input
+    Decisions(decisions::Args),
+    /// The audit trail: its chain, seals and links, and each line against its row
+    Audit(audit::Args),
 }
 
 /// Runs the command.
@@ -103,7 +109,12 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         What::Log(of) => block_in_place(|| engine::log(&of, config_file)),
         What::Journal(of) => block_in_place(|| engine::journal(&of, config_file)),
         What::Manifest(of) => block_in_place(|| engine::manifest(&of)),
+        What::Audit(args) => audit::run(args, config_file).await,
         What::Bundle(args) => block_in_place(|| engine::bundle(&args)),
+        What::Decisions(args) => match Clusters::load(config_file)? {
+            Some(clusters) => decisions::run(args, &clusters).await,
+            None => Ok(exit::CONFIG),
+        },
         What::Run(args) => match Clusters::load(config_file)? {
             Some(clusters) => run::run(args, &clusters).await,
             None => Ok(exit::CONFIG),

@@ -8,6 +8,7 @@ use crate::day::Day;
 use crate::event::Event;
 use crate::finding::{Finding, What};
 use crate::line::{Hash, Line};
+use crate::live::LiveEnd;
 use penstock_types::SessionId;
 use std::collections::BTreeSet;
 
@@ -23,8 +24,19 @@ pub struct Row {
     pub seq: i64,
     /// Hash of its line.
     pub line_hash: Hash,
-    /// What its other columns say, where they were read; without them only the hash is compared.
-    pub event: Option<Event>,
+    /// What its other columns say.
+    pub told: Told,
+}
+
+/// What the columns of a row say beside its hash.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// They were not read: only the hash is compared.
+    Unread,
+    /// An event.
+    Event(Box<Event>),
+    /// What no line can say: a word, a time or a day that was altered.
+    Illegible,
 }
 
 /// Whoever can read the rows.
@@ -51,6 +63,7 @@ pub trait Database {
 /// Rows and lines, side by side.
 pub(crate) struct Join<'a> {
     database: &'a mut dyn Database,
+    until: Option<LiveEnd>,
     session: Option<SessionId>,
     ahead: Option<Row>,
     older: Option<(SessionId, i64)>,
@@ -60,10 +73,12 @@ pub(crate) struct Join<'a> {
 }
 
 impl<'a> Join<'a> {
-    pub(crate) const fn new(database: &'a mut dyn Database) -> Self {
+    /// Rows behind `until` are those of lines that are not read.
+    pub(crate) const fn new(database: &'a mut dyn Database, until: Option<LiveEnd>) -> Self {
         let findings = Vec::new();
         Self {
             database,
+            until,
             session: None,
             ahead: None,
             older: None,
@@ -80,21 +95,21 @@ impl<'a> Join<'a> {
             self.end_session()?;
             self.session = Some(line.session_id);
             self.database.seek(line.session_id)?;
-            self.ahead = self.database.next_row()?;
+            self.ahead = self.next_row(line.session_id)?;
             while is_first && self.ahead.as_ref().is_some_and(|row| row.seq < line.seq) {
                 let row = self.ahead.take().map(|row| (line.session_id, row.seq));
                 self.older = self.older.or(row);
-                self.ahead = self.database.next_row()?;
+                self.ahead = self.next_row(line.session_id)?;
             }
         }
         while let Some(row) = self.ahead.take_if(|row| row.seq < line.seq) {
             self.alone(line.session_id, row.seq);
-            self.ahead = self.database.next_row()?;
+            self.ahead = self.next_row(line.session_id)?;
         }
         let what = match self.ahead.take_if(|row| row.seq == line.seq) {
             None => Some(What::RowMissing),
             Some(row) => {
-                self.ahead = self.database.next_row()?;
+                self.ahead = self.next_row(line.session_id)?;
                 self.compared += 1;
                 judge(&row, line)
             }
@@ -104,6 +119,13 @@ impl<'a> Join<'a> {
             self.name(Finding { file: file.to_owned(), line: Some(at), place, what });
         }
         Ok(())
+    }
+
+    fn next_row(&mut self, session: SessionId) -> Result<Option<Row>, DatabaseError> {
+        let is_later = |row: &Row| {
+            self.until.is_some_and(|end| session == end.session_id && row.seq > end.seq)
+        };
+        Ok(self.database.next_row()?.filter(|row| !is_later(row)))
     }
 
     /// Ends with the last line: what is left of its rows, and the sessions without a line.
@@ -119,7 +141,9 @@ impl<'a> Join<'a> {
             self.alone(session, seq);
         }
         for (session, day) in self.database.sessions()? {
-            if !seen.contains(&session) && oldest.is_none_or(|oldest| day >= oldest) {
+            // A session that began behind the end has lines that are not read.
+            let is_later = self.until.is_some_and(|end| session > end.session_id);
+            if !seen.contains(&session) && !is_later && oldest.is_none_or(|oldest| day >= oldest) {
                 let place = Some((session, 1));
                 let what = What::SessionAlone(day);
                 self.name(Finding { file: String::new(), line: None, place, what });
@@ -153,6 +177,10 @@ fn judge(row: &Row, line: &Line) -> Option<What> {
     if row.line_hash != line.hash {
         return Some(What::RowHash { row: row.line_hash, line: line.hash });
     }
-    let differs = row.event.as_ref().is_some_and(|event| !line.has_hash_of(event));
+    let differs = match &row.told {
+        Told::Unread => false,
+        Told::Event(event) => !line.has_hash_of(event),
+        Told::Illegible => true,
+    };
     differs.then_some(What::RowDiffers)
 }

@@ -33,6 +33,18 @@ impl Day {
         (parts.next().is_none() && year >= 1970).then_some(Self(date))
     }
 
+    /// The day of a date; none before 1970 or after 9999.
+    #[must_use]
+    pub fn of_date(date: NaiveDate) -> Option<Self> {
+        (1970..=9999).contains(&date.year()).then_some(Self(date))
+    }
+
+    /// As a date.
+    #[must_use]
+    pub const fn date(self) -> NaiveDate {
+        self.0
+    }
+
     /// Whole days from `earlier` to this day, negative when it is later.
     #[must_use]
     pub fn days_since(self, earlier: Self) -> i64 {

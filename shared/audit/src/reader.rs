@@ -9,7 +9,7 @@ use crate::line::LINE_BYTES_MAX;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// What there is of a day.
@@ -21,6 +21,8 @@ pub(crate) struct DayFiles {
     pub(crate) compressed: Option<PathBuf>,
     /// The seal.
     pub(crate) seal: Option<PathBuf>,
+    /// Bytes of the plain file that count, where a writer goes on with it.
+    pub(crate) limit: Option<u64>,
 }
 
 /// The days of a directory. A directory that is not there has none.
@@ -63,7 +65,10 @@ impl Lines {
     /// Opens the plain file of a day, else the compressed one.
     pub(crate) fn open(files: &DayFiles) -> io::Result<Option<Self>> {
         let source: Box<dyn BufRead + Send> = match (&files.plain, &files.compressed) {
-            (Some(path), _) => Box::new(BufReader::new(File::open(path)?)),
+            (Some(path), _) => {
+                let limit = files.limit.unwrap_or(u64::MAX);
+                Box::new(BufReader::new(File::open(path)?.take(limit)))
+            }
             (None, Some(path)) => {
                 Box::new(BufReader::new(zstd::stream::read::Decoder::new(File::open(path)?)?))
             }

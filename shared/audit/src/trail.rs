@@ -8,6 +8,8 @@
 
 mod open;
 
+pub(crate) use open::LOCK;
+
 use crate::day::Day;
 use crate::disk::{Bytes, OpenFile};
 use crate::event::Event;

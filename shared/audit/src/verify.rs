@@ -13,6 +13,7 @@
 use crate::database::{Database, DatabaseError, Join};
 use crate::day::Day;
 use crate::finding::{Report, Unseen, What};
+use crate::live::LiveEnd;
 use crate::reader::{self, DayFiles, Lines};
 use crate::walk::{Walk, file_name};
 use sha2::Digest;
@@ -43,6 +44,8 @@ pub struct Beside<'a> {
     pub database: Option<&'a mut dyn Database>,
     /// First day whose lines must be there: today less the days that retention keeps.
     pub from: Option<Day>,
+    /// Where a trail ends that is being written.
+    pub until: Option<LiveEnd>,
 }
 
 /// Verifies a directory by its files alone.
@@ -61,10 +64,19 @@ pub fn verify(dir: &Path, beside: Beside<'_>) -> Result<Report, VerifyError> {
     let days =
         reader::days(dir).map_err(|source| VerifyError::Storage { dir: dir.to_owned(), source })?;
     let mut walk = Walk::new(true);
-    let mut join = beside.database.map(Join::new);
-    let (files, seals): (BTreeMap<_, _>, BTreeMap<_, _>) = days
+    let mut join = beside.database.map(|database| Join::new(database, beside.until));
+    let (mut files, seals): (BTreeMap<_, _>, BTreeMap<_, _>) = days
         .into_iter()
         .partition(|(_, files)| files.plain.is_some() || files.compressed.is_some());
+    if let Some(until) = beside.until {
+        // A day that began meanwhile is none yet.
+        files.retain(|day, _| *day <= until.day);
+        if let Some(newest) = files.get_mut(&until.day) {
+            newest.limit = Some(until.bytes);
+            // A seal that came meanwhile is of more than is read.
+            newest.seal = None;
+        }
+    }
     let newest = files.keys().next_back().copied();
     for (day, found) in &files {
         walk.file(*day, found, Some(*day) == newest, &mut join)?;

@@ -8,6 +8,7 @@
 mod common;
 
 use common::*;
+use penstock_audit::database::Told;
 use penstock_audit::{Beside, Hash, Line, Report, Unseen, What, verify, verify_dir};
 use penstock_types::SessionId;
 use penstock_types::canonical::hash_bytes;
@@ -53,7 +54,8 @@ impl Scene {
         rows(&mut changed);
         let dir = tempfile::tempdir().unwrap();
         write_files(dir.path(), &files);
-        verify(dir.path(), Beside { database: Some(&mut changed), from: None }).unwrap()
+        verify(dir.path(), Beside { database: Some(&mut changed), from: None, until: None })
+            .unwrap()
     }
 }
 
@@ -254,7 +256,8 @@ fn a_removed_day_is_named() {
     write_files(dir.path(), &files);
     let mut rows = scene.rows.clone();
     let from = Some(day(NOON));
-    let report = verify(dir.path(), Beside { database: Some(&mut rows), from }).unwrap();
+    let report =
+        verify(dir.path(), Beside { database: Some(&mut rows), from, until: None }).unwrap();
     let (line, what) = of(&report, &name(1));
     assert!(matches!(what, What::SealedMissing { .. }), "{line:?} {what}");
     assert!(place(&report).contains(&Some((session(1), 1))), "{:?}", report.findings);
@@ -352,8 +355,9 @@ fn edited_deleted_and_added_rows_are_named() {
             assert_eq!(place(&report), [Some(key)], "{:?}", report.findings);
             report.findings.into_iter().next().unwrap().what
         };
-        let edited =
-            named(&|rows| rows.rows.get_mut(&key).unwrap().1.event = Some(marker(5, NOON)));
+        let edited = named(&|rows| {
+            rows.rows.get_mut(&key).unwrap().1.told = Told::Event(Box::new(marker(5, NOON)))
+        });
         assert!(matches!(edited, What::RowDiffers), "{edited}");
         let hashed = named(&|rows| rows.rows.get_mut(&key).unwrap().1.line_hash = Hash([1; 32]));
         assert!(matches!(hashed, What::RowHash { .. }), "{hashed}");

@@ -1,6 +1,8 @@
 //! Purpose: judge keys together. Inputs: values that are each in range. Outputs: problems, warnings.
 //! Invariants: a rule names the key that has to change and the bound it breaks. It changes no value.
 
+mod alerts;
+
 use penstock_engine::config::SCHEMA;
 use secrecy::ExposeSecret;
 use url::Url;
@@ -11,6 +13,9 @@ use crate::key::Process;
 use crate::resolve::{Origin, Values};
 use crate::table;
 use crate::value::{Value, is_loopback};
+
+/// Longest that a decision needs from the AI gate's answer to its submit, in milliseconds.
+const AFTER_ANSWER_MS: i64 = 1_000;
 
 /// How two whole numbers must stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +45,9 @@ const PAIRS: [(&str, Must, &str); 17] = [
     ("spool_max_bytes", Must::NotBeBelow, "spool_segment_bytes"),
 ];
 
+/// Least distance of LIGHT passes on the starter tier, milliseconds: its counter gives back 0.33 points a second.
+const STARTER_LIGHT_MS_MIN: i64 = 6_000;
+
 /// Judges all rules.
 pub(crate) fn check(process: Process, values: &Values, problems: &mut Vec<Problem>) {
     for (greater, must, lesser) in PAIRS {
@@ -53,12 +61,15 @@ pub(crate) fn check(process: Process, values: &Values, problems: &mut Vec<Proble
         }
     }
     decimals(values, problems);
+    truth_calls(values, problems);
     epochs(values, problems);
     selection(values, problems);
     engine(values, problems);
     names(values, problems);
     level3(process, values, problems);
+    ai_gate(process, values, problems);
     clusters(process, values, problems);
+    alerts::check(process, values, problems);
 }
 
 /// What is allowed and still worth saying.
@@ -105,6 +116,25 @@ fn decimals(values: &Values, problems: &mut Vec<Problem>) {
     if shares.is_some_and(|sum| sum > rust_decimal::Decimal::ONE) {
         let allowed = "the three CAPITAL_SHARE_* together at most 1";
         refuse(values, problems, "capital_share_liquidity", "makes the sum exceed 1", allowed);
+    }
+}
+
+/// One LIGHT pass may fail before silence degrades the mode; and passes must fit the account's tier: what they cost,
+/// one point each, stays within 60 % of what the tier's counter gives back.
+fn truth_calls(values: &Values, problems: &mut Vec<Problem>) {
+    let Some(every_ms) = values.int("reconcile_rest_interval_ms") else { return };
+    if let Some(stale_ms) = values.int("rest_stale_ms_degrade")
+        && stale_ms < 2 * every_ms
+    {
+        let allowed = format!("≥ 2 · RECONCILE_REST_INTERVAL_MS ({})", 2 * every_ms);
+        let what = "would degrade after a single failed look";
+        refuse(values, problems, "rest_stale_ms_degrade", what, &allowed);
+    }
+    let tier = values.get("kraken_tier").map(|resolved| &resolved.value);
+    let is_starter = matches!(tier, Some(Value::Text(word)) if word == "starter");
+    if is_starter && every_ms < STARTER_LIGHT_MS_MIN {
+        let allowed = format!("≥ {STARTER_LIGHT_MS_MIN} with KRAKEN_TIER = starter");
+        refuse(values, problems, "reconcile_rest_interval_ms", "costs too much", &allowed);
     }
 }
 
@@ -241,6 +271,38 @@ fn level3(process: Process, values: &Values, problems: &mut Vec<Problem>) {
         let reason = "needs KRAKEN_API_KEY and KRAKEN_API_SECRET of a key without trading rights";
         let allowed = "L3_ENABLE=false, or both set for ingest (`penstock up` sets them from PENSTOCK_INGEST_API_KEY and PENSTOCK_INGEST_API_SECRET)";
         refuse(values, problems, "l3_enable", reason, allowed);
+    }
+}
+
+/// A gate that is on knows whom to ask, and an answer at the end of its time can still be used: the pointer of the state
+/// must not have moved too far while it was waited for. Only execution needs the key.
+fn ai_gate(process: Process, values: &Values, problems: &mut Vec<Problem>) {
+    if values.int("ai_dec").unwrap_or_default() == 0 {
+        return;
+    }
+    for name in ["ai_gate_base_url", "ai_gate_model", "ai_gate_api_key"] {
+        let is_set = match values.get(name).map(|resolved| &resolved.value) {
+            Some(Value::Text(text)) => !text.is_empty() && text != "off",
+            Some(Value::Secret(secret)) => !secret.expose_secret().is_empty(),
+            _ => false,
+        };
+        let needed = name != "ai_gate_api_key" || process == Process::Execution;
+        if needed && !is_set {
+            let allowed = "a value, or AI_DEC=0";
+            refuse(values, problems, name, "is required when AI_DEC is above 0", allowed);
+        }
+    }
+    let int = |name| values.int(name);
+    if let (Some(timeout), Some(lag), Some(interval)) =
+        (int("ai_gate_timeout_ms"), int("generation_max_lag"), int("state_refresh_interval_ms"))
+        && timeout + AFTER_ANSWER_MS > lag * interval
+    {
+        let allowed = format!(
+            "≤ GENERATION_MAX_LAG · STATE_REFRESH_INTERVAL_MS - {AFTER_ANSWER_MS} ({})",
+            lag * interval - AFTER_ANSWER_MS
+        );
+        let reason = "allows an answer that comes too late for the generation it was asked of";
+        refuse(values, problems, "ai_gate_timeout_ms", reason, &allowed);
     }
 }
 

@@ -70,9 +70,25 @@ fn compiled_defaults_are_accepted_and_derive_what_is_unset() {
 #[case::secret_in_file("kraken_api_key = \"topsecret\"", "secrets never stand in the file")]
 #[case::l3_budget("l3_depth = 1000\nl3_subscribe_rate = 99", "≥ 100")]
 #[case::absent_route("route_dumpreversal = \"shadow\"", "ROUTE_DUMPREVERSAL")]
-#[case::absent_gate("ai_dec = 1", "AI_DEC = 1")]
+#[case::gate_without_endpoint("ai_dec = 1\nai_gate_model = \"m\"", "AI_GATE_BASE_URL")]
+#[case::gate_switched_off(
+    "ai_dec = 1\nai_gate_base_url = \"off\"\nai_gate_model = \"m\"",
+    "AI_GATE_BASE_URL"
+)]
+#[case::gate_without_model(
+    "ai_dec = 2\nai_gate_base_url = \"https://a.example.com/v1\"",
+    "AI_GATE_MODEL"
+)]
+#[case::gate_in_plain_text("ai_gate_base_url = \"http://a.example.com/v1\"", "plain text")]
+#[case::gate_key_in_file("ai_gate_api_key = \"k\"", "secrets never stand in the file")]
+#[case::gate_setting("ai_dec = 3", "allowed: 0..2")]
 #[case::absent_trailing("exit_protection_kind = \"native_trailing\"", "native_trailing")]
-#[case::absent_sink("alert_webhook_url = \"https://example.com\"", "does not contain this")]
+#[case::webhook_host("alert_webhook_url = \"https://example.com\"", "ALERT_WEBHOOK_ALLOW_HOSTS")]
+#[case::webhook_scheme("alert_webhook_url = \"wss://127.0.0.1/\"", "not an http or https address")]
+#[case::webhook_plain(
+    "alert_webhook_url = \"http://example.com\"\nalert_webhook_allow_hosts = [\"example.com\"]",
+    "plain text"
+)]
 #[case::plain_text("kraken_rest_url = \"http://example.com\"", "plain text")]
 #[case::plain_text_lookalike(
     "kraken_ws_public_url = \"ws://127.0.0.1.example.com/v2\"",
@@ -81,6 +97,8 @@ fn compiled_defaults_are_accepted_and_derive_what_is_unset() {
 #[case::password_in_url("kraken_rest_url = \"https://me:secret@example.com\"", "user or password")]
 #[case::panel_outside("webui_bind = \"0.0.0.0\"", "not a loopback address")]
 #[case::order_of_ages("ws_stale_ms_pause = 2000", "WS_STALE_MS_DEGRADE (2000)")]
+#[case::truth_calls("reconcile_rest_interval_ms = 6000", "RECONCILE_REST_INTERVAL_MS (12000)")]
+#[case::starter("kraken_tier = \"starter\"", "≥ 6000 with KRAKEN_TIER = starter")]
 #[case::weights("rank_weight_spread_x10000 = 1501", "sum 10000")]
 #[case::top("topk_size = 5\ntopn_size = 4", "TOPK_SIZE (5)")]
 #[case::exposure("risk_max_exposure_total_quote = 100", "RISK_MAX_EXPOSURE_SYMBOL_QUOTE")]
@@ -118,6 +136,33 @@ fn off_values_of_absent_features_and_keys_of_later_parts_are_accepted() {
     let file = "l3_enable = false\nkraken_futures_ws_url = \"off\"\nai_dec = 0\nwebui_port = 9000\nretention_ai_days = 5\n[engine.class.GMA.fsm.decay]\nunwind = 5000\n";
     let config = tool(file, &[]).expect("accepted");
     assert_eq!(config.areas.panel.webui_port, 9_000);
+}
+
+#[test]
+fn a_gate_that_is_on_has_a_key_in_execution_and_time_that_its_generation_allows() {
+    let file =
+        "ai_dec = 2\nai_gate_base_url = \"https://a.example.com/v1\"\nai_gate_model = \"m\"\n";
+    let execution = |file: &str, more: &[(&str, &str)]| {
+        with(Process::Execution, file, &[&[DECISION], more].concat())
+    };
+    let key = [("AI_GATE_API_KEY", "a-key")];
+    let config = execution(file, &key).expect("accepted");
+    assert_eq!(config.areas.ai_gate.ai_dec, 2);
+    assert!(refusal(execution(file, &[])).contains("AI_GATE_API_KEY"));
+    tool(file, &[]).expect("only who asks needs the key");
+    execution("ai_gate_timeout_ms = 60000", &[]).expect("a gate that is off has no time to keep");
+    for (more, fits) in [
+        ("ai_gate_timeout_ms = 4000\n", true),
+        ("ai_gate_timeout_ms = 4001\n", false),
+        ("ai_gate_timeout_ms = 9000\ngeneration_max_lag = 10\n", true),
+        ("ai_gate_timeout_ms = 4000\nstate_refresh_interval_ms = 750\n", false),
+    ] {
+        let found = execution(&format!("{file}{more}"), &key);
+        assert_eq!(found.is_ok(), fits, "{more}");
+        if !fits {
+            assert!(refusal(found).contains("AI_GATE_TIMEOUT_MS"));
+        }
+    }
 }
 
 #[test]
@@ -277,4 +322,29 @@ proptest! {
             prop_assert!(!error.problems.is_empty());
         }
     }
+}
+
+/// A service that could only half use a way out for alerts does not start; the tool has no use for the secrets.
+#[test]
+fn half_of_a_way_out_for_alerts_is_refused() {
+    let chat = ("ALERT_TELEGRAM_CHAT_ID", "42");
+    let bot = ("ALERT_TELEGRAM_TOKEN", "12:abcdefgh");
+    let (app, user) = (("ALERT_PUSHOVER_TOKEN", "abcdefgh"), ("ALERT_PUSHOVER_USER", "ijklmnop"));
+    let bearer = ("ALERT_WEBHOOK_TOKEN", "abcdefgh");
+    for (half, missing) in [
+        (chat, "ALERT_TELEGRAM_TOKEN"),
+        (bot, "ALERT_TELEGRAM_CHAT_ID"),
+        (app, "ALERT_PUSHOVER_USER"),
+        (user, "ALERT_PUSHOVER_TOKEN"),
+        (bearer, "ALERT_WEBHOOK_URL"),
+    ] {
+        let text = refusal(with(Process::Execution, "", &[DECISION, half]));
+        assert!(text.contains(missing), "{missing}: {text}");
+        assert!(!text.contains("abcdefgh"), "{text}");
+        refusal(with(Process::Ingest, "", &[DECISION, INGEST, half]));
+        tool("", &[half]).expect("the tool sends nothing");
+    }
+    let file = "alert_webhook_url = \"https://hooks.example.com/x\"\nalert_webhook_allow_hosts = [\"hooks.example.com\"]\n";
+    let whole = [DECISION, chat, bot, app, user, bearer];
+    with(Process::Execution, file, &whole).expect("accepted");
 }

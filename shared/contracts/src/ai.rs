@@ -11,6 +11,7 @@ pub mod payload;
 pub mod policy;
 pub mod prompt;
 pub mod record;
+pub mod recorded;
 
 use crate::decision::Decision;
 use crate::invalid::{Checks, Invalid};

@@ -6,21 +6,47 @@
 use crate::snapshot::Snapshot;
 use crate::units::{Bps, X10000};
 use penstock_types::Decimal;
+use serde::{Deserialize, Serialize};
 
-/// No reason to ask for more.
+/// No reason to ask for more: the unit of all factors.
 pub const CALM_X10000: i32 = 10_000;
-/// The spread is wide against its median.
-pub const WIDE_SPREAD_X10000: i32 = 12_000;
-/// Volatility is above the normal.
-pub const VOLATILE_X10000: i32 = 13_000;
-/// More rests on the other side than on ours.
-pub const IMBALANCE_X10000: i32 = 14_000;
-/// No product goes beyond it.
-pub const MULTIPLIER_CAP_X10000: i32 = 30_000;
-/// How far a figure may be above its normal, times 10,000.
-const TOLERANCE_X10000: i64 = 15_000;
-/// Even shares of the best quantities, times 10,000.
-const EVEN_X10000: i32 = 5_000;
+
+/// How far a figure must leave its normal, and by how much the floor then grows. The defaults are those of the
+/// configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdaptiveEdge {
+    /// Spread against its median, times 10,000, above which it counts as wide.
+    pub spread_factor_x10000: i32,
+    /// Range against the normal one, times 10,000, above which it counts as volatile.
+    pub volatility_factor_x10000: i32,
+    /// Share of the bid in the best quantities, times 10,000, below which the book leans against us.
+    pub imbalance_floor_x10000: i32,
+    /// No multiplier goes beyond it.
+    pub cap_x10000: i32,
+    /// Normal range in basis points.
+    pub normal_atr_bps: Decimal,
+    /// Multiplier while the spread is wide.
+    pub spread_step_x10000: i32,
+    /// Multiplier while the market is volatile.
+    pub volatility_step_x10000: i32,
+    /// Multiplier while the book leans against us.
+    pub imbalance_step_x10000: i32,
+}
+
+impl Default for AdaptiveEdge {
+    fn default() -> Self {
+        Self {
+            spread_factor_x10000: 15_000,
+            volatility_factor_x10000: 15_000,
+            imbalance_floor_x10000: 5_000,
+            cap_x10000: 30_000,
+            normal_atr_bps: Decimal::from_parts(50, 0, 0, false, 0),
+            spread_step_x10000: 12_000,
+            volatility_step_x10000: 13_000,
+            imbalance_step_x10000: 14_000,
+        }
+    }
+}
 
 /// What the least edge depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,31 +74,33 @@ impl EdgeConditions {
         }
     }
 
-    /// The multiplier, given the range that counts as normal in basis points.
+    /// The multiplier: that of the greatest reason, at least the unit and at most the cap.
     #[must_use]
-    pub fn multiplier(&self, normal_atr_bps: Decimal) -> X10000 {
-        let tolerance = Decimal::from(TOLERANCE_X10000);
+    pub fn multiplier(&self, adaptive: &AdaptiveEdge) -> X10000 {
         let unit = Decimal::from(CALM_X10000);
-        let above = |value: Decimal, normal: Decimal| match (
+        let above = |value: Decimal, normal: Decimal, factor_x10000: i32| match (
             value.checked_mul(unit),
-            normal.checked_mul(tolerance),
+            normal.checked_mul(Decimal::from(factor_x10000)),
         ) {
             (Some(value), Some(normal)) => value > normal,
             // A figure that large is out of the normal whatever the normal is.
             (None, Some(_) | None) => true,
             (Some(_), None) => false,
         };
+        let (now, median) =
+            (Decimal::from(self.spread_current.0), Decimal::from(self.spread_p50.0));
         let mut multiplier = CALM_X10000;
-        if above(Decimal::from(self.spread_current.0), Decimal::from(self.spread_p50.0)) {
-            multiplier = multiplier.max(WIDE_SPREAD_X10000);
+        if above(now, median, adaptive.spread_factor_x10000) {
+            multiplier = multiplier.max(adaptive.spread_step_x10000);
         }
-        if self.atr_15m_bps.is_some_and(|atr| above(atr, normal_atr_bps)) {
-            multiplier = multiplier.max(VOLATILE_X10000);
+        let volatile = |atr| above(atr, adaptive.normal_atr_bps, adaptive.volatility_factor_x10000);
+        if self.atr_15m_bps.is_some_and(volatile) {
+            multiplier = multiplier.max(adaptive.volatility_step_x10000);
         }
-        if self.imbalance.0 < EVEN_X10000 {
-            multiplier = multiplier.max(IMBALANCE_X10000);
+        if self.imbalance.0 < adaptive.imbalance_floor_x10000 {
+            multiplier = multiplier.max(adaptive.imbalance_step_x10000);
         }
-        X10000(multiplier.min(MULTIPLIER_CAP_X10000))
+        X10000(multiplier.min(adaptive.cap_x10000).max(CALM_X10000))
     }
 }
 
@@ -117,7 +145,7 @@ mod tests {
             atr_15m_bps: atr.map(dec),
             imbalance: X10000(imbalance),
         };
-        assert_eq!(conditions.multiplier(dec("50")), X10000(want));
+        assert_eq!(conditions.multiplier(&AdaptiveEdge::default()), X10000(want));
     }
 
     #[test]
@@ -126,8 +154,29 @@ mod tests {
         assert_eq!(adjusted_min_edge_bps(dec("2.3333"), X10000(12_000)), Some(dec("2.79996")));
         assert_eq!(adjusted_min_edge_bps(Decimal::MAX, X10000(12_000)), None);
         let calm = EdgeConditions::of(&snapshot());
-        assert_eq!(calm.multiplier(dec("50")), X10000(CALM_X10000));
+        assert_eq!(calm.multiplier(&AdaptiveEdge::default()), X10000(CALM_X10000));
         let endless = EdgeConditions { atr_15m_bps: Some(Decimal::MAX), ..calm };
-        assert_eq!(endless.multiplier(dec("50")), X10000(VOLATILE_X10000));
+        assert_eq!(endless.multiplier(&AdaptiveEdge::default()), X10000(13_000));
+    }
+
+    #[test]
+    fn the_settings_are_used_and_the_cap_holds() {
+        let worst = EdgeConditions {
+            spread_current: Bps(9),
+            spread_p50: Bps(2),
+            atr_15m_bps: Some(dec("900")),
+            imbalance: X10000(0),
+        };
+        let high = AdaptiveEdge { imbalance_step_x10000: 50_000, ..AdaptiveEdge::default() };
+        assert_eq!(worst.multiplier(&high), X10000(30_000));
+        let open = AdaptiveEdge { cap_x10000: 60_000, ..high };
+        assert_eq!(worst.multiplier(&open), X10000(50_000));
+        let deaf = AdaptiveEdge {
+            spread_factor_x10000: 45_000,
+            volatility_factor_x10000: 180_000,
+            imbalance_floor_x10000: 0,
+            ..open
+        };
+        assert_eq!(worst.multiplier(&deaf), X10000(CALM_X10000));
     }
 }

@@ -5,6 +5,7 @@
 //! with a binary fraction: amounts are decimal text.
 
 pub mod ai;
+pub mod alert;
 pub mod amount;
 pub mod decision;
 pub mod edge;

@@ -11,8 +11,8 @@ use crate::vocab::{FeeSource, RiskVerdictType};
 use penstock_types::Decimal;
 use penstock_types::vocab::ReasonCode;
 
-/// Highest multiplier of the least edge, times 10,000.
-pub const MULTIPLIER_X10000_MAX: i32 = 30_000;
+/// Highest multiplier of the least edge that a configuration may allow, times 10,000.
+pub const MULTIPLIER_X10000_MAX: i32 = 10_000_000;
 /// How far the total may be from the sum of its terms: nine numbers, each half a unit of its fourth digit off.
 pub const TOTAL_ROUNDING_BPS: Decimal = Decimal::from_parts(45, 0, 0, false, 5);
 

@@ -4,6 +4,7 @@
 //! reader accepts; rules that reach over several fields are not in it.
 
 use crate::ai::answer::answer_schema;
+use crate::alert::{Alert, HEARTBEAT_ALERTS_MAX, HeartbeatAlert};
 use crate::decision::{CONTRACTS_VERSION, Decision};
 use crate::shape::Shape;
 use crate::snapshot::Snapshot;
@@ -16,10 +17,16 @@ pub fn documents() -> Vec<(&'static str, Value)> {
         ("snapshot", "Inputs of one finalist's decision", Snapshot::shape()),
         ("decision", "Decision", Decision::shape()),
         ("ai-result", "Answer of a model to the AI gate", answer_schema()),
+        ("alert", "Alert as a webhook gets it", Alert::shape()),
+        ("heartbeat", "Alerts of a service in its heartbeat", heartbeat()),
     ]
     .into_iter()
     .map(|(name, title, shape)| (name, document(name, title, shape)))
     .collect()
+}
+
+fn heartbeat() -> Value {
+    json!({"type": "array", "maxItems": HEARTBEAT_ALERTS_MAX, "items": HeartbeatAlert::shape()})
 }
 
 fn document(name: &str, title: &str, mut shape: Value) -> Value {

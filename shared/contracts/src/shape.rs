@@ -187,6 +187,7 @@ words!(
     own::RegimeLabel,
     own::FeeSource,
     own::Timeframe,
+    crate::alert::AlertSource,
     vocab::Regime,
     vocab::RegimeSub,
     vocab::SafetyMode,
@@ -198,6 +199,8 @@ words!(
     vocab::OrderType,
     vocab::StageName,
     vocab::ReasonCode,
+    vocab::Severity,
+    vocab::SysMode,
 );
 
 /// Defines a contract: a struct that is read strictly and written with every field, and its [`Shape`].

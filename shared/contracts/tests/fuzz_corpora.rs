@@ -10,6 +10,7 @@ use replay::replay;
 #[test]
 fn every_input_of_a_corpus_keeps_what_its_target_promises() {
     replay("ai_result", contracts::ai_result);
+    replay("alert_heartbeat", contracts::alert_heartbeat);
     replay("dec_str", contracts::dec_str);
     replay("decision_snapshot", contracts::decision_snapshot);
 }

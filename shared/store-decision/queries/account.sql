@@ -3,8 +3,12 @@ select json_build_object(
                      'symbol', symbol, 'mode', mode,
                      'quiet_until', (extract(epoch from quiet_until) * 1000000)::bigint,
                      'hard_block_until', (extract(epoch from hard_block_until) * 1000000)::bigint,
-                     'causes', causes) order by symbol collate "C"), '[]')
-                 from symbol_safety_effective),
+                     'causes', causes,
+                     'is_quarantine', exists (select from symbol_safety_state q
+                         where q.symbol = s.symbol and q.mode = s.mode
+                         and coalesce(q.expires_at, 'infinity') > clock_timestamp()
+                         and q.detail ->> 'quarantine' = 'true')) order by symbol collate "C"), '[]')
+                 from symbol_safety_effective s),
              'positions', (select coalesce(json_agg(json_build_object(
                      'position_id', p.position_id, 'symbol', p.symbol, 'status', p.status,
                      'origin', p.origin, 'strategy', p.strategy, 'route_type', p.route_type,
@@ -66,16 +70,52 @@ select json_build_object(
                      where role in ('entry', 'proof')
                      and created_at > clock_timestamp() - interval '60 s'),
                  'symbols', (select coalesce(json_agg(json_build_object(
-                         'symbol', coalesce(o.symbol, s.symbol),
-                         'opened_in_window', coalesce(o.n, 0),
-                         'last_stop_exit_at', (extract(epoch from s.at) * 1000000)::bigint)
-                         order by coalesce(o.symbol, s.symbol) collate "C"), '[]')
-                     from (select symbol, count(*) as n from positions
-                           where entry_order_id is not null
-                           and opened_at > clock_timestamp() - make_interval(secs => $1::float8)
-                           group by symbol) o
-                     full join (select symbol, max(ts) as at from realized_pnl
-                           where exit_reason = 'SL_hit'
-                           and ts > clock_timestamp() - interval '1 day' group by symbol) s
-                     on s.symbol = o.symbol))
+                         'symbol', symbol, 'opened_in_window', opened,
+                         'last_stop_exit_at', (extract(epoch from stopped) * 1000000)::bigint,
+                         'closes', coalesce(closes, '[]'),
+                         'orders_sent', coalesce(sent, '[]'),
+                         'cancels_sent', coalesce(canceled, '[]')) order by symbol collate "C"), '[]')
+                     from (select symbol, coalesce(max(opened), 0) as opened,
+                             max(stopped) as stopped,
+                             (array_agg(closes) filter (where closes is not null))[1] as closes,
+                             (array_agg(sent) filter (where sent is not null))[1] as sent,
+                             (array_agg(canceled) filter (where canceled is not null))[1] as canceled
+                         from (select symbol, count(*) as opened, null::timestamptz as stopped,
+                                 null::json as closes, null::json as sent, null::json as canceled
+                             from positions where entry_order_id is not null
+                             and opened_at > clock_timestamp() - make_interval(secs => $1::float8)
+                             group by symbol
+                             union all
+                             select symbol, null, max(ts), null, null, null from realized_pnl
+                             where exit_reason = 'SL_hit'
+                             and ts > clock_timestamp() - make_interval(secs => $2::float8)
+                             group by symbol
+                             union all
+                             select symbol, null, null, json_agg(json_build_object(
+                                 'at', (extract(epoch from closed_at) * 1000000)::bigint,
+                                 'net_quote', realized_quote::text) order by newest desc), null, null
+                             from (select symbol, closed_at, realized_quote, row_number() over (
+                                     partition by symbol order by closed_at desc, position_id desc)
+                                     as newest
+                                 from positions where status = 'closed' and entry_order_id is not null
+                                 and closed_at > clock_timestamp() - make_interval(secs => $3::float8)) c
+                             where newest <= $4::bigint group by symbol
+                             union all
+                             -- An order is sent once: with its row, out of stock, or before its row.
+                             select o.symbol, null, null, null,
+                                 json_agg((extract(epoch from e.ts_local) * 1000000)::bigint
+                                     order by e.event_id)
+                                     filter (where e.event_type <> 'cancel_sent'),
+                                 json_agg((extract(epoch from e.ts_local) * 1000000)::bigint
+                                     order by e.event_id)
+                                     filter (where e.event_type = 'cancel_sent')
+                             from execution_order_events e join execution_orders o using (order_id)
+                             -- The newest events only: the table grows for ever, and no venue takes so
+                             -- many requests in the span.
+                             where e.event_id > (select coalesce(max(event_id), 0) - 8192
+                                 from execution_order_events)
+                             and e.event_type in ('persist', 'authorise', 'preauth_sent', 'cancel_sent')
+                             and e.ts_local > clock_timestamp() - make_interval(secs => $5::float8)
+                             group by o.symbol) part
+                         group by symbol) past))
            ) as "account!: Json<AccountRows>"

@@ -7,8 +7,8 @@
 
 use penstock_store::StoreError;
 use penstock_types::rows::{
-    BalanceRow, EquityRow, ExecLockRow, FeeTierRow, LiveOrderRow, PositionRow, ReservationRow,
-    RiskCounters, SafetyRow, StrategyScoreRow,
+    BalanceRow, CounterSpans, EquityRow, ExecLockRow, FeeTierRow, LiveOrderRow, PositionRow,
+    ReservationRow, RiskCounters, SafetyRow, StrategyScoreRow,
 };
 use penstock_types::vocab::{OrderRole, OrderState, Side, Strategy};
 use penstock_types::{OrderId, Symbol};
@@ -54,10 +54,18 @@ pub struct AccountRows {
 ///
 /// # Errors
 /// [`StoreError::Sql`]; a word outside its vocabulary is one.
-pub async fn account(conn: &mut PgConnection, window_secs: i64) -> Result<AccountRows, StoreError> {
+pub async fn account(
+    conn: &mut PgConnection,
+    spans: &CounterSpans,
+) -> Result<AccountRows, StoreError> {
+    let secs = |secs: i64| f64::from(u32::try_from(secs).unwrap_or(u32::MAX));
     let rows = sqlx::query_file_scalar!(
         "queries/account.sql",
-        f64::from(u32::try_from(window_secs).unwrap_or(u32::MAX)),
+        secs(spans.trades_secs),
+        secs(spans.stop_exit_secs),
+        secs(spans.closes_secs),
+        spans.closes_max,
+        secs(spans.orders_secs),
     )
     .fetch_one(conn)
     .await

@@ -143,3 +143,48 @@ pub async fn newest(
         alerts: r.alerts,
     }))
 }
+
+/// The holder of a service's fence and its heartbeat, by the decision cluster's clock, in one look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HolderBeat {
+    /// Host of the holder.
+    pub host: String,
+    /// Process of the holder.
+    pub pid: i32,
+    /// Its lease has not ended.
+    pub is_leased: bool,
+    /// Age of its heartbeat and its alerts; none when it has no heartbeat.
+    pub beat: Option<(i64, serde_json::Value)>,
+}
+
+/// Reads the holder of a fence with its heartbeat; none when the fence was never taken.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn of_holder(
+    pool: &PgPool,
+    service: FencedService,
+    domain: &str,
+) -> Result<Option<HolderBeat>, StoreError> {
+    let row = sqlx::query!(
+        r#"select f.holder_host, f.holder_pid,
+               (f.lease_expires_at >= clock_timestamp()) as "is_leased!",
+               (extract(epoch from clock_timestamp() - h.ts) * 1000)::bigint as age_ms,
+               h.alerts as "alerts?"
+           from service_fences f
+           left join service_heartbeats h
+               on h.service = f.service and h.instance_id = f.holder_id
+           where f.service = $1 and f.domain = $2"#,
+        service.as_str(),
+        domain,
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(|e| StoreError::sql("read the holder's heartbeat", CLUSTER, e))?;
+    Ok(row.map(|r| HolderBeat {
+        host: r.holder_host,
+        pid: r.holder_pid,
+        is_leased: r.is_leased,
+        beat: r.age_ms.zip(r.alerts),
+    }))
+}

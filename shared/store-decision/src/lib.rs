@@ -6,10 +6,14 @@
 //! reads no clock of its host; statements that need "now" use the cluster's.
 
 pub mod account;
+pub mod ai_gate;
+pub mod alerts;
+pub mod audit;
 pub mod bindings;
 pub mod closes;
 pub mod control;
 pub mod cycle_input;
+pub mod daily;
 pub mod engine_rows;
 pub mod epochs;
 mod error;
@@ -18,6 +22,7 @@ pub mod evidence;
 pub mod frames;
 pub mod frames_read;
 pub mod glance;
+pub mod health;
 pub mod heartbeat;
 pub mod installation;
 pub mod instruments;
@@ -29,6 +34,7 @@ pub mod publication;
 mod read_error;
 pub mod retention;
 pub mod sessions;
+pub mod stored_cycles;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;
 #[path = "../../store/both/runs.rs"]

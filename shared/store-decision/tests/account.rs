@@ -5,8 +5,8 @@ use penstock_store::ClusterRole;
 use penstock_store::testing::{SUPERUSER_LOGIN, TestPair};
 use penstock_store_decision::account::{AccountRows, account};
 use penstock_types::rows::{
-    BalanceRow, EquityRow, ExecLockRow, ExitPlanRow, FeeTierRow, LiveOrderRow, PositionRow,
-    ReservationRow, RiskCounters, SafetyRow, StrategyScoreRow, SymbolCounters,
+    BalanceRow, CounterSpans, EquityRow, ExecLockRow, ExitPlanRow, FeeTierRow, LiveOrderRow,
+    PositionRow, ReservationRow, RiskCounters, SafetyRow, StrategyScoreRow, SymbolCounters,
 };
 use penstock_types::vocab::{
     ExitPolicy, Horizon, OrderRole, OrderState, PlanState, PositionOrigin, PositionStatus, Regime,
@@ -23,6 +23,12 @@ const ROWS: &str = "set session_replication_role = replica;
         ('A/USD', 'operator', 'hard_blocked', 'r', null, now(), now(), 'operator'),
         ('A/USD', 'l2_checksum', 'quiet', 'r', '2126-07-07 23:00:03.977459Z', now(), now(), 'ingest'),
         ('B/USD', 'operator', 'quiet', 'r', '2020-01-01Z', now(), now(), 'operator');
+    insert into symbol_safety_state (symbol, cause, mode, primary_reason, expires_at, since,
+        updated_at, updated_by, detail) values
+        ('A/USD', 'order_reject', 'quiet', 'r', '2126-07-07Z', now(), now(), 'execution',
+         '{\"quarantine\": true}'),
+        ('Q/USD', 'order_reject', 'quiet', 'r', '2126-07-07Z', now(), now(), 'execution',
+         '{\"quarantine\": true}');
     insert into positions (symbol, status, origin, entry_order_id, strategy, route_type, horizon,
         regime_at_entry, opened_at, base_qty, cost_basis_quote, avg_entry_price, updated_at) values
         ('A/USD', 'open', 'strategy', 7, 'Momentum', 'BreakoutContinuation', 'Short', 'TREND',
@@ -33,6 +39,18 @@ const ROWS: &str = "set session_replication_role = replica;
     insert into positions (symbol, status, origin, opened_at, closed_at, base_qty,
         cost_basis_quote, updated_at) values
         ('C/USD', 'closed', 'external', '2026-07-07Z', now(), 0, 0, now());
+    insert into positions (symbol, status, origin, entry_order_id, opened_at, closed_at, base_qty,
+        cost_basis_quote, realized_quote, updated_at) values
+        ('C/USD', 'closed', 'strategy', 8, '2026-07-07Z', clock_timestamp() - interval '3 h 1 s', 0, 0,
+         -7, now()),
+        ('C/USD', 'closed', 'strategy', 8, '2026-07-07Z', clock_timestamp() - interval '30 min', 0, 0,
+         -6, now()),
+        ('C/USD', 'closed', 'strategy', 8, '2026-07-07Z', clock_timestamp() - interval '20 min', 0, 0,
+         -5, now()),
+        ('C/USD', 'closed', 'strategy', 8, '2026-07-07Z', clock_timestamp() - interval '10 min', 0, 0,
+         1.25, now()),
+        ('C/USD', 'closed', 'strategy', 8, '2026-07-07Z', clock_timestamp() - interval '1 min', 0, 0,
+         -0.0000000001, now());
     insert into exit_plans (position_id, policy, sl_bps, panic_bps, time_stop_at, regime_exit,
         sl_price, state, state_since, created_at, updated_at) values
         (1, 'TrailingStop', 1, 1, '2026-07-07 23:00:03.977459Z', '{}', 63000.5, 'armed', now(),
@@ -43,6 +61,13 @@ const ROWS: &str = "set session_replication_role = replica;
         ('019c6652-5e0c-8005-8000-0000002a944f', '019c6652-5e0c-7005-8000-0000002a944f', 42,
          'A/USD', 'buy', 'entry', 'limit', 'gtc', 2.5, 0.5, 'acked_open', 'why', now(),
          clock_timestamp(), now(), 64000.1, 'Momentum', 1, 1, 1, 1, 'TREND', 1);
+    insert into execution_order_events (order_id, event_seq, source, event_type, to_state, ts_local,
+        dedupe_key) values
+        (1, 1, 'local', 'persist', 'pending_submit', clock_timestamp() - interval '71 s', '\\x01'),
+        (1, 2, 'local', 'authorise', 'pending_submit', clock_timestamp() - interval '9 s', '\\x02'),
+        (1, 3, 'local', 'acked', 'acked_open', clock_timestamp() - interval '8 s', '\\x03'),
+        (1, 4, 'local', 'cancel_sent', 'pending_cancel', clock_timestamp() - interval '7 s', '\\x04'),
+        (1, 5, 'local', 'persist', 'pending_submit', clock_timestamp() - interval '6 s', '\\x05');
     insert into capital_reservations (order_id, symbol, strategy, reserved_quote, created_at,
         released_at) values (1, 'A/USD', 'Momentum', 100.25, now(), null),
         (2, 'A/USD', 'Momentum', 1, now(), now());
@@ -118,20 +143,31 @@ fn check_locks_and_counters(rows: &AccountRows, stopped: UtcMicros) {
         realized_day_quote: number("-3"),
     };
     assert_eq!(rows.equity, equity);
-    let counters = |symbol: &str, stopped, opened| SymbolCounters {
-        symbol: Symbol::new(symbol).unwrap(),
-        last_stop_exit_at: stopped,
-        opened_in_window: opened,
-    };
+    let idle = |text: &str| SymbolCounters::idle(symbol(text));
     assert_eq!(rows.counters.opened_today, 1);
     assert_eq!(rows.counters.entries_last_60s, 1);
-    let of_a = counters("A/USD", None, 1);
-    assert_eq!(rows.counters.symbols, [of_a, counters("B/USD", Some(stopped), 0)]);
+    let [of_a, of_b, of_c] = &rows.counters.symbols[..] else { panic!("{:?}", rows.counters) };
+    assert_eq!((of_a.opened_in_window, of_a.last_stop_exit_at), (1, None));
+    assert_eq!((of_a.orders_sent.len(), of_a.cancels_sent.len()), (2, 1), "a minute back");
+    assert!(of_a.orders_sent[0] < of_a.cancels_sent[0], "in their order");
+    assert!(of_a.cancels_sent[0] < of_a.orders_sent[1]);
+    assert_eq!(*of_b, SymbolCounters { last_stop_exit_at: Some(stopped), ..idle("B/USD") });
+    let nets: Vec<Decimal> = of_c.closes.iter().map(|close| close.net_quote).collect();
+    assert_eq!(nets, ["-5", "1.25", "-0.0000000001"].map(number), "the newest three, ascending");
+    assert!(of_c.closes[0].at < of_c.closes[1].at);
+    assert_eq!(*of_c, SymbolCounters { closes: of_c.closes.clone(), ..idle("C/USD") });
 }
 
 async fn read(pool: &PgPool) -> AccountRows {
     let mut conn = pool.acquire().await.unwrap();
-    account(&mut conn, 3_600).await.unwrap()
+    let spans = CounterSpans {
+        trades_secs: 3_600,
+        stop_exit_secs: 86_400,
+        closes_secs: 10_800,
+        closes_max: 3,
+        orders_secs: 70,
+    };
+    account(&mut conn, &spans).await.unwrap()
 }
 
 #[tokio::test]
@@ -165,9 +201,18 @@ async fn every_row_of_the_account_arrives_with_all_its_digits() {
         mode: SafetyMode::HardBlocked,
         quiet_until: UtcMicros::parse("2126-07-07T23:00:03.977459Z").ok(),
         hard_block_until: None,
-        causes: vec!["operator".to_owned(), "l2_checksum".to_owned()],
+        causes: ["operator", "l2_checksum", "order_reject"].map(str::to_owned).to_vec(),
+        is_quarantine: false,
     };
-    assert_eq!(rows.safety, [blocked]);
+    let rests = SafetyRow {
+        symbol: symbol("Q/USD"),
+        mode: SafetyMode::Quiet,
+        quiet_until: UtcMicros::parse("2126-07-07T00:00:00Z").ok(),
+        hard_block_until: None,
+        causes: vec!["order_reject".to_owned()],
+        is_quarantine: true,
+    };
+    assert_eq!(rows.safety, [blocked, rests]);
     let [open, dust] = &rows.positions[..] else { panic!("{:?}", rows.positions) };
     let held = PositionRow {
         position_id: PositionId(1),

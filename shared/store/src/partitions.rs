@@ -36,6 +36,8 @@ pub enum DailyTable {
     RawPrivateExecutions,
     /// Inputs of decisions. Created by execution.
     CycleInputs,
+    /// Rows of the audit trail. Created by execution.
+    AuditEvents,
 }
 
 impl DailyTable {
@@ -47,6 +49,7 @@ impl DailyTable {
             Self::EvaluationCandidates => "evaluation_candidates",
             Self::RawPrivateExecutions => "raw_private_executions",
             Self::CycleInputs => "cycle_inputs",
+            Self::AuditEvents => "audit_events",
         }
     }
 
@@ -66,7 +69,10 @@ impl DailyTable {
                     to: ((number + 1) * TICKS_PER_DAY).to_string(),
                 }
             }
-            Self::EvaluationCandidates | Self::RawPrivateExecutions | Self::CycleInputs => {
+            Self::EvaluationCandidates
+            | Self::RawPrivateExecutions
+            | Self::CycleInputs
+            | Self::AuditEvents => {
                 let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
                 Bounds { column: "day", from: format!("'{day}'"), to: format!("'{next}'") }
             }

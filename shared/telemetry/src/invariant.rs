@@ -19,9 +19,14 @@ const ENTRY_AGE_MINUTES: i64 = 10;
 
 const FILE_NAME: &str = "invariant-exits";
 
-/// Makes every panic of this process end it with [`EXIT_BROKEN_INVARIANT`], after a log line and an
-/// entry in `invariant-exits` of the state directory. For the mains of the services.
-pub fn exit_on_panic(state_directory: PathBuf) {
+/// Makes every panic of this process end it with [`EXIT_BROKEN_INVARIANT`], after a log line, an entry in
+/// `invariant-exits` of the state directory and `last_words`, which is told the place and the message and has a time
+/// limit of its own. A panic within them ends the process at once. For the mains of the services.
+pub fn exit_on_panic(
+    state_directory: PathBuf,
+    last_words: impl Fn(&str, &str) + Send + Sync + 'static,
+) {
+    let is_ending = std::sync::atomic::AtomicBool::new(false);
     std::panic::set_hook(Box::new(move |info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         let text = message(info.payload());
@@ -31,6 +36,9 @@ pub fn exit_on_panic(state_directory: PathBuf) {
                 "record the broken invariant in {}: {error}",
                 state_directory.display()
             );
+        }
+        if !is_ending.swap(true, std::sync::atomic::Ordering::AcqRel) {
+            last_words(&place, &text);
         }
         crate::flush();
         eprintln!("broken invariant at {place}: {text}");

@@ -1,7 +1,8 @@
 //! Purpose: write `tracing` events as lines. Inputs: events and the fields of the spans around them.
 //! Outputs: one JSON object or one human line per event, handed to the sink. Invariants: a line is
 //! always valid JSON and never contains a line break; keys come in the fixed order `ts`, `level`,
-//! `service`, `marker`, `domain`, `git_commit`, then the fields. It does not filter.
+//! `service`, `marker`, `domain`, `git_commit`, then the fields; what the process's
+//! filter takes out is not in them.
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::emit::{Fields, MARKER_TARGET, quoted};
+use crate::filter;
 use crate::sink::Sink;
 
 /// How lines look.
@@ -77,6 +79,21 @@ impl Visit for Collected {
     }
 }
 
+impl Collected {
+    /// Without what the process's filter takes out.
+    fn filtered(&mut self, filter: &dyn filter::LineFilter) {
+        if let Some(message) = &mut self.message {
+            filter::text(filter, message);
+        }
+        if let Some(own) = &mut self.marker_fields {
+            filter::fields(filter, own);
+        }
+        for (_, json) in &mut self.others {
+            filter::value(filter, json);
+        }
+    }
+}
+
 /// What a span keeps for the lines inside it.
 struct SpanFields(Vec<(&'static str, String)>);
 
@@ -92,6 +109,9 @@ where
     ) {
         let mut collected = Collected::default();
         attributes.record(&mut collected);
+        if let Some(filter) = filter::installed() {
+            collected.filtered(filter);
+        }
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(SpanFields(collected.others));
         }
@@ -102,6 +122,9 @@ where
         let mut collected =
             Collected { is_marker: metadata.target() == MARKER_TARGET, ..Collected::default() };
         event.record(&mut collected);
+        if let Some(filter) = filter::installed() {
+            collected.filtered(filter);
+        }
         let mut around = Vec::new();
         if let Some(scope) = context.event_scope(event) {
             for span in scope {

@@ -15,6 +15,8 @@ use penstock_types::vocab::{SafetyMode, SysMode, Trigger};
 use penstock_types::{Decimal, LineageId, RunId, SessionId, Symbol, TickId, UtcMicros};
 use serde::{Deserialize, Serialize};
 
+use penstock_contracts::ai::recorded::RecordedAnswer;
+
 use crate::engine_gate::EngineCycle;
 use crate::select::{ReturnSeries, SelectionMemory};
 use crate::windows::QuoteWindow;
@@ -77,6 +79,9 @@ pub struct CycleInput {
     pub equity: EquityRow,
     /// Recent past that the risk rules read.
     pub counters: RiskCounters,
+    /// The venue's counters of pairs as they are modelled, ascending; a pair without one is at zero.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub venue_counters: Vec<VenueCounter>,
     /// Private stream.
     pub stream: StreamStatus,
     /// 90th percentile of submit to acknowledgement in microseconds; 250 000 before 20 orders.
@@ -100,6 +105,9 @@ pub struct CycleInput {
     /// Finalists of earlier evaluations.
     #[serde(default)]
     pub selection: SelectionMemory,
+    /// What came of asking the AI gate, one for each decision that was asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ai_answers: Vec<RecordedAnswer>,
 }
 
 /// What earlier cycles of the session bound to.
@@ -109,6 +117,15 @@ pub struct LineageMemory {
     pub previous: Option<LineageId>,
     /// Evaluations of grace that a break still demands.
     pub grace_left: i64,
+}
+
+/// The venue's counter of one pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueCounter {
+    /// Symbol.
+    pub symbol: Symbol,
+    /// Share of its ceiling that is used, times 10,000, rounded up.
+    pub share_x10000: i64,
 }
 
 /// State of the private stream at the read.

@@ -189,6 +189,15 @@ fn publication(n: usize) -> PublicationRow {
     }
 }
 
+fn equity() -> EquityRow {
+    EquityRow {
+        hwm_quote: Some(dec("10000")),
+        day_open_quote: Some(dec("10000")),
+        realized_cum_quote: dec("0"),
+        realized_day_quote: dec("0"),
+    }
+}
+
 /// `n` symbols, the last one hot.
 #[must_use]
 pub fn input(n: usize) -> CycleInput {
@@ -240,13 +249,9 @@ pub fn input(n: usize) -> CycleInput {
         }),
         scores: Vec::new(),
         locks: Vec::new(),
-        equity: EquityRow {
-            hwm_quote: Some(dec("10000")),
-            day_open_quote: Some(dec("10000")),
-            realized_cum_quote: dec("0"),
-            realized_day_quote: dec("0"),
-        },
+        equity: equity(),
         counters: RiskCounters::default(),
+        venue_counters: Vec::new(),
         stream: StreamStatus { connected: true, snapshots_ok: true, silent_ms: 300 },
         latency_us: 250_000,
         foreign_holds_quote: dec("0"),
@@ -262,6 +267,7 @@ pub fn input(n: usize) -> CycleInput {
         windows: (0..n).map(window).collect(),
         returns: (0..n).map(returns).collect(),
         selection: SelectionMemory::default(),
+        ai_answers: Vec::new(),
     }
 }
 

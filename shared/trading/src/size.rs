@@ -6,7 +6,7 @@
 //! gate block only what changed afterwards.
 
 use penstock_types::decimal::{ceil_to_step, floor_to_step, round_to, scale};
-use penstock_types::rows::InstrumentRow;
+use penstock_types::rows::{InstrumentRow, LiveOrderRow};
 use penstock_types::state_row::StateRow;
 use penstock_types::vocab::{OrderRole, PositionStatus, Side, Strategy};
 use penstock_types::{Decimal, Symbol};
@@ -17,6 +17,7 @@ use crate::costs::{CostTerms, StopTerms};
 use crate::cycle::CycleInput;
 use crate::decide::config::{DecideConfig, PerStrategy};
 use crate::engine_gate::{Verdict, WHOLE};
+use crate::groups;
 use crate::routes;
 
 /// Drawdown from which sizes are halved, bps of the mark.
@@ -84,6 +85,18 @@ impl CapitalState {
     #[must_use]
     pub fn exposure_of(&self, symbol: &Symbol) -> Decimal {
         self.exposure.get(symbol).copied().unwrap_or(Decimal::ZERO)
+    }
+
+    /// What the symbol's fullest correlation group has used.
+    #[must_use]
+    pub fn group_used_quote(&self, symbol: &Symbol, config: &DecideConfig) -> Decimal {
+        groups::used_quote(&config.risk.groups, symbol, &self.exposure)
+    }
+
+    /// What one correlation group may use.
+    #[must_use]
+    pub fn group_budget_quote(&self) -> Decimal {
+        dec(GROUP_SHARE) * self.open_cap_quote
     }
 }
 
@@ -233,6 +246,8 @@ pub enum Limiter {
     Depth,
     /// The deterministic engine.
     Engine,
+    /// The AI gate.
+    Gate,
     /// Raised to the least sellable size.
     Floor,
     /// A proof run's size.
@@ -332,6 +347,27 @@ pub fn size(input: &SizeInput<'_>) -> Result<Sized, Limiter> {
     })
 }
 
+/// The size after a change by the AI gate, which only makes it smaller.
+///
+/// # Errors
+/// [`Limiter::Gate`] when less than the floor would be left: what the gate took is not given back.
+pub fn reduced(sized: Sized, gate_qty: Decimal, input: &SizeInput<'_>) -> Result<Sized, Limiter> {
+    if gate_qty >= sized.qty {
+        return Ok(sized);
+    }
+    let qty = floor_to_step(gate_qty.max(Decimal::ZERO), input.instrument.qty_increment);
+    let approved = qty * input.price;
+    if approved < floor_quote(input.instrument, input.price, input.config) {
+        return Err(Limiter::Gate);
+    }
+    Ok(Sized {
+        approved: round_to(approved, scale::AMT).normalize(),
+        qty: qty.normalize(),
+        limiter: Limiter::Gate,
+        ..sized
+    })
+}
+
 /// E · ratio · edge/(edge + 10) · confidence · liquidity · throttle.
 fn requested(input: &SizeInput<'_>) -> Decimal {
     let e = input.capital.sizing_equity_quote;
@@ -367,11 +403,14 @@ fn cap(input: &SizeInput<'_>) -> (Decimal, Limiter) {
     let symbol_cap =
         config.risk_max_exposure_symbol_quote.min(config.max_symbol_notional_pct_of_equity * e);
     let strategy = input.strategy;
-    let group_free = dec(GROUP_SHARE) * capital.open_cap_quote - used;
+    let group_free =
+        capital.group_budget_quote() - capital.group_used_quote(&input.state.symbol, config);
     let budget_free = capital.budget.get(strategy) - capital.by_strategy.get(strategy);
     let at_worst = |quote: Decimal| quote * input.price / input.limit_price;
     let loss_bps = input.terms.loss_at_stop_bps(input.stop).max(Decimal::ONE);
-    let fee = Decimal::ONE + input.terms.fee_entry_bps / Decimal::from(10_000);
+    // The reservation is made with the taker fee, which is that of most exits.
+    let fee_bps = input.terms.fee_entry_bps.max(input.terms.fee_exit_bps);
+    let fee = Decimal::ONE + fee_bps / Decimal::from(10_000);
     let caps = [
         (e * routes::terms(strategy).equity_ratio_max, Limiter::EquityRatioMax),
         (at_worst(symbol_cap - used), Limiter::SymbolExposure),
@@ -397,6 +436,12 @@ pub fn required_quote(qty: Decimal, limit: Decimal, taker_bps: Decimal) -> Decim
     gross.round_dp_with_strategy(COST_DECIMALS, rust_decimal::RoundingStrategy::AwayFromZero)
 }
 
+/// An order that opens a position.
+#[must_use]
+pub fn is_live_entry(order: &LiveOrderRow) -> bool {
+    matches!(order.role, OrderRole::Entry | OrderRole::Proof) && order.side == Side::Buy
+}
+
 /// Live entries of a strategy and, when given, of one symbol.
 #[must_use]
 pub fn live_entries(
@@ -407,7 +452,7 @@ pub fn live_entries(
     let n = input
         .live_orders
         .iter()
-        .filter(|o| matches!(o.role, OrderRole::Entry | OrderRole::Proof) && o.side == Side::Buy)
+        .filter(|o| is_live_entry(o))
         .filter(|o| strategy.is_none_or(|s| o.strategy == Some(s)))
         .filter(|o| symbol.is_none_or(|s| &o.symbol == s))
         .count();

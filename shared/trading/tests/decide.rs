@@ -114,6 +114,7 @@ fn safety(mode: SafetyMode) -> SafetyRow {
         quiet_until: None,
         hard_block_until: None,
         causes: vec!["operator".to_owned()],
+        is_quarantine: false,
     }
 }
 

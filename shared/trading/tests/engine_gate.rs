@@ -219,7 +219,7 @@ fn a_closed_gate_takes_the_entry_in_enforce_and_is_only_said_in_shadow() {
     let pair = enforced.pairs.iter().find(|p| p.symbol == symbol(HOT)).unwrap();
     assert!(pair.blockers.contains(&Blocker::EngineBlocked) && !pair.tradable);
     let candidate = enforced.candidates.iter().find(|c| c.symbol == symbol(HOT)).unwrap();
-    assert!(candidate.reasons.iter().any(|r| *r == ReasonCode::EngineClusterBlock));
+    assert!(candidate.reasons.contains(&ReasonCode::EngineClusterBlock));
     let gate = enforced.gates.iter().find(|g| g.symbol == symbol(HOT)).unwrap();
     assert!(gate.closed.contains(&Blocker::EngineBlocked));
     if gate.blocker == Some(Blocker::EngineBlocked) {

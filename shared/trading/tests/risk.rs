@@ -15,8 +15,7 @@ const HOT: usize = N - 1;
 type Spoil = fn(&mut CycleInput);
 
 fn counters(i: &mut CycleInput, change: impl Fn(&mut SymbolCounters)) {
-    let mut row =
-        SymbolCounters { symbol: symbol(HOT), last_stop_exit_at: None, opened_in_window: 0 };
+    let mut row = SymbolCounters::idle(symbol(HOT));
     change(&mut row);
     i.counters.symbols.push(row);
 }

@@ -9,4 +9,4 @@ mod net;
 pub use clock::{Clock, Stamp, SystemClock};
 pub use tokio_tungstenite::tungstenite::Message;
 
-pub use net::{CONNECT_TIMEOUT, NetError, Socket, connect, http_client};
+pub use net::{CONNECT_TIMEOUT, NetError, Socket, connect, http_client, http_client_plain};

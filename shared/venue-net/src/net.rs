@@ -109,12 +109,31 @@ pub async fn connect(endpoint: &Endpoint, message_bytes_max: usize) -> Result<So
 /// # Errors
 /// [`NetError::Client`].
 pub fn http_client(timeout: Duration) -> Result<reqwest::Client, NetError> {
+    builder(timeout).build().map_err(|error| NetError::Client(error.to_string()))
+}
+
+/// Builds a client as [`http_client`] for a host of someone else: it asks for no compression, so that what
+/// is read is what was sent and has a limit; it speaks HTTP/1.1 and opens a connection for each call, so
+/// that none meets one that the other side is just closing; this machine is reached without a proxy.
+///
+/// # Errors
+/// [`NetError::Client`].
+pub fn http_client_plain(
+    endpoint: &Endpoint,
+    timeout: Duration,
+) -> Result<reqwest::Client, NetError> {
+    let mut builder = builder(timeout).gzip(false).http1_only().pool_max_idle_per_host(0);
+    if penstock_venues::endpoint::is_loopback(endpoint.host()) {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| NetError::Client(error.to_string()))
+}
+
+fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(ClientConfig::clone(&tls()))
         .timeout(timeout)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("penstock/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| NetError::Client(error.to_string()))
 }

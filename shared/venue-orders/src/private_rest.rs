@@ -20,6 +20,7 @@ use penstock_venues::kraken::signing::PrivateKey;
 use tokio::sync::Semaphore;
 
 use crate::outcome::{NotSent, RestOutcome};
+use crate::state::Way;
 use crate::state_file::SharedVenueState;
 use penstock_venue_net::{NetError, http_client};
 
@@ -118,6 +119,8 @@ impl PrivateRest {
             if backs_off {
                 self.inner.state.flush().await;
             }
+        } else {
+            self.inner.state.lock().accepted(Way::Rest);
         }
         (RestOutcome::Sent(answer), nonce_refused)
     }

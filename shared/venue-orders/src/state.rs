@@ -6,15 +6,19 @@
 //! seconds only cancels and protection leave. Times are monotonic milliseconds of the process; the
 //! file keeps wall times. Pure: no file, no clock.
 
+mod shares;
+
 use std::collections::BTreeMap;
 
-use penstock_venues::kraken::error_table::{ErrorAction, Judgement};
+use penstock_venues::kraken::error_table::{ErrorAction, ErrorClass, Judgement};
 use penstock_venues::kraken::nonce::Nonce;
 use penstock_venues::kraken::rates::{EngineBudget, EngineCall, RestBudget, RestUse, Tier};
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::NotSent;
 use penstock_venue_net::Stamp;
+
+pub use shares::CounterShares;
 
 /// What a back-off covers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,23 +45,12 @@ impl core::fmt::Display for Scope {
 /// Why an order request is sent; decides how much of the pair's counter it may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EngineUse {
-    /// A new position: up to 60 %.
+    /// A new position.
     Entry,
-    /// A better price for a resting entry: up to 80 %.
+    /// A better price for a resting entry.
     Repeg,
     /// Protection and exits: all of it.
     Protective,
-}
-
-impl EngineUse {
-    /// Share of the ceiling that it may reach.
-    pub const fn share_max(self) -> f64 {
-        match self {
-            Self::Entry => 0.6,
-            Self::Repeg => 0.8,
-            Self::Protective => 1.0,
-        }
-    }
 }
 
 /// Length of a lockout, milliseconds.
@@ -71,6 +64,36 @@ const PAIR_RESUME_SHARE: f64 = 0.5;
 /// Time without new orders after a start without memory, milliseconds.
 const COLD_START_MS: i64 = 10_000;
 
+/// The way of a request to the venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Signed REST.
+    Rest,
+    /// The private socket.
+    Socket,
+}
+
+/// How the venue treats the account now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Private REST is paused because a counter of the account was exceeded.
+    pub throttled: bool,
+    /// The key is locked out.
+    pub locked_out: bool,
+    /// Refusals in a row for a nonce or a deadline, on the worse of the two ways.
+    pub timestamp_rejects: u32,
+    /// The last answer refused the key or its permissions.
+    pub key_refused: bool,
+}
+
+/// Refusals since the last accepted request of each way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Refusals {
+    rest: u32,
+    socket: u32,
+    key: bool,
+}
+
 /// The account's memory.
 #[derive(Clone, Debug)]
 pub struct VenueState {
@@ -80,6 +103,8 @@ pub struct VenueState {
     not_before_ms: BTreeMap<Scope, i64>,
     half_rate_until_ms: i64,
     cold_until_ms: Option<i64>,
+    shares: CounterShares,
+    refusals: Refusals,
 }
 
 /// The same as it is kept in the file.
@@ -108,6 +133,8 @@ impl VenueState {
             not_before_ms: BTreeMap::new(),
             half_rate_until_ms: i64::MIN,
             cold_until_ms: Some(now_ms + COLD_START_MS),
+            shares: CounterShares::default(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -132,6 +159,8 @@ impl VenueState {
             not_before_ms,
             half_rate_until_ms: i64::MIN,
             cold_until_ms: None,
+            shares: CounterShares::default(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -163,6 +192,17 @@ impl VenueState {
     /// Whether it started without memory and still holds back.
     pub fn is_cold(&self, now_ms: i64) -> bool {
         self.cold_until_ms.is_some_and(|until| now_ms < until)
+    }
+
+    /// Takes the shares of the configuration.
+    pub const fn set_shares(&mut self, shares: CounterShares) {
+        self.shares = shares;
+    }
+
+    /// Share of a pair's counter that is used, times 10,000, rounded up.
+    pub fn counter_share_x10000(&self, symbol: &str, now_ms: i64) -> i64 {
+        // At most 10,000 and never below zero: the counter stays between zero and its ceiling.
+        (self.engine.counter(symbol).share(now_ms) * 10_000.0).ceil() as i64
     }
 
     /// The engine counters.
@@ -239,15 +279,41 @@ impl VenueState {
         }
         // Protection after a start without memory: the counter is a guess, the position is not.
         let blind = protective && self.is_cold(now_ms);
-        let share_max = if blind { f64::INFINITY } else { usage.share_max() };
+        let share_max = if blind { f64::INFINITY } else { self.shares.of(usage) };
         self.engine
             .admit(symbol, call, share_max, now_ms)
             .map_err(|wait_ms| NotSent::Budget { scope: pair.to_string(), wait_ms })
     }
 
+    /// How the venue treats the account.
+    pub fn standing(&self, now_ms: i64) -> Standing {
+        let Refusals { rest, socket, key } = self.refusals;
+        Standing {
+            throttled: self.paused(&Scope::Rest, now_ms).is_err(),
+            locked_out: self.paused(&Scope::Key, now_ms).is_err(),
+            timestamp_rejects: rest.max(socket),
+            key_refused: key,
+        }
+    }
+
+    /// A signed request was answered without an error.
+    pub const fn accepted(&mut self, way: Way) {
+        match way {
+            Way::Rest => self.refusals.rest = 0,
+            Way::Socket => self.refusals.socket = 0,
+        }
+        self.refusals.key = false;
+    }
+
     /// Learns from an answer; returns whether a back-off began (it is then saved at once).
     pub fn learn(&mut self, judgement: Judgement, symbol: Option<&str>, at: Stamp) -> bool {
         let now_ms = at.mono_ms();
+        match judgement.class {
+            ErrorClass::Nonce => self.refusals.rest = self.refusals.rest.saturating_add(1),
+            ErrorClass::Deadline => self.refusals.socket = self.refusals.socket.saturating_add(1),
+            ErrorClass::Auth => self.refusals.key = true,
+            _ => {}
+        }
         match judgement.action {
             ErrorAction::RaiseNonce => {
                 self.nonce.raise(at.wall_ns());
@@ -311,6 +377,41 @@ mod tests {
         let mut state = VenueState::cold(Tier::Intermediate, at(-1_000_000));
         state.nonce = Nonce::start(None, 1);
         state
+    }
+
+    #[test]
+    fn refusals_count_until_a_request_of_their_way_is_accepted() {
+        let mut state = warm();
+        assert_eq!(state.standing(0), Standing::default());
+        state.learn(judge("EAPI:Invalid nonce"), None, at(0));
+        state.learn(judge("EService:Deadline elapsed"), Some("BTC/USD"), at(0));
+        assert_eq!(state.standing(0).timestamp_rejects, 1, "one on each way");
+        state.learn(judge("EService:Deadline elapsed"), Some("BTC/USD"), at(0));
+        state.accepted(Way::Rest);
+        assert_eq!(state.standing(0).timestamp_rejects, 2, "the socket's stand");
+        state.accepted(Way::Socket);
+        assert_eq!(state.standing(0).timestamp_rejects, 0);
+        state.learn(judge("EGeneral:Permission denied"), None, at(0));
+        assert!(state.standing(0).key_refused);
+        state.accepted(Way::Rest);
+        assert!(!state.standing(0).key_refused);
+    }
+
+    #[test]
+    fn a_throttle_and_a_lockout_are_told_until_they_end() {
+        let mut state = warm();
+        state.learn(judge("EAPI:Rate limit exceeded"), None, at(0));
+        let told = |state: &VenueState, ms| {
+            let Standing { throttled, locked_out, .. } = state.standing(ms);
+            (throttled, locked_out)
+        };
+        assert_eq!(told(&state, REST_PAUSE_MS - 1), (true, false));
+        assert_eq!(told(&state, REST_PAUSE_MS), (false, false));
+        state.learn(judge("EOrder:Rate limit exceeded"), Some("BTC/USD"), at(0));
+        assert_eq!(told(&state, REST_PAUSE_MS), (false, false), "a pair is no account");
+        state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
+        assert_eq!(told(&state, LOCKOUT_MS - 1), (false, true));
+        assert_eq!(told(&state, LOCKOUT_MS), (false, false));
     }
 
     #[test]

@@ -2,13 +2,19 @@
 //! that the tests share. Inputs: a still market that a test moves itself. Each test has a database and a
 //! venue of its own.
 
+mod audit;
+mod boot;
 mod faults;
 mod home;
 mod life;
+mod modes;
 mod outage;
 mod place;
+mod quarantine;
 mod reconcile;
+mod recover;
 mod regimes;
+mod report;
 mod reviews;
 mod strangers;
 
@@ -28,6 +34,7 @@ use sqlx::PgPool;
 use self::home::Home;
 use self::place::{Place, Session, plan, put_quote};
 use crate::account::{Account, EntryOutcome, EntryRequest};
+use crate::audit::AuditHandle;
 use crate::engine::EngineBoard;
 use crate::quotes::QuoteBoard;
 
@@ -42,6 +49,7 @@ struct World {
     pool: PgPool,
     venue: Handle,
     quotes: QuoteBoard,
+    audit: Option<AuditHandle>,
     engine: EngineBoard,
     token: i64,
     evaluation: EvaluationId,
@@ -64,6 +72,7 @@ impl World {
             pool,
             venue,
             quotes: QuoteBoard::new(),
+            audit: None,
             engine: EngineBoard::new([(Symbol::new(SYMBOL).unwrap(), 1)].into()),
             token: 0,
             evaluation: EvaluationId(0),
@@ -215,6 +224,7 @@ impl World {
             key: at.api_key.clone(),
             secret: at.api_secret.clone(),
             quotes: self.quotes.clone(),
+            audit: self.audit.clone(),
             engine: self.engine.clone(),
             token,
             session_id,

@@ -1,14 +1,14 @@
 //! A desk and what it must know of the world, and how it is opened.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use penstock_store_orders::ExecStore;
 use penstock_trading::costs::StopTerms;
 use penstock_trading::cycle::Quote;
 use penstock_trading::decide::PlannedEntry;
 use penstock_trading::engine_gate::EngineGates;
-use penstock_trading::mode::ModeTiming;
+use penstock_trading::mode::{ModeTiming, Thresholds};
 use penstock_types::cl_ord_id::OrderIdSalt;
 use penstock_types::vocab::{
     EntryMode, ExitPolicy, Horizon, OrderType, Regime, RouteType, Strategy, SysMode, TimeInForce,
@@ -30,9 +30,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{DeskConfig, DeskError, DeskHandle, DeskParts, spawn};
 use super::{LIMIT, LOOK, SYMBOL};
+use crate::audit::AuditHandle;
 use crate::engine::EngineBoard;
 use crate::mode::ModeHandle;
 use crate::quotes::{QuoteBoard, QuoteTable};
+
+/// The mode improves at once.
+pub(super) const TIMING: ModeTiming =
+    ModeTiming { stable_window_ms: 0, pause_auto_recover_feed: true };
 
 /// What a desk must know.
 pub(super) struct Place {
@@ -43,6 +48,7 @@ pub(super) struct Place {
     pub(super) secret: String,
     pub(super) quotes: QuoteBoard,
     pub(super) engine: EngineBoard,
+    pub(super) audit: Option<AuditHandle>,
     pub(super) token: FencingToken,
     pub(super) session_id: SessionId,
     pub(super) preauth_ms_max: i64,
@@ -56,12 +62,25 @@ pub(super) struct Session {
     pub(super) cancel: CancellationToken,
     pub(super) mode: ModeHandle,
     pub(super) clock: Arc<dyn Clock>,
-    _changes: crate::mode::Changes,
+    pub(super) changes: crate::mode::Changes,
     _state_dir: tempfile::TempDir,
 }
 
 impl Place {
+    /// A desk that is reconciled and whose mode is NORMAL.
     pub(super) async fn desk(&self) -> Session {
+        let session = self.reconciled().await;
+        let mode = session.mode.clone();
+        until("NORMAL", move || {
+            mode.judge();
+            mode.current() == SysMode::Normal
+        })
+        .await;
+        session
+    }
+
+    /// A desk whose first reconcile is complete, whatever its mode.
+    pub(super) async fn reconciled(&self) -> Session {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let state_dir = tempfile::tempdir().unwrap();
         let path = state_dir.path().join("venue.json");
@@ -83,8 +102,7 @@ impl Place {
         let mut socket = SocketConfig::new(&self.ws_private);
         socket.ack_timeout_ms = 500;
         let socket = spawn_order_socket(socket, rest.clone(), sender, cancel.clone()).unwrap();
-        let timing = ModeTiming { stable_window_ms: 0, pause_auto_recover_feed: true };
-        let (mode, changes) = ModeHandle::new(timing, Duration::from_secs(30));
+        let (mode, changes) = ModeHandle::new(TIMING, Thresholds::default());
         let rows = penstock_store_decision::cycle_input::all_instruments(&self.pool).await.unwrap();
         let rules = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
         let config = DeskConfig {
@@ -104,22 +122,17 @@ impl Place {
             quotes: self.quotes.clone(),
             engine: self.engine.clone(),
             mode: mode.clone(),
+            alerts: crate::alerts::tests::quiet(),
+            audit: self.audit.clone(),
             lease: Arc::default(),
             instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
             clock: clock.clone(),
             cancel: cancel.clone(),
         };
         let (desk, task) = spawn(parts).unwrap();
-        let session =
-            Session { desk, task, cancel, mode, clock, _changes: changes, _state_dir: state_dir };
+        let session = Session { desk, task, cancel, mode, clock, changes, _state_dir: state_dir };
         let status = session.desk.clone();
         until("the reconcile of the start", || status.status().reconciled).await;
-        let mode = session.mode.clone();
-        until("NORMAL", move || {
-            mode.judge();
-            mode.current() == SysMode::Normal
-        })
-        .await;
         session
     }
 }
@@ -129,6 +142,7 @@ pub(super) fn plan(session: &Session, mid_ticks: i64, taker: bool) -> PlannedEnt
     let at = if taker { mid_ticks + 50 } else { mid_ticks - 10 };
     let price = Decimal::new(at, 1);
     PlannedEntry {
+        decision_id: penstock_contracts::fixtures::decision().decision_id,
         is_proof: false,
         run_id: RunId(1),
         lineage_id: LineageId(Uuid::from_u128(1)),

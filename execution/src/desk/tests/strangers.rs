@@ -15,7 +15,7 @@ impl World {
         self.venue.venue.with(|e, now| e.add_order(&order, now)).unwrap().txid
     }
 
-    fn cancel_by_hand(&self, txid: &str) {
+    pub(super) fn cancel_by_hand(&self, txid: &str) {
         let order = OrderRef::Txid(txid.to_owned());
         let found = self.venue.venue.with(|e, now| e.cancel_order(&order, now).is_ok());
         assert!(found, "{txid} rests");

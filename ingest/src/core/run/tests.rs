@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::clock::RecordingClock;
+use crate::lifecycle::alerts::tests::with_window;
 use penstock_market::{Aggregator, CoreConfig, MarketCore, Recording};
 use penstock_types::raw::{CandleRow, RawRow};
 use penstock_types::{FencingToken, GenerationId, RunId, Uuid};
@@ -89,7 +90,7 @@ fn thread() -> CoreThread<Appended> {
         health: watch::channel(CoreHealth::default()).0,
         sink: Appended::default(),
         backfill: mpsc::channel(1).0,
-        alerts: Alerts::new(Duration::ZERO),
+        alerts: with_window(Duration::ZERO),
     };
     CoreThread::new(Market::new(core, clock, vec![group]), ports)
 }

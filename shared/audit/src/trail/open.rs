@@ -23,7 +23,7 @@ pub(super) const FILE_MODE: u32 = 0o640;
 /// Permissions of the directory.
 const DIR_MODE: u32 = 0o750;
 /// File whose lock the writer holds.
-const LOCK: &str = "audit.lock";
+pub(crate) const LOCK: &str = "audit.lock";
 /// Bytes in which the last newline is looked for at once.
 const CHUNK: u64 = 64 * 1024;
 

@@ -1,6 +1,6 @@
 //! A trail of three days and three sessions, and the rows that a database would have of it.
 
-use penstock_audit::database::{Database, DatabaseError, Row};
+use penstock_audit::database::{Database, DatabaseError, Row, Told};
 use penstock_audit::{Day, Draft, Event, Line, PREV_SESSION, Redactor, Sealed, Trail};
 use penstock_types::vocab::{AuditEventType, StageName};
 use penstock_types::{SessionId, Uuid};
@@ -113,8 +113,11 @@ impl Rows {
         let mut rows = BTreeMap::new();
         for (_, bytes) in files.iter().filter(|(name, _)| name.ends_with(".jsonl")) {
             for line in split(bytes).iter().map(|line| parse(line)) {
-                let row =
-                    Row { seq: line.seq, line_hash: line.hash, event: Some(line.event.clone()) };
+                let row = Row {
+                    seq: line.seq,
+                    line_hash: line.hash,
+                    told: Told::Event(Box::new(line.event.clone())),
+                };
                 rows.insert((line.session_id, line.seq), (line.event.day(), row));
             }
         }

@@ -42,7 +42,7 @@ area! {
         /// Milliseconds between two looks.
         [E] disk_health_sample_interval_ms: u64 = Some("5000"), int(1_000, 60_000);
         /// Bytes of write-ahead log that raise a warning.
-        [E] wal_warn_bytes: u64 = Some("2147483648"), int(0, i64::MAX).later();
+        [E] wal_warn_bytes: u64 = Some("2147483648"), int(0, i64::MAX);
     }
 }
 
@@ -79,20 +79,20 @@ area! {
 area! {
     /// The AI gate.
     pub struct AiGate ("ai gate") {
-        /// 0 off, 1 advisory, 2 mandatory.
-        [E] ai_dec: u32 = Some("0"), int(0, 2).only("0");
-        /// Address of the model's endpoint.
-        [E] ai_gate_base_url: Endpoint = Some(""), any().or_off().later();
-        /// Name of the model.
-        [E] ai_gate_model: String = Some(""), any().later();
-        /// Key of the endpoint.
-        [E] ai_gate_api_key: Option<SecretString> = None, any().later();
-        /// Milliseconds for an answer.
-        [E] ai_gate_timeout_ms: u64 = Some("4000"), int(500, 60_000).later();
-        /// Further attempts.
-        [E] ai_gate_max_retries: u32 = Some("0"), int(0, 1).later();
+        /// 0 off, 1 a failure blocks the entry, 2 a failure also makes the mode PAUSE.
+        [E] ai_dec: u32 = Some("0"), int(0, 2);
+        /// Address below which `/chat/completions` lies; required when AI_DEC is above 0.
+        [E] ai_gate_base_url: Endpoint = Some(""), any().or_off();
+        /// Name of the model; required when AI_DEC is above 0.
+        [E] ai_gate_model: String = Some(""), any();
+        /// Key of the endpoint; required when AI_DEC is above 0.
+        [E] ai_gate_api_key: Option<SecretString> = None, any();
+        /// Milliseconds for all questions of an evaluation, second attempts included.
+        [E] ai_gate_timeout_ms: u64 = Some("4000"), int(500, 60_000);
+        /// Second attempts after a refused connection, 429 or 5xx, while half of the time is left.
+        [E] ai_gate_max_retries: u32 = Some("0"), int(0, 1);
         /// Most tokens of an answer.
-        [E] ai_gate_max_tokens: u32 = Some("600"), int(64, 4_096).later();
+        [E] ai_gate_max_tokens: u32 = Some("600"), int(64, 4_096);
     }
 }
 
@@ -178,34 +178,34 @@ area! {
         /// Seconds for which one alert is not sent again.
         [E I] alert_cooldown_secs: u64 = Some("900"), int(0, 86_400);
         /// Milliseconds for a sink's answer.
-        [E I] alert_send_timeout_ms: u64 = Some("5000"), int(500, 30_000).later();
+        [E I] alert_send_timeout_ms: u64 = Some("5000"), int(500, 30_000);
         /// Sound.
-        [E I] alert_sound_enabled: bool = Some("false"), any().only("false");
+        [E I] alert_sound_enabled: bool = Some("false"), any();
         /// Least severity for sound.
-        [E I] alert_sound_min_severity: Severity = Some("CRIT"), any().later();
+        [E I] alert_sound_min_severity: Severity = Some("CRIT"), any();
         /// Address of a webhook; empty is off.
-        [E I] alert_webhook_url: Endpoint = Some(""), any().or_off().only("");
+        [E I] alert_webhook_url: Endpoint = Some(""), any().or_off();
         /// Hosts that a webhook may have.
-        [E I] alert_webhook_allow_hosts: Vec<String> = Some(""), any().later();
+        [E I] alert_webhook_allow_hosts: Vec<String> = Some(""), any();
         /// Least severity for the webhook.
-        [E I] alert_webhook_min_severity: Severity = Some("INFO"), any().later();
+        [E I] alert_webhook_min_severity: Severity = Some("INFO"), any();
         /// Token of the webhook.
-        [E I] alert_webhook_token: Option<SecretString> = None, any().later();
+        [E I] alert_webhook_token: Option<SecretString> = None, any();
         /// Telegram chat; empty is off.
-        [E I] alert_telegram_chat_id: String = Some(""), any().only("");
+        [E I] alert_telegram_chat_id: String = Some(""), any();
         /// Telegram's address.
-        [E I] alert_telegram_api_url: Endpoint = Some("https://api.telegram.org"), any().later();
+        [E I] alert_telegram_api_url: Endpoint = Some("https://api.telegram.org"), any();
         /// Least severity for Telegram.
-        [E I] alert_telegram_min_severity: Severity = Some("WARN"), any().later();
+        [E I] alert_telegram_min_severity: Severity = Some("WARN"), any();
         /// Token of the Telegram bot.
-        [E I] alert_telegram_token: Option<SecretString> = None, any().later();
+        [E I] alert_telegram_token: Option<SecretString> = None, any();
         /// Pushover's address.
-        [E I] alert_pushover_api_url: Endpoint = Some("https://api.pushover.net"), any().later();
+        [E I] alert_pushover_api_url: Endpoint = Some("https://api.pushover.net"), any();
         /// Least severity for Pushover.
-        [E I] alert_pushover_min_severity: Severity = Some("WARN"), any().later();
+        [E I] alert_pushover_min_severity: Severity = Some("WARN"), any();
         /// Pushover application token.
-        [E I] alert_pushover_token: Option<SecretString> = None, any().later();
+        [E I] alert_pushover_token: Option<SecretString> = None, any();
         /// Pushover user.
-        [E I] alert_pushover_user: Option<SecretString> = None, any().later();
+        [E I] alert_pushover_user: Option<SecretString> = None, any();
     }
 }

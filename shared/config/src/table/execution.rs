@@ -102,7 +102,7 @@ area! {
         /// Evaluations that the evaluation proof demands.
         [X] min_evaluations: u32 = Some("3"), int(1, 1_000);
         /// The console shows the stage of an evaluation.
-        [E] console_stage: ConsoleStage = Some("line"), any().later();
+        [E] console_stage: ConsoleStage = Some("line"), any();
         /// A file must exist before orders are placed.
         [E] live_require_ok_file: bool = Some("false"), any();
         /// That file.

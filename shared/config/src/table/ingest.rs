@@ -142,11 +142,11 @@ area! {
         /// Days that decision inputs are kept.
         [X] retention_cycle_inputs_days: u32 = Some("7"), int(1, 3_650);
         /// Days that audit files are kept.
-        [X] retention_jsonl_days: u32 = Some("30"), int(1, 3_650).later();
+        [X] retention_jsonl_days: u32 = Some("30"), int(1, 3_650);
         /// Days that log files are kept.
         [X] retention_log_days: u32 = Some("14"), int(1, 3_650).later();
         /// Days that event rows are kept.
-        [X] retention_events_days: u32 = Some("90"), int(1, 3_650).later();
+        [X] retention_events_days: u32 = Some("90"), int(1, 3_650);
         /// Days that snapshots are kept.
         [X] retention_snapshots_days: u32 = Some("30"), int(1, 3_650).later();
         /// Days that answers of the AI gate are kept.

@@ -246,6 +246,13 @@ fn known_reasons(words: &[String]) -> Result<Vec<ReasonCode>, AnswerFault> {
     Ok(reasons)
 }
 
+impl Default for DecisionPatch {
+    /// No change.
+    fn default() -> Self {
+        Self { entry_plan: None, exit_plan: None }
+    }
+}
+
 impl DecisionPatch {
     /// Nothing is to be changed.
     #[must_use]

@@ -33,6 +33,8 @@ closed_vocabulary! {
         ModifyInvalid = "modify_invalid",
         /// Nothing that can be used.
         Failed = "failed",
+        /// The question was not sent, because of us: the mode, the age of the state, or inputs that are none.
+        Withheld = "withheld",
     }
 }
 
@@ -128,7 +130,9 @@ pub const fn consequence(
         (AiDec::Conservative | AiDec::Mandatory, Situation::ModifyValid) => {
             goes(Fate::ContinuesModified)
         }
-        (AiDec::Conservative, Situation::ModifyInvalid | Situation::Failed) => goes(Fate::Blocked),
+        (AiDec::Conservative, Situation::ModifyInvalid | Situation::Failed)
+        // What stopped the question has its own place among the causes of a mode; the provider did not fail.
+        | (AiDec::Conservative | AiDec::Mandatory, Situation::Withheld) => goes(Fate::Blocked),
         (AiDec::Mandatory, Situation::ModifyInvalid) => {
             Consequence { pause: true, ..goes(Fate::Blocked) }
         }
@@ -141,7 +145,8 @@ pub const fn consequence(
             | Situation::Block
             | Situation::ModifyValid
             | Situation::ModifyInvalid
-            | Situation::Failed,
+            | Situation::Failed
+            | Situation::Withheld,
         )
         | (AiDec::Conservative | AiDec::Mandatory, Situation::NotAsked) => {
             return Err(ImpossibleSituation { ai_dec, situation });
@@ -163,6 +168,7 @@ mod tests {
             Situation::ModifyValid => ["-", "continues modified", "continues modified"],
             Situation::ModifyInvalid => ["-", "blocked", "blocked, pause"],
             Situation::Failed => ["-", "blocked", "blocked, pause, alert"],
+            Situation::Withheld => ["-", "blocked", "blocked"],
         };
         match ai_dec {
             AiDec::Off => row[0],

@@ -179,9 +179,9 @@ fn a_verdict_of_risk_has_reasons_exactly_when_it_blocks() {
     };
     assert_eq!(found(twice), [(field, StratInputInvalid)]);
     let one = |field| [(field, StratInputInvalid)];
-    assert_eq!(found(|v| v.multiplier_x10000 = X10000(30_000)), []);
+    assert_eq!(found(|v| v.multiplier_x10000 = X10000(10_000_000)), []);
     assert_eq!(
-        found(|v| v.multiplier_x10000 = X10000(30_001)),
+        found(|v| v.multiplier_x10000 = X10000(10_000_001)),
         one("risk_verdict.multiplier_x10000")
     );
     assert_eq!(

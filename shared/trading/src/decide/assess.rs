@@ -123,9 +123,14 @@ pub(super) fn filter(
     let mut filtered = Filtered::default();
     let universe: BTreeSet<&Symbol> = snapshot.iter().flat_map(|s| &s.execution_symbols).collect();
     for symbol in universe {
-        let mode = index.safety.get(symbol).map_or(SafetyMode::Normal, |row| row.mode);
+        let row = index.safety.get(symbol);
+        let mode = row.map_or(SafetyMode::Normal, |row| row.mode);
+        let is_quarantine = row.is_some_and(|row| row.is_quarantine);
         let closed = match mode {
             SafetyMode::HardBlocked => Some((Blocker::HardBlocked, ReasonCode::SymbolHardBlocked)),
+            SafetyMode::ExitOnly | SafetyMode::Quiet if is_quarantine => {
+                Some((Blocker::QuietMode, ReasonCode::SymbolQuarantined))
+            }
             SafetyMode::ExitOnly => Some((Blocker::ExitOnly, ReasonCode::SymbolExitOnly)),
             SafetyMode::Quiet => Some((Blocker::QuietMode, ReasonCode::SymbolQuiet)),
             SafetyMode::Normal if online.get(symbol) == Some(&true) => None,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use penstock_types::closed_vocabulary;
 
 use crate::engine_gate::EngineGates;
+use crate::risk::RiskSettings;
 
 closed_vocabulary! {
     /// How a strategy or route takes part.
@@ -293,6 +294,10 @@ pub struct DecideConfig {
     pub risk_cooldown_seconds: i64,
     /// Frame age at use, 90th percentile, that stops entries.
     pub risk_feed_latency_threshold_ms: i64,
+    /// Counting rules of the risk gate and the raised least edge; settings that were stored without them
+    /// had the defaults.
+    #[serde(default)]
+    pub risk: RiskSettings,
     /// What the gates of the deterministic engine do; settings that were stored without it had none.
     #[serde(default = "without_engine")]
     pub engine_gates: EngineGates,
@@ -389,6 +394,7 @@ impl Default for DecideConfig {
             risk_max_trades_per_window: 3,
             risk_cooldown_seconds: 300,
             risk_feed_latency_threshold_ms: 1_000,
+            risk: RiskSettings::default(),
             engine_gates: EngineGates::Enforce,
             proof: None,
             selection: SelectionConfig::default(),

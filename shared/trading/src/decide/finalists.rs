@@ -4,18 +4,22 @@
 //! finalists in ranking order, each with a plan or the blocker that refused it. Invariants: pure; a finalist that fails
 //! while only the lack of returns keeps others out gives its place to the next of them.
 
-use penstock_types::Decimal;
+use penstock_contracts::ai::AiGateResult;
+use penstock_contracts::{Decision, RiskVerdict, Snapshot};
 use penstock_types::vocab::{Blocker, BlockerClass, ExitPolicy, Horizon, ReasonCode, SysMode};
+use penstock_types::{Decimal, Symbol};
 
 use super::assess::Index;
-use super::case::{Case, Cycle};
+use super::case::{Case, Cycle, Prices};
 use super::config::DecideConfig;
+use super::edge::plan_edge_bps;
+use super::gate::{self, Said};
 use super::outcome::{Candidate, Finalist};
 use super::plan::plan;
 use super::propose::{Dropped, propose};
 use super::scan::Scan;
 use crate::rank::RankKey;
-use crate::risk::{self, RiskInput};
+use crate::risk::{self, Correlations, Edge, RiskCase, RiskInputs, RiskSource};
 use crate::select::{self, Contender, Returns, Selection};
 use crate::size::{self, Limiter, SizeInput, Sized};
 
@@ -33,7 +37,12 @@ pub(super) fn finalists(cycle: Cycle<'_>, scan: &mut Scan) -> (Selection, Vec<Fi
     for (at, waived) in chosen {
         let mut finalist = next(cycle, scan, at, finalists.len());
         finalist.waived = waived;
+        let ends = gate::is_on(cycle) && (finalist.plan.is_some() || finalist.question.is_some());
         finalists.push(finalist);
+        if ends {
+            // One after another: whoever comes after one that passes, or waits for its answer, is not asked about.
+            return (selection, finalists);
+        }
     }
     let trades = cycle.input.sys_mode == SysMode::Normal && config.execution_enable;
     if trades && config.proof.is_none() {
@@ -46,7 +55,11 @@ pub(super) fn finalists(cycle: Cycle<'_>, scan: &mut Scan) -> (Selection, Vec<Fi
                 break;
             }
             let finalist = next(cycle, scan, at, finalists.len());
+            let asks = finalist.question.is_some();
             finalists.push(finalist);
+            if asks {
+                break;
+            }
         }
     }
     (selection, finalists)
@@ -130,6 +143,10 @@ fn judge(cycle: Cycle<'_>, candidate: &Candidate, rank: i64) -> Finalist {
         snapshot: None,
         decision: None,
         dropped: None,
+        gate: None,
+        gate_pause: None,
+        question: None,
+        verdict: None,
     };
     match Case::of(cycle, candidate) {
         Some(case) => fill(&case, &mut finalist),
@@ -138,49 +155,155 @@ fn judge(cycle: Cycle<'_>, candidate: &Candidate, rank: i64) -> Finalist {
     finalist
 }
 
-/// Proposal, risk, plan.
+/// Proposal, AI gate, size, risk, plan.
 fn fill(case: &Case<'_>, finalist: &mut Finalist) {
     let Some(prices) = case.prices() else {
         finalist.blocker = Some(Blocker::DataStale);
         return;
     };
-    let sized = match sized(case, prices.divides, prices.limit) {
+    let sizing = sizing(case, prices);
+    let sized = match size::size(&sizing) {
         Ok(sized) => sized,
-        Err(limiter) => {
-            finalist.limiter = limiter;
-            finalist.blocker = Some(size_blocker(limiter));
-            return;
-        }
+        Err(limiter) => return too_small(finalist, limiter),
     };
-    finalist.size_quote_requested = sized.requested;
-    finalist.size_quote_approved = sized.approved;
-    finalist.limiter = sized.limiter;
-    match propose(case, sized, prices) {
-        Ok((snapshot, decision)) => {
-            finalist.snapshot = Some(snapshot);
-            finalist.decision = Some(decision);
-        }
+    keep_size(finalist, sized);
+    let (snapshot, decision) = match propose(case, sized, prices) {
+        Ok(both) => both,
         Err(invalid) => {
             let dropped = Dropped::from(invalid);
             finalist.blocker = Some(drop_blocker(&dropped));
             finalist.dropped = Some(dropped);
             return;
         }
+    };
+    let judged = Judged { case, sizing, snapshot: &snapshot, proposed: &decision };
+    match gate::ask(case.cycle, &decision) {
+        Said::Nothing => judged.end(finalist, None, sized),
+        Said::Result { result, pause } => {
+            finalist.gate_pause = pause;
+            judged.end(finalist, Some(result), sized);
+        }
+        Said::Asks => {
+            finalist.blocker = Some(Blocker::AiGateBlocked);
+            finalist.question = Some(judged.verdict(&decision, None).0.risk_limits);
+        }
     }
-    finalist.risk_hits = hits(case, sized, prices.divides, prices.limit);
-    finalist.blocker = risk::blocker_of(&finalist.risk_hits);
-    if finalist.blocker.is_some() {
-        return;
+    finalist.snapshot = Some(snapshot);
+    finalist.decision = Some(decision);
+}
+
+fn too_small(finalist: &mut Finalist, limiter: Limiter) {
+    finalist.limiter = limiter;
+    finalist.blocker = Some(size_blocker(limiter));
+}
+
+fn keep_size(finalist: &mut Finalist, sized: Sized) {
+    finalist.size_quote_requested = sized.requested;
+    finalist.size_quote_approved = sized.approved;
+    finalist.limiter = sized.limiter;
+}
+
+/// A proposal on its way through size and risk.
+struct Judged<'a> {
+    case: &'a Case<'a>,
+    sizing: SizeInput<'a>,
+    snapshot: &'a Snapshot,
+    proposed: &'a Decision,
+}
+
+impl Judged<'_> {
+    /// Size once more, the verdict, the plan.
+    fn end(&self, finalist: &mut Finalist, gate: Option<AiGateResult>, sized: Sized) {
+        let changed = gate.as_ref().and_then(|gate| gate.modified_decision.as_deref()).cloned();
+        let decision = changed.as_ref().unwrap_or(self.proposed);
+        let wanted = decision.entry_plan.as_ref().map_or(sized.qty, |entry| entry.qty.value());
+        let sized = match size::reduced(sized, wanted, &self.sizing) {
+            Ok(sized) => sized,
+            Err(limiter) => {
+                finalist.gate = gate;
+                return too_small(finalist, limiter);
+            }
+        };
+        keep_size(finalist, sized);
+        let (verdict, hits) = self.verdict(decision, gate.as_ref());
+        finalist.blocker = risk::blocker_of(&hits);
+        if finalist.blocker.is_none() && changes_exit(self.proposed, decision) {
+            // The plan of a fill comes from the policy's distances: an exit that the gate made nearer would be
+            // forgotten there, so such an entry is not made.
+            finalist.blocker = Some(Blocker::AiGateBlocked);
+        }
+        if finalist.blocker.is_none() {
+            match plan(self.case, decision, sized) {
+                Ok(plan) => finalist.plan = Some(plan),
+                Err(blocker) => finalist.blocker = Some(blocker),
+            }
+        }
+        finalist.risk_hits = hits;
+        finalist.verdict = Some(verdict);
+        finalist.gate = gate;
     }
-    match plan(case, sized, prices.limit) {
-        Ok(plan) => finalist.plan = Some(plan),
-        Err(blocker) => finalist.blocker = Some(blocker),
+
+    fn verdict(
+        &self,
+        decision: &Decision,
+        gate: Option<&AiGateResult>,
+    ) -> (RiskVerdict, Vec<risk::RiskHit>) {
+        let (case, cycle) = (self.case, self.case.cycle);
+        let correlations = correlations(cycle, &case.candidate.symbol);
+        let inputs = RiskInputs::of(&RiskSource {
+            cycle: cycle.input,
+            config: cycle.config,
+            assessment: cycle.assessment,
+            capital: cycle.capital,
+            state: case.state,
+            strategy: case.candidate.strategy,
+            route: case.candidate.route_type,
+            quote: case.quote,
+            engine: case.engine,
+            correlations: Some(&correlations),
+        });
+        let edge = |decision| plan_edge_bps(case, decision).unwrap_or(Decimal::MIN);
+        let is_changed = decision.decision_id != self.proposed.decision_id;
+        risk::judge(&RiskCase {
+            config: cycle.config,
+            inputs: &inputs,
+            snapshot: self.snapshot,
+            decision,
+            gate,
+            edge: Edge {
+                adjusted_bps: case.candidate.edge_adj_bps.unwrap_or(Decimal::MIN),
+                plan_bps: edge(decision),
+                before_gate_bps: is_changed.then(|| edge(self.proposed)),
+            },
+            sizing: self.sizing,
+        })
     }
 }
 
-fn sized(case: &Case<'_>, price: Decimal, limit_price: Decimal) -> Result<Sized, Limiter> {
+/// The gate asks for another stop, target, trail or time than was proposed.
+fn changes_exit(proposed: &Decision, decision: &Decision) -> bool {
+    let exit = |decision: &Decision| {
+        let exit = decision.exit_plan.as_ref()?;
+        Some((exit.sl_price, exit.tp_price, exit.trail_bps, exit.time_stop_secs))
+    };
+    exit(proposed) != exit(decision)
+}
+
+/// How a symbol moves with what is held or about to be.
+fn correlations(cycle: Cycle<'_>, symbol: &Symbol) -> Correlations {
+    let config = &cycle.config.selection;
+    let returns = Returns::new(&cycle.input.returns, config);
+    let held = risk::held_symbols(cycle.input, symbol);
+    let with = held
+        .into_iter()
+        .filter_map(|held| Some((held.clone(), returns.between(held, symbol).value(config)?)))
+        .collect();
+    Correlations { with, limit_x10000: config.corr_max_x10000 }
+}
+
+fn sizing<'a>(case: &'a Case<'a>, prices: Prices) -> SizeInput<'a> {
     let (cycle, candidate) = (case.cycle, case.candidate);
-    size::size(&SizeInput {
+    SizeInput {
         capital: cycle.capital,
         config: cycle.config,
         state: case.state,
@@ -190,32 +313,11 @@ fn sized(case: &Case<'_>, price: Decimal, limit_price: Decimal) -> Result<Sized,
         confidence: candidate.confidence.unwrap_or(Decimal::ZERO),
         terms: &case.terms,
         stop: &case.stop,
-        price,
-        limit_price,
+        price: prices.divides,
+        limit_price: prices.limit,
         proof_max_quote: cycle.config.proof.map(|p| p.max_order_quote),
         engine: case.engine,
-    })
-}
-
-fn hits(case: &Case<'_>, sized: Sized, price: Decimal, limit_price: Decimal) -> Vec<risk::RiskHit> {
-    let (cycle, candidate) = (case.cycle, case.candidate);
-    risk::evaluate(&RiskInput {
-        cycle: cycle.input,
-        config: cycle.config,
-        assessment: cycle.assessment,
-        capital: cycle.capital,
-        state: case.state,
-        safety: case.safety,
-        strategy: candidate.strategy,
-        route: candidate.route_type,
-        mode: case.mode,
-        quote: case.quote,
-        engine: case.engine,
-        sized,
-        limit_price,
-        floor_quote: size::floor_quote(case.instrument, price, cycle.config),
-        taker_bps: cycle.input.fees.as_ref().map_or(Decimal::ZERO, |f| f.taker_bps),
-    })
+    }
 }
 
 /// The blocker that stands for a contract which could not be made.
@@ -240,6 +342,7 @@ const fn size_blocker(limiter: Limiter) -> Blocker {
         | Limiter::RiskPerTrade
         | Limiter::Depth
         | Limiter::Engine
+        | Limiter::Gate
         | Limiter::Floor
         | Limiter::Proof => Blocker::SizeBelowMinimum,
     }

@@ -5,11 +5,16 @@
 //! fixed order (symbols ascending, candidates by symbol and ordinal, finalists by rank), so that the
 //! hash does not depend on the order of input rows.
 
-use penstock_contracts::{Decision, Snapshot};
+mod assessment;
+
+use penstock_contracts::ai::AiGateResult;
+use penstock_contracts::risk::RiskLimitsSnapshot;
+use penstock_contracts::units::DecisionId;
+use penstock_contracts::{Decision, RiskVerdict, Snapshot};
 use penstock_types::canonical::{self, CanonicalError};
 use penstock_types::vocab::{
-    Blocker, EntryMode, EpochStatus, ExitPolicy, Horizon, OrderType, QueueDecision, ReasonCode,
-    Regime, RegimeSub, RouteType, StageName, Strategy, SysMode, TimeInForce, Verdict,
+    Blocker, EntryMode, ExitPolicy, Horizon, OrderType, QueueDecision, ReasonCode, Regime,
+    RegimeSub, RouteType, StageName, Strategy, SysMode, TimeInForce, Verdict,
 };
 use penstock_types::{
     Decimal, EpochId, GenerationId, LineageId, RunId, SnapshotId, Symbol, TickId, UtcMicros,
@@ -23,122 +28,7 @@ use crate::engine_gate::{EngineCode, EngineSeen};
 use crate::select::Selection;
 use crate::size::{CapitalState, Limiter};
 
-/// Epoch and universe that a cycle is bound to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Binding {
-    /// Epoch.
-    pub epoch_id: EpochId,
-    /// Its judgement: valid for entries, degraded for exits only.
-    pub status: EpochStatus,
-    /// Age of the epoch, milliseconds.
-    pub epoch_age_ms: i64,
-    /// Its run.
-    pub run_id: RunId,
-    /// Its lineage.
-    pub lineage_id: LineageId,
-    /// Its universe.
-    pub snapshot_id: SnapshotId,
-    /// Symbols of the universe.
-    pub execution_count: i64,
-    /// Pinned symbols of the universe.
-    pub pinned_count: i64,
-}
-
-/// A lineage other than the one bound before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LineageBreak {
-    /// Bound before; none in later cycles of the grace.
-    pub from: Option<LineageId>,
-    /// Bound now.
-    pub to: LineageId,
-    /// Evaluations of grace left after this one.
-    pub cycles_left: i64,
-}
-
-/// Why a generation may not be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SyncProblem {
-    /// No pointer, or no fence of ingest.
-    NoPublication,
-    /// A row of another generation.
-    TornRead,
-    /// Number of rows differs from the pointer's.
-    RowCount,
-    /// Recomputed hash differs.
-    ContentHash,
-    /// Pointer and ingest fence carry different tokens.
-    FenceChanged,
-}
-
-impl SyncProblem {
-    /// Text of markers and rows.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoPublication => "no_publication",
-            Self::TornRead => "torn_read",
-            Self::RowCount => "row_count",
-            Self::ContentHash => "content_hash",
-            Self::FenceChanged => "fence_changed",
-        }
-    }
-}
-
-/// Integrity matrix of a cycle.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Matrix {
-    /// Epoch young enough, ingest lease alive, state young enough.
-    pub global_liveness: bool,
-    /// Snapshot, epoch and publication share the lineage; 98 % of the universe has a row.
-    pub snapshot_coherence: bool,
-    /// Newest message young enough, no gap open.
-    pub market_freshness: bool,
-    /// Enough symbols may be traded.
-    pub universe_viability: bool,
-    /// Connected, snapshots received, not silent.
-    pub private_stream_ok: bool,
-    /// No exit plan is unprotected.
-    pub exposure_protected: bool,
-    /// At most half of the universe is hard-blocked; informative.
-    pub l3_integrity: bool,
-    /// Hard-blocked symbols of the universe.
-    pub hard_blocked_exec_count: i64,
-    /// Symbols of the universe before the filter.
-    pub total_exec_before_filter: i64,
-}
-
-impl Matrix {
-    /// Every field but the informative one is true.
-    #[must_use]
-    pub const fn system_live_ready(&self) -> bool {
-        self.global_liveness
-            && self.snapshot_coherence
-            && self.market_freshness
-            && self.universe_viability
-            && self.private_stream_ok
-            && self.exposure_protected
-    }
-}
-
-/// What the steps before the selection found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Assessment {
-    /// Bound epoch and universe.
-    pub binding: Option<Binding>,
-    /// Lineage break or its grace.
-    pub lineage_break: Option<LineageBreak>,
-    /// Why the generation may not be used.
-    pub sync: Option<SyncProblem>,
-    /// State age, milliseconds.
-    pub state_age_ms: Option<i64>,
-    /// Age of the newest message, milliseconds.
-    pub data_age_ms: Option<i64>,
-    /// One of the two ages is beyond its limit.
-    pub data_stale: bool,
-    /// Matrix.
-    pub matrix: Matrix,
-}
+pub use assessment::{Assessment, Binding, LineageBreak, Matrix, SyncProblem};
 
 /// First closed gate of a symbol and all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,6 +118,8 @@ pub struct Candidate {
     pub flags: Vec<CandidateFlag>,
     /// Expected gross move, bps.
     pub move_bps: Option<Decimal>,
+    /// Part of a continuation that has already happened, bps.
+    pub spent_bps: Option<Decimal>,
     /// Confidence.
     pub confidence: Option<Decimal>,
     /// Costs and edge.
@@ -302,16 +194,34 @@ pub struct Finalist {
     pub decision: Option<Decision>,
     /// Why there is no proposal.
     pub dropped: Option<Dropped>,
+    /// What the AI gate said; none when it was not asked.
+    pub gate: Option<AiGateResult>,
+    /// What the gate's answer demands of the mode: PAUSE with this reason.
+    pub gate_pause: Option<ReasonCode>,
+    /// The gate has to be asked before it can be judged: what bears on the question.
+    pub question: Option<RiskLimitsSnapshot>,
+    /// What risk said.
+    pub verdict: Option<RiskVerdict>,
+}
+
+impl Finalist {
+    /// The decision in force: the changed one after a change of the AI gate.
+    #[must_use]
+    pub fn in_force(&self) -> Option<&Decision> {
+        let changed = self.gate.as_ref().and_then(|gate| gate.modified_decision.as_deref());
+        changed.or(self.decision.as_ref())
+    }
 }
 
 impl Finalist {
     /// The stage in which it ended, or the last one when nothing blocked it.
     #[must_use]
     pub const fn stage(&self) -> StageName {
-        match (&self.plan, &self.dropped, &self.decision) {
-            (Some(_), _, _) => StageName::ExecuteIntent,
-            (None, Some(_), _) => StageName::StateUpdate,
-            (None, None, Some(_) | None) => StageName::RiskVerdict,
+        match (&self.plan, &self.dropped, &self.verdict, &self.decision) {
+            (Some(_), _, _, _) => StageName::ExecuteIntent,
+            (None, Some(_), _, _) => StageName::StateUpdate,
+            (None, None, None, Some(_)) => StageName::AigateCall,
+            (None, None, Some(_) | None, Some(_) | None) => StageName::RiskVerdict,
         }
     }
 }
@@ -405,6 +315,8 @@ pub struct PlannedEntry {
     pub size_quote_approved: Decimal,
     /// To reserve: quantity × limit × (1 + taker fee), rounded up.
     pub reserve_quote: Decimal,
+    /// Its decision.
+    pub decision_id: DecisionId,
     /// State age limit of the route, milliseconds.
     pub state_age_limit_ms: i64,
     /// Stage score.
@@ -456,6 +368,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The finalist that the AI gate has to be asked about next.
+    #[must_use]
+    pub fn awaits_gate(&self) -> Option<&Finalist> {
+        self.finalists.iter().find(|finalist| finalist.question.is_some())
+    }
+
     /// Plans in ranking order.
     pub fn plans(&self) -> impl Iterator<Item = &PlannedEntry> {
         self.finalists.iter().filter_map(|f| f.plan.as_ref())

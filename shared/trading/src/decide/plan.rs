@@ -4,11 +4,14 @@
 //! [`PlannedEntry`]. Invariants: pure; a maker price is never at or beyond the best ask; a plan carries the ids of the
 //! data behind it.
 
-use penstock_types::vocab::{Blocker, EntryMode, OrderType, QueueDecision, TimeInForce};
+use penstock_contracts::Decision;
+use penstock_contracts::vocab::EntryKind;
+use penstock_types::vocab::{Blocker, EntryMode, OrderType, TimeInForce};
 use penstock_types::{Decimal, UtcMicros};
 
 use super::case::Case;
 use super::config::DecideConfig;
+use super::edge::mode_of;
 use super::outcome::{Candidate, PlannedEntry};
 use crate::cycle::Quote;
 use crate::engine_gate::EngineGates;
@@ -23,23 +26,27 @@ const EXPIRE_AFTER_TTL_MS: i64 = 5_000;
 /// Depth within 10 bps that a taking entry needs when the best ask alone does not fill it.
 const TAKER_DEPTH_FACTOR: i64 = 10;
 
-pub(super) fn plan(case: &Case<'_>, sized: Sized, limit: Decimal) -> Result<PlannedEntry, Blocker> {
+pub(super) fn plan(
+    case: &Case<'_>,
+    decision: &Decision,
+    sized: Sized,
+) -> Result<PlannedEntry, Blocker> {
     let candidate = case.candidate;
+    let entry = decision.entry_plan.as_ref().ok_or(Blocker::RiskBlocked)?;
+    let (mode, limit) = (mode_of(entry.kind), entry.limit_price.value());
     let quote = case.quote.ok_or(Blocker::DataStale)?;
     let frame = case.cycle.input.frame.ok_or(Blocker::DataStale)?;
     let publication = case.cycle.input.publication.as_ref().ok_or(Blocker::DataStale)?;
     let binding = case.cycle.assessment.binding.as_ref().ok_or(Blocker::DataStale)?;
-    if case.mode == EntryMode::Taker && !takes_enough(case, quote, sized) {
+    if mode == EntryMode::Taker && !takes_enough(case, quote, sized) {
         return Err(Blocker::LowLiquidity);
     }
-    let config = case.cycle.config;
-    let t0 = case.cycle.input.t0;
-    let ttl_ms = config.entry_ttl_secs.get(candidate.strategy) * 1_000;
-    let resting = case.mode == EntryMode::Maker;
-    let as_limit = resting || config.taker_as_ioc;
+    let (config, t0) = (case.cycle.config, case.cycle.input.t0);
+    let (ttl_ms, resting) = (i64::from(entry.ttl_ms), mode == EntryMode::Maker);
+    let as_limit = entry.kind != EntryKind::Market;
     let taker_bps = case.cycle.input.fees.as_ref().map_or(Decimal::ZERO, |f| f.taker_bps);
-    let engine =
-        case.cycle.input.engine.as_ref().filter(|_| config.engine_gates != EngineGates::Off);
+    let is_on = config.engine_gates != EngineGates::Off;
+    let engine = case.cycle.input.engine.as_ref().filter(|_| is_on);
     let when = |ms: i64| -> Option<UtcMicros> { resting.then(|| t0.plus_millis(ms)) };
     Ok(PlannedEntry {
         is_proof: config.proof.is_some(),
@@ -56,12 +63,12 @@ pub(super) fn plan(case: &Case<'_>, sized: Sized, limit: Decimal) -> Result<Plan
         horizon: candidate.horizon,
         regime: candidate.regime,
         regime_sub: case.state.regime_sub,
-        entry_mode: case.mode,
+        entry_mode: mode,
         exit_policy: candidate.exit_policy,
         stop: case.stop,
         spread_avg_bps: case.state.spread_avg_bps.unwrap_or(Decimal::ZERO),
         atr_bps: case.state.atr_15m_bps,
-        queue_decision: resting.then_some(QueueDecision::Join),
+        queue_decision: entry.queue_decision,
         order_type: if as_limit { OrderType::Limit } else { OrderType::Market },
         tif: if resting { TimeInForce::Gtd } else { TimeInForce::Ioc },
         post_only: resting,
@@ -84,6 +91,7 @@ pub(super) fn plan(case: &Case<'_>, sized: Sized, limit: Decimal) -> Result<Plan
         size_quote_requested: sized.requested,
         size_quote_approved: sized.approved,
         reserve_quote: size::required_quote(sized.qty, limit, taker_bps).normalize(),
+        decision_id: decision.decision_id.clone(),
         state_age_limit_ms: state_age_limit_ms(config, candidate),
         score: candidate.score.unwrap_or(Decimal::ZERO).round_dp(SCORE_SCALE),
     })

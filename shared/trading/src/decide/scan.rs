@@ -261,6 +261,7 @@ fn candidate(
         reasons: Vec::new(),
         flags: Vec::new(),
         move_bps: None,
+        spent_bps: None,
         confidence: None,
         terms: None,
         stop: None,
@@ -341,6 +342,7 @@ fn economic_blockers(
         return;
     };
     c.move_bps = Some(path.move_bps);
+    c.spent_bps = Some(path.spent_bps);
     c.confidence = Some(path.confidence);
     if path.fallback {
         c.flags.push(CandidateFlag::FeatureFallback);

@@ -1,3 +1,5 @@
+//! Selections over made-up scores and returns.
+
 use super::*;
 use crate::decide::config::{MissingAction, SelectionConfig};
 use crate::fixtures::{dec, symbol};

@@ -1,3 +1,5 @@
+//! Windows over made-up quotes: bounds, percentiles, what is old.
+
 use super::*;
 use crate::fixtures::{dec, symbol};
 use proptest::prelude::*;

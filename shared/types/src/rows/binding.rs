@@ -150,4 +150,7 @@ pub struct SafetyRow {
     pub hard_block_until: Option<UtcMicros>,
     /// Live causes, strictest first.
     pub causes: Vec<String>,
+    /// The mode is that of a quarantine; rows that were stored without it had none.
+    #[serde(default)]
+    pub is_quarantine: bool,
 }

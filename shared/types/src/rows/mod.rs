@@ -14,4 +14,4 @@ pub use account::{
     ReservationRow, StrategyScoreRow,
 };
 pub use binding::{EpochRow, FenceRow, InstrumentRow, PublicationRow, SafetyRow, SnapshotRow};
-pub use history::{RiskCounters, SymbolCounters};
+pub use history::{CloseRow, CounterSpans, RiskCounters, SymbolCounters};

@@ -177,8 +177,12 @@ pub struct StreamHealth {
     pub executions_whole: bool,
     /// Balances: the same.
     pub balances_whole: bool,
-    /// Monotonic time of the last frame, heartbeats included; ages of balances count from here.
+    /// Monotonic time of the last frame, heartbeats included; ages of balances count from here. It outlives its
+    /// connection; before the first frame it is the socket's start.
     pub last_frame_mono_ns: i64,
+    /// The venue's clock minus ours, microseconds, as far as it is certain: by the last answer to a ping that came
+    /// quickly enough, less half of its way.
+    pub clock_offset_us: Option<i64>,
 }
 
 /// One order request on its way to the task.

@@ -10,15 +10,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use penstock_types::UtcMicros;
 use penstock_venues::kraken::request::{self, Subscription};
 use penstock_venues::kraken::response::Response;
 use penstock_venues::kraken::{ChannelKind, Frame, decode};
+use penstock_venues::venue_clock::{ClockSample, VenueClock};
 
 use super::messages::{DisconnectReason, PrivateEvent, StreamHealth};
 use penstock_venue_net::Stamp;
 
 /// Time of an answer to a subscription, milliseconds.
 const SUBSCRIBE_WAIT_MS: i64 = 10_000;
+/// Time from the opening of a connection to its first ping, milliseconds: the start waits for the venue's clock.
+const FIRST_PING_MS: i64 = 1_000;
 /// Distance of pings, milliseconds.
 const PING_INTERVAL_MS: i64 = 30_000;
 /// Requests that may wait for an answer on one connection.
@@ -75,6 +79,9 @@ pub(super) struct Session {
     actions: VecDeque<Action>,
     last_frame: Stamp,
     last_ping_ms: i64,
+    /// The ping that is not answered yet.
+    ping: Option<(u64, UtcMicros)>,
+    venue_clock: VenueClock,
     silent_limit_ms: i64,
     ack_timeout_ms: i64,
     next_own_id: u64,
@@ -102,7 +109,9 @@ impl Session {
             pending: BTreeMap::new(),
             actions: VecDeque::new(),
             last_frame: at,
-            last_ping_ms: at.mono_ms(),
+            last_ping_ms: at.mono_ms() - PING_INTERVAL_MS + FIRST_PING_MS,
+            ping: None,
+            venue_clock: VenueClock::default(),
             silent_limit_ms,
             ack_timeout_ms,
             next_own_id: OWN_REQ_ID_MIN,
@@ -114,13 +123,14 @@ impl Session {
     }
 
     /// How whole the stream is.
-    pub(super) const fn health(&self) -> StreamHealth {
+    pub(super) fn health(&self) -> StreamHealth {
         StreamHealth {
             epoch: self.epoch,
             connected: true,
             executions_whole: matches!(self.executions, Channel::Whole { acked: true, .. }),
             balances_whole: matches!(self.balances, Channel::Whole { acked: true, .. }),
             last_frame_mono_ns: self.last_frame.mono_ns,
+            clock_offset_us: self.venue_clock.offset_us(),
         }
     }
 
@@ -245,7 +255,11 @@ impl Session {
         at: Stamp,
     ) -> Option<(u64, Response<'t>)> {
         match response.method.as_str() {
-            "pong" | "unsubscribe" => None,
+            "pong" => {
+                self.pong(&response, at);
+                None
+            }
+            "unsubscribe" => None,
             "subscribe" => {
                 self.subscribed(&response);
                 None
@@ -259,6 +273,25 @@ impl Session {
                 }
             },
         }
+    }
+
+    /// What the answer to the last ping says about the venue's clock.
+    fn pong(&mut self, response: &Response<'_>, at: Stamp) {
+        let Some((req_id, sent)) = self.ping else { return };
+        let (Some(time_in), Some(time_out)) = (response.time_in, response.time_out) else { return };
+        if response.req_id != Some(req_id) {
+            return;
+        }
+        self.ping = None;
+        let venue = UtcMicros(i64::midpoint(time_in.micros(), time_out.micros()));
+        let sample = ClockSample::of(sent, venue, at.wall);
+        // Half of the way may lie on either side: only what is beyond it is certain. A slow answer on a busy machine
+        // would else be a clock that is off.
+        let doubt_us = sample.round_trip_us / 2;
+        let certain_us = sample.offset_us.saturating_abs().saturating_sub(doubt_us).max(0);
+        let offset_us = certain_us * sample.offset_us.signum();
+        // A change that somebody has to be told is the business of whoever reads the offset.
+        let _ = self.venue_clock.take(ClockSample { offset_us, ..sample });
     }
 
     fn subscribed(&mut self, response: &Response<'_>) {
@@ -332,6 +365,7 @@ impl Session {
             if now_ms - self.last_ping_ms >= PING_INTERVAL_MS {
                 self.last_ping_ms = now_ms;
                 let req_id = self.own_id();
+                self.ping = Some((req_id, at.wall));
                 self.actions.push_back(Action::Send(request::ping(req_id)));
             }
         }
@@ -347,149 +381,4 @@ fn subscription(channel: ChannelKind, token: &str) -> Subscription<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use penstock_types::UtcMicros;
-
-    fn at(ms: i64) -> Stamp {
-        Stamp { wall: UtcMicros(ms * 1_000), mono_ns: ms * 1_000_000 }
-    }
-
-    fn open() -> Session {
-        let mut session = Session::open(1, "T".to_owned(), 15_000, 3_000, at(0));
-        let sends = session.poll(at(0));
-        assert_eq!(sends.len(), 2);
-        session
-    }
-
-    fn ack(channel: &str) -> String {
-        format!(
-            r#"{{"method":"subscribe","result":{{"channel":"{channel}","maxratecount":125}},"success":true}}"#
-        )
-    }
-
-    fn balances(kind: &str, sequence: u64) -> String {
-        format!(
-            r#"{{"channel":"balances","type":"{kind}","data":[{{"asset":"USD","balance":1.0}}],"sequence":{sequence}}}"#
-        )
-    }
-
-    fn whole() -> Session {
-        let mut session = open();
-        for channel in ["executions", "balances"] {
-            session.frame(&ack(channel), at(10));
-            let text =
-                format!(r#"{{"channel":"{channel}","type":"snapshot","data":[],"sequence":1}}"#);
-            session.frame(&text, at(20));
-        }
-        let health = session.health();
-        assert!(health.executions_whole && health.balances_whole);
-        session.poll(at(20));
-        session
-    }
-
-    #[test]
-    fn an_image_and_rising_numbers_are_whole() {
-        let mut session = whole();
-        for sequence in 2..10 {
-            session.frame(&balances("update", sequence), at(30));
-        }
-        assert!(session.health().balances_whole);
-        assert!(session.poll(at(30)).iter().all(|a| matches!(a, Action::Tell(_))));
-    }
-
-    #[test]
-    fn a_skipped_number_is_told_first_and_subscribes_anew() {
-        let mut session = whole();
-        session.frame(&balances("update", 3), at(30));
-        assert!(!session.health().balances_whole);
-        assert!(session.health().executions_whole);
-        let actions = session.poll(at(30));
-        let gap = PrivateEvent::Gap {
-            epoch: 1,
-            at: at(30),
-            channel: ChannelKind::Balances,
-            expected: 2,
-            got: 3,
-        };
-        assert_eq!(actions[0], Action::Tell(gap));
-        assert!(matches!(&actions[1], Action::Send(text) if text.contains("unsubscribe")));
-        assert!(matches!(&actions[2], Action::Send(text) if text.contains("\"subscribe\"")));
-        assert!(matches!(&actions[3], Action::Tell(PrivateEvent::Frame { .. })));
-        // Numbers start anew with the image.
-        session.frame(&balances("update", 4), at(40));
-        session.frame(&balances("snapshot", 1), at(50));
-        session.frame(&ack("balances"), at(60));
-        session.frame(&balances("update", 2), at(70));
-        assert!(session.health().balances_whole);
-    }
-
-    #[test]
-    fn an_answer_belongs_to_its_request_and_only_once() {
-        let mut session = whole();
-        assert!(session.sent(7, at(100)));
-        let text = r#"{"method":"add_order","req_id":7,"success":true,"result":{"order_id":"O"}}"#;
-        assert_eq!(session.frame(text, at(200)).map(|(id, _)| id), Some(7));
-        assert!(session.frame(text, at(300)).is_none());
-        let late = session.poll(at(300));
-        assert!(matches!(&late[0], Action::Tell(PrivateEvent::LateAnswer { .. })), "{late:?}");
-    }
-
-    #[test]
-    fn an_answer_that_does_not_come_is_given_up_after_its_time() {
-        let mut session = whole();
-        session.sent(7, at(100));
-        assert!(session.timed_out(at(3_099)).is_empty());
-        assert_eq!(session.timed_out(at(3_100)), [7]);
-        assert!(session.timed_out(at(9_000)).is_empty());
-    }
-
-    #[test]
-    fn silence_and_missing_images_end_the_connection() {
-        let mut session = whole();
-        let heartbeat = r#"{"channel":"heartbeat"}"#;
-        session.frame(heartbeat, at(10_000));
-        assert!(session.poll(at(24_999)).iter().all(|a| !matches!(a, Action::Close(_))));
-        let want = Action::Close(DisconnectReason::Silent { silent_ms: 15_000 });
-        assert_eq!(session.poll(at(25_000)), [want]);
-        let mut session = open();
-        session.frame(&ack("executions"), at(10));
-        session.frame(heartbeat, at(9_000));
-        let actions = session.poll(at(10_000));
-        assert!(
-            actions
-                .iter()
-                .any(|a| matches!(a, Action::Close(DisconnectReason::NotSubscribed { .. }))),
-            "{actions:?}"
-        );
-    }
-
-    #[test]
-    fn a_refused_subscription_ends_the_connection() {
-        let mut session = open();
-        let text = r#"{"method":"subscribe","error":"ESession:Invalid session","success":false}"#;
-        session.frame(text, at(10));
-        let actions = session.poll(at(10));
-        assert!(matches!(
-            &actions[0],
-            Action::Close(DisconnectReason::NotSubscribed { text, .. }) if text.contains("ESession")
-        ));
-    }
-
-    #[test]
-    fn the_tier_is_read_from_the_answer() {
-        let mut session = open();
-        session.frame(&ack("executions"), at(10));
-        assert!(session.poll(at(10)).contains(&Action::MaxRateCount(125.0)));
-    }
-
-    #[test]
-    fn foreign_frames_are_told_without_tokens() {
-        let mut session = whole();
-        session.frame(r#"{"channel":"news","token":"secret"}"#, at(30));
-        session.frame("not json", at(30));
-        let actions = session.poll(at(30));
-        assert_eq!(actions.len(), 2);
-        assert!(!format!("{actions:?}").contains("secret"));
-    }
-}
+mod tests;

@@ -27,6 +27,7 @@ use super::messages::{DisconnectReason, Outgoing, PrivateEvent, SocketConfig, St
 use super::session::{Action, Session};
 use crate::outcome::{self, NotSent, OrderAnswer, OrderOutcome, RestOutcome};
 use crate::private_rest::PrivateRest;
+use crate::state::Way;
 use crate::state_file::SharedVenueState;
 
 /// Requests that may wait for the task.
@@ -59,9 +60,11 @@ pub fn spawn_order_socket(
 ) -> Result<RunningSocket, EndpointError> {
     let endpoint = Endpoint::new(&config.url, Transport::Socket)?;
     let (requests, inbox) = mpsc::channel(REQUESTS_LEN_LIMIT);
-    let (health_sender, health) = watch::channel(StreamHealth::default());
     let open = Arc::new(RwLock::new(None));
     let state = rest.state().clone();
+    let last_frame_mono_ns = state.now().mono_ns;
+    let before = StreamHealth { last_frame_mono_ns, ..StreamHealth::default() };
+    let (health_sender, health) = watch::channel(before);
     let orders = OrderSocket {
         requests,
         open: open.clone(),
@@ -214,7 +217,13 @@ impl Runner {
     fn close_all(&mut self, reason: &DisconnectReason) {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
         let epoch = self.epoch;
-        self.health.send_replace(StreamHealth { epoch, ..StreamHealth::default() });
+        // How long it has been silent goes on counting from its last frame, and a clock does not change with it.
+        self.health.send_modify(|health| {
+            let StreamHealth { last_frame_mono_ns, clock_offset_us, .. } = *health;
+            let kept =
+                StreamHealth { last_frame_mono_ns, clock_offset_us, ..StreamHealth::default() };
+            *health = StreamHealth { epoch, ..kept };
+        });
         for (_, waiting) in core::mem::take(&mut self.waiting) {
             let text = format!("the connection was lost before the answer ({reason:?})");
             let lost = UnknownReason::Connection(text);
@@ -305,7 +314,13 @@ impl Runner {
             OrderOutcome::Acked { .. } | OrderOutcome::NotSent(_) => None,
         };
         let symbol = waiting.symbol.as_deref();
-        let backs_off = judgement.is_some_and(|j| self.state.lock().learn(j, symbol, at));
+        let backs_off = match judgement {
+            Some(judgement) => self.state.lock().learn(judgement, symbol, at),
+            None => {
+                self.state.lock().accepted(Way::Socket);
+                false
+            }
+        };
         let answer = OrderAnswer { outcome, sent_at: Some(waiting.sent_at), answered_at: Some(at) };
         // A caller that went away does not want to know.
         let _ = waiting.answer.send(answer);

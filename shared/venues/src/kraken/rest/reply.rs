@@ -67,6 +67,11 @@ pub enum UnknownReason {
     Empty,
 }
 
+impl UnknownReason {
+    /// How the text of [`UnknownReason::Timeout`] begins: rows of orders keep the text alone.
+    pub const TIMEOUT_WORDS: &'static str = "no answer within";
+}
+
 impl core::fmt::Display for UnknownReason {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
@@ -74,7 +79,7 @@ impl core::fmt::Display for UnknownReason {
             Self::Status { status, body } => write!(f, "HTTP status {status}, body {body:?}"),
             Self::Body { reason, body } => write!(f, "unreadable body ({reason}): {body:?}"),
             Self::Connection(text) => write!(f, "no connection: {text}"),
-            Self::Timeout { waited_ms } => write!(f, "no answer within {waited_ms} ms"),
+            Self::Timeout { waited_ms } => write!(f, "{} {waited_ms} ms", Self::TIMEOUT_WORDS),
             Self::Empty => f.write_str("neither a result nor an error"),
         }
     }

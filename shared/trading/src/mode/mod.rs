@@ -5,97 +5,18 @@
 //! worsening is immediate; improving needs an unbroken window without a cause; a PAUSE that had any
 //! cause but a feed ends by the operator only. It logs nothing and stores nothing.
 
+mod cause;
+mod trigger;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use penstock_types::closed_vocabulary;
-use penstock_types::vocab::SysMode;
-use serde::{Deserialize, Serialize};
+use penstock_types::vocab::{ReasonCode, SysMode};
 
-closed_vocabulary! {
-    /// Cause of a mode, in order of precedence for the primary reason.
-    pub CauseCode {
-        /// The decision cluster does not take writes.
-        DbUnavailable = "DB_UNAVAILABLE",
-        /// A loop makes no progress; pausing.
-        LoopStuckPause = "LOOP_STUCK_PAUSE",
-        /// No market data in the frames; pausing.
-        WsStalePause = "WS_STALE_PAUSE",
-        /// No successful REST truth call; pausing.
-        RestStalePause = "REST_STALE_PAUSE",
-        /// The venue and our rows differ by more than may be.
-        DriftLimitExceeded = "DRIFT_LIMIT_EXCEEDED",
-        /// Ledger and venue, or ledger and position, disagree.
-        LedgerMismatch = "LEDGER_MISMATCH",
-        /// The private stream is silent or down.
-        PrivateStreamSilent = "PRIVATE_STREAM_SILENT",
-        /// The outcome of an order cannot be proven.
-        IntentSentUnknown = "INTENT_SENT_UNKNOWN",
-        /// Base without a live stop.
-        ProtectionMissing = "PROTECTION_MISSING",
-        /// Closing failed and no stop stands.
-        PauseNeedsManualProtection = "PAUSE_NEEDS_MANUAL_PROTECTION",
-        /// Ambiguous state.
-        PauseNeedsManual = "PAUSE_NEEDS_MANUAL",
-        /// The venue limits or locks the account.
-        RateLimited = "RATE_LIMIT_429",
-        /// The venue is not online.
-        ExchangeUnavailable = "EXCHANGE_UNAVAILABLE",
-        /// Orders may not be sent although there is exposure.
-        LiveLockMissing = "LIVE_LOCK_MISSING",
-        /// Start of a session.
-        EnterDegrade = "ENTER_DEGRADE",
-        /// A loop makes no progress.
-        LoopStuckDegrade = "LOOP_STUCK_DEGRADE",
-        /// No market data in the frames.
-        WsStaleDegrade = "WS_STALE_DEGRADE",
-        /// No successful REST truth call.
-        RestStaleDegrade = "REST_STALE_DEGRADE",
-        /// No valid epoch young enough.
-        EpochNotValid = "EPOCH_NOT_VALID",
-        /// Another lineage.
-        LineageBreak = "LINEAGE_BREAK",
-        /// State or messages too old, lease ended, gap open.
-        DataStale = "DATA_STALE",
-        /// Generation, epoch and universe do not fit together.
-        StateGenerationMismatch = "STATE_GENERATION_MISMATCH",
-        /// Too few symbols.
-        UniverseTooSmall = "UNIVERSE_TOO_SMALL",
-        /// An order or position does not agree with the venue yet.
-        ReconcileDiffDetected = "RECONCILE_DIFF_DETECTED",
-        /// Daily loss, absolute.
-        RiskDailyLossLimit = "RISK_DAILY_LOSS_LIMIT",
-        /// Daily loss, share of equity.
-        RiskDailyLossPct = "RISK_DAILY_LOSS_PCT",
-        /// Drawdown.
-        RiskDrawdownLimit = "RISK_DRAWDOWN_LIMIT",
-        /// A fault stopped the core of the engine.
-        EngineFailed = "ENGINE_FAILED",
-        /// Token bindings of the run differ from ours.
-        BindingsMismatch = "BINDINGS_MISMATCH",
-        /// Asked for by the operator.
-        OperatorRequest = "OPERATOR_REQUEST",
-        /// Another instance holds the fence.
-        SingleWriterLost = "SINGLE_WRITER_LOST",
-    }
-}
-
-impl CauseCode {
-    /// A PAUSE for such causes alone ends by itself.
-    #[must_use]
-    pub const fn is_feed(self) -> bool {
-        matches!(self, Self::WsStalePause | Self::RestStalePause | Self::PrivateStreamSilent)
-    }
-}
-
-/// How much a cause demands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Level {
-    /// No entries.
-    Degrade,
-    /// No entries, mostly until a person acts.
-    Pause,
-}
+pub use cause::{Cause, CauseCode, Ending, Level};
+pub use trigger::{AI_MANDATORY, STREAM_DOWN_PAUSE_MS, Side, Signal, Thresholds, Trigger, Unit};
 
 /// What happened, as the machine sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,17 +86,6 @@ pub const fn next(mode: SysMode, event: ModeEvent) -> SysMode {
     }
 }
 
-/// An active cause.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
-    /// Code.
-    pub code: CauseCode,
-    /// What it demands.
-    pub level: Level,
-    /// Measured value as text, where there is one.
-    pub value: Option<String>,
-}
-
 /// A change of the mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModeChange {
@@ -191,6 +101,27 @@ pub struct ModeChange {
     pub values: BTreeMap<String, String>,
     /// Milliseconds the former mode lasted.
     pub lasted_ms: i64,
+}
+
+impl ModeChange {
+    /// The reasons as alert and trail name them: the causes, highest first, then the entry of the mode. The first is
+    /// the same alert as the cause's own.
+    #[must_use]
+    pub fn announced(&self) -> Vec<ReasonCode> {
+        let entered = entered(self.to);
+        let causes = self.reasons.iter().map(|code| code.reason()).filter(|code| *code != entered);
+        causes.chain([entered]).collect()
+    }
+}
+
+/// The reason that says that a mode was entered.
+const fn entered(mode: SysMode) -> ReasonCode {
+    match mode {
+        SysMode::Normal => ReasonCode::EnterNormal,
+        SysMode::Degrade => ReasonCode::EnterDegrade,
+        SysMode::Pause => ReasonCode::EnterPause,
+        SysMode::Exit => ReasonCode::EnterExit,
+    }
 }
 
 /// Settings of the machine.
@@ -355,96 +286,5 @@ const fn reason_of(event: ModeEvent) -> CauseCode {
         | ModeEvent::OperatorDegrade
         | ModeEvent::OperatorPause
         | ModeEvent::Stop => CauseCode::OperatorRequest,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    fn timing() -> ModeTiming {
-        ModeTiming { stable_window_ms: 1_000, pause_auto_recover_feed: true }
-    }
-
-    fn cause(code: CauseCode, level: Level) -> Cause {
-        Cause { code, level, value: None }
-    }
-
-    #[test]
-    fn every_pair_has_a_mode_and_the_end_is_final() {
-        for mode in SysMode::ALL {
-            for event in ModeEvent::ALL {
-                let after = next(*mode, *event);
-                if *mode == SysMode::Exit || *event == ModeEvent::Stop {
-                    assert_eq!(after, SysMode::Exit, "{mode} {event:?}");
-                }
-                if matches!(event, ModeEvent::DegradeCause | ModeEvent::PauseCause) {
-                    assert!(after >= *mode, "a cause never improves: {mode} {event:?}");
-                }
-                if *mode == SysMode::Pause {
-                    assert_ne!(after, SysMode::Normal, "PAUSE leads through DEGRADE");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_session_reaches_normal_after_one_whole_window_without_a_cause() {
-        let (mut m, first) = ModeMachine::boot(timing(), 0);
-        assert_eq!((first.from, first.to), (None, SysMode::Degrade));
-        let epoch = [cause(CauseCode::EpochNotValid, Level::Degrade)];
-        assert_eq!(m.observe(100, &epoch), None);
-        assert_eq!(m.observe(200, &[]), None);
-        assert_eq!(m.observe(900, &epoch), None, "the window is broken");
-        assert_eq!(m.observe(1_000, &[]), None);
-        assert_eq!(m.observe(1_999, &[]), None);
-        let change = m.observe(2_000, &[]).unwrap();
-        assert_eq!((change.from, change.to), (Some(SysMode::Degrade), SysMode::Normal));
-        assert!(change.reasons.is_empty());
-    }
-
-    #[rstest]
-    #[case(CauseCode::WsStalePause, true)]
-    #[case(CauseCode::LedgerMismatch, false)]
-    fn a_pause_ends_by_itself_only_for_feeds(#[case] code: CauseCode, #[case] by_itself: bool) {
-        let (mut m, _) = ModeMachine::boot(timing(), 0);
-        let change = m.observe(10, &[cause(code, Level::Pause)]).unwrap();
-        assert_eq!((change.to, change.primary), (SysMode::Pause, Some(code)));
-        m.observe(20, &[]);
-        let change = m.observe(1_020, &[]);
-        assert_eq!(change.is_some(), by_itself);
-        if by_itself {
-            assert_eq!(m.mode(), SysMode::Degrade);
-            assert_eq!(m.observe(2_019, &[]), None, "a second window follows");
-            assert_eq!(m.observe(2_020, &[]).unwrap().to, SysMode::Normal);
-        } else {
-            let change = m.request(1_030, ModeEvent::OperatorNormal, &[]).unwrap();
-            assert_eq!(change.to, SysMode::Degrade);
-            assert_eq!(m.observe(2_030, &[]).unwrap().to, SysMode::Normal);
-        }
-    }
-
-    #[test]
-    fn every_cause_is_a_reason_of_the_catalog() {
-        for cause in CauseCode::ALL {
-            assert!(penstock_types::vocab::ReasonCode::parse(cause.as_str()).is_ok(), "{cause}");
-        }
-    }
-
-    #[test]
-    fn the_highest_cause_is_the_primary_reason_and_all_are_listed() {
-        let (mut m, _) = ModeMachine::boot(timing(), 0);
-        let causes = [
-            cause(CauseCode::EpochNotValid, Level::Degrade),
-            cause(CauseCode::LedgerMismatch, Level::Pause),
-            cause(CauseCode::DbUnavailable, Level::Pause),
-        ];
-        let change = m.observe(5, &causes).unwrap();
-        assert_eq!(
-            change.reasons,
-            vec![CauseCode::DbUnavailable, CauseCode::LedgerMismatch, CauseCode::EpochNotValid]
-        );
-        assert_eq!(change.primary, Some(CauseCode::DbUnavailable));
     }
 }

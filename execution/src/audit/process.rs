@@ -1,0 +1,276 @@
+//! Events of the process: modes, stages, requests of the operator, and what only a marker says.
+//!
+//! Input: values of the parts that own them. Output: drafts. Invariants: a stage is said when it differs
+//! from the one before it in the same loop; a marker that has an event of its own is not said twice; a
+//! word that is no reason of the catalog is left out, never invented.
+
+use std::sync::{Mutex, PoisonError};
+
+use penstock_audit::Draft;
+use penstock_telemetry::{Level, Marker, Observer, Seen, observe};
+use penstock_trading::mode::ModeChange;
+use penstock_types::vocab::{AuditEventType, ReasonCode, StageName, SysMode};
+use penstock_types::{EpochId, EvaluationId, GenerationId, OrderId, RunId, Symbol};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::handle::AuditHandle;
+
+/// Markers that may wait: as many as a burst of a whole universe gives.
+const MARKERS_MAX: usize = 1_024;
+
+/// A loop of the process; each has a stage of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loop {
+    /// Start, reconcile, days, end.
+    Service,
+    /// Evaluations.
+    Evaluation,
+    /// The exit supervisor.
+    Exits,
+}
+
+/// The stage of each loop.
+#[derive(Debug)]
+pub(crate) struct Stages(Mutex<[Option<StageName>; 3]>);
+
+impl Default for Stages {
+    fn default() -> Self {
+        Self(Mutex::new([None; 3]))
+    }
+}
+
+impl Stages {
+    /// Enters a stage: the one before it, when it is another.
+    fn enter(&self, of: Loop, stage: StageName) -> Option<Option<StageName>> {
+        let mut stages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = match of {
+            Loop::Service => &mut stages[0],
+            Loop::Evaluation => &mut stages[1],
+            Loop::Exits => &mut stages[2],
+        };
+        if *place == Some(stage) {
+            return None;
+        }
+        Some(place.replace(stage))
+    }
+}
+
+/// What a change of the stage says beside the stage.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StageNote {
+    /// A few words, at most eighty characters are shown.
+    pub summary: String,
+    /// The pair, if it is about one.
+    pub symbol: Option<Symbol>,
+    /// The evaluation, 0 outside.
+    pub cycle_id: EvaluationId,
+    /// The decision, or empty.
+    pub decision_id: String,
+}
+
+impl AuditHandle {
+    /// A loop enters a stage. Said in the trail and on the console when it is another one than before; the
+    /// only function that does. It never waits.
+    pub fn enter(&self, of: Loop, stage: StageName, note: StageNote) {
+        let Some(from) = self.shared.stages.enter(of, stage) else { return };
+        let draft = Draft::new(stage, AuditEventType::StageChanged, now_ms())
+            .with("stage_from", from.map_or("", StageName::as_str))
+            .with("summary", note.summary);
+        let StageNote { symbol, cycle_id, decision_id, .. } = note;
+        self.post(Draft { symbol, cycle_id, decision_id, ..draft });
+    }
+}
+
+/// A change of the mode.
+#[must_use]
+pub fn mode_changed(change: &ModeChange, ts_ms: i64) -> Draft {
+    let stage = match change.to {
+        SysMode::Pause => StageName::Pause,
+        SysMode::Exit => StageName::Shutdown,
+        SysMode::Normal | SysMode::Degrade => StageName::Degrade,
+    };
+    let reasons = change.reasons.iter().filter_map(|code| ReasonCode::parse(code.as_str()).ok());
+    let values: Map<String, Value> =
+        change.values.iter().map(|(code, value)| (code.clone(), value.as_str().into())).collect();
+    let draft = Draft::new(stage, AuditEventType::SysModeChanged, ts_ms);
+    Draft { reasons: reasons.collect(), ..draft }
+        .with("mode_from", change.from.map_or("", SysMode::as_str))
+        .with("mode_to", change.to.as_str())
+        .with("trigger_values", values)
+}
+
+/// A request of the operator and its answer.
+#[must_use]
+pub fn operator_command(kind: &str, args: &Value, outcome: &str) -> Draft {
+    let text = |key: &str| args.get(key).and_then(Value::as_str).unwrap_or_default();
+    let target = [text("mode"), text("symbol")].into_iter().find(|t| !t.is_empty());
+    let draft = Draft::new(StageName::PositionManage, AuditEventType::OperatorCommand, now_ms());
+    Draft { reasons: vec![ReasonCode::OperatorRequest], ..draft }
+        .with("command", kind)
+        .with("target", target.unwrap_or_default())
+        .with("operator", text("operator"))
+        .with("reason", text("reason"))
+        .with("outcome", outcome)
+}
+
+/// Says every warning and error that has no event of its own, until the end.
+pub(crate) async fn say_markers(audit: AuditHandle, end: CancellationToken) {
+    let Ok(mut observer) = observe(Level::Warn, MARKERS_MAX) else {
+        tracing::error!("markers are not in the audit trail: four parts observe them already");
+        return;
+    };
+    loop {
+        // The end first, then what is still there.
+        tokio::select! {
+            biased;
+            () = end.cancelled() => break,
+            seen = observer.markers.recv() => match seen {
+                Some(seen) => say(&audit, &seen),
+                None => return,
+            },
+        }
+    }
+    drain(&audit, &mut observer);
+}
+
+fn drain(audit: &AuditHandle, observer: &mut Observer) {
+    while let Ok(seen) = observer.markers.try_recv() {
+        say(audit, &seen);
+    }
+    if observer.dropped() > 0 {
+        tracing::warn!("{} markers are in the log and not in the trail", observer.dropped());
+    }
+}
+
+fn say(audit: &AuditHandle, seen: &Seen) {
+    if !has_event(seen.marker) {
+        audit.post(of_marker(seen));
+    }
+}
+
+/// A marker as an event: what it names by the envelope's words stands there.
+fn of_marker(seen: &Seen) -> Draft {
+    let fields: Map<String, Value> = serde_json::from_str(&seen.fields).unwrap_or_default();
+    let number = |key: &str| {
+        let value = fields.get(key).and_then(Value::as_i64).unwrap_or_default();
+        if (0..=penstock_types::canonical::INTEGER_MAX).contains(&value) { value } else { 0 }
+    };
+    let symbol = fields.get("symbol").and_then(Value::as_str);
+    let mut draft =
+        Draft::new(StageName::PositionManage, AuditEventType::Marker, seen.ts_ms.max(1));
+    draft.symbol = symbol.and_then(|text| Symbol::new(text).ok());
+    draft.run_id = RunId(number("run_id"));
+    draft.epoch_id = EpochId(number("epoch_id"));
+    draft.generation_id = GenerationId(number("generation_id"));
+    draft.cycle_id = EvaluationId(number("evaluation_id"));
+    draft.order_id = Some(OrderId(number("order_id"))).filter(|id| id.0 > 0);
+    let fields = Value::Object(exact(fields));
+    draft.with("marker", seen.marker.as_str()).with("fields", fields)
+}
+
+/// Numbers that are not exact in JSON become texts: an event holds no binary fraction.
+fn exact(fields: Map<String, Value>) -> Map<String, Value> {
+    fn one(value: Value) -> Value {
+        match value {
+            Value::Number(number) => match number.as_i64() {
+                Some(n)
+                    if n.unsigned_abs()
+                        <= penstock_types::canonical::INTEGER_MAX.unsigned_abs() =>
+                {
+                    Value::Number(number)
+                }
+                Some(_) | None => Value::from(number.to_string()),
+            },
+            Value::Array(items) => items.into_iter().map(one).collect(),
+            Value::Object(map) => Value::Object(exact(map)),
+            Value::Null | Value::Bool(_) | Value::String(_) => value,
+        }
+    }
+    fields.into_iter().map(|(key, value)| (key, one(value))).collect()
+}
+
+/// Markers beside an event of their own.
+const fn has_event(marker: Marker) -> bool {
+    matches!(
+        marker,
+        Marker::EXECUTION_ENGINE_START
+            | Marker::SHUTDOWN_COMPLETE
+            | Marker::LIVE_EVALUATION_STARTED
+            | Marker::LIVE_EVALUATION_COMPLETED
+            | Marker::SYS_MODE_EXIT
+            | Marker::SYS_MODE_ENTER
+            | Marker::EXECUTION_BLOCKED_GENERATION_MISMATCH
+            | Marker::ROUTE_FRESHNESS_OK
+            | Marker::ROUTE_FRESHNESS_STALE
+            | Marker::ROUTE_EXECUTION_BLOCKED_STALE_DATA
+            | Marker::ROUTE_SELECTED
+            | Marker::STRATEGY_REJECTED
+            | Marker::DB_FIRST_ORDER_PERSISTED
+            | Marker::ORDER_SUBMIT_UNKNOWN
+            | Marker::ORDER_SUSPECT
+            | Marker::ORDER_RECONCILE_REQUIRED
+            | Marker::ORDER_LIVE_SUBMIT
+            | Marker::ORDER_ACK
+            | Marker::ORDER_FILL
+            | Marker::ORDER_REJECT
+            | Marker::ORDER_CANCEL
+            | Marker::ORDER_EXPIRED
+            | Marker::ORDER_LOST_OR_REJECTED
+            | Marker::ORDER_ERROR
+            | Marker::EXIT_PLAN_CREATED
+            | Marker::EXIT_RUNTIME_PLAN_ARMED
+            | Marker::EXPOSURE_PROTECTION_CONFIRMED
+            | Marker::POSITION_MONITOR_SL_TRAILED
+            | Marker::POSITION_MONITOR_TP_RAISED
+            | Marker::EXPOSURE_UNPROTECTED
+            | Marker::EXIT_REASON_TRIGGERED
+            | Marker::EXIT_ORDER_SUBMITTED
+            | Marker::EXIT_COMPLETED
+            | Marker::RECONCILE_COMPLETE
+            | Marker::RECONCILE_POSITION_STATE
+            | Marker::SYMBOL_EXIT_ONLY
+            | Marker::SYMBOL_HARD_BLOCKED
+            | Marker::SYMBOL_SAFETY_CLEARED
+            | Marker::CONTROL_REQUEST_APPLIED
+    )
+}
+
+fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use penstock_audit::{Event, Redactor};
+
+    #[test]
+    fn a_stage_is_news_when_it_differs_from_the_one_before_it_in_its_loop() {
+        let stages = Stages::default();
+        assert_eq!(stages.enter(Loop::Evaluation, StageName::RankTopn), Some(None));
+        assert_eq!(stages.enter(Loop::Evaluation, StageName::RankTopn), None);
+        assert_eq!(stages.enter(Loop::Exits, StageName::RankTopn), Some(None));
+        let next = stages.enter(Loop::Evaluation, StageName::DeepScan);
+        assert_eq!(next, Some(Some(StageName::RankTopn)));
+    }
+
+    #[test]
+    fn any_marker_becomes_an_event_whatever_its_fields_are() {
+        for fields in [
+            r#"{"symbol":"BTC/USD","order_id":7,"run_id":3,"share":0.25,"big":9007199254740993}"#,
+            r#"{"symbol":"not a symbol","order_id":-1,"run_id":"x","nested":{"a":[1.5]}}"#,
+            "not json",
+            "{}",
+        ] {
+            let seen = Seen {
+                marker: Marker::FENCE_BUSY,
+                level: Level::Warn,
+                fields: fields.to_owned(),
+                ts_ms: 1_771_243_200_251,
+            };
+            let event = Event::new(of_marker(&seen), &Redactor::default()).unwrap();
+            assert_eq!(event.fields().data["marker"], "FENCE_BUSY", "{fields}");
+        }
+    }
+}

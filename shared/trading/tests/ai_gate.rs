@@ -1,0 +1,166 @@
+//! The AI gate's place in a decision: what waits, what goes on, what ends, by the recorded answer alone.
+#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+
+use penstock_contracts::Decision;
+use penstock_contracts::ai::policy::GateFailure;
+use penstock_contracts::ai::recorded::{Came, RecordedAnswer, RecordedCall};
+use penstock_contracts::units::Hex64;
+use penstock_trading::CycleInput;
+use penstock_trading::decide;
+use penstock_trading::decide::{DecideConfig, Finalist, Outcome};
+use penstock_trading::fixtures::{config, input};
+use penstock_types::vocab::{Blocker, ReasonCode, StageName, SysMode};
+
+const N: usize = 6;
+
+fn strict(ai_dec: i64) -> DecideConfig {
+    let mut config = config();
+    config.contract.ai_dec = ai_dec;
+    config
+}
+
+/// A cycle with what came of asking about its first finalist.
+fn answered(config: &DecideConfig, came: impl FnOnce(&Decision) -> Came) -> Outcome {
+    let mut cycle = input(N);
+    let first = decide(&cycle, config);
+    let decision = first.awaits_gate().unwrap().decision.as_ref().unwrap();
+    cycle.ai_answers.push(record(decision, came(decision)));
+    decide(&cycle, config)
+}
+
+fn record(decision: &Decision, came: Came) -> RecordedAnswer {
+    RecordedAnswer {
+        decision_id: decision.decision_id.clone(),
+        call: Some(RecordedCall {
+            model: "model".to_owned(),
+            latency_ms: 40,
+            attempts: 1,
+            raw_hash: Hex64::of_bytes(b"raw"),
+            input_hash: Hex64::of_bytes(b"input"),
+            snapshot_hash: decision.snapshot_hash.clone(),
+            came,
+        }),
+    }
+}
+
+fn says(text: &str) -> Came {
+    Came::Answered { text: text.to_owned() }
+}
+
+/// A change: quantity and stop as JSON, everything else as it was.
+fn modify(qty: &str, sl_price: &str) -> Came {
+    let fallback = r#"{"enabled":null,"kind":null,"max_slippage_bps":null}"#;
+    let entry = format!(
+        r#"{{"kind":null,"limit_price":null,"qty":{qty},"ttl_ms":null,"max_repegs":null,"fallback":{fallback}}}"#
+    );
+    let exit = format!(
+        r#"{{"sl_price":{sl_price},"tp_price":null,"trail_bps":null,"time_stop_secs":null}}"#
+    );
+    says(&format!(
+        r#"{{"verdict":"MODIFY","reasons":["AIGATE_OK"],"modified_decision":{{"entry_plan":{entry},"exit_plan":{exit}}}}}"#
+    ))
+}
+
+fn first(outcome: &Outcome) -> &Finalist {
+    outcome.finalists.first().unwrap()
+}
+
+#[test]
+fn a_gate_that_is_off_is_recorded_as_off_and_stops_nothing() {
+    let outcome = decide(&input(N), &strict(0));
+    let finalist = first(&outcome);
+    assert!(finalist.plan.is_some());
+    assert!(!finalist.gate.as_ref().unwrap().enabled);
+    assert!(outcome.awaits_gate().is_none());
+}
+
+#[test]
+fn without_an_answer_nothing_goes_on_and_with_a_permission_it_does() {
+    let config = strict(1);
+    let waiting = decide(&input(N), &config);
+    let finalist = waiting.awaits_gate().unwrap();
+    assert_eq!(finalist.blocker, Some(Blocker::AiGateBlocked));
+    assert_eq!(finalist.stage(), StageName::AigateCall);
+    assert_eq!(waiting.plans().count(), 0);
+    let outcome = answered(&config, |_| {
+        says(r#"{"verdict":"ALLOW","reasons":["STRAT_OK"],"modified_decision":null}"#)
+    });
+    let plan = first(&outcome).plan.as_ref().unwrap();
+    assert_eq!(Some(&plan.decision_id), first(&outcome).decision.as_ref().map(|d| &d.decision_id));
+    assert!(outcome.awaits_gate().is_none(), "whoever comes behind it is not asked about");
+}
+
+#[test]
+fn an_objection_and_a_failure_end_at_risk_with_the_gates_reasons_and_only_a_mandatory_one_pauses() {
+    let block =
+        || says(r#"{"verdict":"BLOCK","reasons":["STRAT_REGIME_WEAK"],"modified_decision":null}"#);
+    let late = || Came::Failed { failure: GateFailure::Timeout, detail: "late".to_owned() };
+    for (ai_dec, pauses) in [(1, None), (2, Some(ReasonCode::AigateTimeout))] {
+        let config = strict(ai_dec);
+        let blocked = answered(&config, |_| block());
+        let verdict = first(&blocked).verdict.as_ref().unwrap();
+        assert_eq!(verdict.reasons, [ReasonCode::StratRegimeWeak]);
+        assert_eq!((first(&blocked).plan.is_some(), first(&blocked).gate_pause), (false, None));
+        let failed = answered(&config, |_| late());
+        let verdict = first(&failed).verdict.as_ref().unwrap();
+        assert_eq!(verdict.reasons, [ReasonCode::AigateTimeout]);
+        assert_eq!((first(&failed).plan.is_some(), first(&failed).gate_pause), (false, pauses));
+    }
+}
+
+#[test]
+fn a_smaller_quantity_is_what_is_sent_and_a_larger_one_is_nothing() {
+    let config = strict(1);
+    let qty = |decision: &Decision, share: i64| {
+        let qty = decision.entry_plan.as_ref().unwrap().qty.value();
+        let step = decision.constraints.step_size.value();
+        let changed = qty * penstock_types::Decimal::new(share, 2);
+        format!("\"{}\"", penstock_types::decimal::floor_to_step(changed, step))
+    };
+    let smaller = answered(&config, |decision| modify(&qty(decision, 70), "null"));
+    let finalist = first(&smaller);
+    let proposed = finalist.decision.as_ref().unwrap();
+    let plan = finalist
+        .plan
+        .as_ref()
+        .unwrap_or_else(|| panic!("{:?} {:?}", finalist.gate, finalist.risk_hits));
+    assert!(plan.qty < proposed.entry_plan.as_ref().unwrap().qty.value());
+    assert_ne!(plan.decision_id, proposed.decision_id);
+    let larger = answered(&config, |decision| modify(&qty(decision, 130), "null"));
+    assert!(first(&larger).plan.is_none());
+    let codes = &first(&larger).verdict.as_ref().unwrap().reasons;
+    assert!(codes.contains(&ReasonCode::AigateModifyInvalid), "{codes:?}");
+}
+
+#[test]
+fn an_entry_whose_exit_is_changed_is_not_made() {
+    let outcome = answered(&strict(1), |decision| {
+        let exit = decision.exit_plan.as_ref().unwrap();
+        let tick = decision.constraints.tick_size.value();
+        modify("null", &format!("\"{}\"", exit.sl_price.value() + tick))
+    });
+    let finalist = first(&outcome);
+    assert!(finalist.gate.as_ref().unwrap().modified_decision.is_some(), "{:?}", finalist.gate);
+    assert_eq!((finalist.plan.is_some(), finalist.blocker), (false, Some(Blocker::AiGateBlocked)));
+}
+
+#[test]
+fn outside_normal_nobody_is_asked_and_the_verdict_stands_for_the_record() {
+    let cycle = CycleInput { sys_mode: SysMode::Degrade, ..input(N) };
+    let outcome = decide(&cycle, &strict(2));
+    assert!(outcome.awaits_gate().is_none());
+    let finalist = first(&outcome);
+    assert!(finalist.gate.is_none());
+    assert_eq!(finalist.verdict.as_ref().unwrap().reasons, [ReasonCode::RiskModeBlock]);
+}
+
+#[test]
+fn an_answer_to_another_decision_is_no_answer() {
+    let config = strict(1);
+    let mut cycle = input(N);
+    let mut other = decide(&cycle, &config).awaits_gate().unwrap().decision.clone().unwrap();
+    other.snapshot_hash = Hex64::of_bytes(b"others");
+    let text = r#"{"verdict":"ALLOW","reasons":["STRAT_OK"],"modified_decision":null}"#;
+    cycle.ai_answers.push(record(&other, says(text)));
+    assert!(decide(&cycle, &config).awaits_gate().is_some());
+}
