@@ -29,7 +29,7 @@ use super::gate::AiGate;
 use super::load::{Loaded, Memory, Occasion, load};
 use super::record::{self, Ending, KnownGates};
 use super::submit::{Submits, submit};
-use super::{causes, said};
+use super::{causes, said, stages};
 use crate::account::Account;
 use crate::attach::{BindingsOutcome, compare, ensure_partitions};
 use crate::context::Context;
@@ -186,6 +186,7 @@ impl<A: Account> Evaluator<A> {
             Ok(Err(error)) => return self.broken(None, &error.to_string(), started).await,
             Err(error) => return self.broken(None, &error.to_string(), started).await,
         };
+        stages::selected(&self.context, &decision, id);
         let decision = match self.settle(input, decision, id).await {
             Ok(decision) => decision,
             Err(error) => return self.broken(Some(id), &error, started).await,
@@ -228,6 +229,7 @@ impl<A: Account> Evaluator<A> {
             None => (outcome, Vec::new()),
         };
         let hash = &self.context.settings.config_hash;
+        stages::judged(&self.context, &outcome, id);
         let rows = decided::rows(input, &outcome, asked, id, hash);
         ai_gate::insert(&self.context.pool, &rows).await.map_err(|e| e.to_string())?;
         let mut events = decided::events(input, &outcome, &rows, id, &self.finalists);

@@ -17,9 +17,10 @@ use penstock_trading::cycle::CycleInput;
 use penstock_trading::decide::{Finalist, Outcome, decide};
 use penstock_trading::mode::CauseCode;
 use penstock_types::EvaluationId;
-use penstock_types::vocab::{ReasonCode, SysMode};
+use penstock_types::vocab::{ReasonCode, StageName, SysMode};
 use penstock_venue_net::SystemClock;
 
+use super::stages;
 use crate::audit::redactor;
 use crate::context::Context;
 use crate::settings::Settings;
@@ -84,6 +85,7 @@ impl AiGate {
             else {
                 break;
             };
+            stages::enter(context, StageName::AigateCall, stages::of(finalist, id));
             let decision = Decision { cycle_id: id, ..decision.clone() };
             let age_ms_max = context.settings.decide.state_max_age_secs * 1_000;
             let age_ms = outcome.assessment.state_age_ms.unwrap_or(i64::MAX);

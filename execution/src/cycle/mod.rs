@@ -17,6 +17,7 @@ mod load;
 mod record;
 mod run;
 mod said;
+mod stages;
 pub mod stored;
 mod submit;
 mod trigger;

@@ -15,11 +15,12 @@ use penstock_types::vocab::{StageName, SysMode, Verdict};
 use tokio::sync::watch;
 
 use super::evaluate::{Evaluated, Evaluator};
+use super::stages;
 use super::trigger::Scheduler;
 use super::watch::{POLL_EVERY, Seen, run_watch};
 use crate::account::Account;
 use crate::attach::ensure_partitions;
-use crate::audit::{Loop, StageNote};
+use crate::audit::StageNote;
 use crate::context::Context;
 use crate::progress::LoopName;
 use crate::settings::RunMode;
@@ -102,16 +103,12 @@ async fn turns<A: Account>(
         }
         let Some(trigger) = scheduler.due(now_ms) else { continue };
         scheduler.started(now_ms, trigger);
-        progress.enter(LoopName::Evaluation, StageName::UniverseScan);
         let mode_before = context.mode.current();
         let note = StageNote { summary: trigger.as_str().to_owned(), ..StageNote::default() };
-        context.audit.enter(Loop::Evaluation, StageName::UniverseScan, note);
+        stages::enter(context, StageName::UniverseScan, note);
         match evaluator.evaluate(trigger).await {
             Evaluated::FencedOut => return LoopEnd::FencedOut,
             Evaluated::Done { verdict, attached, .. } => {
-                let summary = verdict.as_str().to_owned();
-                let note = StageNote { summary, ..StageNote::default() };
-                context.audit.enter(Loop::Evaluation, StageName::RiskVerdict, note);
                 let once = settings.run_mode != RunMode::Attach;
                 if once && attached && mode_before == SysMode::Normal {
                     return LoopEnd::Once(verdict);

@@ -9,12 +9,13 @@ use penstock_telemetry::marker;
 use penstock_trading::cycle::{CycleInput, ReRead};
 use penstock_trading::decide::{Outcome, PlannedEntry};
 use penstock_trading::gates::{self, Choke, ChokeInput, GateLimits, GenerationBlock};
-use penstock_types::vocab::SysMode;
+use penstock_types::vocab::{StageName, SysMode};
 use penstock_types::{EvaluationId, GenerationId, Symbol};
 
-use super::said;
 use super::stored::SecondRead;
+use super::{said, stages};
 use crate::account::{Account, EntryOutcome, EntryRequest};
+use crate::audit::StageNote;
 use crate::context::Context;
 
 /// What the submits of a cycle came to.
@@ -44,6 +45,13 @@ pub(super) async fn submit(
         if done.submitted.len() >= most || done.fenced_out {
             break;
         }
+        let note = StageNote {
+            symbol: Some(plan.symbol.clone()),
+            cycle_id: evaluation_id,
+            decision_id: plan.decision_id.as_str().to_owned(),
+            ..StageNote::default()
+        };
+        stages::enter(context, StageName::ExecuteIntent, note);
         let read = read_again(context, plan).await?;
         done.visible = read.publication.as_ref().map(|p| p.generation_id);
         said::visible(input, done.visible);

@@ -190,7 +190,10 @@ impl Desk {
             // Refused by the counters or cut off. A start waits for it; a pass has time, and what it
             // asks for at once is what the counters lack.
             let pause_ms = if full { FULL_RETRY_MS } else { HISTORY_RETRY_MS };
-            self.reconcile.next_full_mono_ms = self.mono_ms() + pause_ms;
+            let mono = self.mono_ms();
+            self.reconcile.next_full_mono_ms = mono + pause_ms;
+            // It took the place of the pass that shows the venue alive, and showed nothing.
+            self.reconcile.next_light_mono_ms = self.reconcile.next_light_mono_ms.min(mono);
         }
         if !full {
             return Ok(());

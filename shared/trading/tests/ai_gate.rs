@@ -61,7 +61,11 @@ fn modify(qty: &str, sl_price: &str) -> Came {
     ))
 }
 
+/// The first finalist; every gate that closed has its reason, as the table of gates demands.
 fn first(outcome: &Outcome) -> &Finalist {
+    for gate in &outcome.gates {
+        assert!(gate.blocker.is_none() || gate.reason.is_some(), "{gate:?}");
+    }
     outcome.finalists.first().unwrap()
 }
 
@@ -78,6 +82,7 @@ fn a_gate_that_is_off_is_recorded_as_off_and_stops_nothing() {
 fn without_an_answer_nothing_goes_on_and_with_a_permission_it_does() {
     let config = strict(1);
     let waiting = decide(&input(N), &config);
+    first(&waiting);
     let finalist = waiting.awaits_gate().unwrap();
     assert_eq!(finalist.blocker, Some(Blocker::AiGateBlocked));
     assert_eq!(finalist.stage(), StageName::AigateCall);

@@ -1,21 +1,20 @@
 //! The engine's gates: the order of the gates, the tables over all states, and what they do to a decision.
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise")]
 
+use penstock_trading::decide::DecideConfig;
 use penstock_trading::decide::config::ProofConfig;
-use penstock_trading::decide::{DecideConfig, assess};
 use penstock_trading::engine_gate::{
     CoreState, EngineCode, EngineCycle, EngineGates, EngineSeen, EngineToken, Verdict, judge,
     state_factor, verdict,
 };
 use penstock_trading::fixtures::{config, dec, input, symbol};
-use penstock_trading::risk::{self, RiskInput};
-use penstock_trading::size::{self, Limiter, Sized};
+use penstock_trading::size::Limiter;
 use penstock_trading::{CycleInput, decide};
 use penstock_types::TickId;
 use penstock_types::engine_view::{
     ClusterState, Direction, EventPhase, FsmState, Tier, TokenFlags,
 };
-use penstock_types::vocab::{Blocker, EntryMode, ReasonCode, RouteType, SafetyMode, Strategy};
+use penstock_types::vocab::{Blocker, ReasonCode, Strategy};
 
 const N: usize = 16;
 const HOT: usize = N - 1;
@@ -245,46 +244,6 @@ fn a_factor_reduces_the_size_of_the_symbol_alone_and_nothing_else() {
     assert_eq!(ratio.round_dp(3), dec("0.8"));
     assert!(b.qty < a.qty);
     assert_eq!(a.size_quote_requested, b.size_quote_requested);
-}
-
-/// The risk list repeats the verdict as its rule 10, after the rules of the data and before those of the symbol.
-#[test]
-fn rule_ten_repeats_the_verdict_in_its_place() {
-    let (mut i, c) = with(EngineGates::Enforce, cycle(Some(CALM)));
-    i.quotes.clear();
-    i.counters.opened_today = 500;
-    let assessment = assess(&i, &c);
-    let states = i.states.iter().map(|row| (&row.symbol, row)).collect();
-    let capital = size::capital(&i, &c, &states, &[]);
-    let hits = |engine: Verdict| -> Vec<(i64, ReasonCode)> {
-        let one = dec("1");
-        let found = risk::evaluate(&RiskInput {
-            cycle: &i,
-            config: &c,
-            assessment: &assessment,
-            capital: &capital,
-            state: &i.states[HOT],
-            safety: SafetyMode::Normal,
-            strategy: Strategy::Momentum,
-            route: RouteType::BreakoutContinuation,
-            mode: EntryMode::Taker,
-            quote: None,
-            engine,
-            sized: Sized { requested: one, approved: one, qty: one, limiter: Limiter::Request },
-            limit_price: dec("20"),
-            floor_quote: dec("10"),
-            taker_bps: dec("20"),
-        });
-        found.into_iter().map(|hit| (hit.rule, hit.code)).collect()
-    };
-    let other = hits(Verdict::NEUTRAL);
-    assert!(other.iter().all(|(rule, _)| *rule != 10), "{other:?}");
-    let with_it = hits(Verdict { code: Some(EngineCode::FsmBlock), size_factor: 0 });
-    let at = with_it.iter().position(|(rule, _)| *rule == 10).unwrap();
-    assert_eq!(with_it[at].1, ReasonCode::EngineFsmBlock);
-    assert!(with_it[..at].iter().all(|(rule, _)| *rule < 10) && at > 0, "{with_it:?}");
-    assert!(with_it[at + 1..].iter().all(|(rule, _)| *rule > 10), "{with_it:?}");
-    assert_eq!(with_it.len(), other.len() + 1);
 }
 
 /// A proof run forces what fails for economic reasons; the engine is none of them.

@@ -312,7 +312,21 @@ impl VenueState {
             ErrorClass::Nonce => self.refusals.rest = self.refusals.rest.saturating_add(1),
             ErrorClass::Deadline => self.refusals.socket = self.refusals.socket.saturating_add(1),
             ErrorClass::Auth => self.refusals.key = true,
-            _ => {}
+            ErrorClass::AuthRate
+            | ErrorClass::Rate
+            | ErrorClass::Limit
+            | ErrorClass::Transient
+            | ErrorClass::Mode
+            | ErrorClass::Funds
+            | ErrorClass::Validation
+            | ErrorClass::Identity
+            | ErrorClass::State
+            | ErrorClass::Config
+            | ErrorClass::Bug
+            | ErrorClass::Session
+            | ErrorClass::Policy
+            | ErrorClass::Warning
+            | ErrorClass::Unlisted => {}
         }
         match judgement.action {
             ErrorAction::RaiseNonce => {

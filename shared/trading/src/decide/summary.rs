@@ -169,6 +169,9 @@ fn allowed_gate(
         if let Some(dropped) = &finalist.dropped {
             gate.reason = Some(dropped.reason);
         }
+        if finalist.blocker == Some(Blocker::AiGateBlocked) {
+            gate.reason = Some(gate_code(finalist));
+        }
         if let Some(hit) = finalist.risk_hits.first() {
             gate.reason = Some(hit.code);
             gate.value = hit.value.map(|v| round_to(v, 10).normalize());
@@ -207,6 +210,19 @@ fn allowed_gate(
     measure(config, scan, symbol, &mut gate);
     gate.closed = closed.into_iter().collect();
     gate
+}
+
+/// Why the AI gate closed it: what failed, else its first objection. A change that is not carried out counts as one that
+/// is not valid; without an answer there was no request that came to an end.
+fn gate_code(finalist: &Finalist) -> ReasonCode {
+    match &finalist.gate {
+        None => ReasonCode::AigateHttpError,
+        Some(gate) if gate.modified_decision.is_some() => ReasonCode::AigateModifyInvalid,
+        Some(gate) => gate
+            .error_code
+            .or_else(|| gate.reasons.first().copied())
+            .unwrap_or(ReasonCode::AigateSchemaInvalid),
+    }
 }
 
 /// Value and limit of the gates that compare numbers, from the best candidate of the symbol.

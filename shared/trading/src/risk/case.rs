@@ -146,7 +146,7 @@ impl RiskCase<'_> {
 
     fn view(&self) -> View<'_> {
         let (config, inputs) = (self.config, self.inputs);
-        View { config, inputs, order: self.order(), case: Some(self) }
+        View { config, inputs, order: self.order(), case: self }
     }
 }
 

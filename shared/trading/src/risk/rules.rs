@@ -40,8 +40,8 @@ pub(super) struct View<'a> {
     pub(super) config: &'a DecideConfig,
     pub(super) inputs: &'a RiskInputs,
     pub(super) order: Order,
-    /// The decision as a contract; none where only the market and the account are judged.
-    pub(super) case: Option<&'a RiskCase<'a>>,
+    /// The decision as a contract.
+    pub(super) case: &'a RiskCase<'a>,
 }
 
 impl View<'_> {
@@ -109,14 +109,13 @@ fn mode(view: &View<'_>, hits: &mut Hits) {
 }
 
 fn contract(view: &View<'_>, hits: &mut Hits) {
-    if view.case.is_some_and(|case| !case.is_whole()) {
+    if !view.case.is_whole() {
         hits.plain(ReasonCode::StratInputInvalid);
     }
 }
 
 fn costs(view: &View<'_>, hits: &mut Hits) {
-    let Some(case) = view.case else { return };
-    let terms = case.sizing.terms;
+    let terms = view.case.sizing.terms;
     let least =
         [terms.fee_entry_bps, terms.fee_exit_bps, terms.slip_entry_bps, terms.slip_exit_bps]
             .into_iter()
@@ -127,7 +126,7 @@ fn costs(view: &View<'_>, hits: &mut Hits) {
 }
 
 fn edge(view: &View<'_>, hits: &mut Hits) {
-    let Some(case) = view.case else { return };
+    let case = view.case;
     let Some(limit) = case.edge_limit_bps() else { return };
     let edge = case.edge.now_bps();
     if edge < limit {
@@ -136,7 +135,7 @@ fn edge(view: &View<'_>, hits: &mut Hits) {
 }
 
 fn gate(view: &View<'_>, hits: &mut Hits) {
-    let Some(gate) = view.case.and_then(|case| case.gate) else { return };
+    let Some(gate) = view.case.gate else { return };
     for code in case::refusal_of(gate) {
         hits.plain(code);
     }
@@ -274,15 +273,13 @@ fn exposure(view: &View<'_>, hits: &mut Hits) {
 
 fn size_and_budget(view: &View<'_>, hits: &mut Hits) {
     let (order, inputs) = (view.order, view.inputs);
-    if let Some(case) = view.case {
-        let most = size::size(&case.sizing).map_or(Decimal::ZERO, |sized| sized.qty);
-        hits.above(ReasonCode::RiskSizeInvalid, order.qty, most);
-    }
+    let most = size::size(&view.case.sizing).map_or(Decimal::ZERO, |sized| sized.qty);
+    hits.above(ReasonCode::RiskSizeInvalid, order.qty, most);
     let (notional, floor) = (view.new_quote(), order.floor_quote);
     if notional < floor {
         hits.add(ReasonCode::ProtectionInvalidMinNotional, Some(notional), Some(floor));
     }
-    if view.case.is_some_and(|case| !case.is_stop_placeable()) {
+    if !view.case.is_stop_placeable() {
         hits.add(ReasonCode::ProtectionInvalidFilter, Some(order.qty), None);
     }
     let required = size::required_quote(order.qty, order.limit_price, inputs.taker_bps);
