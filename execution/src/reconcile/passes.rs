@@ -12,6 +12,10 @@ use super::fetch::{LookKind, LookResult};
 use crate::desk::{Desk, DeskError};
 use crate::tracker::MutationKind;
 
+/// Pause after a LIGHT pass that came to nothing: two intervals without one would make REST look stale, and what the
+/// counters lacked they have regained by then (half a point a second at the middle tier).
+const LIGHT_RETRY_MS: i64 = 1_000;
+
 impl Desk {
     pub(crate) async fn housekeeping(&mut self) -> Result<(), DeskError> {
         self.overdue().await?;
@@ -112,6 +116,10 @@ impl Desk {
 
     pub(super) async fn on_light(&mut self, result: LookResult) -> Result<(), DeskError> {
         self.reconcile.light_open = false;
+        if !result.whole {
+            let soon = self.mono_ms() + LIGHT_RETRY_MS.min(self.config.light_interval_ms);
+            self.reconcile.next_light_mono_ms = self.reconcile.next_light_mono_ms.min(soon);
+        }
         let adjusted = self.compare_balances().await?;
         self.finish_pass("LIGHT", &result, adjusted).await
     }
