@@ -169,3 +169,20 @@ fn an_answer_to_another_decision_is_no_answer() {
     cycle.ai_answers.push(record(&other, says(text)));
     assert!(decide(&cycle, &config).awaits_gate().is_some());
 }
+
+/// The table of instruments gives steps with twelve digits; a contract has the digits of the pair.
+#[test]
+fn a_contract_has_the_digits_of_the_pair_whatever_the_column_holds() {
+    let mut cycle = input(N);
+    for rules in &mut cycle.instruments {
+        rules.qty_increment.rescale(12);
+        rules.price_increment.rescale(12);
+    }
+    let outcome = decide(&cycle, &strict(0));
+    let decision = first(&outcome).decision.as_ref().unwrap();
+    let plain = decide(&input(N), &strict(0));
+    assert_eq!(
+        Some(&decision.decision_id),
+        first(&plain).decision.as_ref().map(|d| &d.decision_id)
+    );
+}

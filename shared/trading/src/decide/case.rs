@@ -68,6 +68,16 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// Step of a price, with the digits that it has and no more.
+    pub(super) fn tick(&self) -> Decimal {
+        self.instrument.price_increment.normalize()
+    }
+
+    /// Step of a quantity, likewise.
+    pub(super) fn step(&self) -> Decimal {
+        self.instrument.qty_increment.normalize()
+    }
+
     /// Prices of the order; without a sound quote those of the state, for the record only.
     pub(super) fn prices(&self) -> Option<Prices> {
         if let Some(quote) = self.quote

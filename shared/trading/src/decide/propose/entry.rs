@@ -27,8 +27,8 @@ pub(super) fn constraints(case: &Case<'_>) -> Result<DecisionConstraints, Invali
     let rules = case.instrument;
     let contract = &case.cycle.config.contract;
     let orders = int("constraints.max_num_orders", contract.max_num_orders)?;
-    let price = AmountKind::Price { tick: rules.price_increment };
-    let quantity = AmountKind::Quantity { step: rules.qty_increment };
+    let price = AmountKind::Price { tick: case.tick() };
+    let quantity = AmountKind::Quantity { step: case.step() };
     Ok(DecisionConstraints {
         tick_size: amount("constraints.tick_size", rules.price_increment, price)?,
         step_size: amount("constraints.step_size", rules.qty_increment, quantity)?,
@@ -53,8 +53,8 @@ pub(super) fn plan(case: &Case<'_>, sized: Sized, prices: Prices) -> Result<Entr
         EntryMode::Taker => EntryKind::Market,
     };
     let ttl_ms = config.entry_ttl_secs.get(case.candidate.strategy) * 1_000;
-    let tick = AmountKind::Price { tick: case.instrument.price_increment };
-    let step = AmountKind::Quantity { step: case.instrument.qty_increment };
+    let tick = AmountKind::Price { tick: case.tick() };
+    let step = AmountKind::Quantity { step: case.step() };
     Ok(EntryPlan {
         kind,
         queue_decision: rests.then_some(QueueDecision::Join),
@@ -89,7 +89,7 @@ pub(super) fn exit(case: &Case<'_>, entry_price: Decimal) -> Result<ExitPlan, In
         opened_at,
     });
     let bps = |field, value| amount(field, value, AmountKind::Bps);
-    let tick = AmountKind::Price { tick: case.instrument.price_increment };
+    let tick = AmountKind::Price { tick: case.tick() };
     // What guards the trailing policy against a runaway is no target of the plan.
     let target = has_target(candidate.exit_policy);
     let tp_bps = terms.tp_bps.filter(|_| target);

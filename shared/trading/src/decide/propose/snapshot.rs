@@ -131,7 +131,7 @@ fn depth(case: &Case<'_>) -> Result<DepthGroup, Invalid> {
 
 fn prices(case: &Case<'_>) -> Result<PricesGroup, Invalid> {
     let quote = present("prices.quote", case.quote)?;
-    let tick = AmountKind::Price { tick: case.instrument.price_increment };
+    let tick = AmountKind::Price { tick: case.tick() };
     let of = |field, value| amount(field, present(field, value)?, AmountKind::StatePrice);
     Ok(PricesGroup {
         best_bid: amount("prices.best_bid", quote.bid, tick)?,
