@@ -6,11 +6,12 @@
 //! seconds only cancels and protection leave. Times are monotonic milliseconds of the process; the
 //! file keeps wall times. Pure: no file, no clock.
 
+mod refusals;
 mod shares;
 
 use std::collections::BTreeMap;
 
-use penstock_venues::kraken::error_table::{ErrorAction, ErrorClass, Judgement};
+use penstock_venues::kraken::error_table::{ErrorAction, Judgement};
 use penstock_venues::kraken::nonce::Nonce;
 use penstock_venues::kraken::rates::{EngineBudget, EngineCall, RestBudget, RestUse, Tier};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::NotSent;
 use penstock_venue_net::Stamp;
 
+use refusals::Refusals;
 pub use shares::CounterShares;
 
 /// What a back-off covers.
@@ -84,14 +86,6 @@ pub struct Standing {
     pub timestamp_rejects: u32,
     /// The last answer refused the key or its permissions.
     pub key_refused: bool,
-}
-
-/// Refusals since the last accepted request of each way.
-#[derive(Clone, Copy, Debug, Default)]
-struct Refusals {
-    rest: u32,
-    socket: u32,
-    key: bool,
 }
 
 /// The account's memory.
@@ -298,36 +292,13 @@ impl VenueState {
 
     /// A signed request was answered without an error.
     pub const fn accepted(&mut self, way: Way) {
-        match way {
-            Way::Rest => self.refusals.rest = 0,
-            Way::Socket => self.refusals.socket = 0,
-        }
-        self.refusals.key = false;
+        self.refusals.accepted(way);
     }
 
     /// Learns from an answer; returns whether a back-off began (it is then saved at once).
     pub fn learn(&mut self, judgement: Judgement, symbol: Option<&str>, at: Stamp) -> bool {
         let now_ms = at.mono_ms();
-        match judgement.class {
-            ErrorClass::Nonce => self.refusals.rest = self.refusals.rest.saturating_add(1),
-            ErrorClass::Deadline => self.refusals.socket = self.refusals.socket.saturating_add(1),
-            ErrorClass::Auth => self.refusals.key = true,
-            ErrorClass::AuthRate
-            | ErrorClass::Rate
-            | ErrorClass::Limit
-            | ErrorClass::Transient
-            | ErrorClass::Mode
-            | ErrorClass::Funds
-            | ErrorClass::Validation
-            | ErrorClass::Identity
-            | ErrorClass::State
-            | ErrorClass::Config
-            | ErrorClass::Bug
-            | ErrorClass::Session
-            | ErrorClass::Policy
-            | ErrorClass::Warning
-            | ErrorClass::Unlisted => {}
-        }
+        self.refusals.learn(judgement.class);
         match judgement.action {
             ErrorAction::RaiseNonce => {
                 self.nonce.raise(at.wall_ns());
