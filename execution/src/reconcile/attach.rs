@@ -13,6 +13,7 @@ use penstock_types::vocab::{ExecutionIntent, OrderRole, OrderState, OrderType, S
 use penstock_types::{Decimal, OrderId, PositionId, Uuid};
 use penstock_venue_orders::Stamp;
 use penstock_venues::kraken::rates::RestUse;
+use penstock_venues::kraken::rest::PrivateRequest;
 
 use super::fetch::{LookKind, LookResult};
 use crate::desk::{Desk, DeskError};
@@ -160,11 +161,23 @@ impl Desk {
         );
         self.reconcile.history_open = true;
         let full = self.reconcile.complete;
-        // A start, and the way out of a PAUSE, wait for nothing else; a pass yields to looks that confirm stops.
-        let yields = full && self.reconcile.recovery.is_none();
-        let usage = if yields { RestUse::Steady } else { RestUse::Reserved };
+        let (_, usage) = self.full_pass();
         self.start_look(LookKind::History { since: Some(since), full }, usage);
         Ok(())
+    }
+
+    /// What the next look at the history costs at least, in points of the REST counter, and from which share of it.
+    pub(crate) fn full_pass(&self) -> (u32, RestUse) {
+        let history = PrivateRequest::TradesHistory { start: None, end: None, ofs: None }.cost();
+        if !self.reconcile.complete {
+            return (history, RestUse::Reserved);
+        }
+        let orders = PrivateRequest::OpenOrders { cl_ord_id: None }.cost();
+        let all = history + orders + PrivateRequest::BalanceEx.cost();
+        // The way out of a PAUSE waits for nothing else; a pass yields to looks that confirm stops, for an interval.
+        let late_ms = self.mono_ms() - self.reconcile.next_full_mono_ms;
+        let yields = self.reconcile.recovery.is_none() && late_ms < self.config.full_interval_ms;
+        (all, if yields { RestUse::Steady } else { RestUse::Reserved })
     }
 
     pub(crate) async fn on_history(&mut self, result: LookResult) -> Result<(), DeskError> {

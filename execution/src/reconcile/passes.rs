@@ -30,20 +30,7 @@ impl Desk {
         if mono >= self.reconcile.next_fees_mono_ms {
             self.load_fees().await?;
         }
-        if (self.reconcile.full_due || mono >= self.reconcile.next_full_mono_ms)
-            && !self.reconcile.history_open
-            && self.reconcile.snapshot_seen
-        {
-            self.reconcile.full_due = false;
-            self.reconcile.full_open = true;
-            self.reconcile.next_full_mono_ms = mono + self.config.full_interval_ms;
-            if self.reconcile.complete {
-                // It lists the open orders as well.
-                self.reconcile.next_light_mono_ms = mono + self.config.light_interval_ms;
-                marker!(RECONCILE_STARTED, kind = "FULL", cause = "");
-            }
-            self.start_history().await?;
-        }
+        self.start_full(mono).await?;
         if self.reconcile.complete {
             self.steady(mono).await?;
         }
@@ -53,6 +40,29 @@ impl Desk {
         self.recover().await?;
         self.tracker.sweep(mono);
         Ok(())
+    }
+
+    /// A FULL pass, or the history of a start, when it is due and the counters have room for all of it: a pass that is
+    /// refused in its middle has spent what the next one needs, again and again.
+    async fn start_full(&mut self, mono: i64) -> Result<(), DeskError> {
+        let due = self.reconcile.full_due || mono >= self.reconcile.next_full_mono_ms;
+        if !due || self.reconcile.history_open || !self.reconcile.snapshot_seen {
+            return Ok(());
+        }
+        let (cost, usage) = self.full_pass();
+        let wait_ms = self.rest.state().lock().rest_room_in_ms(cost, usage, mono);
+        self.reconcile.full_due = wait_ms > 0;
+        if wait_ms > 0 {
+            return Ok(());
+        }
+        self.reconcile.full_open = true;
+        self.reconcile.next_full_mono_ms = mono + self.config.full_interval_ms;
+        if self.reconcile.complete {
+            // It lists the open orders as well.
+            self.reconcile.next_light_mono_ms = mono + self.config.light_interval_ms;
+            marker!(RECONCILE_STARTED, kind = "FULL", cause = "");
+        }
+        self.start_history().await
     }
 
     async fn steady(&mut self, mono: i64) -> Result<(), DeskError> {

@@ -236,11 +236,27 @@ impl VenueState {
         let now_ms = at.mono_ms();
         self.paused(&Scope::Key, now_ms)?;
         self.paused(&Scope::Rest, now_ms)?;
-        let factor = if now_ms < self.half_rate_until_ms { 2 } else { 1 };
         self.rest
-            .admit(cost * factor, usage, now_ms)
+            .admit(cost * self.rest_factor(now_ms), usage, now_ms)
             .map_err(|wait_ms| NotSent::Budget { scope: Scope::Rest.to_string(), wait_ms })?;
         Ok(self.nonce.next(at.wall_ns()))
+    }
+
+    /// Milliseconds until REST calls of `cost` points together would be admitted, 0 when they would be now. Charges
+    /// nothing: who makes several calls that are worth something only together asks first.
+    pub fn rest_room_in_ms(&self, cost: u32, usage: RestUse, now_ms: i64) -> i64 {
+        let paused = [Scope::Key, Scope::Rest].map(|s| match self.paused(&s, now_ms) {
+            Err(NotSent::Paused { wait_ms, .. }) => wait_ms,
+            Err(_) | Ok(()) => 0,
+        });
+        let cost = f64::from(cost * self.rest_factor(now_ms));
+        let room = self.rest.counter().admits_in_ms(cost, usage.share_max(), now_ms);
+        room.unwrap_or(i64::MAX).max(paused[0]).max(paused[1])
+    }
+
+    /// What a point costs now: double for a while after a refusal.
+    const fn rest_factor(&self, now_ms: i64) -> u32 {
+        if now_ms < self.half_rate_until_ms { 2 } else { 1 }
     }
 
     /// Admits and charges an order request.
@@ -349,129 +365,4 @@ impl VenueState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use penstock_types::UtcMicros;
-    use penstock_venues::kraken::error_table::judge;
-
-    fn at(ms: i64) -> Stamp {
-        Stamp { wall: UtcMicros(1_771_243_200_000_000 + ms * 1_000), mono_ns: ms * 1_000_000 }
-    }
-
-    fn warm() -> VenueState {
-        let mut state = VenueState::cold(Tier::Intermediate, at(-1_000_000));
-        state.nonce = Nonce::start(None, 1);
-        state
-    }
-
-    #[test]
-    fn refusals_count_until_a_request_of_their_way_is_accepted() {
-        let mut state = warm();
-        assert_eq!(state.standing(0), Standing::default());
-        state.learn(judge("EAPI:Invalid nonce"), None, at(0));
-        state.learn(judge("EService:Deadline elapsed"), Some("BTC/USD"), at(0));
-        assert_eq!(state.standing(0).timestamp_rejects, 1, "one on each way");
-        state.learn(judge("EService:Deadline elapsed"), Some("BTC/USD"), at(0));
-        state.accepted(Way::Rest);
-        assert_eq!(state.standing(0).timestamp_rejects, 2, "the socket's stand");
-        state.accepted(Way::Socket);
-        assert_eq!(state.standing(0).timestamp_rejects, 0);
-        state.learn(judge("EGeneral:Permission denied"), None, at(0));
-        assert!(state.standing(0).key_refused);
-        state.accepted(Way::Rest);
-        assert!(!state.standing(0).key_refused);
-    }
-
-    #[test]
-    fn a_throttle_and_a_lockout_are_told_until_they_end() {
-        let mut state = warm();
-        state.learn(judge("EAPI:Rate limit exceeded"), None, at(0));
-        let told = |state: &VenueState, ms| {
-            let Standing { throttled, locked_out, .. } = state.standing(ms);
-            (throttled, locked_out)
-        };
-        assert_eq!(told(&state, REST_PAUSE_MS - 1), (true, false));
-        assert_eq!(told(&state, REST_PAUSE_MS), (false, false));
-        state.learn(judge("EOrder:Rate limit exceeded"), Some("BTC/USD"), at(0));
-        assert_eq!(told(&state, REST_PAUSE_MS), (false, false), "a pair is no account");
-        state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
-        assert_eq!(told(&state, LOCKOUT_MS - 1), (false, true));
-        assert_eq!(told(&state, LOCKOUT_MS), (false, false));
-    }
-
-    #[test]
-    fn without_memory_only_cancels_and_protection_leave() {
-        let mut state = VenueState::cold(Tier::Intermediate, at(0));
-        let entry = state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Entry, 9_999);
-        assert_eq!(entry, Err(NotSent::ColdStart { wait_ms: 1 }));
-        let cancel = EngineCall::Cancel { age_ms: 0 };
-        assert_eq!(state.admit_order("BTC/USD", cancel, EngineUse::Entry, 0), Ok(()));
-        let stop = state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Protective, 0);
-        assert_eq!(stop, Ok(()));
-        // Afterwards the counters still have to come down from the ceiling.
-        let entry = state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Entry, 10_000);
-        assert!(matches!(entry, Err(NotSent::Budget { .. })), "{entry:?}");
-    }
-
-    #[test]
-    fn a_refused_pair_rests_until_half_and_protection_does_not() {
-        let mut state = warm();
-        let judgement = judge("EOrder:Rate limit exceeded");
-        assert!(state.learn(judgement, Some("BTC/USD"), at(0)));
-        let entry = |state: &mut VenueState, now_ms| {
-            state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Entry, now_ms)
-        };
-        assert!(matches!(entry(&mut state, 0), Err(NotSent::Paused { .. })));
-        assert!(matches!(entry(&mut state, 26_000), Err(NotSent::Paused { .. })));
-        assert_eq!(entry(&mut state, 27_000), Ok(()));
-        assert!(state.learn(judgement, Some("BTC/USD"), at(30_000)));
-        let stop = state.admit_order("BTC/USD", EngineCall::Add, EngineUse::Protective, 31_000);
-        assert_eq!(stop, Ok(()));
-    }
-
-    #[test]
-    fn a_refused_rest_counter_pauses_ten_seconds_and_then_costs_double() {
-        let mut state = warm();
-        assert!(state.learn(judge("EAPI:Rate limit exceeded"), None, at(0)));
-        let read = |state: &mut VenueState, ms| state.admit_rest(1, RestUse::Reserved, at(ms));
-        assert!(matches!(read(&mut state, 9_999), Err(NotSent::Paused { wait_ms: 1, .. })));
-        assert!(read(&mut state, 10_000).is_ok());
-        let value = state.rest().counter().value(10_000);
-        assert!((value - 17.0).abs() < 1e-6, "{value}");
-    }
-
-    #[test]
-    fn lockouts_and_throttles_are_waited_for() {
-        let mut state = warm();
-        state.learn(judge("EService:Throttled:1771243205"), None, at(0));
-        let got = state.admit_rest(1, RestUse::Reserved, at(0));
-        assert!(matches!(got, Err(NotSent::Paused { wait_ms: 5_000, .. })), "{got:?}");
-        state.learn(judge(&format!("EService:Throttled:{}", i64::MIN)), None, at(0));
-        assert!(state.admit_rest(1, RestUse::Reserved, at(0)).is_ok(), "a time long ago");
-        state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
-        let got = state.admit_order("X/Y", EngineCall::Add, EngineUse::Protective, 1);
-        assert!(matches!(got, Err(NotSent::Paused { wait_ms: 899_999, .. })), "{got:?}");
-    }
-
-    #[test]
-    fn what_is_kept_comes_back_decayed() {
-        let mut state = warm();
-        for _ in 0..10 {
-            state.admit_rest(1, RestUse::Reserved, at(0)).unwrap();
-        }
-        state.set_pair_count("BTC/USD", 100.0, 0);
-        state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
-        let kept = state.kept("host", at(0));
-        let text = serde_json::to_string(&kept).unwrap();
-        let kept: Kept = serde_json::from_str(&text).unwrap();
-        let mut later = at(10_000);
-        later.mono_ns = 7_000_000;
-        let mut back = VenueState::restored(&kept, Tier::Intermediate, later);
-        assert!((back.rest().counter().value(7) - 5.0).abs() < 0.01);
-        assert!((back.engine().counter("BTC/USD").value(7) - 76.6).abs() < 0.01);
-        let got = back.admit_rest(1, RestUse::Reserved, later);
-        assert!(matches!(got, Err(NotSent::Paused { wait_ms: 890_000, .. })), "{got:?}");
-        assert!(!back.is_cold(7));
-        assert!(back.nonce.next(0) > kept.nonce);
-    }
-}
+mod tests;

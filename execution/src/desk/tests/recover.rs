@@ -1,5 +1,7 @@
 //! What a start was: its class, its row, and what the mode does meanwhile.
 
+use std::time::Duration;
+
 use penstock_trading::mode::{CauseCode, ModeEvent};
 use penstock_trading::recover::ResumeClass;
 use penstock_types::vocab::SysMode;
@@ -32,6 +34,9 @@ impl World {
     }
 }
 
+/// Longest wait for a judgement: each costs a whole pass, six points of a counter that regains half a point a second.
+const JUDGED_LIMIT: Duration = Duration::from_secs(180);
+
 /// Waits for the next judged recovery.
 async fn judged(session: &mut Session) -> RecoveryReport {
     let wait = async {
@@ -41,7 +46,7 @@ async fn judged(session: &mut Session) -> RecoveryReport {
             }
         }
     };
-    tokio::time::timeout(super::LIMIT, wait).await.expect("a recovery is judged")
+    tokio::time::timeout(JUDGED_LIMIT, wait).await.expect("a recovery is judged")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
