@@ -57,6 +57,13 @@ pub struct Args {
     /// Script of its answers (docs/ai-sim.md); without it every answer is right
     #[arg(long, value_name = "FILE")]
     pub ai_script: Option<PathBuf>,
+    /// Faults of the simulated venue by the clock, one JSON object a line (docs/venue-sim.md)
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    /// Program that judges the run as well: started with PENSTOCK_DATA at the data root once the services have stopped,
+    /// while both clusters still answer; its exit code counts
+    #[arg(long, value_name = "PROGRAM", requires = "exit")]
+    pub afterwards: Option<PathBuf>,
     /// Keep the data root after a clean end
     #[arg(long)]
     pub keep: bool,

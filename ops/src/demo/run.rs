@@ -297,6 +297,7 @@ impl Demo {
         self.say("stopping the services");
         let quiet: Notice = Arc::new(|_line| {});
         let missed = self.plan().split_off(self.staged);
+        self.keep_fault_log().await?;
         let stopped = self.stack.stop_services(&quiet).await;
         let mut code = 0;
         if self.args.exit && !interrupted {
@@ -311,6 +312,9 @@ impl Demo {
                     eprintln!("the run could not be judged: {error:#}");
                     code = 1;
                 }
+            }
+            if let Some(program) = &self.args.afterwards {
+                code = code.max(self.afterwards(program).await?);
             }
             if !missed.is_empty() {
                 eprintln!("the demo ended before its faults were staged: {missed:?}");
@@ -330,6 +334,25 @@ impl Demo {
         self.venue.stop().await;
         stopped.stop().await?;
         Ok(code)
+    }
+
+    /// Runs the program that judges as well; 1 when it was not content.
+    async fn afterwards(&self, program: &Path) -> anyhow::Result<i32> {
+        let mut command = tokio::process::Command::new(program);
+        command.env("PENSTOCK_DATA", self.options.root.path()).kill_on_drop(true);
+        let status = command
+            .status()
+            .await
+            .with_context(|| format!("start {}; next: name a program", program.display()))?;
+        Ok(i32::from(!status.success()))
+    }
+
+    /// The venue's own list of what was done to it, beside the logs: who judges the run later needs its times.
+    async fn keep_fault_log(&self) -> anyhow::Result<()> {
+        let file = self.options.root.log().join("faults.json");
+        let faults = self.venue.get("/faults").await?;
+        std::fs::write(&file, faults.to_string())
+            .with_context(|| format!("write {}", file.display()))
     }
 
     async fn wait_flat(&mut self) -> anyhow::Result<()> {

@@ -84,6 +84,9 @@ pub(super) fn venue_arguments(args: &Args) -> Vec<String> {
     {
         list.extend([name.to_owned(), value]);
     }
+    if let Some(file) = &args.faults {
+        list.extend(["--faults".to_owned(), file.display().to_string()]);
+    }
     list
 }
 
