@@ -314,7 +314,7 @@ impl Demo {
                 }
             }
             if let Some(program) = &self.args.afterwards {
-                code = code.max(self.afterwards(program).await?);
+                code = code.max(afterwards(program, self.options.root.path()).await?);
             }
             if !missed.is_empty() {
                 eprintln!("the demo ended before its faults were staged: {missed:?}");
@@ -334,17 +334,6 @@ impl Demo {
         self.venue.stop().await;
         stopped.stop().await?;
         Ok(code)
-    }
-
-    /// Runs the program that judges as well; 1 when it was not content.
-    async fn afterwards(&self, program: &Path) -> anyhow::Result<i32> {
-        let mut command = tokio::process::Command::new(program);
-        command.env("PENSTOCK_DATA", self.options.root.path()).kill_on_drop(true);
-        let status = command
-            .status()
-            .await
-            .with_context(|| format!("start {}; next: name a program", program.display()))?;
-        Ok(i32::from(!status.success()))
     }
 
     /// The venue's own list of what was done to it, beside the logs: who judges the run later needs its times.
@@ -369,6 +358,17 @@ impl Demo {
         pool.close().await;
         Ok(())
     }
+}
+
+/// Runs the program that judges as well; 1 when it was not content.
+async fn afterwards(program: &Path, root: &Path) -> anyhow::Result<i32> {
+    let mut command = tokio::process::Command::new(program);
+    command.env("PENSTOCK_DATA", root).kill_on_drop(true);
+    let status = command
+        .status()
+        .await
+        .with_context(|| format!("start {}; next: name a program", program.display()))?;
+    Ok(i32::from(!status.success()))
 }
 
 fn print(args: &Args, summary: &Summary) -> i32 {
