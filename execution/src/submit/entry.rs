@@ -247,7 +247,7 @@ pub fn entry_rows(
 ) -> (NewOrder, Standby) {
     let plan = &request.plan;
     let reference = plan.limit_price.unwrap_or(plan.decision_mid);
-    let trigger_price = stop_level(reference, plan.stop.sl_bps, tick);
+    let trigger_price = stop_level(reference, plan.exit_limits.stop_bps(plan.stop.sl_bps), tick);
     (new_order(request, id), Standby { cl_ord_id: stop_id, trigger_price })
 }
 
@@ -297,6 +297,7 @@ fn new_order(request: &EntryRequest, cl_ord_id: ClOrdId) -> NewOrder {
             p_fill: Some(plan.p_fill),
             est_fill_time_ms: plan.est_fill_time_ms.and_then(|ms| i32::try_from(ms).ok()),
             queue_ahead_quote: None,
+            exit_limits: plan.exit_limits,
             size_quote_requested: Some(plan.size_quote_requested),
             size_quote_approved: Some(plan.size_quote_approved),
         }),

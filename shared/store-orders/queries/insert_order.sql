@@ -7,9 +7,10 @@ insert into execution_orders (
             expected_edge_bps, expected_surplus_bps, expected_slippage_bps, quote_tick_id,
             quote_seq, p_fill, est_fill_time_ms, queue_ahead_quote, size_quote_requested,
             size_quote_approved, state, state_since, event_seq, created_at, updated_at,
-            engine_tick_id, engine_chain)
+            engine_tick_id, engine_chain, exit_sl_bps, exit_tp_bps, exit_trail_bps,
+            exit_time_stop_secs)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
             $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, 1, $46, $46,
-            $47, $48)
+            $47, $48, $49, $50, $51, $52)
          returning order_id

@@ -13,6 +13,7 @@ use penstock_store_orders::orders::{
     Applied, EntryContext, EventNote, EventSource, NewOrder, OrderRecord, Standby,
 };
 use penstock_store_orders::{ExecStore, WriteError};
+use penstock_trading::exit::limits::ExitLimits;
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::order::OrderEvent;
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdGenerator, OrderIdSalt};
@@ -38,6 +39,7 @@ struct World {
     store: ExecStore,
     ids: ClOrdIdGenerator,
     evaluation: EvaluationId,
+    exit_limits: ExitLimits,
     _pair: TestPair,
 }
 
@@ -89,6 +91,7 @@ impl World {
             store: ExecStore::new(pool, "test", token, session_id),
             ids,
             evaluation,
+            exit_limits: ExitLimits::default(),
             _pair: pair,
         }
     }
@@ -141,6 +144,7 @@ impl World {
                 p_fill: None,
                 est_fill_time_ms: None,
                 queue_ahead_quote: None,
+                exit_limits: self.exit_limits,
                 size_quote_requested: None,
                 size_quote_approved: Some(d("300")),
             }),
@@ -296,6 +300,26 @@ async fn the_stop_row_is_released_once_and_replaced() {
     assert!(matches!(twice, Err(WriteError::Conflict { .. })), "{twice:?}");
     let again = world.store.authorise(stop, &release, NOW, NOW).await;
     assert!(matches!(again, Err(WriteError::Row { .. })), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_exit_that_the_gate_made_nearer_is_the_plan_of_the_fill() {
+    let mut world = World::new().await;
+    let plain = world.persist("ADA/USD", "3").await;
+    let policy = world.booked(plain.order_id, "A", "100", "3").await.plan.unwrap();
+    world.exit_limits = ExitLimits {
+        sl_bps: Some(policy.sl_bps / d("2")),
+        tp_bps: Some(d("31")),
+        trail_bps: Some(d("5")),
+        time_stop_secs: Some(90),
+    };
+    let entry = world.persist("DOT/USD", "3").await;
+    assert_eq!(entry.exit_limits, world.exit_limits);
+    let plan = world.booked(entry.order_id, "B", "100", "3").await.plan.unwrap();
+    assert_eq!((plan.sl_bps, plan.tp_bps), (policy.sl_bps / d("2"), Some(d("31"))));
+    assert_eq!(plan.trail_bps, None, "a policy that does not trail does not start to");
+    assert!(plan.sl_price > policy.sl_price);
+    assert!(plan.time_stop_at < policy.time_stop_at);
 }
 
 #[tokio::test]

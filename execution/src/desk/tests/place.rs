@@ -159,6 +159,7 @@ pub(super) fn plan(session: &Session, mid_ticks: i64, taker: bool) -> PlannedEnt
         regime_sub: None,
         entry_mode: if taker { EntryMode::Taker } else { EntryMode::Maker },
         exit_policy: ExitPolicy::TrailingStop,
+        exit_limits: Default::default(),
         stop: StopTerms { sl_bps: Decimal::from(60), trail_bps: None },
         spread_avg_bps: Decimal::ONE,
         atr_bps: None,

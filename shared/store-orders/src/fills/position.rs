@@ -144,7 +144,8 @@ async fn open(
         opened_at: now,
     };
     let regime = json!({ "regime_at_entry": order.regime.map(|r| r.as_str()) });
-    insert_plan(tx, position_id, &plan_terms(&input), &regime, now).await?;
+    let terms = order.exit_limits.within(plan_terms(&input), &input);
+    insert_plan(tx, position_id, &terms, &regime, now).await?;
     sqlx::query!(
         "update execution_orders set position_id = $2, updated_at = $3, version = version + 1
          where parent_order_id = $1 and state = 'created' and position_id is null",

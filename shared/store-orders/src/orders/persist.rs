@@ -429,7 +429,11 @@ pub(crate) async fn insert_order(
         state.as_str(),
         at,
         entry.and_then(|e| e.engine_tick_id),
-        entry.and_then(|e| e.engine_chain.as_deref())
+        entry.and_then(|e| e.engine_chain.as_deref()),
+        entry.and_then(|e| e.exit_limits.sl_bps),
+        entry.and_then(|e| e.exit_limits.tp_bps),
+        entry.and_then(|e| e.exit_limits.trail_bps),
+        entry.and_then(|e| e.exit_limits.time_stop_secs)
     )
     .fetch_one(&mut **tx)
     .await

@@ -25,7 +25,8 @@ pub async fn by_ids(
         "select order_id, cl_ord_id, exchange_order_id, fencing_token, symbol, side, role,
             parent_order_id, position_id, strategy, route_type, horizon, regime, exit_policy,
             exit_reason, order_type, tif, post_only, limit_price, trigger_price, qty, deadline_at,
-            expire_at, decision_mid, expected_move_bps, state, state_reason, state_since, cum_qty,
+            expire_at, decision_mid, expected_move_bps, exit_sl_bps, exit_tp_bps,
+            exit_trail_bps, exit_time_stop_secs, state, state_reason, state_since, cum_qty,
             cum_cost, avg_price, event_seq, created_at
          from execution_orders
          where order_id = any($1)

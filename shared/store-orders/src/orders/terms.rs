@@ -3,6 +3,7 @@
 //! Input: planned terms. Output: rows read back. It holds no rule.
 
 use chrono::{DateTime, Utc};
+use penstock_trading::exit::limits::ExitLimits;
 use penstock_types::cl_ord_id::ClOrdId;
 use penstock_types::vocab::{
     ExecutionIntent, ExitPolicy, ExitReason, Horizon, OrderRole, OrderState, OrderType,
@@ -66,6 +67,8 @@ pub struct EntryContext {
     pub est_fill_time_ms: Option<i32>,
     /// Quote ahead of it in the queue.
     pub queue_ahead_quote: Option<Decimal>,
+    /// What the gate demands of the exit.
+    pub exit_limits: ExitLimits,
     /// Size asked for.
     pub size_quote_requested: Option<Decimal>,
     /// Size after the risk gate.
@@ -153,6 +156,8 @@ pub struct OrderRecord {
     pub regime: Option<Regime>,
     /// Exit policy of an entry.
     pub exit_policy: Option<ExitPolicy>,
+    /// What the gate demanded of its exit.
+    pub exit_limits: ExitLimits,
     /// Reason of a close.
     pub exit_reason: Option<ExitReason>,
     /// Type.
@@ -230,6 +235,10 @@ pub(crate) struct RawOrder {
     pub(crate) horizon: Option<String>,
     pub(crate) regime: Option<String>,
     pub(crate) exit_policy: Option<String>,
+    pub(crate) exit_sl_bps: Option<Decimal>,
+    pub(crate) exit_tp_bps: Option<Decimal>,
+    pub(crate) exit_trail_bps: Option<Decimal>,
+    pub(crate) exit_time_stop_secs: Option<i32>,
     pub(crate) exit_reason: Option<String>,
     pub(crate) order_type: String,
     pub(crate) tif: String,
@@ -279,6 +288,12 @@ impl TryFrom<RawOrder> for OrderRecord {
             horizon: word!(Horizon, raw.horizon),
             regime: word!(Regime, raw.regime),
             exit_policy: word!(ExitPolicy, raw.exit_policy),
+            exit_limits: ExitLimits {
+                sl_bps: raw.exit_sl_bps,
+                tp_bps: raw.exit_tp_bps,
+                trail_bps: raw.exit_trail_bps,
+                time_stop_secs: raw.exit_time_stop_secs,
+            },
             exit_reason: word!(ExitReason, raw.exit_reason),
             order_type: OrderType::parse(&raw.order_type).map_err(bad)?,
             tif: TimeInForce::parse(&raw.tif).map_err(bad)?,

@@ -227,13 +227,8 @@ impl Judged<'_> {
         keep_size(finalist, sized);
         let (verdict, hits) = self.verdict(decision, gate.as_ref());
         finalist.blocker = risk::blocker_of(&hits);
-        if finalist.blocker.is_none() && changes_exit(self.proposed, decision) {
-            // The plan of a fill comes from the policy's distances: an exit that the gate made nearer would be
-            // forgotten there, so such an entry is not made.
-            finalist.blocker = Some(Blocker::AiGateBlocked);
-        }
         if finalist.blocker.is_none() {
-            match plan(self.case, decision, sized) {
+            match plan(self.case, self.proposed, decision, sized) {
                 Ok(plan) => finalist.plan = Some(plan),
                 Err(blocker) => finalist.blocker = Some(blocker),
             }
@@ -278,15 +273,6 @@ impl Judged<'_> {
             sizing: self.sizing,
         })
     }
-}
-
-/// The gate asks for another stop, target, trail or time than was proposed.
-fn changes_exit(proposed: &Decision, decision: &Decision) -> bool {
-    let exit = |decision: &Decision| {
-        let exit = decision.exit_plan.as_ref()?;
-        Some((exit.sl_price, exit.tp_price, exit.trail_bps, exit.time_stop_secs))
-    };
-    exit(proposed) != exit(decision)
 }
 
 /// How a symbol moves with what is held or about to be.

@@ -263,6 +263,9 @@ pub struct PlannedEntry {
     pub entry_mode: EntryMode,
     /// Exit policy.
     pub exit_policy: ExitPolicy,
+    /// What the gate demands of the exit beyond the policy.
+    #[serde(default, skip_serializing_if = "ExitLimits::is_empty")]
+    pub exit_limits: ExitLimits,
     /// Stop of the policy for the expected move.
     pub stop: StopTerms,
     /// Average spread of the state, bps.

@@ -15,6 +15,7 @@ use super::edge::mode_of;
 use super::outcome::{Candidate, PlannedEntry};
 use crate::cycle::Quote;
 use crate::engine_gate::EngineGates;
+use crate::exit::limits::ExitLimits;
 use crate::rank::SCORE_SCALE;
 use crate::routes;
 use crate::size::{self, Sized};
@@ -28,6 +29,7 @@ const TAKER_DEPTH_FACTOR: i64 = 10;
 
 pub(super) fn plan(
     case: &Case<'_>,
+    proposed: &Decision,
     decision: &Decision,
     sized: Sized,
 ) -> Result<PlannedEntry, Blocker> {
@@ -65,6 +67,7 @@ pub(super) fn plan(
         regime_sub: case.state.regime_sub,
         entry_mode: mode,
         exit_policy: candidate.exit_policy,
+        exit_limits: exit_limits(proposed, decision),
         stop: case.stop,
         spread_avg_bps: case.state.spread_avg_bps.unwrap_or(Decimal::ZERO),
         atr_bps: case.state.atr_15m_bps,
@@ -95,6 +98,15 @@ pub(super) fn plan(
         state_age_limit_ms: state_age_limit_ms(config, candidate),
         score: candidate.score.unwrap_or(Decimal::ZERO).round_dp(SCORE_SCALE),
     })
+}
+
+/// What the gate changed in the exit.
+fn exit_limits(proposed: &Decision, decision: &Decision) -> ExitLimits {
+    match (&proposed.exit_plan, &decision.exit_plan) {
+        (Some(proposed), Some(changed)) => ExitLimits::of(proposed, changed),
+        // An entry without an exit is no valid decision.
+        (None, _) | (_, None) => ExitLimits::default(),
+    }
 }
 
 /// Oldest state that the route may be entered on.

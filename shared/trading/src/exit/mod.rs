@@ -6,6 +6,7 @@
 //! tasks, rows or clocks: the supervisor calls it with what it read.
 
 pub mod closing;
+pub mod limits;
 pub mod plan;
 pub mod policy;
 pub mod regime;
