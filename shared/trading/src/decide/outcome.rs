@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use super::propose::Dropped;
 use crate::costs::{CostTerms, StopTerms};
 use crate::engine_gate::{EngineCode, EngineSeen};
+use crate::exit::limits::ExitLimits;
 use crate::select::Selection;
 use crate::size::{CapitalState, Limiter};
 

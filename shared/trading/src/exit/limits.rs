@@ -33,7 +33,7 @@ impl ExitLimits {
     /// What of `changed` is not as it was `proposed`.
     #[must_use]
     pub fn of(proposed: &ExitPlan, changed: &ExitPlan) -> Self {
-        let bps = |now: penstock_types::DecStr| round_to(now.value(), scale::BPS);
+        let bps = |now: penstock_contracts::DecStr| round_to(now.value(), scale::BPS);
         let stop = changed.sl_price != proposed.sl_price || changed.sl_bps != proposed.sl_bps;
         let target = changed.tp_price != proposed.tp_price || changed.tp_bps != proposed.tp_bps;
         let trail = changed.trail_bps != proposed.trail_bps;
@@ -127,7 +127,10 @@ mod tests {
             ..ExitLimits::default()
         };
         let nearer = limits.within(policy, &input);
-        assert_eq!((nearer.sl_bps, nearer.sl_price), (Decimal::from(30), Decimal::new(5_982_000, 2)));
+        assert_eq!(
+            (nearer.sl_bps, nearer.sl_price),
+            (Decimal::from(30), Decimal::new(5_982_000, 2))
+        );
         assert_eq!(nearer.time_stop_at, input.opened_at.plus_millis(120_000));
         assert_eq!((nearer.tp_bps, nearer.trail_bps), (policy.tp_bps, policy.trail_bps));
     }
