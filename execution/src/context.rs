@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::AuditHandle;
+use crate::beat::Figures;
 use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
@@ -46,6 +47,8 @@ pub struct Context {
     pub quotes: QuoteBoard,
     /// The deterministic engine's newest view.
     pub engine: EngineBoard,
+    /// What the heartbeat says of the evaluations.
+    pub figures: Arc<Figures>,
     /// What is wrong now; raising waits for nothing.
     pub alerts: Alerts,
     /// Cancelled first: no evaluation starts and no entry is sent any more.

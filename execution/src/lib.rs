@@ -8,6 +8,7 @@ pub mod account;
 pub mod alerts;
 pub mod attach;
 pub mod audit;
+pub mod beat;
 pub mod boot;
 pub mod context;
 pub mod control;

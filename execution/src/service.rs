@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alerts::{self, Alerting};
 use crate::attach::{self, BindingsOutcome, FenceEnd, Session, compare, venue};
 use crate::audit::{AuditWriter, run_ended};
+use crate::beat::run_beats;
 use crate::boot::run_boot;
 use crate::context::Context;
 use crate::control::run_control;
@@ -137,6 +138,7 @@ fn readers(context: &Context, wakes: &Arc<Wakes>) -> Vec<JoinHandle<()>> {
         tokio::spawn(run_listener(pool.clone(), Arc::clone(wakes), end.clone())),
         tokio::spawn(run_reader(pool, quotes, Arc::clone(wakes), end.clone())),
         tokio::spawn(say_resources(context.clone())),
+        tokio::spawn(run_beats(context.clone())),
         tokio::spawn(give_back_peaks(end.cancelled_owned())),
     ]
 }

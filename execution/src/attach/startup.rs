@@ -210,6 +210,7 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
         started_at,
         mode,
         lease: Arc::default(),
+        figures: Arc::default(),
         quotes: QuoteBoard::new(),
         engine: EngineBoard::of(settings.engine.as_ref()),
         stop: CancellationToken::new(),

@@ -69,8 +69,6 @@ pub struct Evaluator<A> {
     finalists: Vec<Symbol>,
     equity: EquityKeeper,
     kill: causes::KillSwitches,
-    positions_open: usize,
-    unresolved_orders: usize,
     started: Instant,
 }
 
@@ -92,8 +90,6 @@ impl<A: Account> Evaluator<A> {
             finalists: Vec::new(),
             equity: EquityKeeper::default(),
             kill: causes::KillSwitches::default(),
-            positions_open: 0,
-            unresolved_orders: 0,
             started: Instant::now(),
         }
     }
@@ -109,22 +105,10 @@ impl<A: Account> Evaluator<A> {
         self.lineage.subscribe()
     }
 
-    /// Figures of the heartbeat.
-    #[must_use]
-    pub fn status(&self) -> serde_json::Value {
-        serde_json::json!({
-            "session_id": self.context.session_id,
-            "sys_mode": self.context.mode.current(),
-            "evaluation_index": self.index,
-            "open_positions": self.positions_open,
-            "unresolved_orders": self.unresolved_orders,
-            "engine": self.context.engine.status(),
-        })
-    }
-
     /// Runs one evaluation.
     pub async fn evaluate(&mut self, trigger: Trigger) -> Evaluated {
         self.index += 1;
+        self.context.figures.began(self.index);
         let session = self.context.session_id.to_string();
         let span = cycle_span(&session, self.index.unsigned_abs());
         self.run(trigger).instrument(span).await
@@ -306,8 +290,8 @@ impl<A: Account> Evaluator<A> {
             LineageMemory { previous: bound.or(before.previous), grace_left: 0 }
         };
         self.lineage.send_replace(memory);
-        self.positions_open = input.positions.iter().filter(|p| risk::holds(p)).count();
-        self.unresolved_orders = input
+        let positions = input.positions.iter().filter(|p| risk::holds(p)).count();
+        let unresolved = input
             .live_orders
             .iter()
             .filter(|o| {
@@ -315,6 +299,7 @@ impl<A: Account> Evaluator<A> {
                 matches!(o.state, S::SubmitUnknown | S::Suspect | S::ReconcileRequired)
             })
             .count();
+        self.context.figures.read(positions, unresolved);
     }
 
     /// The first binding of the session.

@@ -1,16 +1,13 @@
-//! The loop of evaluations: looks for generations, runs what is due, keeps heartbeat and partitions.
+//! The loop of evaluations: looks for generations, runs what is due, keeps partitions.
 //!
 //! Purpose: one evaluation at a time for the life of the session. Inputs: generations as they are seen, a
-//! beat of 100 ms. Outputs: evaluations, the heartbeat. Invariants: a trigger during an evaluation is
+//! beat of 100 ms. Outputs: evaluations. Invariants: a trigger during an evaluation is
 //! coalesced; after the stop nothing starts any more; a lost fence ends the loop at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use penstock_store::fence::FencedService;
-use penstock_store_decision::heartbeat::{self, Heartbeat};
 use penstock_telemetry::marker;
-use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::vocab::{StageName, SysMode, Verdict};
 use tokio::sync::watch;
 
@@ -76,7 +73,6 @@ async fn turns<A: Account>(
     let minutes = settings.config.areas.evaluation.live_validation_runtime_minutes;
     let deadline = (minutes > 0).then(|| Duration::from_secs(minutes * 60));
     let mut partitions_at = Instant::now();
-    let mut beats = Beats::new(context);
     loop {
         // The end first; then a generation; the time for what is due without one.
         tokio::select! {
@@ -96,7 +92,6 @@ async fn turns<A: Account>(
                 tracing::warn!("partitions not looked after, trying again in an hour: {error}");
             }
         }
-        beats.beat(context, evaluator.status()).await;
         let now_ms = ms(started.elapsed());
         if let Some(Seen { generation, rows }) = &*seen.borrow_and_update() {
             scheduler.see(now_ms, *generation, rows);
@@ -117,50 +112,5 @@ async fn turns<A: Account>(
             Evaluated::Skipped => {}
         }
         progress.idle(LoopName::Evaluation);
-    }
-}
-
-/// When the heartbeat was last written, for who watches this machine from outside.
-fn beat_seen() {
-    let at = chrono::Utc::now().timestamp_millis();
-    metrics::gauge!("service_heartbeat_timestamp_seconds").set(at as f64 / 1_000.0);
-}
-
-/// The heartbeat row of the service.
-struct Beats {
-    every: Duration,
-    last: Option<Instant>,
-}
-
-impl Beats {
-    fn new(context: &Context) -> Self {
-        let ms = context.settings.config.areas.telemetry.heartbeat_interval_ms;
-        Self { every: Duration::from_millis(ms), last: None }
-    }
-
-    async fn beat(&mut self, context: &Context, status: serde_json::Value) {
-        let alerted = context.alerts.take_changed();
-        if !alerted && self.last.is_some_and(|at| at.elapsed() < self.every) {
-            return;
-        }
-        self.last = Some(Instant::now());
-        let alerts = context.alerts.heartbeat();
-        let row = Heartbeat {
-            service: FencedService::Execution,
-            instance_id: context.holder_id,
-            domain: context.domain(),
-            host: &context.host,
-            pid: context.pid,
-            started_at: context.started_at,
-            status: &status,
-            alerts: &alerts,
-        };
-        let written = heartbeat::beat(&context.pool, &row).await;
-        let failing = written.is_err();
-        context.mode.set(CauseCode::DbUnavailable, Level::Degrade, failing, None);
-        match written {
-            Ok(()) => beat_seen(),
-            Err(error) => tracing::warn!("heartbeat not written: {error}"),
-        }
     }
 }

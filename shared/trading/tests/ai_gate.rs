@@ -4,11 +4,13 @@
 use penstock_contracts::Decision;
 use penstock_contracts::ai::policy::GateFailure;
 use penstock_contracts::ai::recorded::{Came, RecordedAnswer, RecordedCall};
+use penstock_contracts::plans::ExitPlan;
 use penstock_contracts::units::Hex64;
 use penstock_trading::CycleInput;
 use penstock_trading::decide;
 use penstock_trading::decide::{DecideConfig, Finalist, Outcome};
 use penstock_trading::fixtures::{config, input};
+use penstock_types::Decimal;
 use penstock_types::vocab::{Blocker, ReasonCode, StageName, SysMode};
 
 const N: usize = 6;
@@ -138,15 +140,27 @@ fn a_smaller_quantity_is_what_is_sent_and_a_larger_one_is_nothing() {
 }
 
 #[test]
-fn an_entry_whose_exit_is_changed_is_not_made() {
-    let outcome = answered(&strict(1), |decision| {
-        let exit = decision.exit_plan.as_ref().unwrap();
-        let tick = decision.constraints.tick_size.value();
-        modify("null", &format!("\"{}\"", exit.sl_price.value() + tick))
-    });
+fn an_exit_that_is_made_nearer_goes_with_the_entry_as_limits() {
+    let near = |field: fn(&ExitPlan, Decimal) -> String| {
+        answered(&strict(1), move |decision| {
+            let exit = decision.exit_plan.as_ref().unwrap();
+            modify("null", &field(exit, decision.constraints.tick_size.value()))
+        })
+    };
+    let outcome = near(|exit, tick| format!("\"{}\"", exit.sl_price.value() + tick));
     let finalist = first(&outcome);
-    assert!(finalist.gate.as_ref().unwrap().modified_decision.is_some(), "{:?}", finalist.gate);
-    assert_eq!((finalist.plan.is_some(), finalist.blocker), (false, Some(Blocker::AiGateBlocked)));
+    let changed = finalist.gate.as_ref().unwrap().modified_decision.as_ref().unwrap();
+    let exit = changed.exit_plan.as_ref().unwrap();
+    let plan = finalist.plan.as_ref().unwrap();
+    assert_eq!(finalist.blocker, None);
+    assert_eq!(plan.exit_limits.sl_bps, Some(exit.sl_bps.value()));
+    assert_eq!((plan.exit_limits.tp_bps, plan.exit_limits.time_stop_secs), (None, None));
+    // the stop that stands by for the first fill is as near as the gate wants it
+    assert!(plan.exit_limits.stop_bps(plan.stop.sl_bps) < plan.stop.sl_bps);
+    // an answer without a change limits nothing
+    let allow = r#"{"verdict":"ALLOW","reasons":["AIGATE_OK"],"modified_decision":null}"#;
+    let plain = answered(&strict(1), |_| says(allow));
+    assert!(first(&plain).plan.as_ref().unwrap().exit_limits.is_empty());
 }
 
 #[test]
