@@ -295,14 +295,13 @@ impl VenueState {
             .map_err(|wait_ms| NotSent::Budget { scope: pair.to_string(), wait_ms })
     }
 
-    /// How the venue treats the account.
-    pub fn standing(&self, now_ms: i64) -> Standing {
-        let Refusals { rest, socket, key } = self.refusals;
+    /// How the venue treats the account; refusals for a time that were settled since the last look are seen once.
+    pub fn standing(&mut self, now_ms: i64) -> Standing {
         Standing {
             throttled: self.paused(&Scope::Rest, now_ms).is_err(),
             locked_out: self.paused(&Scope::Key, now_ms).is_err(),
-            timestamp_rejects: rest.max(socket),
-            key_refused: key,
+            timestamp_rejects: self.refusals.look(),
+            key_refused: self.refusals.key,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Refusals of the account since it was last accepted.
 //!
-//! Input: classes of answers, accepted requests. Output: counts per way. Invariant: only an accepted request of a way
-//! ends the count of that way.
+//! Input: classes of answers, accepted requests. Output: counts per way. Invariants: only an accepted request of a way
+//! ends the count of that way; what was refused between two looks is seen by the later one, even when the repetition was
+//! taken in the meantime.
 
 use penstock_venues::kraken::error_table::ErrorClass;
 
@@ -13,6 +14,8 @@ pub(super) struct Refusals {
     pub(super) rest: u32,
     pub(super) socket: u32,
     pub(super) key: bool,
+    /// Most refusals for a time in a row since the last look.
+    unseen: u32,
 }
 
 impl Refusals {
@@ -23,6 +26,11 @@ impl Refusals {
             Way::Socket => self.socket = 0,
         }
         self.key = false;
+    }
+
+    /// Most refusals for a time in a row, on one way, since the last look or now.
+    pub(super) fn look(&mut self) -> u32 {
+        std::mem::take(&mut self.unseen).max(self.rest).max(self.socket)
     }
 
     /// Counts an answer that refuses for a time or refuses the key.
@@ -46,6 +54,10 @@ impl Refusals {
             | ErrorClass::Policy
             | ErrorClass::Warning
             | ErrorClass::Unlisted => {}
+        }
+        let now = if self.rest > self.socket { self.rest } else { self.socket };
+        if now > self.unseen {
+            self.unseen = now;
         }
     }
 }

@@ -26,6 +26,10 @@ fn refusals_count_until_a_request_of_their_way_is_accepted() {
     assert_eq!(state.standing(0).timestamp_rejects, 2, "the socket's stand");
     state.accepted(Way::Socket);
     assert_eq!(state.standing(0).timestamp_rejects, 0);
+    // one that the repetition settled before anybody looked is seen, once
+    state.learn(judge("EAPI:Invalid nonce"), None, at(0));
+    state.accepted(Way::Rest);
+    assert_eq!([(); 2].map(|()| state.standing(0).timestamp_rejects), [1, 0]);
     state.learn(judge("EGeneral:Permission denied"), None, at(0));
     assert!(state.standing(0).key_refused);
     state.accepted(Way::Rest);
@@ -36,17 +40,17 @@ fn refusals_count_until_a_request_of_their_way_is_accepted() {
 fn a_throttle_and_a_lockout_are_told_until_they_end() {
     let mut state = warm();
     state.learn(judge("EAPI:Rate limit exceeded"), None, at(0));
-    let told = |state: &VenueState, ms| {
+    let told = |state: &mut VenueState, ms| {
         let Standing { throttled, locked_out, .. } = state.standing(ms);
         (throttled, locked_out)
     };
-    assert_eq!(told(&state, REST_PAUSE_MS - 1), (true, false));
-    assert_eq!(told(&state, REST_PAUSE_MS), (false, false));
+    assert_eq!(told(&mut state, REST_PAUSE_MS - 1), (true, false));
+    assert_eq!(told(&mut state, REST_PAUSE_MS), (false, false));
     state.learn(judge("EOrder:Rate limit exceeded"), Some("BTC/USD"), at(0));
-    assert_eq!(told(&state, REST_PAUSE_MS), (false, false), "a pair is no account");
+    assert_eq!(told(&mut state, REST_PAUSE_MS), (false, false), "a pair is no account");
     state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
-    assert_eq!(told(&state, LOCKOUT_MS - 1), (false, true));
-    assert_eq!(told(&state, LOCKOUT_MS), (false, false));
+    assert_eq!(told(&mut state, LOCKOUT_MS - 1), (false, true));
+    assert_eq!(told(&mut state, LOCKOUT_MS), (false, false));
 }
 
 #[test]
