@@ -307,14 +307,14 @@ async fn jsonl_equals_db() {
     let end = until.map(|end| (end.session_id, end.seq));
     assert!(end.is_some(), "a writer holds the trail");
     let pool = place.reader().await;
-    let started = Instant::now();
+    let (started, mut looks) = (Instant::now(), tokio::time::interval(LOOK));
     loop {
         let last = penstock_store_decision::audit::last_row(&pool).await.unwrap();
         if last.map(|(session, seq, _)| (session, seq)) >= end {
             break;
         }
         assert!(started.elapsed() < LIMIT, "the rows did not come as far as the lines");
-        tokio::time::sleep(LOOK).await;
+        looks.tick().await;
     }
     let report = judge(place.trail(), Some(pool), None, until).await.unwrap();
     assert!(report.is_sound(), "{:?}", report.findings);

@@ -154,12 +154,7 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     let holder_id = Uuid::now_v7();
     let host = hostname();
     let state_dir = settings.config.areas.clusters.state_directory.clone();
-    std::fs::create_dir_all(&state_dir).map_err(|e| {
-        let dir = state_dir.display();
-        StartError::Refused(format!(
-            "STATE_DIRECTORY {dir} cannot be made: {e}; next: make it writable"
-        ))
-    })?;
+    make_state_dir(&state_dir)?;
     let fences = &settings.config.areas.fences;
     let request = FenceRequest {
         service: FencedService::Execution,
@@ -219,6 +214,15 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     };
     engine_start(&context);
     Ok(Session { context, fence, changes, audit })
+}
+
+fn make_state_dir(dir: &std::path::Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(dir).map_err(|e| {
+        let dir = dir.display();
+        StartError::Refused(format!(
+            "STATE_DIRECTORY {dir} cannot be made: {e}; next: make it writable"
+        ))
+    })
 }
 
 /// The mode of a start.

@@ -77,12 +77,15 @@ pub(crate) async fn check(pair: &TestPair) {
     );
     for (edits, field) in [
         (
-            one(
-                "decisions",
-                "decision",
-                &of_decision,
-                "jsonb_set(decision, '{edge_bps_expected}', '-1')",
-            ),
+            vec![
+                decision(
+                    "decisions",
+                    "decision",
+                    &of_decision,
+                    "jsonb_set(decision, '{edge_bps_expected}', '-1')",
+                ),
+                decision("decisions", "edge_bps_expected", &of_decision, "-1"),
+            ],
             "decision[0].edge_bps_expected",
         ),
         (one("risk_verdicts", "sized_qty", &of_cycle, "sized_qty + 1"), "risk_verdict.sized_qty"),

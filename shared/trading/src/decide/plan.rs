@@ -14,7 +14,7 @@ use super::config::DecideConfig;
 use super::edge::mode_of;
 use super::outcome::{Candidate, PlannedEntry};
 use crate::cycle::Quote;
-use crate::engine_gate::EngineGates;
+use crate::engine_gate::{EngineCycle, EngineGates};
 use crate::exit::limits::ExitLimits;
 use crate::rank::SCORE_SCALE;
 use crate::routes;
@@ -45,10 +45,8 @@ pub(super) fn plan(
     }
     let (config, t0) = (case.cycle.config, case.cycle.input.t0);
     let (ttl_ms, resting) = (i64::from(entry.ttl_ms), mode == EntryMode::Maker);
-    let as_limit = entry.kind != EntryKind::Market;
-    let taker_bps = case.cycle.input.fees.as_ref().map_or(Decimal::ZERO, |f| f.taker_bps);
-    let is_on = config.engine_gates != EngineGates::Off;
-    let engine = case.cycle.input.engine.as_ref().filter(|_| is_on);
+    let (as_limit, taker_bps) = (entry.kind != EntryKind::Market, taker_bps(case));
+    let engine = engine(case);
     let when = |ms: i64| -> Option<UtcMicros> { resting.then(|| t0.plus_millis(ms)) };
     Ok(PlannedEntry {
         is_proof: config.proof.is_some(),
@@ -69,7 +67,7 @@ pub(super) fn plan(
         exit_policy: candidate.exit_policy,
         exit_limits: exit_limits(proposed, decision),
         stop: case.stop,
-        spread_avg_bps: case.state.spread_avg_bps.unwrap_or(Decimal::ZERO),
+        spread_avg_bps: spread_avg_bps(case),
         atr_bps: case.state.atr_15m_bps,
         queue_decision: entry.queue_decision,
         order_type: if as_limit { OrderType::Limit } else { OrderType::Market },
@@ -98,6 +96,20 @@ pub(super) fn plan(
         state_age_limit_ms: state_age_limit_ms(config, candidate),
         score: candidate.score.unwrap_or(Decimal::ZERO).round_dp(SCORE_SCALE),
     })
+}
+
+/// The engine's view, where its gates count.
+fn engine<'a>(case: &Case<'a>) -> Option<&'a EngineCycle> {
+    let is_on = case.cycle.config.engine_gates != EngineGates::Off;
+    case.cycle.input.engine.as_ref().filter(|_| is_on)
+}
+
+fn taker_bps(case: &Case<'_>) -> Decimal {
+    case.cycle.input.fees.as_ref().map_or(Decimal::ZERO, |fees| fees.taker_bps)
+}
+
+fn spread_avg_bps(case: &Case<'_>) -> Decimal {
+    case.state.spread_avg_bps.unwrap_or(Decimal::ZERO)
 }
 
 /// What the gate changed in the exit.
