@@ -31,6 +31,14 @@ impl Desk {
     ) -> Result<(), DeskError> {
         let Some(tracked) = self.tracker.get(id) else { return Ok(()) };
         let row = tracked.record.clone();
+        let asks = matches!(
+            row.state,
+            OrderState::PendingSubmit | OrderState::SubmitUnknown | OrderState::ReconcileRequired
+        );
+        if !asks {
+            // Settled while this look was under way: a snapshot was quicker.
+            return Ok(());
+        }
         if row.exchange_order_id.is_some() || row.cum_qty > rust_decimal::Decimal::ZERO {
             // It was there: it cannot vanish. REST lags, or forgets.
             return Ok(());
