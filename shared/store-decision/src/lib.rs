@@ -35,6 +35,7 @@ mod read_error;
 pub mod retention;
 pub mod sessions;
 pub mod stored_cycles;
+pub mod symbol_gates;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;
 #[path = "../../store/both/runs.rs"]
