@@ -19,6 +19,7 @@ pub mod epochs;
 mod error;
 pub mod evaluations;
 pub mod evidence;
+pub mod explain;
 pub mod frames;
 pub mod frames_read;
 pub mod glance;
@@ -42,6 +43,7 @@ mod twin_epochs;
 mod twin_runs;
 pub mod twins_read;
 pub mod vocabularies;
+pub mod why;
 
 pub use error::TwinError;
 pub use read_error::ReadError;
