@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use crate::arguments::Output;
 use crate::{
-    bench, check_recording, config, demo, down, engine, exit, export, flatten, keys, mode, psql,
-    record, replay, report, retention, soak, status, up, validate, verify,
+    bench, check_recording, config, demo, down, engine, exit, explain, export, flatten, keys, mode,
+    psql, record, replay, report, retention, soak, status, up, validate, verify, why,
 };
 
 /// The operator's tool of Penstock.
@@ -34,6 +34,10 @@ pub enum Command {
     Demo(demo::Args),
     /// Is it healthy, what is it doing, since when and why
     Status(status::Args),
+    /// Why a symbol is not traded: the first closed gate, its numbers, since when, what to do
+    Why(why::Args),
+    /// An order or a decision, from the frames behind it to its exits
+    Explain(explain::Args),
     /// Ask execution for a mode
     Mode(mode::Args),
     /// Close every position, or that of one symbol
@@ -84,6 +88,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Down => down::run(cli.config).await,
         Command::Demo(args) => demo::run(args, cli.config).await,
         Command::Status(args) => status::run(args, cli.config).await,
+        Command::Why(args) => why::run(args, cli.config).await,
+        Command::Explain(args) => explain::run(args, cli.config).await,
         Command::Mode(args) => mode::run(args, cli.config).await,
         Command::Flatten(args) => flatten::run(args, cli.config).await,
         Command::Report(args) => report::run(args, cli.config).await,

@@ -5,7 +5,7 @@
 //! the row was written closes it with the verdict `error`; the mode is judged before the decision reads it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use penstock_store::StoreError;
 use penstock_store_decision::ai_gate;
@@ -26,8 +26,9 @@ use super::decided;
 use super::detail::detail;
 use super::equity::EquityKeeper;
 use super::gate::AiGate;
+use super::gate_book::GateBook;
 use super::load::{Loaded, Memory, Occasion, load};
-use super::record::{self, Ending, KnownGates};
+use super::record::{self, Ending};
 use super::submit::{Submits, submit};
 use super::{causes, said, stages};
 use crate::account::Account;
@@ -62,7 +63,7 @@ pub struct Evaluator<A> {
     lineage: watch::Sender<LineageMemory>,
     attached: bool,
     compared_run: Option<RunId>,
-    gates: KnownGates,
+    gates: GateBook,
     memory: Memory,
     /// None when it could not be built: then nothing that waits for it goes on.
     gate: Option<AiGate>,
@@ -77,6 +78,8 @@ impl<A: Account> Evaluator<A> {
     #[must_use]
     pub fn new(context: Context, account: Arc<A>) -> Self {
         let gate = AiGate::of(&context.settings).inspect_err(|error| tracing::error!("{error}"));
+        let window_ms = u64::try_from(context.settings.mode.stable_window_ms).unwrap_or(0);
+        let gates = GateBook::new(Duration::from_millis(window_ms));
         Self {
             context,
             account,
@@ -84,7 +87,7 @@ impl<A: Account> Evaluator<A> {
             lineage: watch::Sender::new(LineageMemory::default()),
             attached: false,
             compared_run: None,
-            gates: KnownGates::new(),
+            gates,
             memory: Memory::default(),
             gate: gate.ok(),
             finalists: Vec::new(),
@@ -253,9 +256,11 @@ impl<A: Account> Evaluator<A> {
             keep_top: usize::try_from(settings.config.areas.evaluation.cdv_persist_top_n)
                 .unwrap_or(0),
         };
-        let record =
-            record::build(input, decision, &ending, &self.gates).map_err(|e| e.to_string())?;
         let pool = &self.context.pool;
+        let domain = self.context.domain();
+        self.gates.look(pool, domain, decision).await.map_err(|e| e.to_string())?;
+        let gates = self.gates.changed(decision, &ending.second_reads);
+        let record = record::build(input, decision, &ending, gates).map_err(|e| e.to_string())?;
         if let Err(first) = evaluations::finish(pool, &record).await {
             // The day of the cycle may have no partition yet: made, then once more.
             tracing::warn!("record of evaluation {} not written: {first}", self.index);
@@ -265,7 +270,7 @@ impl<A: Account> Evaluator<A> {
         if !decision.selection.topk_final.is_empty() {
             self.memory.selection = input.selection.after(&decision.selection.topk_final);
         }
-        self.gates = decision.gates.iter().map(|g| (g.symbol.clone(), g.clone())).collect();
+        self.gates.written(&record.gates);
         let realized = input.equity.realized_cum_quote;
         let kept = self.equity.keep(&self.context, &decision.capital, realized).await;
         kept.map_err(|e| e.to_string())?;

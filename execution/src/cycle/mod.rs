@@ -13,6 +13,7 @@ mod detail;
 mod equity;
 mod evaluate;
 mod gate;
+mod gate_book;
 mod load;
 mod record;
 mod run;

@@ -4,13 +4,12 @@
 //! `CycleRecord`. Invariants: pure but for compression; everything that was executed is kept, besides the
 //! best by score and every candidate near profit.
 
-use std::collections::BTreeMap;
-
 use penstock_store_decision::evaluations::{
-    CandidateRow, CycleEnd, CycleRecord, EngineRef, GateRow, InputRow,
+    CandidateRow, CycleEnd, CycleRecord, EngineRef, InputRow,
 };
+use penstock_store_decision::symbol_gates::GateRow;
 use penstock_trading::cycle::CycleInput;
-use penstock_trading::decide::outcome::{Candidate, Finalist, Outcome, SymbolGate};
+use penstock_trading::decide::outcome::{Candidate, Finalist, Outcome};
 use penstock_types::vocab::Blocker;
 use penstock_types::{Decimal, EvaluationId, GenerationId, Symbol};
 use serde_json::json;
@@ -34,15 +33,12 @@ pub(super) struct Ending {
     pub(super) keep_top: usize,
 }
 
-/// Gates as last written, so that only changes are.
-pub(super) type KnownGates = BTreeMap<Symbol, SymbolGate>;
-
 /// Builds the record.
 pub(super) fn build(
     input: &CycleInput,
     decision: &Outcome,
     ending: &Ending,
-    known: &KnownGates,
+    gates: Vec<GateRow>,
 ) -> Result<CycleRecord, StoredError> {
     let stored_input = stored::store(input)?;
     let second = if ending.second_reads.is_empty() {
@@ -85,12 +81,7 @@ pub(super) fn build(
             input: stored_input.bytes,
             input2: second,
         },
-        gates: decision
-            .gates
-            .iter()
-            .filter(|g| known.get(&g.symbol) != Some(*g))
-            .map(gate_row)
-            .collect(),
+        gates,
     })
 }
 
@@ -163,6 +154,7 @@ fn candidate_row(decision: &Outcome, ending: &Ending, c: &Candidate) -> Candidat
             "size_quote_assumed": c.size_quote_assumed,
             "stop": c.stop,
             "edge_adj_bps": c.edge_adj_bps,
+            "limiter": finalist.map(|f| f.limiter),
         }),
     }
 }
@@ -199,22 +191,4 @@ fn numbers(c: &Candidate, finalist: Option<&Finalist>) -> [Option<Decimal>; 17] 
         finalist.map(|f| f.size_quote_requested),
         finalist.map(|f| f.size_quote_approved),
     ]
-}
-
-fn gate_row(g: &SymbolGate) -> GateRow {
-    // A symbol that only its rank closed has the rank's code as its gate.
-    let gate = g
-        .blocker
-        .map(|b| b.as_str().to_owned())
-        .or_else(|| g.reason.map(|reason| reason.to_string()));
-    GateRow {
-        symbol: g.symbol.as_str().to_owned(),
-        reason: gate.as_ref().and(g.reason).map(|reason| reason.to_string()),
-        stage: Some(g.stage.to_string()),
-        value: g.value,
-        limit: g.limit,
-        unit: g.unit.clone(),
-        closed: g.closed.iter().map(|b| b.as_str().to_owned()).collect(),
-        gate,
-    }
 }

@@ -7,7 +7,7 @@
 use penstock_telemetry::{Level, marker};
 use penstock_trading::cycle::CycleInput;
 use penstock_trading::decide::outcome::{Assessment, Candidate, CandidateFlag, Finalist, Outcome};
-use penstock_types::vocab::{StageName, Verdict};
+use penstock_types::vocab::{Blocker, StageName, Verdict};
 
 /// Steps 1 to 6: what the data are.
 pub(super) fn data(input: &CycleInput, a: &Assessment) {
@@ -272,7 +272,7 @@ fn dropped(decision: &Outcome) {
         return;
     }
     for g in decision.gates.iter().filter(|g| g.reason.is_some()) {
-        if g.stage == StageName::UniverseScan {
+        if g.stage == StageName::UniverseScan && g.blocker != Some(Blocker::ModeBlocked) {
             marker!(EXECUTION_SYMBOL_FILTERED, symbol = g.symbol, reason = g.reason);
         }
         marker!(

@@ -57,6 +57,9 @@ pub(crate) struct Picture {
     pub(crate) hot: bool,
 }
 
+/// Changes a row.
+pub(crate) type Spoil = fn(&mut StateRow);
+
 /// What ingest would publish.
 pub(crate) struct Market {
     pub(crate) pool: PgPool,
@@ -67,6 +70,10 @@ pub(crate) struct Market {
     pub(crate) gap_open: bool,
     /// Its frames come from elsewhere.
     pub(crate) is_without_frames: bool,
+    /// Symbols that the universe tracks and leaves out, with the reason.
+    pub(crate) left_out: Vec<(Symbol, &'static str)>,
+    /// What generations say of one symbol instead.
+    pub(crate) spoiled: Option<(Symbol, Spoil)>,
     listed: Vec<Listed>,
     lineage: LineageRow,
     publisher: GenerationPublisher,
@@ -102,6 +109,8 @@ impl Market {
             run,
             gap_open: false,
             is_without_frames: false,
+            left_out: Vec::new(),
+            spoiled: None,
             listed,
             lineage,
             publisher: GenerationPublisher::new(pool.clone()),
@@ -165,6 +174,11 @@ impl Market {
             (row.bid, row.ask) = (price(picture.mid_ticks - 1), price(picture.mid_ticks + 1));
             let mid = price(picture.mid_ticks);
             (row.mid, row.last, row.vwap_5m) = (mid, mid, mid);
+            if let Some((symbol, spoil)) = &self.spoiled
+                && *symbol == one.symbol
+            {
+                spoil(&mut row);
+            }
             row
         };
         self.listed.iter().enumerate().map(row).collect()
@@ -177,18 +191,26 @@ impl Market {
         let number = self.token.0 * NUMBERS_PER_TOKEN + n;
         let names: Vec<String> =
             self.listed.iter().map(|one| one.symbol.as_str().to_owned()).collect();
-        let count = i32::try_from(names.len())?;
+        let is_left_out =
+            |name: &String| self.left_out.iter().any(|(symbol, _)| symbol.as_str() == name);
+        let execution: Vec<String> =
+            names.iter().filter(|name| !is_left_out(name)).cloned().collect();
+        let mut excluded = serde_json::json!({});
+        for (symbol, code) in &self.left_out {
+            excluded[*code] = serde_json::json!([symbol]);
+        }
+        let count = i32::try_from(execution.len())?;
         let snapshot = UniverseSnapshotRow {
             snapshot_id: SnapshotId(number),
             run_id: RUN,
             lineage_id: self.run.lineage_id,
             as_of: now,
             published_at: now,
-            execution_symbols: names.clone(),
+            execution_symbols: execution,
             pinned_symbols: Vec::new(),
             l3_symbols: Vec::new(),
             tracked_symbols: names,
-            excluded: serde_json::json!({}),
+            excluded,
             universe_hash: "0".repeat(64),
             fencing_token: self.token,
         };

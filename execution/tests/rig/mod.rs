@@ -82,7 +82,17 @@ pub(crate) fn settings(
     enable: bool,
     more: &str,
 ) -> Settings {
-    let mut environment = BTreeMap::new();
+    settings_with(pair, state_dir, enable, more, BTreeMap::new())
+}
+
+/// The same, with further variables.
+pub(crate) fn settings_with(
+    pair: &TestPair,
+    state_dir: &std::path::Path,
+    enable: bool,
+    more: &str,
+    mut environment: BTreeMap<String, String>,
+) -> Settings {
     let url = pair.url(ClusterRole::Decision, "exec_rw");
     environment.insert("DECISION_DATABASE_URL".to_owned(), url);
     let state_dir = state_dir.display();

@@ -6,6 +6,7 @@
 
 mod decisions;
 mod edit;
+mod explained;
 mod run;
 
 use edit::Edit;
@@ -219,6 +220,7 @@ async fn each_invariant_of_a_real_run_is_true_turns_false_with_one_edited_row_an
     }
     let report = judged(&run, &run.pair).await;
     assert_eq!(broken(&report), [], "the recorded run itself");
+    explained::check(&run.pair).await;
     decisions::check(&run.pair).await;
 }
 

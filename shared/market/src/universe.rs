@@ -4,6 +4,7 @@
 //! sets with the reason for every exclusion. Members leave only for a clearly better candidate and after
 //! two epochs; pinned symbols are in every set whatever their rank.
 
+use penstock_types::vocab::ReasonCode;
 use penstock_types::{Decimal, Symbol, decimal};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,17 @@ const REPLACE_FACTOR: f64 = 1.15;
 /// Epochs for which a member stays at least.
 const MEMBER_EPOCHS_MIN: u32 = 2;
 /// Reason of an exclusion: a block stands.
-pub const HARD_BLOCKED: &str = "hard_blocked";
+pub const HARD_BLOCKED: &str = ReasonCode::SymbolHardBlocked.as_str();
+/// Reason of an exclusion: not of a quote asset that is traded, a pair of two moneys, or denied by a file.
+const NOT_TRADED: &str = ReasonCode::UniverseQuoteMismatch.as_str();
+/// Reason of an exclusion: the venue's status word is none that is admitted.
+const STATUS: &str = ReasonCode::UniverseStatus.as_str();
+/// Reason of an exclusion: beyond the best that the pool or the execution set has room for.
+const BEYOND: &str = ReasonCode::UniverseVolumeLow.as_str();
+/// Reason of an exclusion: too few ticker rows in a window.
+const FEW_TICKERS: &str = ReasonCode::UniverseTradesLow.as_str();
+/// Reason of an exclusion: in the pool, and without a book.
+const NO_BOOK: &str = ReasonCode::UniverseWsDown.as_str();
 
 /// Rules of the universe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +148,7 @@ pub fn build(
     let limit = if rules.pool_limit == 0 { usize::MAX } else { rules.pool_limit };
     let pool = choose(&scores, limit, &before.membership);
     let beyond = candidates.iter().filter(|s| !pool.contains(s));
-    excluded.entry("pool_limit").or_default().extend(beyond.cloned());
+    excluded.entry(BEYOND).or_default().extend(beyond.cloned());
     let mut tracked = pool;
     let missing: Vec<_> = pinned.iter().filter(|s| !tracked.contains(s)).cloned().collect();
     tracked.extend(missing);
@@ -145,6 +156,8 @@ pub fn build(
         tracked.iter().take(rules.l2_limit.unwrap_or(usize::MAX)).cloned().collect();
     let without_book: Vec<_> = pinned.iter().filter(|s| !l2.contains(s)).cloned().collect();
     l2.extend(without_book);
+    let bookless = tracked.iter().filter(|s| !l2.contains(s));
+    excluded.entry(NO_BOOK).or_default().extend(bookless.cloned());
     let l3 = level3(rules, &scores, &l2, pinned, before);
     let mut execution = Vec::new();
     for symbol in &l2 {
@@ -152,8 +165,8 @@ pub fn build(
         let is_full = execution.len() >= rules.execution_limit.unwrap_or(usize::MAX);
         let reason = match (hard_blocked.contains(symbol), has_tickers, is_full) {
             (true, _, _) => Some(HARD_BLOCKED),
-            (false, false, _) => Some("too_few_tickers"),
-            (false, true, true) => Some("execution_limit"),
+            (false, false, _) => Some(FEW_TICKERS),
+            (false, true, true) => Some(BEYOND),
             (false, true, false) => None,
         };
         match reason {
@@ -206,15 +219,15 @@ fn level3(
 fn exclusion(rules: &UniverseRules, pair: &Pair) -> Option<&'static str> {
     let is_money = |leg: &String| rules.stablecoins.contains(leg) || rules.fx.contains(leg);
     if !rules.quotes.contains(&pair.quote) {
-        return Some("quote");
+        return Some(NOT_TRADED);
     }
     if !pair.status.as_deref().is_some_and(is_admitted_status) {
-        return Some("status");
+        return Some(STATUS);
     }
     if is_money(&pair.base) && is_money(&pair.quote) {
-        return Some("money_pair");
+        return Some(NOT_TRADED);
     }
-    rules.deny.contains(pair.symbol.as_str()).then_some("denied")
+    rules.deny.contains(pair.symbol.as_str()).then_some(NOT_TRADED)
 }
 
 /// Best first; ties by symbol.

@@ -15,6 +15,7 @@ use penstock_types::{
 use sqlx::{PgConnection, PgPool};
 
 use crate::CLUSTER;
+use crate::symbol_gates::{self, GateRow};
 
 fn sql(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
     move |e| StoreError::sql(action, CLUSTER, e)
@@ -216,27 +217,6 @@ pub struct InputRow {
     pub input2: Option<Vec<u8>>,
 }
 
-/// A symbol's gates.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GateRow {
-    /// Symbol.
-    pub symbol: String,
-    /// First closed gate.
-    pub gate: Option<String>,
-    /// Stage.
-    pub stage: Option<String>,
-    /// Reason code.
-    pub reason: Option<String>,
-    /// Measured value.
-    pub value: Option<Decimal>,
-    /// Limit.
-    pub limit: Option<Decimal>,
-    /// Unit.
-    pub unit: Option<String>,
-    /// All closed gates.
-    pub closed: Vec<String>,
-}
-
 /// Everything of a finished cycle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CycleRecord {
@@ -279,7 +259,7 @@ pub async fn finish(pool: &PgPool, record: &CycleRecord) -> Result<(), StoreErro
     .execute(&mut *tx)
     .await
     .map_err(sql("keep the cycle's input"))?;
-    upsert_gates(&mut tx, record).await?;
+    symbol_gates::upsert(&mut tx, &record.domain, record.end.evaluation_id, &record.gates).await?;
     tx.commit().await.map_err(|e| StoreError::commit("write the cycle's record", CLUSTER, e))
 }
 
@@ -390,34 +370,4 @@ fn candidate_json(c: &CandidateRow) -> serde_json::Value {
         }
     }
     row
-}
-
-async fn upsert_gates(conn: &mut PgConnection, record: &CycleRecord) -> Result<(), StoreError> {
-    for g in &record.gates {
-        sqlx::query!(
-            "insert into symbol_gates as s (domain, symbol, gate, stage, reason, value, limit_value,
-                 unit, since, evaluation_id, all_closed)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp(), $9, $10)
-             on conflict (domain, symbol) do update set gate = excluded.gate,
-                 stage = excluded.stage, reason = excluded.reason, value = excluded.value,
-                 limit_value = excluded.limit_value, unit = excluded.unit,
-                 since = case when s.reason is not distinct from excluded.reason then s.since
-                     else excluded.since end,
-                 evaluation_id = excluded.evaluation_id, all_closed = excluded.all_closed",
-            record.domain,
-            g.symbol,
-            g.gate,
-            g.stage,
-            g.reason,
-            g.value,
-            g.limit,
-            g.unit,
-            record.end.evaluation_id.0,
-            &g.closed,
-        )
-        .execute(&mut *conn)
-        .await
-        .map_err(sql("write the gates of symbols"))?;
-    }
-    Ok(())
 }

@@ -19,6 +19,7 @@ pub mod epochs;
 mod error;
 pub mod evaluations;
 pub mod evidence;
+pub mod explain;
 pub mod frames;
 pub mod frames_read;
 pub mod glance;
@@ -35,12 +36,14 @@ mod read_error;
 pub mod retention;
 pub mod sessions;
 pub mod stored_cycles;
+pub mod symbol_gates;
 #[path = "../../store/both/epochs.rs"]
 mod twin_epochs;
 #[path = "../../store/both/runs.rs"]
 mod twin_runs;
 pub mod twins_read;
 pub mod vocabularies;
+pub mod why;
 
 pub use error::TwinError;
 pub use read_error::ReadError;

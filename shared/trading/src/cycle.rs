@@ -21,8 +21,9 @@ use crate::engine_gate::EngineCycle;
 use crate::select::{ReturnSeries, SelectionMemory};
 use crate::windows::QuoteWindow;
 
-/// Version of the stored form. 2: decisions read windows over quotes, returns and the memory of the selection.
-pub const CYCLE_INPUT_VERSION: u16 = 2;
+/// Version of the stored form. 2: decisions read windows over quotes, returns and the memory of the selection. 3: the same
+/// input; the gates of symbols name the way that came furthest, with its numbers.
+pub const CYCLE_INPUT_VERSION: u16 = 3;
 
 /// Input of one evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

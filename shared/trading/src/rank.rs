@@ -19,13 +19,21 @@ pub const SCORE_SCALE: u32 = 8;
 /// Realised results from which a cell can be suspended.
 const SUSPEND_N_MIN: i64 = 30;
 /// Exponential mean below which a cell is suspended, bps.
-const SUSPEND_EWMA_BPS: i64 = -10;
+pub const SUSPEND_EWMA_BPS: i64 = -10;
 /// How long a suspension lasts.
 const SUSPEND_MS: i64 = 24 * 3_600 * 1_000;
 
 /// The best symbols by liquidity, momentum and spread: score in ten-thousandths, descending.
 #[must_use]
 pub fn top_n(rows: &[&StateRow], config: &DecideConfig) -> Vec<(Symbol, i64)> {
+    let mut ranked = ranking(rows, config);
+    ranked.truncate(usize::try_from(config.topn_size).unwrap_or(0));
+    ranked
+}
+
+/// All symbols by liquidity, momentum and spread: score in ten-thousandths, descending.
+#[must_use]
+pub fn ranking(rows: &[&StateRow], config: &DecideConfig) -> Vec<(Symbol, i64)> {
     let depth = |r: &StateRow| match (r.depth_bid_10bps_quote, r.depth_ask_10bps_quote) {
         (Some(bid), Some(ask)) => Some(to_feature(bid.min(ask))),
         (None, _) | (_, None) => None,
@@ -51,7 +59,6 @@ pub fn top_n(rows: &[&StateRow], config: &DecideConfig) -> Vec<(Symbol, i64)> {
         })
         .collect();
     scored.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    scored.truncate(usize::try_from(config.topn_size).unwrap_or(0));
     scored
 }
 

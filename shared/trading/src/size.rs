@@ -347,6 +347,23 @@ pub fn size(input: &SizeInput<'_>) -> Result<Sized, Limiter> {
     })
 }
 
+/// The most that an entry may take, and the least that could be sold again, quote at the price that divides
+/// it: what a refused size is explained with.
+#[must_use]
+pub fn room_quote(input: &SizeInput<'_>) -> (Decimal, Decimal) {
+    let floor = floor_quote(input.instrument, input.price, input.config);
+    if input.price <= Decimal::ZERO || input.limit_price <= Decimal::ZERO {
+        return (Decimal::ZERO, floor);
+    }
+    let step = input.instrument.qty_increment;
+    let least = ceil_to_step(floor / input.price, step) * input.price;
+    let ratio = routes::terms(input.strategy).equity_ratio;
+    let worth = Decimal::TWO * input.capital.sizing_equity_quote * ratio;
+    let most = cap(input).0.min(worth);
+    let most = input.proof_max_quote.map_or(most, |max| most.min(max)).max(Decimal::ZERO);
+    (round_to(most, scale::AMT).normalize(), round_to(least, scale::AMT).normalize())
+}
+
 /// The size after a change by the AI gate, which only makes it smaller.
 ///
 /// # Errors

@@ -73,11 +73,9 @@ fn every_exclusion_has_its_reason() {
     assert_eq!(
         reasons,
         [
-            ("denied", vec!["BAD/USD"]),
-            ("hard_blocked", vec!["B/USD"]),
-            ("money_pair", vec!["USDT/USD"]),
-            ("quote", vec!["C/EUR"]),
-            ("status", vec!["D/USD", "E/USD"]),
+            ("SYMBOL_HARD_BLOCKED", vec!["B/USD"]),
+            ("UNIVERSE_QUOTE_MISMATCH", vec!["C/EUR", "USDT/USD", "BAD/USD"]),
+            ("UNIVERSE_STATUS", vec!["D/USD", "E/USD"]),
         ]
     );
 }
@@ -87,7 +85,7 @@ fn the_pool_is_the_best_by_volume_at_the_first_build() {
     let universe =
         build_simple(2, &[("A/USD", 1), ("B/USD", 9), ("C/USD", 5)], &[], &Universe::default());
     assert_eq!(names(&universe.tracked), ["B/USD", "C/USD"]);
-    assert_eq!(names(&universe.excluded["pool_limit"]), ["A/USD"]);
+    assert_eq!(names(&universe.excluded["UNIVERSE_VOLUME_LOW"]), ["A/USD"]);
 }
 
 #[test]

@@ -136,6 +136,7 @@ fn judge(cycle: Cycle<'_>, candidate: &Candidate, rank: i64) -> Finalist {
         size_quote_requested: Decimal::ZERO,
         size_quote_approved: Decimal::ZERO,
         limiter: Limiter::Request,
+        too_small: None,
         risk_hits: Vec::new(),
         blocker: None,
         plan: None,
@@ -164,7 +165,7 @@ fn fill(case: &Case<'_>, finalist: &mut Finalist) {
     let sizing = sizing(case, prices);
     let sized = match size::size(&sizing) {
         Ok(sized) => sized,
-        Err(limiter) => return too_small(finalist, limiter),
+        Err(limiter) => return too_small(finalist, limiter, size::room_quote(&sizing)),
     };
     keep_size(finalist, sized);
     let (snapshot, decision) = match propose(case, sized, prices) {
@@ -192,8 +193,9 @@ fn fill(case: &Case<'_>, finalist: &mut Finalist) {
     finalist.decision = Some(decision);
 }
 
-fn too_small(finalist: &mut Finalist, limiter: Limiter) {
+fn too_small(finalist: &mut Finalist, limiter: Limiter, room: (Decimal, Decimal)) {
     finalist.limiter = limiter;
+    finalist.too_small = Some(room);
     finalist.blocker = Some(size_blocker(limiter));
 }
 
@@ -221,7 +223,9 @@ impl Judged<'_> {
             Ok(sized) => sized,
             Err(limiter) => {
                 finalist.gate = gate;
-                return too_small(finalist, limiter);
+                let (_, least) = size::room_quote(&self.sizing);
+                let left = (wanted.max(Decimal::ZERO) * self.sizing.price).normalize();
+                return too_small(finalist, limiter, (left, least));
             }
         };
         keep_size(finalist, sized);

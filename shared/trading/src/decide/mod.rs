@@ -13,12 +13,15 @@ pub mod config;
 mod edge;
 mod finalists;
 mod gate;
+mod gates;
 pub mod guarantees;
+mod measure;
 pub mod outcome;
 mod plan;
 pub mod propose;
 mod scan;
 mod summary;
+pub mod unit;
 
 pub use assess::assess;
 pub use config::DecideConfig;
@@ -53,7 +56,7 @@ pub fn decide(input: &CycleInput, config: &DecideConfig) -> Outcome {
     let cycle =
         case::Cycle { input, config, index: &index, assessment: &assessment, capital: &capital };
     let (selection, finalists) = finalists::finalists(cycle, &mut scan);
-    summary::summarise(input, config, assessment, &filtered, capital, scan, (selection, finalists))
+    summary::summarise(cycle, &filtered, scan, (selection, finalists))
 }
 
 /// Symbols whose returns a cycle may compare: those of its pre-selection, those held, those with an entry.

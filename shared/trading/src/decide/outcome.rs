@@ -181,6 +181,9 @@ pub struct Finalist {
     pub size_quote_approved: Decimal,
     /// What limited the size.
     pub limiter: Limiter,
+    /// What was left of the size and the least size, quote; only when the one is below the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub too_small: Option<(Decimal, Decimal)>,
     /// Rules that it hit, in their order.
     pub risk_hits: Vec<crate::risk::RiskHit>,
     /// Blocker of steps 16 to 18.

@@ -25,7 +25,7 @@ const ENTRY_DEADLINE_MS: i64 = 2_000;
 /// A resting entry outlives our own cancel by this, so that it ends even if we do not.
 const EXPIRE_AFTER_TTL_MS: i64 = 5_000;
 /// Depth within 10 bps that a taking entry needs when the best ask alone does not fill it.
-const TAKER_DEPTH_FACTOR: i64 = 10;
+pub(super) const TAKER_DEPTH_FACTOR: i64 = 10;
 
 pub(super) fn plan(
     case: &Case<'_>,

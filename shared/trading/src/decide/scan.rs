@@ -30,19 +30,21 @@ use crate::size::CapitalState;
 use crate::windows::QuoteWindow;
 
 /// Coverage of complete features below which the whole cycle is blocked, in percent.
-const COVERAGE_PCT_MIN: i64 = 60;
+pub(super) const COVERAGE_PCT_MIN: i64 = 60;
 /// Least probability of a fill.
-const P_FILL_MIN: (i64, u32) = (15, 2);
+pub(super) const P_FILL_MIN: (i64, u32) = (15, 2);
 /// Move over fees below which a candidate is refused.
-const MOVE_OVER_FEES_MIN: (i64, u32) = (85, 2);
+pub(super) const MOVE_OVER_FEES_MIN: (i64, u32) = (85, 2);
 /// Loss at the stop over what the move leaves, at most.
-const LOSS_OVER_CAPTURABLE_MAX: i64 = 3;
+pub(super) const LOSS_OVER_CAPTURABLE_MAX: i64 = 3;
 
 /// What the scan found.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) coverage_pct: Option<i64>,
     pub(super) topn: Vec<(Symbol, i64)>,
+    /// Symbols that the pre-selection left out, with their place in its ranking, from 1.
+    pub(super) cut: BTreeMap<Symbol, i64>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) pairs: Vec<PairOutcome>,
     pub(super) engine_blocks: Vec<EngineBlock>,
@@ -90,7 +92,10 @@ pub(super) fn scan(
     if !scan.coverage_ok() {
         return scan;
     }
-    scan.topn = rank::top_n(&rows, config);
+    scan.topn = rank::ranking(&rows, config);
+    let kept = usize::try_from(config.topn_size).unwrap_or(0).min(scan.topn.len());
+    let cut = scan.topn.split_off(kept);
+    scan.cut = cut.into_iter().zip(count(kept) + 1..).map(|((s, _), place)| (s, place)).collect();
     let mut vols: Vec<Decimal> = rows.iter().filter_map(|r| r.rv_5m_bps).collect();
     let locked_order = |role: OrderRole| matches!(role, OrderRole::Entry | OrderRole::Proof);
     let ground = Ground {

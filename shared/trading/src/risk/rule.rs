@@ -6,6 +6,8 @@
 
 use penstock_types::vocab::{Blocker, ReasonCode};
 
+use crate::decide::unit::GateUnit;
+
 penstock_types::closed_vocabulary! {
     /// A rule.
     pub Rule {
@@ -186,6 +188,35 @@ impl Rule {
             Self::SpreadJump => &[C::RiskSpreadJump],
             Self::PriceMoved => &[C::RiskPriceMoved],
             Self::Budget => &[C::RiskCapitalExhausted],
+        }
+    }
+
+    /// Unit of a hit's value and limit.
+    #[must_use]
+    pub fn unit(self, code: ReasonCode) -> GateUnit {
+        match self {
+            Self::Mode => GateUnit::SysMode,
+            Self::SymbolMode => GateUnit::SafetyMode,
+            Self::Gate => GateUnit::AiVerdict,
+            Self::Contract | Self::Generation | Self::Regime => GateUnit::Flag,
+            Self::Costs | Self::Edge | Self::DailyShare | Self::SpreadJump | Self::PriceMoved => {
+                GateUnit::Bps
+            }
+            Self::Freshness | Self::Cooldown | Self::Latency | Self::Balance => GateUnit::Ms,
+            Self::Engine | Self::VenueCounter | Self::Correlation => GateUnit::X10000,
+            Self::Position | Self::Window | Self::TradesToday | Self::Positions | Self::Slots => {
+                GateUnit::Positions
+            }
+            Self::Pending => GateUnit::Entries,
+            Self::Churn | Self::OpenOrders | Self::OrderRate => GateUnit::Orders,
+            Self::LossStreak => GateUnit::Losses,
+            Self::KillSwitch if code == ReasonCode::RiskDrawdownLimit => GateUnit::Bps,
+            Self::KillSwitch | Self::Exposure | Self::TotalShare | Self::SymbolShare => {
+                GateUnit::Quote
+            }
+            Self::Size if code == ReasonCode::RiskSizeInvalid => GateUnit::Base,
+            Self::Size if code == ReasonCode::ProtectionInvalidFilter => GateUnit::Base,
+            Self::Size | Self::Budget => GateUnit::Quote,
         }
     }
 
