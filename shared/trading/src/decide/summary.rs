@@ -262,7 +262,7 @@ fn compared(
 
 /// The one reason of a blocker; a rule of risk and the AI gate give their own.
 #[must_use]
-pub(super) const fn code(blocker: Blocker) -> Option<ReasonCode> {
+pub const fn code(blocker: Blocker) -> Option<ReasonCode> {
     Some(match blocker {
         Blocker::ModeBlocked => ReasonCode::RiskModeBlock,
         Blocker::HardBlocked => ReasonCode::SymbolHardBlocked,
