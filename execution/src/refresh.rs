@@ -19,6 +19,8 @@ use crate::context::Context;
 
 /// Refresh of instrument rules.
 const INSTRUMENTS_EVERY: Duration = Duration::from_secs(60);
+/// Distance of two reads while ingest has written none.
+const INSTRUMENTS_RETRY: Duration = Duration::from_secs(1);
 /// Refresh of the account's fees.
 const FEES_EVERY: Duration = Duration::from_secs(86_400);
 /// Pause before fees that the venue did not give are asked for again.
@@ -68,7 +70,7 @@ pub(crate) async fn refresh_instruments(context: Context, instruments: Instrumen
     loop {
         // Until ingest has written them there is nothing to trade; then a minute is soon enough.
         let wait =
-            if instruments.load().is_empty() { Duration::from_secs(1) } else { INSTRUMENTS_EVERY };
+            if instruments.load().is_empty() { INSTRUMENTS_RETRY } else { INSTRUMENTS_EVERY };
         // The end first: a stopping process reads nothing.
         tokio::select! {
             biased;

@@ -42,6 +42,8 @@ use crate::wake::{Wakes, run_listener};
 
 /// How long the stop waits for resting entries to be cancelled.
 const CANCEL_WAIT: Duration = Duration::from_secs(8);
+/// Distance of two looks while their cancels are waited for.
+const CANCEL_LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long the stop waits for tasks to end.
 const TASKS_WAIT: Duration = Duration::from_secs(5);
 /// Longest wait of `--once` for attach and NORMAL.
@@ -417,7 +419,7 @@ impl Running {
                 }
                 Err(_) => return,
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(CANCEL_LOOK_EVERY).await;
         }
         tracing::warn!(
             "entries are still live after {CANCEL_WAIT:?}; they end at their own expiry"

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use penstock_config::Config;
 use penstock_config::table::execution::{EquityMode, RouteMode, TpAction as ConfigTpAction};
+use penstock_config::{Config, is_loopback};
 use penstock_trading::decide::config::{
     ContractConfig, DecideConfig, Participation, PerRoute, PerStrategy, ProofConfig, TpAction,
 };
@@ -119,6 +119,7 @@ impl Settings {
                 next: "set it to 1",
             });
         }
+        refuse_losing_proof(&config)?;
         let mut decide =
             DecideConfig { risk: risk_settings(&config)?, ..decide_config(&config, run_mode) };
         let resolved = config.canonical();
@@ -188,6 +189,7 @@ impl Settings {
             exit_tick_ms: exits.exit_tick_ms,
             light_interval_ms: int(a.reconcile.reconcile_rest_interval_ms),
             confirm_delay_ms: int(a.reconcile.reconcile_confirm_delay_ms),
+            settle_ms: int(a.reconcile.reconcile_settle_ms),
             ledger_audit_ms: int(orders.ledger_audit_interval_secs) * 1_000,
             stream_silent_ms: int(orders.private_stream_silent_secs) * 1_000,
             preauth_ms_max: int(orders.preauth_max_secs) * 1_000,
@@ -209,6 +211,22 @@ impl Settings {
     pub fn domain(&self) -> &str {
         &self.config.areas.clusters.domain
     }
+}
+
+/// A proof entry may have a negative edge at the simulated venue alone: one that listens on this machine.
+fn refuse_losing_proof(config: &Config) -> Result<(), SettingsError> {
+    let (evaluation, venues) = (&config.areas.evaluation, &config.areas.venues);
+    let urls = [&venues.kraken_rest_url, &venues.kraken_ws_auth_url];
+    let is_simulated = urls.iter().all(|url| is_loopback(url));
+    if !evaluation.route_proof_allow_negative_edge || is_simulated {
+        return Ok(());
+    }
+    Err(SettingsError::Unsupported {
+        key: "route_proof_allow_negative_edge",
+        value: "true".to_owned(),
+        problem: "the venue is not on this machine, and an order at a loss is for the simulated one",
+        next: "set it to false, or KRAKEN_REST_URL and KRAKEN_WS_AUTH_URL to venue-sim",
+    })
 }
 
 fn int(value: u64) -> i64 {

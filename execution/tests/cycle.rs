@@ -14,7 +14,7 @@ use penstock_execution::mode::run_log;
 use penstock_execution::quotes::run_reader;
 use penstock_execution::wake::Wakes;
 use penstock_store::ClusterRole;
-use penstock_store::fence::{FENCE_TTL_MS, Fence, FenceRequest, FencedService};
+use penstock_store::fence::{Fence, FenceRequest, FencedService};
 use penstock_store::testing::TestPair;
 use penstock_trading::CycleInput;
 use penstock_trading::cycle::ReRead;
@@ -293,7 +293,7 @@ async fn ingest_fence(pool: &PgPool, state_dir: &Path) -> Fence {
         holder_id: Uuid::from_u128(8),
         host: "other".to_owned(),
         pid: 43,
-        ttl_ms: FENCE_TTL_MS,
+        ttl_ms: 15_000,
         state_dir: state_dir.to_owned(),
         timeout: Duration::from_secs(10),
     };

@@ -5,8 +5,11 @@
 
 use std::fmt::Write as _;
 
+use penstock_alerts::AlertSource;
+use penstock_alerts::reasons::reason_of;
 use penstock_telemetry::Marker;
-use penstock_types::vocab::{AuditEventType, ReasonCode, ReasonFamily, StageName};
+use penstock_trading::decide::code_of;
+use penstock_types::vocab::{AuditEventType, Blocker, ReasonCode, ReasonFamily, StageName};
 
 /// The catalog, in Markdown.
 #[must_use]
@@ -36,12 +39,48 @@ pub fn document() -> String {
             let _ = writeln!(text, "| `{reason}` | {} | {} |", reason.severity(), reason.meaning());
         }
     }
-    text.push_str("\n## Markers\n\n| Marker | Level |\n|---|---|\n");
+    text.push_str(
+        "\n## Blockers\n\nWhat keeps a symbol from an entry, the strongest first, and the reason that stands for it.\n\n\
+         | Rank | Blocker | Reason |\n|---|---|---|\n",
+    );
+    for blocker in Blocker::ALL {
+        let _ =
+            writeln!(text, "| `{}` | `{blocker}` | {} |", blocker.rank(), reason_cell(*blocker));
+    }
+    text.push_str(
+        "\n## Markers\n\nA critical marker (level ERROR) is an alert, and so are some warnings: the reason is that of the \
+         alert.\n\n| Marker | Level | Alert |\n|---|---|---|\n",
+    );
     for marker in Marker::ALL {
-        let _ = writeln!(text, "| `{}` | {} |", marker.as_str(), marker.level().as_str());
+        let (name, level) = (marker.as_str(), marker.level().as_str());
+        let _ = writeln!(text, "| `{name}` | {level} | {} |", alert_cell(*marker));
     }
     text.push_str("\n<!-- This file is written by `UPDATE_DOCS=1 cargo test -p penstock-ops --lib catalog`. -->\n");
     text
+}
+
+/// The reason of a blocker; three have the reason of what blocked.
+fn reason_cell(blocker: Blocker) -> String {
+    match blocker {
+        Blocker::EngineBlocked => "that of the engine's gate".to_owned(),
+        Blocker::AiGateBlocked => "that of the AI gate".to_owned(),
+        _ => code_of(blocker).map_or("that of the rule".to_owned(), |code| format!("`{code}`")),
+    }
+}
+
+/// The reason of a marker's alert in each process.
+fn alert_cell(marker: Marker) -> String {
+    let [execution, ingest] =
+        [AlertSource::Execution, AlertSource::Ingest].map(|process| reason_of(process, marker));
+    match (execution, ingest) {
+        (None, None) => "–".to_owned(),
+        (Some(one), Some(other)) if one == other => format!("`{one}`"),
+        (execution, ingest) => [(execution, "execution"), (ingest, "ingest")]
+            .iter()
+            .filter_map(|(reason, process)| Some(format!("`{}` ({process})", (*reason)?)))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
 }
 
 #[cfg(test)]

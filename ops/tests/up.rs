@@ -59,22 +59,7 @@ impl Machine {
     }
 
     fn up(&self) -> Up {
-        let mut child = self
-            .command(&["up"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("runs");
-        let (lines, said) = std::sync::mpsc::channel();
-        let stdout = child.stdout.take().expect("piped");
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if lines.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Up { child, said, seen: Vec::new() }
+        Up::of(self.command(&["up"]))
     }
 
     fn log(&self, service: &str) -> String {
@@ -101,6 +86,21 @@ struct Up {
 }
 
 impl Up {
+    fn of(mut command: Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        let (lines, said) = std::sync::mpsc::channel();
+        let stdout = child.stdout.take().expect("piped");
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if lines.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, said, seen: Vec::new() }
+    }
+
     fn wait_for(&mut self, text: &str) {
         let deadline = Instant::now() + LIMIT;
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
@@ -301,4 +301,159 @@ fn config_show_tells_value_origin_and_range_and_no_secret() {
     let changed = machine.run(&["--config", "p.toml", "config", "show", "--changed"]);
     let text = String::from_utf8_lossy(&changed.stdout).into_owned();
     assert_eq!(text.lines().count(), 2, "the changed key and the hash: {text}");
+}
+
+/// The demo's profile: what makes a simulated market come to life within seconds.
+const PROFILE: &str = include_str!("../../config/demo.toml");
+
+/// Longest wait for what a whole machine of services takes seconds for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Ingest as a process that lives and says nothing: no fence, no heartbeat.
+const SILENT: &str = "#!/bin/sh\nwhile :; do sleep 1; done\n";
+
+/// The real services, beside this program.
+fn real(name: &str) -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_penstock")).parent().expect("a directory");
+    let program = beside.join(name);
+    if !program.exists() {
+        // Only this package was built before.
+        let built = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "-p",
+                "penstock-ingest",
+                "-p",
+                "penstock-execution",
+                "--bins",
+            ])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .status()
+            .expect("cargo runs");
+        assert!(built.success(), "{built}");
+    }
+    program
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::copy(from, to).expect("copied");
+}
+
+/// Puts another file in the place of one that may be running.
+fn replace(place: &Path, make: impl FnOnce(&Path)) {
+    let other = place.with_extension("next");
+    make(&other);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&other, mode).expect("mode");
+    std::fs::rename(&other, place).expect("renamed");
+}
+
+impl Machine {
+    /// The real services on a venue, as an operator brings them up.
+    fn with_services(venue: &penstock_sim::server::Addresses) -> Self {
+        let machine = Self::new(LIVING, LIVING);
+        for name in ["run-ingest", "run-execution-live"] {
+            let place = machine.path(name);
+            replace(&place, |to| copy(&real(name), to));
+        }
+        let own = [
+            ("kraken_ws_public_url", venue.ws_public.as_str()),
+            ("kraken_ws_auth_url", venue.ws_private.as_str()),
+            ("kraken_rest_url", venue.rest.as_str()),
+        ];
+        let urls: String =
+            own.iter().map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
+        let quick =
+            "metrics_port_ingest = 0\nmetrics_port_execution = 0\nspool_min_free_bytes = 0\n";
+        std::fs::write(machine.path("penstock.toml"), format!("{urls}{quick}{PROFILE}"))
+            .expect("written");
+        machine
+    }
+
+    /// What the decision cluster answers; nothing while it does not.
+    fn ask(&self, sql: &str) -> String {
+        let output = self.run(&["psql", "decision", "--", "-Atc", sql]);
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn until(&self, sql: &str, want: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self.ask(sql);
+            if found == want {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{sql} is {found:?} and not {want:?}\n{}",
+                self.log("run-execution-live")
+                    .lines()
+                    .rev()
+                    .take(20)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            );
+        }
+    }
+}
+
+/// The alert of an ingest that shows no sign of life.
+const MISSING: &str = "from alerts where primary_reason = 'INGEST_HEARTBEAT_MISSING'
+    and source = 'execution' and severity = 'CRIT' and symbol = ''";
+
+/// An ingest that is killed and does not come back is an alert of execution as soon as its heartbeat is older than three
+/// intervals, raised once, as a row and as an event. How late it came is measured by the row against the last heartbeat and
+/// printed; 20 s are promised on a machine that has time.
+#[test]
+fn ingest_killed() {
+    // given: both services under the supervisor, each with a heartbeat
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let options = penstock_sim::server::Options { symbols: 8, ..Default::default() };
+    let venue = runtime.block_on(penstock_sim::server::start(options)).expect("a venue");
+    let machine = Machine::with_services(&venue.addresses);
+    let mut command = machine.command(&["up"]);
+    command.env("KRAKEN_API_KEY", &venue.addresses.api_key);
+    command.env("KRAKEN_API_SECRET", &venue.addresses.api_secret);
+    let mut up = Up::of(command);
+    up.wait_for("Ctrl-C stops everything");
+    machine.until("select count(distinct service) from service_heartbeats", "2");
+
+    // when: it is killed, and what the supervisor starts in its place never beats
+    replace(&machine.path("run-ingest"), |to| std::fs::write(to, SILENT).expect("written"));
+    let first = machine.pid("run-ingest");
+    signal(first, nix::sys::signal::Signal::SIGKILL);
+    up.wait_for("run-ingest ended: signal 9; starting it again");
+
+    // then: one row, and one event, after three intervals
+    machine.until(&format!("select count(*) {MISSING} and cleared_at is null"), "1");
+    let last = "(select max(ts) from service_heartbeats where service = 'ingest')";
+    let took = machine.ask(&format!("select extract(epoch from first_ts - {last}) {MISSING}"));
+    println!("INGEST_HEARTBEAT_MISSING {took} s after the last heartbeat");
+    let took: f64 = took.parse().expect("seconds");
+    assert!(took > 15.0, "three intervals are waited for: {took} s");
+    assert!(took < 60.0, "promised are 20 s: {took} s");
+    // and it stays one while it lasts: three heartbeats of execution later
+    let later = format!(
+        "select (max(ts) > (select first_ts + interval '15 seconds' {MISSING}))::text
+         from service_heartbeats where service = 'execution'"
+    );
+    machine.until(&later, "true");
+    let one = format!("select count(*) || ' ' || max(count) {MISSING} and cleared_at is null");
+    assert_eq!(machine.ask(&one), "1 1", "once");
+    let events = "select count(*) from audit_events where event_type = 'ALERT_RAISED'
+        and reasons @> array['INGEST_HEARTBEAT_MISSING']";
+    machine.until(events, "1");
+
+    // and when another instance beats, it was one
+    replace(&machine.path("run-ingest"), |to| copy(&real("run-ingest"), to));
+    signal(machine.pid("run-ingest"), nix::sys::signal::Signal::SIGKILL);
+    let instances =
+        "select count(distinct instance_id) from service_heartbeats where service = 'ingest'";
+    machine.until(instances, "2");
+    assert_eq!(machine.ask(&format!("select count(*) || ' ' || max(count) {MISSING}")), "1 1");
+    assert_eq!(machine.ask(events), "1");
+    signal(up.pid(), nix::sys::signal::Signal::SIGINT);
+    up.status();
+    runtime.block_on(venue.stop());
 }

@@ -45,6 +45,10 @@ pub struct DeskConfig {
     pub full_interval_ms: i64,
     /// A look starts this long after the stream's answer, milliseconds.
     pub confirm_delay_ms: i64,
+    /// How long a difference must last before it counts, milliseconds.
+    pub settle_ms: i64,
+    /// How long a fact of the stream outranks a look that lacks it, milliseconds: REST may lag so much.
+    pub stream_wins_ms: i64,
     /// Distance of ledger audits, milliseconds.
     pub ledger_audit_ms: i64,
     /// Silence of the private stream that degrades, milliseconds.
@@ -83,6 +87,9 @@ impl Default for DeskConfig {
             light_interval_ms: 5_000,
             full_interval_ms: 900_000,
             confirm_delay_ms: 500,
+            settle_ms: 2_000,
+            // The venue's observed worst lag.
+            stream_wins_ms: 60_000,
             ledger_audit_ms: 300_000,
             stream_silent_ms: 15_000,
             preauth_ms_max: 300_000,

@@ -111,6 +111,7 @@ pub fn spawn(
         messages,
         tracker,
         waiting: VecDeque::new(),
+        late_reports: 0,
         balances: BTreeMap::new(),
         reconcile: ReconcileState::default(),
         entries_stopped: false,

@@ -93,6 +93,8 @@ pub(crate) struct Desk {
     pub(crate) messages: mpsc::Sender<Message>,
     pub(crate) tracker: Tracker,
     pub(crate) waiting: VecDeque<Waiting>,
+    /// Reports that came after a newer one of their order.
+    pub(crate) late_reports: u64,
     pub(crate) balances: BTreeMap<String, Balance>,
     pub(crate) reconcile: ReconcileState,
     pub(crate) entries_stopped: bool,
@@ -268,6 +270,7 @@ impl Desk {
             unprotected,
             latency_us: self.latency_us(9),
             foreign_holds_quote: self.quote_held_by_outsiders(),
+            late_reports: self.late_reports,
             has_rules: !self.instruments.load().is_empty(),
         };
         if **self.status.load() != status {

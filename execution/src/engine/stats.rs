@@ -15,6 +15,8 @@ use super::board::EngineBoard;
 const STATS_TICKS: usize = 240;
 /// Slow ticks in a row from which on it is critical.
 const OVERRUNS_CRITICAL: u32 = 40;
+/// Distance of two lines about slow ticks.
+const OVERRUN_SAID_EVERY: Duration = Duration::from_secs(1);
 /// Lag from which on a line is written.
 const LAG_TICKS: i64 = 4;
 
@@ -93,7 +95,7 @@ impl Stats {
     pub(super) fn overrun(&mut self, tick: u64, took: Duration) {
         counter!("engine_tick_overruns_total").increment(1);
         self.overruns += 1;
-        if self.overrun_said.is_some_and(|at| at.elapsed() < Duration::from_secs(1)) {
+        if self.overrun_said.is_some_and(|at| at.elapsed() < OVERRUN_SAID_EVERY) {
             return;
         }
         self.overrun_said = Some(Instant::now());

@@ -16,9 +16,6 @@ use super::fetch::{FoundOrder, LookResult};
 use crate::desk::{Desk, DeskError};
 use crate::tracker::{Held, Tracked};
 
-/// Age below which a fact of the stream outranks REST.
-const STREAM_WINS_MS: i64 = 60_000;
-
 /// One difference with both views.
 struct Found {
     key: DiffKey,
@@ -44,7 +41,7 @@ impl Desk {
             self.compare_bases(&result.balances, mono, &mut found);
         }
         let keys: Vec<DiffKey> = found.iter().map(|f| f.key.clone()).collect();
-        let settled = self.reconcile.settling.pass(mono, &keys);
+        let settled = self.reconcile.settling.pass(mono, self.config.settle_ms, &keys);
         let counting = keys.iter().zip(&settled).filter(|(_, s)| **s).map(|(k, _)| k.0);
         let score = score_x10000(counting);
         let outcome = match (result.whole, found.is_empty()) {
@@ -96,7 +93,7 @@ impl Desk {
         for tracked in self.tracker.live() {
             let row = &tracked.record;
             let Some(venue) = &row.exchange_order_id else { continue };
-            if is_fresh(tracked, mono) {
+            if is_fresh(tracked, mono, self.config.stream_wins_ms) {
                 continue;
             }
             let shown = orders.iter().find(|o| o.venue_id == *venue);
@@ -137,7 +134,7 @@ impl Desk {
                 .as_ref()
                 .is_some_and(|p| matches!(p.state, PlanState::Armed | PlanState::Trailing));
             let stop = self.stop_of(*id);
-            let fresh = stop.is_some_and(|t| is_fresh(t, mono));
+            let fresh = stop.is_some_and(|t| is_fresh(t, mono, self.config.stream_wins_ms));
             let rests = stop
                 .and_then(|t| t.record.exchange_order_id.as_deref())
                 .is_some_and(|venue| orders.iter().any(|o| o.venue_id == venue));
@@ -160,7 +157,7 @@ impl Desk {
                 continue;
             };
             let traded = self.reconcile.traded.get(symbol);
-            let young = traded.is_some_and(|at| mono - at < STREAM_WINS_MS);
+            let young = traded.is_some_and(|at| mono - at < self.config.stream_wins_ms);
             let lot = self.instrument(symbol).map_or(Decimal::ZERO, |i| i.qty_increment);
             if young || *amount + tolerance(held, lot) >= held.base() {
                 // More than we hold is a deposit or somebody's purchase: the balance check books it.
@@ -210,8 +207,9 @@ fn row(found: &Found, settled: bool) -> ReconcileDiff {
     }
 }
 
-fn is_fresh(tracked: &Tracked, mono: i64) -> bool {
-    tracked.stream_mono_ms.is_some_and(|at| mono - at < STREAM_WINS_MS)
+/// The stream spoke of it too short a time ago for REST to know better.
+fn is_fresh(tracked: &Tracked, mono: i64, stream_wins_ms: i64) -> bool {
+    tracked.stream_mono_ms.is_some_and(|at| mono - at < stream_wins_ms)
 }
 
 fn differs(tracked: &Tracked, found: &FoundOrder) -> bool {

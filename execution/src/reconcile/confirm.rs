@@ -23,8 +23,6 @@ use crate::tracker::Tracked;
 const STALE_PAUSES_MS: [i64; 4] = [2_000, 5_000, 15_000, 60_000];
 /// Pauses after a look without an answer; after the last the LIGHT pass decides.
 const FAILED_PAUSES_MS: [i64; 3] = [1_000, 2_000, 5_000];
-/// Time of stale looks after which REST is believed, and the age of a stream fact that outranks it.
-const STREAM_WINS_MS: i64 = 60_000;
 /// Time of failing looks after which a person is told.
 const FAILING_MS_MAX: i64 = 10_000;
 /// Most ids of one query.
@@ -168,9 +166,9 @@ impl Desk {
         if !whole {
             return Witness::Failed;
         }
-        let young = tracked.stream_mono_ms.is_some_and(|at| mono - at < STREAM_WINS_MS);
+        let young = tracked.stream_mono_ms.is_some_and(|at| mono - at < self.config.stream_wins_ms);
         let since = self.reconcile.confirms.get(&id).map_or(mono, |c| c.since_mono_ms);
-        let waited = mono - since >= STREAM_WINS_MS;
+        let waited = mono - since >= self.config.stream_wins_ms;
         let unanswered = tracked.mutation.is_some();
         if (young || unanswered) && !waited { Witness::Stale } else { Witness::Contradicted }
     }
@@ -195,7 +193,7 @@ impl Desk {
         let waited_ms = mono - confirm.since_mono_ms;
         let alarm = match witness {
             Witness::Confirmed => false,
-            Witness::Stale | Witness::Contradicted => waited_ms >= STREAM_WINS_MS,
+            Witness::Stale | Witness::Contradicted => waited_ms >= self.config.stream_wins_ms,
             Witness::Failed => waited_ms >= FAILING_MS_MAX || again.is_none(),
         };
         if alarm && !confirm.alarmed {

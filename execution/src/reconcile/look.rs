@@ -14,8 +14,6 @@ use penstock_venues::kraken::vocabulary::RestOrderStatus;
 use super::fetch::{FoundOrder, FoundTrade, LookKind, LookResult, look};
 use crate::desk::{Desk, DeskError, Message};
 
-/// Age below which a fact of the stream outranks REST.
-const STREAM_WINS_MS: i64 = 60_000;
 /// Pauses between looks at an order that stays unproven.
 const LOOK_PAUSES_MS: [i64; 5] = [1_000, 2_000, 5_000, 15_000, 30_000];
 
@@ -176,7 +174,7 @@ impl Desk {
     ) -> Result<(), DeskError> {
         let mono = self.mono_ms();
         let Some(tracked) = self.tracker.get(id) else { return Ok(()) };
-        let fresh = tracked.stream_mono_ms.is_some_and(|at| mono - at < STREAM_WINS_MS);
+        let fresh = tracked.stream_mono_ms.is_some_and(|at| mono - at < self.config.stream_wins_ms);
         let state = tracked.record.state;
         let amending = tracked.mutation.is_some();
         let open = matches!(found.status, Some(RestOrderStatus::Open | RestOrderStatus::Pending));

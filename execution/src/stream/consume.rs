@@ -15,7 +15,7 @@ use penstock_trading::mode::{CauseCode, Level};
 use penstock_trading::order::OrderEvent;
 use penstock_types::OrderId;
 use penstock_types::cl_ord_id::{Origin, TokenAge, recognise};
-use penstock_types::vocab::OrderState;
+use penstock_types::vocab::{OrderState, ReasonCode};
 use penstock_venue_orders::{DisconnectReason, PrivateEvent, Stamp};
 use penstock_venues::kraken::ChannelKind;
 use penstock_venues::kraken::vocabulary::SystemStatus;
@@ -223,9 +223,13 @@ impl Desk {
         source: EventSource,
         at: Stamp,
     ) -> Result<(), DeskError> {
+        if source == EventSource::WsExecutions && self.is_late(id, report) {
+            return Ok(());
+        }
         let mono = self.mono_ms();
         if let Some(tracked) = self.tracker.get_mut(id) {
             tracked.stream_mono_ms = Some(mono);
+            tracked.stream_at = tracked.stream_at.max(Some(report.at));
         }
         if let Some(entry) = self.entry_of_unplaced_stop(id) {
             self.look_soon(entry, 0);
@@ -278,6 +282,25 @@ impl Desk {
             self.after_amend(id, true).await?;
         }
         Ok(())
+    }
+
+    /// A report that the venue made before one that was taken already says nothing about now: it is dropped and counted,
+    /// and a look finds out whether it was right. A trade is never late: it is booked once by its id, whenever it comes.
+    fn is_late(&mut self, id: OrderId, report: &Report) -> bool {
+        let newest = self.tracker.get(id).and_then(|tracked| tracked.stream_at);
+        let late = report.trade.is_none() && newest.is_some_and(|newest| report.at < newest);
+        if late {
+            self.late_reports += 1;
+            metrics::counter!("private_reports_late_total").increment(1);
+            tracing::info!(
+                reason = ReasonCode::WsOooEvent.as_str(),
+                order_id = id.0,
+                exec_type = report.exec_type,
+                "a private report out of order was dropped"
+            );
+            self.look_soon(id, 0);
+        }
+        late
     }
 
     /// The entry whose fill comes first: its standby stop is at the venue, and no position has it yet.

@@ -19,6 +19,8 @@ use crate::tracker::{Mutation, MutationKind};
 
 /// Deadline of an amend after its decision, milliseconds.
 const AMEND_DEADLINE_MS: i64 = 2_000;
+/// How long after its deadline an amend without an answer may still be carried out, milliseconds.
+const AMEND_LATE_MS_MAX: i64 = 2_000;
 
 /// A change of a resting order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +173,7 @@ impl Desk {
             return;
         }
         let age_ms = tracked.age_ms(mono);
-        let unresolved_until = Some(deadline.plus_millis(2_000));
+        let unresolved_until = Some(deadline.plus_millis(AMEND_LATE_MS_MAX));
         tracked.mutation = Some(Mutation { kind, sent_mono_ms: mono, unresolved_until });
         tracked.touched_mono_ms = mono;
         let row = tracked.record.clone();

@@ -63,6 +63,8 @@ pub(crate) struct Tracked {
     pub(crate) whole_looks: u32,
     /// Last stream report, monotonic.
     pub(crate) stream_mono_ms: Option<i64>,
+    /// Newest venue time of a stream report.
+    pub(crate) stream_at: Option<UtcMicros>,
     /// Decision time, monotonic microseconds, for latency.
     pub(crate) decided_mono_us: i64,
     /// Time to live of an entry, wall clock.
@@ -85,6 +87,7 @@ impl Tracked {
             looks: 0,
             whole_looks: 0,
             stream_mono_ms: None,
+            stream_at: None,
             decided_mono_us: 0,
             ttl_at: None,
         }

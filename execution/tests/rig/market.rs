@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use penstock_store::fence::{FENCE_TTL_MS, Fence, FenceRequest, FencedService};
+use penstock_store::fence::{Fence, FenceRequest, FencedService};
 use penstock_store::samples::{sample_lineage, sample_run};
 use penstock_store::state_copy::encode_state;
 use penstock_store::testing::TestError;
@@ -93,7 +93,7 @@ impl Market {
             holder_id: Uuid::from_u128(7),
             host: "host".to_owned(),
             pid: 42,
-            ttl_ms: FENCE_TTL_MS,
+            ttl_ms: 15_000,
             state_dir: state_dir.path().to_owned(),
             timeout: Duration::from_secs(10),
         };

@@ -26,6 +26,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// First and longest pause after a failed step.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// Longest pause while what is left is loaded before the end.
+const DRAIN_PAUSE_MAX: Duration = Duration::from_millis(20);
 
 /// Figures of the loading.
 #[derive(Debug, Clone, Default)]
@@ -130,7 +132,7 @@ impl Loading {
                 Err(error) => return Err(Exit::Invariant(error.to_string())),
             };
             if deadline.is_some() {
-                tokio::time::sleep(pause.min(Duration::from_millis(20))).await;
+                tokio::time::sleep(pause.min(DRAIN_PAUSE_MAX)).await;
                 continue;
             }
             tokio::select! {

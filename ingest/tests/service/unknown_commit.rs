@@ -85,7 +85,7 @@ async fn fence(pool: &PgPool, state_dir: &std::path::Path) -> Fence {
         holder_id: Uuid::from_u128(1),
         host: "host".to_owned(),
         pid: 1,
-        ttl_ms: penstock_store::fence::FENCE_TTL_MS,
+        ttl_ms: 15_000,
         state_dir: state_dir.to_owned(),
         timeout: Duration::from_secs(20),
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use penstock_clusters::{ClusterKind, DataRoot, Host, SUPERUSER};
 use penstock_store::ClusterRole;
-use penstock_store::fence::{FENCE_TTL_MS, Fence, FenceRequest, FencedService};
+use penstock_store::fence::{Fence, FenceRequest, FencedService};
 use penstock_store::migrate::{MigrationSet, migrate};
 use penstock_store::pools::{self, PoolSettings};
 use penstock_store::twins::{LineageRow, RunRow};
@@ -27,6 +27,8 @@ const NAME: &str = "penstock bench";
 const COUNT_TIMEOUT_MS: u32 = 600_000;
 /// Longest wait for a cluster that has just been started.
 const READY_LIMIT: Duration = Duration::from_secs(30);
+/// Lease of the fence, milliseconds: what the services have by default.
+const LEASE_MS: i64 = 15_000;
 /// Longest wait for a fence that nobody else can hold.
 const FENCE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -220,7 +222,7 @@ impl Databases {
             holder_id: Uuid::now_v7(),
             host: NAME.to_owned(),
             pid: std::process::id(),
-            ttl_ms: FENCE_TTL_MS,
+            ttl_ms: LEASE_MS,
             state_dir: self.state.clone(),
             timeout: FENCE_LIMIT,
         };

@@ -4,10 +4,10 @@
 //! what `penstock demo` does.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
-mod decisions;
 mod edit;
 mod explained;
 mod run;
+mod verify;
 
 use edit::Edit;
 use penstock_clusters::ClusterKind;
@@ -221,7 +221,6 @@ async fn each_invariant_of_a_real_run_is_true_turns_false_with_one_edited_row_an
     let report = judged(&run, &run.pair).await;
     assert_eq!(broken(&report), [], "the recorded run itself");
     explained::check(&run.pair).await;
-    decisions::check(&run.pair).await;
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(crate) async fn covered() -> Recorded {
 }
 
 /// Runs until one position has been entered, protected, seen and closed.
-async fn recorded() -> Recorded {
+pub(crate) async fn recorded() -> Recorded {
     let pair = TestPair::new().await.unwrap();
     let venue = start(Options { symbols: 8, ..Options::default() }).await.unwrap();
     let directory = tempfile::tempdir().unwrap();

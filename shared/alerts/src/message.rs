@@ -2,7 +2,7 @@
 //!
 //! Input: an alert or a digest, and who sends it. Output: bytes. Invariants: a text has one line and fits into the
 //! shortest limit of the services that get it (1,024 characters, Pushover's); nothing stands in it that does not stand
-//! in the alert.
+//! in the alert, but for the page of its runbook.
 
 use penstock_contracts::alert::AlertSource;
 use penstock_types::UtcMicros;
@@ -35,8 +35,9 @@ impl Message {
                 let at = UtcMicros::from_millis(alert.last_ms).rfc3339();
                 let (reason, symbol) = (alert.id.key.reason, alert.id.key.symbol.as_str());
                 let head = format!("{} {reason} {symbol}", alert.severity).trim_end().to_owned();
+                let page = reason.runbook().map_or(String::new(), |page| format!("; {page}"));
                 let text = format!(
-                    "{head}: {} ({}, mode {}, {} times, last {at})",
+                    "{head}: {} ({}, mode {}, {} times, last {at}){page}",
                     alert.summary, alert.id.key.source, alert.place.sys_mode, alert.count
                 );
                 Self { severity: alert.severity, json: json!(document), text: cut(text) }
@@ -84,7 +85,7 @@ mod tests {
         assert_eq!(
             message.text,
             "CRIT PROTECTION_MISSING BTC/USD: something (execution, mode NORMAL, 3 times, last \
-             2023-11-14T22:13:20.000000Z)"
+             2023-11-14T22:13:20.000000Z); runbooks/exchange.md#protection_missing"
         );
     }
 

@@ -19,6 +19,7 @@ pub mod payload;
 mod reader;
 pub mod redact;
 pub mod rotation;
+pub mod schema;
 pub mod trail;
 pub mod verify;
 mod walk;

@@ -4,12 +4,13 @@
 //! of it; role and number keep two attempts with equal terms apart; a term that an order lacks is `null`.
 
 use crate::amount::DecStr;
+use crate::invalid::{Checks, Invalid};
 use crate::shape::contract;
 use crate::units::Hex64;
 use crate::vocab::{Mode, Side};
-use penstock_types::canonical::{self, CanonicalError};
+use penstock_types::canonical::{self, CanonicalError, INTEGER_MAX};
 use penstock_types::vocab::{OrderRole, OrderType};
-use penstock_types::{OrderId, PositionId, Symbol};
+use penstock_types::{Decimal, OrderId, PositionId, Symbol};
 
 contract! {
     /// What the hash of an order's intent is taken of.
@@ -55,6 +56,18 @@ impl OrderIntentHashPayload {
     pub fn intent_hash(&self) -> Result<Hex64, CanonicalError> {
         Ok(Hex64::of_bytes(&canonical::to_bytes(self)?))
     }
+
+    /// Every breach.
+    #[must_use]
+    pub fn breaches(&self) -> Vec<Invalid> {
+        let mut checks = Checks::default();
+        checks.range("intent_seq", i64::from(self.intent_seq), 0, i64::from(i32::MAX));
+        let position = self.position_id.map_or(0, |id| id.0);
+        checks.range("position_id", position, 0, INTEGER_MAX);
+        let is_some = self.qty.value() > Decimal::ZERO;
+        checks.value("qty", is_some, || format!("{} is not above 0", self.qty));
+        checks.finish()
+    }
 }
 
 /// The id of an order's intent, `oi_<order_id>`.
@@ -68,6 +81,20 @@ mod tests {
     use super::*;
     use crate::fixtures::{amount, entry_intent};
     use proptest::prelude::*;
+
+    #[test]
+    fn an_intent_of_nothing_and_one_before_the_first_are_refused_by_name() {
+        let found = |change: fn(&mut OrderIntentHashPayload)| {
+            let mut intent = entry_intent();
+            change(&mut intent);
+            intent.breaches().iter().map(|breach| breach.field).collect::<Vec<_>>()
+        };
+        assert_eq!(found(|_| ()), [] as [&str; 0]);
+        assert_eq!(found(|i| i.position_id = Some(PositionId(0))), [] as [&str; 0]);
+        assert_eq!(found(|i| i.position_id = Some(PositionId(-1))), ["position_id"]);
+        assert_eq!(found(|i| i.intent_seq = -1), ["intent_seq"]);
+        assert_eq!(found(|i| i.qty = amount("0")), ["qty"]);
+    }
 
     #[test]
     fn the_hash_has_a_fixed_shape_and_a_known_value() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use penstock_store::ClusterRole;
 use penstock_store::fence::{
-    AcquiredVia, FENCE_TTL_MS, Fence, FenceError, FenceEvent, FenceRequest, FencedService,
+    AcquiredVia, Fence, FenceError, FenceEvent, FenceRequest, FencedService,
 };
 use penstock_store::samples::{
     SAMPLE_TIME, sample_lineage, sample_run, sample_state, sample_symbol,
@@ -48,7 +48,7 @@ fn request(state_dir: &std::path::Path, timeout: Duration) -> FenceRequest {
         holder_id: Uuid::from_u128(7),
         host: "host".to_owned(),
         pid: 42,
-        ttl_ms: FENCE_TTL_MS,
+        ttl_ms: 15_000,
         state_dir: state_dir.to_owned(),
         timeout,
     }

@@ -1,15 +1,13 @@
 //! Differences between the venue and our rows: when one counts, and how much all of them weigh.
 //!
 //! Input: what a pass found. Output: which differences are settled, and the score. A difference counts
-//! when two passes at least two seconds apart have seen it; missing protection counts at once. It
+//! when two passes far enough apart have seen it; missing protection counts at once. It
 //! deliberately does not know how a difference is found or mended.
 
 use std::collections::BTreeMap;
 
 use penstock_types::OrderId;
 
-/// Least distance of the two passes that settle a difference, milliseconds.
-pub const SETTLE_MS: i64 = 2_000;
 /// Score from which entries stop.
 pub const SCORE_DEGRADE_X10000: i32 = 20_000;
 /// Score from which a person must look.
@@ -78,15 +76,16 @@ pub struct Settling {
 }
 
 impl Settling {
-    /// One pass: for each difference whether it counts. What the pass did not see is forgotten.
-    pub fn pass(&mut self, now_mono_ms: i64, found: &[DiffKey]) -> Vec<bool> {
+    /// One pass: for each difference whether it counts, because an earlier pass at least `settle_ms` before
+    /// saw it. What the pass did not see is forgotten.
+    pub fn pass(&mut self, now_mono_ms: i64, settle_ms: i64, found: &[DiffKey]) -> Vec<bool> {
         let before = std::mem::take(&mut self.seen);
         found
             .iter()
             .map(|key| {
                 let since = before.get(key).copied().unwrap_or(now_mono_ms);
                 self.seen.insert(key.clone(), since);
-                let again = before.contains_key(key) && now_mono_ms - since >= SETTLE_MS;
+                let again = before.contains_key(key) && now_mono_ms - since >= settle_ms;
                 again || key.0 == DiffKind::Protection
             })
             .collect()
@@ -115,16 +114,16 @@ mod tests {
     fn a_difference_counts_when_it_is_seen_again_two_seconds_later() {
         let mut settling = Settling::default();
         let missing = [key(DiffKind::OrderMissing, 1)];
-        assert_eq!(settling.pass(0, &missing), [false]);
-        assert_eq!(settling.pass(1_999, &missing), [false]);
-        assert_eq!(settling.pass(2_000, &missing), [true]);
-        assert!(settling.pass(3_000, &[]).is_empty());
-        assert_eq!(settling.pass(9_000, &missing), [false], "a pass without it forgets it");
+        assert_eq!(settling.pass(0, 2_000, &missing), [false]);
+        assert_eq!(settling.pass(1_999, 2_000, &missing), [false]);
+        assert_eq!(settling.pass(2_000, 2_000, &missing), [true]);
+        assert!(settling.pass(3_000, 2_000, &[]).is_empty());
+        assert_eq!(settling.pass(9_000, 2_000, &missing), [false], "a pass without it forgets it");
     }
 
     #[test]
     fn missing_protection_counts_at_once() {
         let found = [key(DiffKind::Protection, 1)];
-        assert_eq!(Settling::default().pass(0, &found), [true]);
+        assert_eq!(Settling::default().pass(0, 2_000, &found), [true]);
     }
 }

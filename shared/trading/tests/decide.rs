@@ -1,5 +1,6 @@
 //! `decide` as a whole: each gate alone, dominance, determinism, replay.
 
+use penstock_trading::decide::DecideConfig;
 use penstock_trading::decide::config::Participation;
 use penstock_trading::decide::outcome::Outcome;
 use penstock_trading::fixtures::{NOW, config, dec, hot, input, lineage, symbol};
@@ -12,6 +13,7 @@ use penstock_types::vocab::{
 };
 use penstock_types::{FencingToken, GenerationId};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 const N: usize = 8;
 const HOT: usize = N - 1;
@@ -274,19 +276,132 @@ fn equal_candidates_are_ordered_by_symbol() {
     assert_eq!(order, vec![symbol(2), symbol(5), symbol(15)]);
 }
 
+/// Cases whose decisions are committed: name, input, settings.
+fn golden_cases() -> Vec<(&'static str, CycleInput, DecideConfig)> {
+    let mut equals = input(16);
+    hot(&mut equals.states[2]);
+    hot(&mut equals.states[5]);
+    let mut maker = input(N);
+    maker.states[HOT].l3_est_fill_bid_ms = Some(5_000);
+    maker.states[HOT].l3_quality = dec("1");
+    let mut degraded = input(N);
+    degraded.sys_mode = SysMode::Degrade;
+    let mut unbound = input(N);
+    unbound.epochs.clear();
+    let mut asked = config();
+    asked.contract.ai_dec = 2;
+    vec![
+        ("breakout", input(N), config()),
+        ("three equals", equals, config()),
+        ("maker", maker, config()),
+        ("for the record", degraded, config()),
+        ("no epoch", unbound, config()),
+        ("the gate is to be asked", input(N), asked),
+    ]
+}
+
+/// What a case has to come to.
+fn golden_outcome(outcome: &Outcome) -> Value {
+    let text = |of: Option<&str>| of.unwrap_or_default().to_owned();
+    let finalists: Vec<Value> = outcome
+        .finalists
+        .iter()
+        .map(|f| {
+            let decision = f.decision.as_ref();
+            json!({
+                "symbol": f.symbol,
+                "decision_id": text(decision.map(|d| d.decision_id.as_str())),
+                "snapshot_hash": text(decision.map(|d| d.snapshot_hash.as_str())),
+                "limit_price": f.plan.as_ref().and_then(|p| p.limit_price),
+                "qty": f.plan.as_ref().map(|p| p.qty),
+            })
+        })
+        .collect();
+    json!({
+        "verdict": outcome.verdict(u32::from(outcome.plans().next().is_some())),
+        "finalists": finalists,
+        "outcome_hash": outcome.outcome_hash().unwrap(),
+    })
+}
+
+/// The same input and settings come to the same decision, hashes and ids as when the file was written. Where that is
+/// wanted otherwise: `UPDATE_GOLDEN=1 cargo test -p penstock-trading --test decide golden`, and the difference is read.
 #[test]
-fn a_stored_input_gives_an_equal_decision_and_hash() {
-    let i = input(40);
-    let decision = decide(&i, &config());
-    let bytes = canonical::to_bytes(&i).unwrap();
-    let again: CycleInput = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!(again, i);
-    let settings = canonical::to_bytes(&config()).unwrap();
-    let settings = serde_json::from_slice(&settings).unwrap();
-    let repeated = decide(&again, &settings);
-    assert_eq!(repeated, decision);
-    assert_eq!(repeated.outcome_hash().unwrap(), decision.outcome_hash().unwrap());
-    assert_eq!(canonical::to_bytes(&again).unwrap(), bytes);
+fn golden() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/decide.ndjson");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let lines = golden_cases().into_iter().map(|(name, input, config)| {
+            let outcome = golden_outcome(&decide(&input, &config));
+            let line = json!({"name": name, "input": input, "config": config, "outcome": outcome});
+            String::from_utf8(canonical::to_bytes(&line).unwrap()).unwrap() + "\n"
+        });
+        std::fs::write(path, lines.collect::<String>()).unwrap();
+    }
+    let text = std::fs::read_to_string(path).expect("the file is committed");
+    let mut names = Vec::new();
+    for line in text.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        // From the file, not from the fixtures: those may change, this may not.
+        let input: CycleInput = serde_json::from_value(case["input"].clone()).unwrap();
+        let config: DecideConfig = serde_json::from_value(case["config"].clone()).unwrap();
+        assert_eq!(golden_outcome(&decide(&input, &config)), case["outcome"], "{}", case["name"]);
+        names.push(case["name"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(names, golden_cases().iter().map(|case| case.0).collect::<Vec<_>>());
+}
+
+/// Ways in which inputs differ from the healthy one, several at once.
+const CHANGES: [Spoil; 14] = [
+    |i| i.sys_mode = SysMode::Degrade,
+    |i| i.safety.push(safety(SafetyMode::ExitOnly)),
+    |i| i.states[HOT].msg_age_ms = 60_000,
+    |i| i.states[HOT].l3_est_fill_bid_ms = Some(5_000),
+    |i| i.states[HOT].regime = Regime::Chaos,
+    |i| i.states[0].spread_avg_bps = Some(dec("31")),
+    |i| i.positions.push(position()),
+    |i| i.locks.push(lock()),
+    |i| i.counters.entries_last_60s = 10,
+    |i| i.counters.opened_today = 500,
+    |i| i.epochs[0].status = EpochStatus::Degraded,
+    |i| i.states[1].feature_complete = false,
+    |i| i.publication.as_mut().unwrap().gap_open = true,
+    |i| i.windows.truncate(3),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// What was stored is decided again as it was: equal outcome, hash, ids and bytes, whatever the input, with the AI
+    /// gate off and on; and deciding twice is deciding once.
+    #[test]
+    fn replay_equal(
+        hot_ones in prop::collection::btree_set(0_usize..16, 0..4),
+        changes in prop::collection::btree_set(0..CHANGES.len(), 0..4),
+        drift in -1_000_000_i64..3_000_000,
+        ai_dec in 0_i64..3,
+    ) {
+        let mut i = input(16);
+        for at in hot_ones {
+            hot(&mut i.states[at]);
+        }
+        i.states[HOT].drift_1m_bps = Some(penstock_types::Decimal::new(drift, 4));
+        for change in changes {
+            CHANGES[change](&mut i);
+        }
+        let mut c = config();
+        c.contract.ai_dec = ai_dec;
+        let first = decide(&i, &c);
+        prop_assert_eq!(&decide(&i, &c), &first);
+        let bytes = canonical::to_bytes(&i).unwrap();
+        let stored: CycleInput = serde_json::from_slice(&bytes).unwrap();
+        prop_assert_eq!(&stored, &i);
+        let settings = canonical::to_bytes(&c).unwrap();
+        let settings: DecideConfig = serde_json::from_slice(&settings).unwrap();
+        let again = decide(&stored, &settings);
+        prop_assert_eq!(golden_outcome(&again), golden_outcome(&first));
+        prop_assert_eq!(again, first);
+        prop_assert_eq!(canonical::to_bytes(&stored).unwrap(), bytes);
+    }
 }
 
 proptest! {

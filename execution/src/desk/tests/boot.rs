@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 
-use penstock_config::{Process, Sources, resolve};
+use penstock_config::{Config, Process, Sources, resolve};
 use penstock_trading::mode::{CauseCode, Level, ModeTiming, Signal, Thresholds};
 use penstock_types::vocab::SysMode;
 
@@ -14,6 +14,10 @@ use crate::mode::{ModeHandle, Source};
 use crate::settings::{RunMode, Settings};
 
 fn settings(more: &str) -> Settings {
+    Settings::new(resolved(more), RunMode::Attach).unwrap()
+}
+
+fn resolved(more: &str) -> Config {
     let sources = Sources {
         process: Process::Execution,
         file: Some(("test.toml".to_owned(), more.to_owned())),
@@ -23,7 +27,7 @@ fn settings(more: &str) -> Settings {
         )]),
         secret_files: BTreeMap::new(),
     };
-    Settings::new(resolve(&sources).unwrap(), RunMode::Attach).unwrap()
+    resolve(&sources).unwrap()
 }
 
 #[test]
@@ -90,6 +94,32 @@ fn each_lock_blocks() {
     let refused = venue::credentials(&file(true, false)).unwrap_err();
     assert!(refused.to_string().contains("KRAKEN_API_KEY"), "{refused}");
     assert_eq!(refused.code(), crate::exit::CONFIGURATION);
+}
+
+/// An entry that must lose by its own numbers is for the simulated venue alone: whatever the mode of the run, a venue
+/// that is not on this machine refuses the start, by either of its addresses.
+#[test]
+fn negative_edge_proof_needs_loopback_venue() {
+    let with = |allow: bool, rest: &str, private: &str, mode: RunMode| {
+        let more = format!(
+            "route_proof_allow_negative_edge = {allow}\nkraken_rest_url = \"{rest}\"\n\
+             kraken_ws_auth_url = \"{private}\"\n"
+        );
+        Settings::new(resolved(&more), mode)
+    };
+    let (rest, private) = ("https://api.kraken.com", "wss://ws-auth.kraken.com/v2");
+    let (sim_rest, sim_private) = ("http://127.0.0.1:9/", "ws://[::1]:9/v2");
+    for mode in [RunMode::Attach, RunMode::Once, RunMode::Proof] {
+        for (rest, private) in [(rest, private), (sim_rest, private), (rest, sim_private)] {
+            assert!(with(false, rest, private, mode).is_ok(), "a run without it is none of this");
+            let refused = with(true, rest, private, mode).unwrap_err().to_string();
+            assert!(refused.contains("route_proof_allow_negative_edge"), "{refused}");
+            assert!(refused.contains("next: "), "{refused}");
+        }
+        let allowed = with(true, sim_rest, sim_private, mode).unwrap();
+        let waives = allowed.decide.proof.as_ref().is_some_and(|proof| proof.allow_negative_edge);
+        assert_eq!(waives, mode == RunMode::Proof, "once mode only");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod regimes;
 mod report;
 mod reviews;
 mod strangers;
+mod stream;
 
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ use sqlx::PgPool;
 
 use self::home::Home;
 use self::place::{Place, Session, plan, put_quote};
+use super::DeskConfig;
 use crate::account::{Account, EntryOutcome, EntryRequest};
 use crate::audit::AuditHandle;
 use crate::engine::EngineBoard;
@@ -56,6 +58,7 @@ struct World {
     mid_ticks: i64,
     preauth_ms_max: i64,
     gates: EngineGates,
+    tune: fn(&mut DeskConfig),
 }
 
 impl World {
@@ -79,6 +82,7 @@ impl World {
             mid_ticks: 1_000_000,
             preauth_ms_max: 300_000,
             gates: EngineGates::Enforce,
+            tune: |_| {},
         };
         world.rules().await;
         world.book(world.mid_ticks);
@@ -230,6 +234,7 @@ impl World {
             session_id,
             preauth_ms_max: self.preauth_ms_max,
             gates: self.gates,
+            tune: self.tune,
         }
     }
 

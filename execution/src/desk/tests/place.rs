@@ -18,7 +18,7 @@ use penstock_types::{
     TickId, Uuid,
 };
 use penstock_venue_orders::{
-    Clock, Credentials, PrivateRest, SharedVenueState, SocketConfig, SystemClock,
+    Clock, Credentials, PrivateEvent, PrivateRest, SharedVenueState, SocketConfig, SystemClock,
     spawn_order_socket,
 };
 use penstock_venues::kraken::rates::Tier;
@@ -53,6 +53,7 @@ pub(super) struct Place {
     pub(super) session_id: SessionId,
     pub(super) preauth_ms_max: i64,
     pub(super) gates: EngineGates,
+    pub(super) tune: fn(&mut DeskConfig),
 }
 
 /// One life of the execution side.
@@ -63,6 +64,8 @@ pub(super) struct Session {
     pub(super) mode: ModeHandle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) changes: crate::mode::Changes,
+    /// Where the private socket says what it hears: a test may speak in its place.
+    pub(super) hears: mpsc::Sender<PrivateEvent>,
     _state_dir: tempfile::TempDir,
 }
 
@@ -101,17 +104,19 @@ impl Place {
         let cancel = CancellationToken::new();
         let mut socket = SocketConfig::new(&self.ws_private);
         socket.ack_timeout_ms = 500;
+        let hears = sender.clone();
         let socket = spawn_order_socket(socket, rest.clone(), sender, cancel.clone()).unwrap();
         let (mode, changes) = ModeHandle::new(TIMING, Thresholds::default());
         let rows = penstock_store_decision::cycle_input::all_instruments(&self.pool).await.unwrap();
         let rules = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
-        let config = DeskConfig {
+        let mut config = DeskConfig {
             ack_timeout_ms: 500,
             unknown_grace_ms: 2_000,
             preauth_ms_max: self.preauth_ms_max,
             engine_gates: self.gates,
             ..DeskConfig::default()
         };
+        (self.tune)(&mut config);
         let parts = DeskParts {
             config,
             store: ExecStore::new(self.pool.clone(), "test", self.token, self.session_id),
@@ -130,7 +135,8 @@ impl Place {
             cancel: cancel.clone(),
         };
         let (desk, task) = spawn(parts).unwrap();
-        let session = Session { desk, task, cancel, mode, clock, changes, _state_dir: state_dir };
+        let session =
+            Session { desk, task, cancel, mode, clock, changes, hears, _state_dir: state_dir };
         let status = session.desk.clone();
         until("the reconcile of the start", || status.status().reconciled).await;
         session

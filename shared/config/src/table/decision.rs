@@ -56,7 +56,7 @@ area! {
         /// Milliseconds between a change and its targeted look.
         [E] reconcile_confirm_delay_ms: u64 = Some("500"), int(0, 2_000);
         /// Milliseconds after which that look is late.
-        [E] reconcile_confirm_max_ms: u64 = Some("2000"), int(0, 10_000);
+        [E] reconcile_confirm_max_ms: u64 = Some("2000"), int(0, 10_000).later();
         /// Drift score, times 10,000, that is DEGRADE.
         [E] reconcile_drift_degrade_score_x10000: u64 = Some("20000"), int(1, 1_000_000_000);
         /// Drift score, times 10,000, that is PAUSE.

@@ -52,9 +52,9 @@ area! {
         /// Depth of L2 books.
         [I] l2_depth: u32 = Some("25"), ints(&[10, 25, 100, 500, 1_000]);
         /// Symbols of one subscribe request.
-        [I] l2_subscribe_batch: u32 = Some("25"), int(1, 200);
+        [I] l2_subscribe_batch: u32 = Some("25"), int(1, 200).later();
         /// Milliseconds between two subscribe requests.
-        [I] l2_subscribe_delay_ms: u64 = Some("100"), int(0, 10_000);
+        [I] l2_subscribe_delay_ms: u64 = Some("100"), int(0, 10_000).later();
         /// Milliseconds between two L2 samples of a symbol that does not move.
         [I] l2_sample_interval_ms: u64 = Some("1000"), int(250, 10_000);
         /// Milliseconds without a frame of a socket after which its quotes are withdrawn.

@@ -21,6 +21,24 @@ use crate::writer::{ExecStore, WriteError, timestamp};
 ///
 /// It cannot be made outside this crate and is consumed by the send: an order without its row cannot
 /// reach the venue, and no row is sent twice.
+///
+/// ```compile_fail
+/// fn forged(record: penstock_store_orders::orders::OrderRecord) {
+///     let _ = penstock_store_orders::orders::PersistedOrder { record };
+/// }
+/// ```
+///
+/// ```compile_fail
+/// fn twice(one: penstock_store_orders::orders::PersistedOrder) {
+///     drop(one.clone());
+/// }
+/// ```
+///
+/// ```
+/// fn read(one: &penstock_store_orders::orders::PersistedOrder) {
+///     let _: &penstock_store_orders::orders::OrderRecord = one.record();
+/// }
+/// ```
 #[derive(Debug, PartialEq)]
 pub struct PersistedOrder {
     record: OrderRecord,

@@ -18,9 +18,6 @@ use core::fmt;
 
 use crate::error::StoreError;
 
-/// Lease of a fence in milliseconds; renewed every third of it.
-pub const FENCE_TTL_MS: i64 = 15_000;
-
 /// A service that has a fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FencedService {

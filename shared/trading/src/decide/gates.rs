@@ -280,7 +280,7 @@ fn put(gate: &mut SymbolGate, measured: Option<Measured>) {
 
 /// The one reason of a blocker; a rule of risk and the AI gate give their own.
 #[must_use]
-const fn code(blocker: Blocker) -> Option<ReasonCode> {
+pub const fn code(blocker: Blocker) -> Option<ReasonCode> {
     Some(match blocker {
         Blocker::ModeBlocked => ReasonCode::RiskModeBlock,
         Blocker::HardBlocked => ReasonCode::SymbolHardBlocked,

@@ -28,6 +28,7 @@ pub use config::DecideConfig;
 pub use guarantees::{Finding, Glance, Guarantees};
 pub use outcome::{Assessment, Candidate, Finalist, Outcome, PlannedEntry};
 pub use propose::Dropped;
+pub use gates::code as code_of;
 
 use std::collections::BTreeSet;
 

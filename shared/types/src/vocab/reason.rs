@@ -5,6 +5,7 @@
 //! text invalidates what carries it; "no reason" is an empty list. A reason is neither a stage nor an event.
 
 use crate::closed_vocabulary;
+use alloc::string::String;
 
 closed_vocabulary! {
     /// How loud an alert of a reason is by itself.
@@ -67,6 +68,22 @@ macro_rules! reasons {
             }
         }
     };
+}
+
+impl ReasonCode {
+    /// Where its runbook stands, relative to the root of the repository: a section for a critical reason, a line for a
+    /// warning; a reason that only informs has none.
+    #[must_use]
+    pub fn runbook(self) -> Option<String> {
+        match self.severity() {
+            Severity::Crit | Severity::Warn => {
+                let family = self.family().as_str().to_ascii_lowercase();
+                let anchor = self.as_str().to_ascii_lowercase();
+                Some(alloc::format!("runbooks/{family}.md#{anchor}"))
+            }
+            Severity::Info => None,
+        }
+    }
 }
 
 reasons! {
@@ -315,6 +332,9 @@ mod tests {
         };
         assert_eq!(of(Severity::Crit) + of(Severity::Warn) + of(Severity::Info), 195);
         assert_eq!(ReasonCode::DiskLowPause.severity(), Severity::Crit);
+        let page = ReasonCode::DiskLowPause.runbook();
+        assert_eq!(page.as_deref(), Some("runbooks/ops.md#disk_low_pause"));
+        assert_eq!(ReasonCode::TopnCut.runbook(), None);
         assert_eq!(ReasonCode::RiskMaxTradesDay.severity(), Severity::Warn);
         assert_eq!(
             ReasonCode::parse("OK "),

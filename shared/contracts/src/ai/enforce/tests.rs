@@ -243,10 +243,3 @@ fn an_empty_change_and_a_change_of_no_entry_are_refused() {
     (exit.intent, exit.side) = (Intent::Exit, Side::Sell);
     assert!(try_on(&exit, |_, x| x.time_stop_secs = Some(60)).is_err());
 }
-
-#[test]
-fn no_change_that_is_made_raises_risk() {
-    let tried = crate::ai::enforce::lattice::search(0x5eed, 20_000).unwrap();
-    assert!(tried.made > 1_000, "{tried:?}");
-    assert!(tried.refused > 1_000, "{tried:?}");
-}

@@ -8,6 +8,7 @@ use penstock_store_decision::stored_cycles::sessions;
 
 use crate::decision;
 use crate::edit::Edit;
+use crate::run::recorded;
 
 async fn verified(pair: &TestPair) -> Verified {
     let pool = pair.pool(ClusterRole::Decision, "observer_ro").await.unwrap();
@@ -61,8 +62,15 @@ async fn named(pair: &TestPair, edits: Vec<Edit>) -> (i64, String, String) {
     (difference.evaluation_id.0, symbol, difference.field.clone())
 }
 
-/// All cycles of a run are equal, and each kind of change is named.
-pub(crate) async fn check(pair: &TestPair) {
+/// The rows of a real run give every decision of it again: all cycles are equal, and each kind of change is named with
+/// its cycle, symbol and field.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn decisions_from_db() {
+    let run = recorded().await;
+    check(&run.pair).await;
+}
+
+async fn check(pair: &TestPair) {
     let whole = verified(pair).await;
     assert_eq!(whole.differences, []);
     assert_eq!(whole.compared + u64::try_from(whole.not_kept.len()).unwrap(), whole.cycles);
