@@ -1,7 +1,7 @@
 //! Requests of the operator: polled every second, applied once, answered in their row.
 //!
-//! Purpose: carry `mode` into the running process; the desk itself answers `flatten`. Inputs: rows of
-//! `control_requests`. Outputs: changes of the mode, answers. Invariants: a request is
+//! Purpose: carry `mode` into the running process, and what the tool did into its trail; the desk itself answers
+//! `flatten`. Inputs: rows of `control_requests`. Outputs: changes of the mode, answers, events. Invariants: a request is
 //! answered before it is applied a second time; what this version does not contain is answered as refused.
 
 use std::time::Duration;
@@ -12,11 +12,13 @@ use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, ModeEvent};
 use serde_json::Value;
 
-use crate::audit::operator_command;
+use crate::audit::{operator_command, tool_note};
 use crate::context::Context;
 
 /// The kinds that are answered here; the desk answers `flatten`.
 const KINDS: [&str; 4] = ["mode", "safety", "reconcile", "probe"];
+/// The kind of a note of the tool: nothing is asked for, something is told.
+const NOTE_KIND: &str = "probe";
 /// Poll of the requests.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 
@@ -39,7 +41,10 @@ async fn round(context: &Context) -> Result<(), StoreError> {
     for request in control::pending(&context.pool, &KINDS).await? {
         let result = apply(context, &request);
         if control::answer(&context.pool, request.id, &result).await? {
-            context.audit.post(operator_command(&request.kind, &request.args, &result));
+            // What the tool did by itself is no command to this process.
+            let note = tool_note(&request.args).filter(|_| request.kind == NOTE_KIND);
+            let command = || operator_command(&request.kind, &request.args, &result);
+            context.audit.post(note.unwrap_or_else(command));
             marker!(
                 CONTROL_REQUEST_APPLIED,
                 id = request.id,
@@ -55,6 +60,7 @@ async fn round(context: &Context) -> Result<(), StoreError> {
 fn apply(context: &Context, request: &ControlRequest) -> String {
     match request.kind.as_str() {
         "mode" => mode(context, &request.args),
+        NOTE_KIND if tool_note(&request.args).is_some() => "noted".to_owned(),
         other => format!("refused: {other} is not in version 0.1 of run-execution-live"),
     }
 }

@@ -48,7 +48,7 @@ fn sha256(text: &str) -> Result<[u8; 32], String> {
     bytes.ok_or_else(|| "64 hexadecimal digits, as `configs/` names its files".to_owned())
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     // Only a test build has failpoints; the shipped binary never looks at `FAILPOINTS`.
     let _failpoints = fail::has_failpoints().then(fail::FailScenario::setup);
     let arguments = Arguments::parse();

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alerts::{self, Alerting};
 use crate::attach::{self, BindingsOutcome, FenceEnd, Session, compare, venue};
-use crate::audit::{AuditWriter, run_ended};
+use crate::audit::{AuditWriter, redactor, run_ended};
 use crate::beat::run_beats;
 use crate::boot::run_boot;
 use crate::context::Context;
@@ -83,6 +83,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         changes,
         context.pool.clone(),
         context.session_id,
+        Arc::new(redactor(&context.settings.config)),
         end.clone(),
     ));
     let renewal = tokio::spawn(attach::run_renewal(fence, context.clone(), end.clone()));

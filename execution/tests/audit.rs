@@ -70,6 +70,7 @@ impl Place {
             drop_samples: false,
             sync_every: Duration::from_millis(100),
             console: Console::start(ConsoleStage::Off, false, Box::new(std::io::sink())),
+            clock: Arc::new(now_ms),
             run_started: Draft::new(StageName::Boot, AuditEventType::RunStarted, now_ms()),
         })
     }
@@ -157,14 +158,16 @@ async fn queue_pressure() {
     assert_eq!(audit.figures().pressure, Pressure::Ok);
 
     // when 80 % of the queue wait, then it is high; at 95 % it is full
-    for number in 1..=51 {
+    // The stage that the pause entered waits already.
+    until("the stage", || audit.figures().queue_len == 1).await;
+    for number in 1..=50 {
         assert!(audit.post(fill(number)));
     }
     assert_eq!(audit.figures().pressure, Pressure::Ok);
-    audit.post(fill(52));
+    audit.post(fill(51));
     assert_eq!(audit.figures().pressure, Pressure::High);
     until("HIGH", || place.mode.is_active(CauseCode::DbWriterQueueHigh)).await;
-    for number in 53..=63 {
+    for number in 52..=63 {
         audit.post(fill(number));
     }
     assert_eq!(audit.figures().pressure, Pressure::Full);
@@ -325,6 +328,35 @@ async fn jsonl_equals_db() {
     assert!(report.is_sound(), "{:?}", report.findings);
     let written = u64::try_from(2 * AuditEventType::ALL.len() + 2).unwrap();
     assert_eq!((report.lines, report.rows), (written, written));
+}
+
+#[test]
+fn every_event_type_is_said_by_a_part_of_the_service() {
+    fn sources(dir: &Path, found: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let is_test = path.components().any(|part| part.as_os_str() == "tests")
+                || path.ends_with("tests.rs");
+            if path.is_dir() && !is_test {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") && !is_test {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push_str(text.split("#[cfg(test)]\nmod").next().unwrap_or_default());
+            }
+        }
+    }
+    let mut text = String::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
+    let is_said = |event: &AuditEventType| {
+        let names = [format!("AuditEventType::{event:?}"), format!("E::{event:?}")];
+        names.iter().any(|name| {
+            text.match_indices(name.as_str())
+                .any(|(at, _)| !text[at + name.len()..].starts_with(|c: char| c.is_alphanumeric()))
+        })
+    };
+    let silent: Vec<&AuditEventType> =
+        AuditEventType::ALL.iter().filter(|event| !is_said(event)).collect();
+    assert_eq!(silent, Vec::<&AuditEventType>::new());
 }
 
 fn copy_of(from: &Path) -> tempfile::TempDir {

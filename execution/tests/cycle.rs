@@ -396,6 +396,7 @@ async fn the_first_mode_of_a_session_is_a_row_and_so_is_its_last() {
         rig.session.changes,
         context.pool.clone(),
         context.session_id,
+        std::sync::Arc::default(),
         context.end.clone(),
     ));
     context.mode.request(penstock_trading::mode::ModeEvent::Stop);

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use penstock_alerts::reasons::reason_of;
 use penstock_alerts::{AlertSource, Alerts, Metrics};
-use penstock_telemetry::{Marker, MarkerWatch, watch_markers};
+use penstock_telemetry::{Marker, MarkerWatch, TooMany, watch_markers};
 use penstock_types::vocab::{ReasonCode, Severity, SysMode};
 use serde_json::{Map, Value};
 
@@ -18,21 +18,27 @@ const MODE: &str = "mode";
 const NOT_ENABLED: &str = "EXECUTION_ENABLE=false";
 
 /// Listens for as long as the watch is kept.
-pub(super) fn watch(alerts: &Alerts) -> MarkerWatch {
+///
+/// # Errors
+/// [`TooMany`].
+pub(super) fn watch(alerts: &Alerts) -> Result<MarkerWatch, TooMany> {
     let alerts = alerts.clone();
     let stands = Mutex::new(None);
-    watch_markers(is_wanted, move |marker, _, fields| {
-        let read = fields.strip_prefix(',').unwrap_or(fields);
-        let fields: Map<String, Value> =
-            serde_json::from_str(&format!("{{{read}}}")).unwrap_or_default();
-        if marker == Marker::SYS_MODE_ENTER {
-            // Only plain values are behind it: a holder that panicked has left them whole.
-            let mut stands = stands.lock().unwrap_or_else(PoisonError::into_inner);
-            changed(&alerts, &fields, &mut stands);
-        } else if let Some(reason) = reason_of(AlertSource::Execution, marker) {
-            critical(&alerts, marker, reason, &fields);
-        }
-    })
+    watch_markers(
+        |marker, _| is_wanted(marker),
+        move |marker, _, fields| {
+            let read = fields.strip_prefix(',').unwrap_or(fields);
+            let fields: Map<String, Value> =
+                serde_json::from_str(&format!("{{{read}}}")).unwrap_or_default();
+            if marker == Marker::SYS_MODE_ENTER {
+                // Only plain values are behind it: a holder that panicked has left them whole.
+                let mut stands = stands.lock().unwrap_or_else(PoisonError::into_inner);
+                changed(&alerts, &fields, &mut stands);
+            } else if let Some(reason) = reason_of(AlertSource::Execution, marker) {
+                critical(&alerts, marker, reason, &fields);
+            }
+        },
+    )
 }
 
 fn is_wanted(marker: Marker) -> bool {

@@ -9,8 +9,9 @@ mod figures;
 mod ingest;
 mod markers;
 mod store;
-mod trail;
+pub(crate) mod trail;
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use penstock_alerts::board::Place;
@@ -64,7 +65,9 @@ pub async fn start(context: &Context) -> Result<Alerting, StartError> {
         audit.post(trail::event(alert));
     });
     let stored = store::stored(&context.pool).await?;
-    let console = Console::start(context.alerts.settings().bell).map_err(|e| refused(&e))?;
+    let (lines, bell) = (context.audit.console_lines(), context.alerts.settings().bell);
+    let console = Console::over(lines, std::io::stderr().is_terminal(), bell);
+    let console = console.map_err(|e| refused(&e))?;
     let parts = Parts {
         rows: DecisionRows { pool: context.pool.clone() },
         console,
@@ -72,7 +75,7 @@ pub async fn start(context: &Context) -> Result<Alerting, StartError> {
         external: External::Always,
     };
     let running = run::start(&context.alerts, parts).map_err(|e| refused(&e))?;
-    let watch = markers::watch(&context.alerts);
+    let watch = markers::watch(&context.alerts).map_err(|e| refused(&e))?;
     let tasks = vec![
         tokio::spawn(run_causes(context.clone())),
         tokio::spawn(ingest::run_looks(context.clone())),
@@ -188,7 +191,7 @@ pub(crate) mod tests {
     #[test]
     fn a_change_of_the_mode_and_a_critical_marker_are_one_alert_each() {
         let (alerts, (mode, _changes)) = (quiet(), mode());
-        let watch = markers::watch(&alerts);
+        let watch = markers::watch(&alerts).unwrap();
         mode.raise(CauseCode::WsStalePause, Level::Pause, Some("frames 10001 ms".to_owned()));
         look_at_causes(&mode, &alerts);
         penstock_telemetry::marker!(

@@ -10,7 +10,7 @@ use penstock_types::vocab::AuditEventType;
 use serde_json::{Value, json};
 
 /// The event of an alert.
-pub(super) fn event(alert: &Alert) -> Draft {
+pub(crate) fn event(alert: &Alert) -> Draft {
     let symbol = serde_json::to_value(&alert.symbol).unwrap_or(Value::Null);
     let draft = Draft::new(alert.stage, AuditEventType::AlertRaised, alert.last_ts_ms.0)
         .with("source", json!(alert.source))

@@ -91,6 +91,7 @@ pub fn begin(
         drop_samples: areas.audit.audit_drop_sample_events,
         sync_every: Duration::from_millis(areas.audit.jsonl_fsync_ms),
         console: Console::stderr(areas.evaluation.console_stage),
+        clock: Arc::new(now_ms),
         run_started: run_started(settings, schema_version),
     });
     let handle = writer.handle();

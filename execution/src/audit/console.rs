@@ -2,12 +2,13 @@
 //!
 //! Input: redacted events, the configured form. Output: `ts stage symbol cycle decision summary`, one blank
 //! between the fields, `-` for what is absent; one line per change, or one line that is written anew, or
-//! nothing. Invariants: never more than 80 characters of summary, never a payload, never what redaction
+//! nothing. Lines of alerts take the same way, so that they end a line in work before they stand. Invariants: never more than 80 characters of summary, never a payload, never what redaction
 //! took out; a terminal that does not read costs lines and no time.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use penstock_audit::Event;
 use penstock_config::table::execution::ConsoleStage;
@@ -20,6 +21,8 @@ const LINES_MAX: usize = 256;
 pub const SUMMARY_CHARS_MAX: usize = 80;
 /// Width of the stage's field: the longest stage has 20 letters.
 const STAGE_WIDTH: usize = 20;
+/// Longest wait for lines that were handed over.
+const FLUSH_WAIT: Duration = Duration::from_millis(500);
 /// Back to the start of the line, and erase to its end.
 const REWRITE: &str = "\r\u{1b}[K";
 
@@ -33,6 +36,8 @@ pub struct Console {
 enum Shown {
     Stage(String),
     Other(String),
+    /// Answered when everything before it was written.
+    Flush(SyncSender<()>),
 }
 
 impl Console {
@@ -67,9 +72,14 @@ impl Console {
         }
     }
 
-    /// Shows a line of another kind, an alert; it ends a line in work first. Redacted by its caller.
-    pub fn other(&self, line: String) {
-        self.send(Shown::Other(line));
+    /// Where lines of another kind are written: alerts, redacted by whoever writes. Each write is one line, and ends a
+    /// line in work first. Whoever writes here waits for the terminal and has a thread for it.
+    #[must_use]
+    pub fn lines(&self) -> Box<dyn Write + Send> {
+        match &self.lines {
+            Some(lines) => Box::new(OtherLines(lines.clone())),
+            None => Box::new(std::io::stderr()),
+        }
     }
 
     fn send(&self, shown: Shown) {
@@ -77,6 +87,28 @@ impl Console {
             // A terminal that stands still loses lines; nothing waits for it.
             let _ = lines.try_send(shown);
         }
+    }
+}
+
+/// Lines that are not stages.
+struct OtherLines(SyncSender<Shown>);
+
+impl Write for OtherLines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
+        let closed = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        self.0.send(Shown::Other(text)).map_err(closed)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let (done, wait) = sync_channel(1);
+        if self.0.send(Shown::Flush(done)).is_ok() {
+            // A terminal that takes nothing must not keep alerts from their other ways.
+            let _ = wait.recv_timeout(FLUSH_WAIT);
+        }
+        Ok(())
     }
 }
 
@@ -90,6 +122,11 @@ struct Writer {
 impl Writer {
     fn run(mut self, lines: &Receiver<Shown>) {
         while let Ok(shown) = lines.recv() {
+            if let Shown::Flush(done) = &shown {
+                // Who asked may have stopped waiting.
+                let _ = done.send(());
+                continue;
+            }
             let text = self.text(&shown);
             // A closed stderr has nowhere to complain to.
             let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
@@ -111,12 +148,13 @@ impl Writer {
                 let ends = std::mem::take(&mut self.is_open);
                 format!("{}{line}\n", if ends { "\n" } else { "" })
             }
+            Shown::Flush(_) => String::new(),
         }
     }
 }
 
 /// The line of an event.
-fn line(event: &Event) -> String {
+pub(super) fn line(event: &Event) -> String {
     let fields = event.fields();
     let ts = chrono::DateTime::from_timestamp_millis(fields.ts_ms).unwrap_or_default();
     let ts = ts.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);

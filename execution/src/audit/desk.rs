@@ -6,11 +6,23 @@
 use penstock_audit::Draft;
 use penstock_store_orders::reconcile::{ReconcileDiff, ReconcileRun};
 use penstock_trading::exit::closing::ClosingAction;
-use penstock_types::vocab::{AuditEventType, ReasonCode, StageName};
-use penstock_types::{PositionId, Symbol, UtcMicros};
+use penstock_types::vocab::{AuditEventType, ReasonCode, SafetyMode, StageName};
+use penstock_types::{OrderId, PositionId, Symbol, UtcMicros};
 
-use super::orders::close_step;
+use super::orders::{close_step, replaced};
 use crate::desk::Desk;
+
+/// A cause of a symbol's mode.
+pub(crate) struct Safety<'a> {
+    /// Its name.
+    pub(crate) cause: &'a str,
+    /// What it demands; normal: it is over.
+    pub(crate) mode: SafetyMode,
+    /// Until when, if it ends by itself.
+    pub(crate) until: Option<UtcMicros>,
+    /// It is a quarantine, for so many of something.
+    pub(crate) quarantine: Option<(&'static str, usize)>,
+}
 
 impl Desk {
     /// Says what changed of a position.
@@ -42,18 +54,16 @@ impl Desk {
         }
     }
 
-    /// Says that a symbol takes no entries.
-    pub(crate) fn say_quarantine(&self, symbol: &Symbol, cause: &str, until: Option<UtcMicros>) {
-        self.tracker.said.post(|ms| {
-            let draft =
-                Draft::new(StageName::PositionManage, AuditEventType::QuarantineChanged, ms);
-            let reasons = vec![ReasonCode::SymbolExitOnly];
-            Draft { symbol: Some(symbol.clone()), reasons, ..draft }
-                .with("cause", cause)
-                .with("symbol_mode", "exit_only")
-                .with("until_ts_ms", until.map_or(0, UtcMicros::millis))
-                .with("counters", serde_json::Map::new())
-        });
+    /// Says that a stop is replaced by another one.
+    pub(crate) fn say_swap(&self, stop: OrderId) {
+        let Some(tracked) = self.tracker.get(stop) else { return };
+        let said = &self.tracker.said;
+        said.post(|ms| replaced(&tracked.record, said.intent_of(stop), ms));
+    }
+
+    /// Says that a cause began or ended for a symbol.
+    pub(crate) fn say_safety(&self, symbol: &Symbol, found: &Safety<'_>) {
+        self.tracker.said.post(|ms| of_safety(symbol, found, ms));
     }
 }
 
@@ -74,6 +84,25 @@ const fn step_of(action: &ClosingAction) -> Option<(&'static str, &'static str)>
         ClosingAction::Done => Some(("DONE", "DONE")),
         ClosingAction::Dust => Some(("DUST", "DONE")),
     }
+}
+
+fn of_safety(symbol: &Symbol, found: &Safety<'_>, ms: i64) -> Draft {
+    let draft = Draft::new(StageName::PositionManage, AuditEventType::QuarantineChanged, ms);
+    let reason = match (found.mode, found.quarantine) {
+        (SafetyMode::Normal, _) => None,
+        (_, Some(_)) => Some(ReasonCode::SymbolQuarantined),
+        (SafetyMode::Quiet, None) => Some(ReasonCode::SymbolQuiet),
+        (SafetyMode::ExitOnly, None) => Some(ReasonCode::SymbolExitOnly),
+        (SafetyMode::HardBlocked, None) => Some(ReasonCode::SymbolHardBlocked),
+    };
+    let counters: serde_json::Map<String, serde_json::Value> =
+        found.quarantine.into_iter().map(|(of, count)| (of.to_owned(), count.into())).collect();
+    let reasons = reason.into_iter().collect();
+    Draft { symbol: Some(symbol.clone()), reasons, ..draft }
+        .with("cause", found.cause)
+        .with("symbol_mode", found.mode.as_str())
+        .with("until_ts_ms", found.until.map_or(0, UtcMicros::millis))
+        .with("counters", counters)
 }
 
 fn of_run(run: &ReconcileRun, ms: i64) -> Draft {

@@ -16,9 +16,8 @@ use penstock_audit::{Draft, Event, Line, Opened, PREV_SESSION, Redactor, Sealed,
 use penstock_types::SessionId;
 use penstock_types::vocab::{AuditEventType, Lane, ReasonCode, StageName};
 
-use super::console::Console;
 use super::error::AuditError;
-use super::handle::Shared;
+use super::handle::{Clock, Shared};
 use super::queue::{Ack, Waiting};
 
 /// Events of one batch: what one insert takes.
@@ -37,7 +36,7 @@ pub(crate) struct FilesParts {
     pub(crate) shared: Arc<Shared>,
     pub(crate) redactor: Arc<Redactor>,
     pub(crate) sync_every: Duration,
-    pub(crate) console: Console,
+    pub(crate) clock: Clock,
     /// RUN_STARTED without the hash of the session before.
     pub(crate) run_started: Draft,
     /// RUN_ENDED, once it is known.
@@ -128,7 +127,7 @@ impl Files {
             for text in &texts {
                 tracing::error!("AUDIT_CHAIN_BROKEN: {text}; next: `penstock verify audit`");
             }
-            let mut draft = Draft::new(StageName::Boot, AuditEventType::Marker, now_ms());
+            let mut draft = Draft::new(StageName::Boot, AuditEventType::Marker, self.now_ms());
             draft.reasons = vec![ReasonCode::AuditChainBroken];
             let fields = serde_json::json!({ "findings": texts });
             let draft = draft.with("marker", "AUDIT_CHAIN_BROKEN").with("fields", fields);
@@ -184,7 +183,7 @@ impl Files {
         without_nul(&mut draft);
         match Event::new(draft, &self.parts.redactor) {
             Ok(event) => {
-                self.parts.console.stage(&event);
+                self.parts.shared.console.stage(&event);
                 self.pending.push_back(Pending { event, ack, since });
             }
             Err(error) => {
@@ -278,9 +277,16 @@ impl Files {
         self.parts.shared.set_fault(Some((error.to_string(), no_space(error))));
     }
 
+    fn now_ms(&self) -> i64 {
+        (self.parts.clock)()
+    }
+
     fn say_sealed(&mut self, sealed: &Sealed) {
-        let mut draft =
-            Draft::new(StageName::ReportDailySummary, AuditEventType::AuditDaySealed, now_ms());
+        let mut draft = Draft::new(
+            StageName::ReportDailySummary,
+            AuditEventType::AuditDaySealed,
+            self.now_ms(),
+        );
         draft.data = sealed.data();
         self.admit(Waiting::new(draft, None));
     }
@@ -291,10 +297,6 @@ fn answer(ack: Option<Ack>, result: Result<(), AuditError>) {
         // Whoever asked may have been cancelled; the line stands all the same.
         let _ = ack.send(result);
     }
-}
-
-fn now_ms() -> i64 {
-    chrono::Utc::now().timestamp_millis()
 }
 
 /// A text with a NUL can stand in a file and not in a row: it is replaced in both, so that they stay equal.

@@ -13,11 +13,15 @@ use penstock_audit::Draft;
 use penstock_types::vocab::Lane;
 use tokio::sync::oneshot;
 
+use super::console::Console;
 use super::error::AuditError;
 use super::pressure::{Pressure, PressureLimits};
 use super::process::Stages;
 use super::queue::{Lost, Queue, Refused, Waiting};
 use super::rows::Rows;
+
+/// Gives the time in milliseconds since the epoch.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// How long a producer that can wait does so under pressure, per event.
 const PRESSED_WAIT: Duration = Duration::from_millis(250);
@@ -60,19 +64,21 @@ pub(crate) struct Shared {
     pub(crate) limits: PressureLimits,
     pub(crate) drop_samples: bool,
     pub(crate) stages: Stages,
+    pub(crate) console: Console,
     fault: Mutex<Option<FileFault>>,
     awaited: Mutex<Option<Instant>>,
     events: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(limits: PressureLimits, drop_samples: bool) -> Self {
+    pub(crate) fn new(limits: PressureLimits, drop_samples: bool, console: Console) -> Self {
         Self {
             queue: Queue::new(limits),
             rows: Rows::default(),
             limits,
             drop_samples,
             stages: Stages::default(),
+            console,
             fault: Mutex::default(),
             awaited: Mutex::default(),
             events: AtomicU64::new(0),
@@ -167,6 +173,12 @@ impl AuditHandle {
         entered.await?;
         self.shared.events.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Where alerts are shown: the console of the stages, on which an alert ends a line in work.
+    #[must_use]
+    pub fn console_lines(&self) -> Box<dyn std::io::Write + Send> {
+        self.shared.console.lines()
     }
 
     /// Events can be put on disk now. Without that no entry may be decided.

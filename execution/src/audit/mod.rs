@@ -19,6 +19,8 @@
 //! | `console` | stages on stderr |
 //! | `orders`, `said`, `desk` | events of orders, positions, closes, reconcile |
 //! | `process` | events of modes, stages, the operator, markers |
+//! | `rebuild` | events that found no room, from the rows that say the same |
+//! | `told`, `rates` | recoveries, samples of health, days; counters of the venue |
 //! | [`AuditWriter`] | start and end |
 
 mod begin;
@@ -33,18 +35,22 @@ mod orders;
 mod pressure;
 mod process;
 mod queue;
+mod rates;
+mod rebuild;
 mod redaction;
 mod rows;
 mod said;
+mod told;
 mod writer;
 
 pub use begin::{begin, log_redactor, redactor, run_ended};
 pub use console::{Console, SUMMARY_CHARS_MAX};
+pub(crate) use desk::Safety;
 pub use error::AuditError;
-pub use handle::{AuditFigures, AuditHandle, FileFault};
+pub use handle::{AuditFigures, AuditHandle, Clock, FileFault};
 pub(crate) use orders::of_fill;
 pub use pressure::{Pressure, PressureLimits};
-pub use process::{Loop, StageNote, mode_changed, operator_command};
+pub use process::{Loop, StageNote, mode_changed, operator_command, tool_note};
 pub use queue::Lost;
 pub use redaction::LogFilter;
 pub(crate) use said::Said;

@@ -13,9 +13,10 @@ use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::vocab::{AuditEventType, ReasonCode, StageName};
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{AuditHandle, Shared};
+use super::handle::{AuditFigures, AuditHandle, Shared};
 use super::pressure::Pressure;
 use crate::mode::{ModeHandle, Source};
+use crate::progress::TrailFigures;
 
 /// How often the figures are judged.
 const EVERY: Duration = Duration::from_millis(100);
@@ -44,6 +45,19 @@ pub(crate) async fn run(shared: Arc<Shared>, mode: ModeHandle, end: Cancellation
             () = end.cancelled() => return,
             _ = every.tick() => monitor.look(),
         }
+    }
+}
+
+/// The same figures for the samples of health.
+fn trail(figures: &AuditFigures, capacity: usize) -> TrailFigures {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let total = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    TrailFigures {
+        queue_len: count(figures.queue_len),
+        queue_capacity: count(capacity),
+        lag_ms: figures.lag_ms,
+        events_total: total(figures.events),
+        drops_total: total(figures.lost.count.saturating_add(figures.lost.samples)),
     }
 }
 
@@ -90,6 +104,7 @@ impl Monitor {
 
     fn judge_pressure(&mut self) {
         let figures = self.handle.figures();
+        self.mode.progress().found_trail(trail(&figures, self.handle.shared.limits.capacity));
         let value = Some(format!("{} waiting, lag {} ms", figures.queue_len, figures.lag_ms));
         let changed = figures.pressure != self.pressure;
         if changed || figures.pressure != Pressure::Ok {

@@ -29,11 +29,13 @@ pub(crate) const fn intent_state(state: OrderState) -> &'static str {
     }
 }
 
-/// What a change of an order's row says; `before` is none for a row that was just inserted.
+/// What a change of an order's row says; `before` is none for a row that was just inserted, `intent` the hash of what it
+/// is meant to do, or empty.
 #[must_use]
 pub(crate) fn of_order(
     before: Option<&OrderRecord>,
     after: &OrderRecord,
+    intent: &str,
     ts_ms: i64,
 ) -> Vec<Draft> {
     let mut drafts = Vec::new();
@@ -51,7 +53,7 @@ pub(crate) fn of_order(
         }
         drafts.push(draft);
         if let Some((event_type, outcome)) = request(from, after.state) {
-            drafts.push(sent(event(event_type), after, outcome));
+            drafts.push(sent(event(event_type), after, outcome, intent));
         }
         let acked = after.state == OrderState::AckedOpen;
         if acked && before.is_none_or(|row| row.exchange_order_id.is_none()) {
@@ -68,9 +70,15 @@ pub(crate) fn of_order(
                 != (after.trigger_price, after.limit_price, after.qty)
     });
     if amended {
-        drafts.push(sent(event(AuditEventType::OrderAmend), after, "DONE"));
+        drafts.push(sent(event(AuditEventType::OrderAmend), after, "DONE", intent));
     }
     drafts
+}
+
+/// A stop that another one takes the place of.
+#[must_use]
+pub(crate) fn replaced(order: &OrderRecord, intent: &str, ts_ms: i64) -> Draft {
+    sent(about(order, AuditEventType::OrderCancelReplace, ts_ms), order, "ATTEMPTED", intent)
 }
 
 /// A fill that was booked.
@@ -185,7 +193,7 @@ fn about(order: &OrderRecord, event_type: AuditEventType, ts_ms: i64) -> Draft {
 }
 
 /// The request that a change of state speaks of, and what became of it.
-const fn request(
+pub(crate) const fn request(
     from: Option<OrderState>,
     to: OrderState,
 ) -> Option<(AuditEventType, &'static str)> {
@@ -218,7 +226,7 @@ const fn request(
     }
 }
 
-fn sent(draft: Draft, order: &OrderRecord, outcome: &str) -> Draft {
+fn sent(draft: Draft, order: &OrderRecord, outcome: &str, intent: &str) -> Draft {
     draft
         .with("role", order.role.as_str())
         .with("side", order.side.as_str())
@@ -227,7 +235,7 @@ fn sent(draft: Draft, order: &OrderRecord, outcome: &str) -> Draft {
         .with("limit_price", decimal(order.limit_price))
         .with("trigger_price", decimal(order.trigger_price))
         .with("outcome", outcome)
-        .with("payload_hash", "")
+        .with("payload_hash", intent)
 }
 
 fn reported(

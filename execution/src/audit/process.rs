@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::handle::AuditHandle;
 
+/// Greatest number of a note: what JSON keeps exactly.
+const COUNT_MAX: u64 = penstock_types::canonical::INTEGER_MAX.unsigned_abs();
 /// Markers that may wait: as many as a burst of a whole universe gives.
 const MARKERS_MAX: usize = 1_024;
 
@@ -114,10 +116,29 @@ pub fn operator_command(kind: &str, args: &Value, outcome: &str) -> Draft {
         .with("outcome", outcome)
 }
 
+/// What a command of the tool did that has an event of its own: only the service writes the trail, so the tool tells it.
+/// None when the request is no such note.
+#[must_use]
+pub fn tool_note(args: &Value) -> Option<Draft> {
+    let event_type = match args.get("note")?.as_str()? {
+        "RETENTION_APPLIED" => AuditEventType::RetentionApplied,
+        "BACKUP_DONE" => AuditEventType::BackupDone,
+        _ => return None,
+    };
+    let text = |key: &str| args.get(key).and_then(Value::as_str);
+    let count = |key: &str| args.get(key).and_then(Value::as_u64).filter(|n| *n <= COUNT_MAX);
+    let draft = Draft::new(StageName::PositionManage, event_type, now_ms())
+        .with("target", text("target")?)
+        .with("bytes", count("bytes")?)
+        .with("duration_ms", count("duration_ms")?)
+        .with("outcome", text("outcome")?);
+    Some(draft)
+}
+
 /// Says every warning and error that has no event of its own, until the end.
 pub(crate) async fn say_markers(audit: AuditHandle, end: CancellationToken) {
     let Ok(mut observer) = observe(Level::Warn, MARKERS_MAX) else {
-        tracing::error!("markers are not in the audit trail: four parts observe them already");
+        tracing::error!("markers are not in the audit trail: too many parts listen to them");
         return;
     };
     loop {
@@ -229,6 +250,7 @@ const fn has_event(marker: Marker) -> bool {
             | Marker::EXIT_COMPLETED
             | Marker::RECONCILE_COMPLETE
             | Marker::RECONCILE_POSITION_STATE
+            | Marker::QUIET_MODE_ENTER
             | Marker::SYMBOL_EXIT_ONLY
             | Marker::SYMBOL_HARD_BLOCKED
             | Marker::SYMBOL_SAFETY_CLEARED
@@ -253,6 +275,26 @@ mod tests {
         assert_eq!(stages.enter(Loop::Exits, StageName::RankTopn), Some(None));
         let next = stages.enter(Loop::Evaluation, StageName::DeepScan);
         assert_eq!(next, Some(Some(StageName::RankTopn)));
+    }
+
+    #[test]
+    fn a_note_of_the_tool_is_an_event_and_anything_else_is_none() {
+        let note = serde_json::json!({
+            "note": "RETENTION_APPLIED", "target": "clusters", "bytes": 7, "duration_ms": 12,
+            "outcome": "done"
+        });
+        let draft = tool_note(&note).unwrap();
+        assert_eq!(penstock_audit::payload::missing(draft.event_type, &draft.data), [""; 0]);
+        for (key, value) in [
+            ("note", serde_json::json!("ORDER_FILL")),
+            ("bytes", serde_json::json!(-1)),
+            ("bytes", serde_json::json!(9_007_199_254_740_992_u64)),
+            ("target", serde_json::json!(null)),
+        ] {
+            let mut other = note.clone();
+            other[key] = value;
+            assert_eq!(tool_note(&other), None, "{key}");
+        }
     }
 
     #[test]

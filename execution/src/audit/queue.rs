@@ -45,6 +45,8 @@ pub struct Lost {
     pub count: u64,
     /// Time of the first one, milliseconds since the epoch; 0 when there is none.
     pub first_ms: i64,
+    /// Time of the last one likewise.
+    pub last_ms: i64,
     /// Samples that were dropped because configuration allows it.
     pub samples: u64,
 }
@@ -64,6 +66,8 @@ struct Lanes {
     other: VecDeque<Waiting>,
     closed: bool,
     lost: Lost,
+    /// Times of the first and the last event that were lost and not told from rows yet.
+    span: Option<(i64, i64)>,
 }
 
 impl Lanes {
@@ -121,14 +125,32 @@ impl Queue {
         if is_taken {
             push(&mut lanes, waiting);
         } else {
+            let ms = waiting.draft.ts_ms;
             lanes.lost.count += 1;
+            lanes.lost.last_ms = ms;
             if lanes.lost.first_ms == 0 {
-                lanes.lost.first_ms = waiting.draft.ts_ms;
+                lanes.lost.first_ms = ms;
             }
+            let (from, _) = lanes.span.unwrap_or((ms, ms));
+            lanes.span = Some((from.min(ms), ms));
         }
         drop(lanes);
         self.filled.notify_one();
         is_taken
+    }
+
+    /// The span in which events were lost, once the queue has room again; it is the caller's from then on.
+    pub(crate) fn take_span(&self) -> Option<(i64, i64)> {
+        let mut lanes = self.lock();
+        let has_room = lanes.len() < self.limits.capacity / 2 && !lanes.closed;
+        if has_room { lanes.span.take() } else { None }
+    }
+
+    /// A span that could not be told.
+    pub(crate) fn put_span_back(&self, (from, to): (i64, i64)) {
+        let mut lanes = self.lock();
+        let (first, last) = lanes.span.unwrap_or((from, to));
+        lanes.span = Some((first.min(from), last.max(to)));
     }
 
     /// Counts a sample that is dropped.
@@ -261,7 +283,7 @@ mod tests {
         let taken = (1..=130).filter(|at| queue.force(draft(AuditEventType::OrderFill, *at)));
 
         assert_eq!(taken.count(), 128);
-        assert_eq!(queue.lost(), Lost { count: 2, first_ms: 129, samples: 0 });
+        assert_eq!(queue.lost(), Lost { count: 2, first_ms: 129, last_ms: 130, samples: 0 });
     }
 
     #[test]

@@ -10,10 +10,14 @@ use penstock_audit::Draft;
 use penstock_store_orders::orders::OrderRecord;
 use penstock_store_orders::positions::{PlanRecord, PositionRecord};
 use penstock_types::vocab::PositionStatus;
+use penstock_types::vocab::StageName;
 use penstock_types::{FencingToken, OrderId, PositionId};
+use penstock_venue_orders::CounterLook;
 
 use super::handle::AuditHandle;
 use super::orders::{SaidPosition, of_order, of_position};
+use super::process::{Loop, StageNote};
+use super::rates::Rates;
 
 /// Events of the desk.
 #[derive(Debug, Default)]
@@ -21,19 +25,15 @@ pub(crate) struct Said {
     audit: Option<AuditHandle>,
     token: Option<FencingToken>,
     orders: BTreeMap<OrderId, i32>,
+    intents: BTreeMap<OrderId, String>,
     positions: BTreeMap<PositionId, SaidPosition>,
     steps: BTreeMap<PositionId, (&'static str, i32)>,
+    rates: Rates,
 }
 
 impl Said {
-    pub(crate) const fn new(audit: Option<AuditHandle>, token: FencingToken) -> Self {
-        Self {
-            audit,
-            token: Some(token),
-            orders: BTreeMap::new(),
-            positions: BTreeMap::new(),
-            steps: BTreeMap::new(),
-        }
+    pub(crate) fn new(audit: Option<AuditHandle>, token: FencingToken) -> Self {
+        Self { audit, token: Some(token), ..Self::default() }
     }
 
     /// Posts an event, if there is a trail.
@@ -41,6 +41,34 @@ impl Said {
         if let Some(audit) = &self.audit {
             audit.post(draft(now_ms()));
         }
+    }
+
+    /// The supervisor of exits enters a stage.
+    pub(crate) fn enter(&self, stage: StageName, summary: &str) {
+        if let Some(audit) = &self.audit {
+            let summary = summary.to_owned();
+            audit.enter(Loop::Exits, stage, StageNote { summary, ..StageNote::default() });
+        }
+    }
+
+    /// The venue's counters as they stand.
+    pub(crate) fn counters(&mut self, looks: &[CounterLook]) {
+        let Some(audit) = &self.audit else { return };
+        for draft in self.rates.look(looks, now_ms()) {
+            audit.post(draft);
+        }
+    }
+
+    /// The hash of an order's intent; an order of which none is known has an empty one.
+    pub(crate) fn intent(&mut self, id: OrderId, hash: &str) {
+        if self.audit.is_some() && !hash.is_empty() {
+            self.intents.insert(id, hash.to_owned());
+        }
+    }
+
+    /// The hash of an order's intent.
+    pub(crate) fn intent_of(&self, id: OrderId) -> &str {
+        self.intents.get(&id).map_or("", String::as_str)
     }
 
     /// An order's row enters memory.
@@ -51,7 +79,8 @@ impl Said {
         if said == Some(after.event_seq) || (before.is_none() && !is_own) {
             return;
         }
-        for draft in of_order(before, after, now_ms()) {
+        let intent = self.intents.get(&after.order_id).map_or("", String::as_str);
+        for draft in of_order(before, after, intent, now_ms()) {
             audit.post(draft);
         }
     }
@@ -59,6 +88,7 @@ impl Said {
     /// An order leaves memory for good.
     pub(crate) fn forget(&mut self, id: OrderId) {
         self.orders.remove(&id);
+        self.intents.remove(&id);
     }
 
     /// A step of a closing sequence; false when it was said.

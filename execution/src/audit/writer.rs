@@ -17,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::console::Console;
 use super::files::{self, FilesParts};
-use super::handle::{AuditHandle, Shared};
+use super::handle::{AuditHandle, Clock, Shared};
 use super::keeper::Keeper;
 use super::monitor;
 use super::pressure::PressureLimits;
 use super::process::say_markers;
+use super::told::say_told;
 use crate::mode::{ModeHandle, Source};
 
 /// How long the end waits for the files: longer than a disk is tried.
@@ -49,6 +50,8 @@ pub struct WriterParts {
     pub sync_every: Duration,
     /// Where stages are shown.
     pub console: Console,
+    /// Time of what the writer says of itself: sealed days, findings.
+    pub clock: Clock,
     /// RUN_STARTED, without the hash of the session before.
     pub run_started: Draft,
 }
@@ -62,6 +65,7 @@ pub struct AuditWriter {
     rows: JoinHandle<()>,
     monitor: JoinHandle<()>,
     markers: JoinHandle<()>,
+    told: JoinHandle<()>,
     markers_end: CancellationToken,
     files_end: CancellationToken,
     rows_end: CancellationToken,
@@ -72,7 +76,7 @@ impl AuditWriter {
     /// error: what is open at the venue must be kept all the same.
     #[must_use]
     pub fn start(parts: WriterParts) -> Self {
-        let shared = Arc::new(Shared::new(parts.limits, parts.drop_samples));
+        let shared = Arc::new(Shared::new(parts.limits, parts.drop_samples, parts.console));
         let run_ended: Arc<Mutex<Option<Draft>>> = Arc::default();
         let mode = parts.mode.clone();
         let broken = move |what: &str| {
@@ -86,7 +90,7 @@ impl AuditWriter {
             shared: Arc::clone(&shared),
             redactor: parts.redactor,
             sync_every: parts.sync_every,
-            console: parts.console,
+            clock: parts.clock,
             run_started: parts.run_started,
             run_ended: Arc::clone(&run_ended),
             broken: Box::new(broken),
@@ -94,18 +98,17 @@ impl AuditWriter {
         let (files_end, rows_end) = (CancellationToken::new(), CancellationToken::new());
         let markers_end = CancellationToken::new();
         let (rows_pool, mode) = (parts.pool, parts.mode);
+        let handle = AuditHandle { shared: Arc::clone(&shared) };
         let keeper =
             Keeper::new(rows_pool, Arc::clone(&shared), parts.dir, parts.session_id, mode.clone());
         Self {
             files: spawn_thread(files),
             rows: tokio::spawn(keeper.run(rows_end.clone())),
-            markers: tokio::spawn(say_markers(
-                AuditHandle { shared: Arc::clone(&shared) },
-                markers_end.clone(),
-            )),
+            markers: tokio::spawn(say_markers(handle.clone(), markers_end.clone())),
+            told: tokio::spawn(say_told(handle.clone(), mode.told(), markers_end.clone())),
             markers_end,
             monitor: tokio::spawn(monitor::run(Arc::clone(&shared), mode, files_end.clone())),
-            handle: AuditHandle { shared },
+            handle,
             run_ended,
             files_end,
             rows_end,
@@ -122,8 +125,8 @@ impl AuditWriter {
     pub async fn finish(self, run_ended: Option<Draft>) {
         *self.run_ended.lock().unwrap_or_else(PoisonError::into_inner) = run_ended;
         self.markers_end.cancel();
-        // It only posts what is there.
-        let _ = self.markers.await;
+        // They only post what is there.
+        let _ = (self.markers.await, self.told.await);
         self.files_end.cancel();
         self.handle.shared.queue.close();
         if tokio::time::timeout(FILES_WAIT, self.files).await.is_err() {

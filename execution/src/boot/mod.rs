@@ -11,8 +11,9 @@ mod looks;
 use std::time::Duration;
 
 use penstock_trading::mode::{CauseCode, Level, Signal};
-use penstock_types::vocab::SysMode;
+use penstock_types::vocab::{StageName, SysMode};
 
+use crate::audit::{Loop, StageNote};
 use crate::context::Context;
 use crate::desk::DeskHandle;
 use crate::mode::Source;
@@ -79,6 +80,7 @@ impl Boot {
 
     async fn judge(&self) -> State {
         let mode = &self.context.mode;
+        self.context.audit.enter(Loop::Service, StageName::DoctorChecks, StageNote::default());
         let locks = missing_locks(&self.context.settings);
         let value = (!locks.is_empty()).then(|| locks.join(", "));
         let source = Source::Signal(Signal::MissingLocks);

@@ -103,17 +103,16 @@ fn pairs(outcome: &Outcome) -> Value {
     outcome.selection.pairs.iter().map(pair).collect()
 }
 
-/// The events of an evaluation in the order of its stages; `before` are the finalists of the last one.
-pub(super) fn events(
+/// An event of an evaluation, with the ids of the data that it is bound to.
+pub(super) fn bound(
     input: &CycleInput,
     outcome: &Outcome,
-    records: &DecisionRecords,
     id: EvaluationId,
-    before: &[Symbol],
-) -> Vec<Draft> {
+    stage: StageName,
+    event_type: AuditEventType,
+) -> Draft {
     let bound = outcome.assessment.binding.as_ref();
-    let ts = input.t0.millis();
-    let draft = |stage, event_type| Draft {
+    Draft {
         run_id: bound.map_or(penstock_types::RunId(0), |b| b.run_id),
         snapshot_id: bound.map_or(penstock_types::SnapshotId(0), |b| b.snapshot_id),
         epoch_id: bound.map_or(penstock_types::EpochId(0), |b| b.epoch_id),
@@ -123,8 +122,19 @@ pub(super) fn events(
             .map_or(penstock_types::GenerationId(0), |p| p.generation_id),
         tick_id: input.frame.map_or(penstock_types::TickId(0), |f| f.tick_id),
         cycle_id: id,
-        ..Draft::new(stage, event_type, ts)
-    };
+        ..Draft::new(stage, event_type, input.t0.millis())
+    }
+}
+
+/// The events of an evaluation in the order of its stages; `before` are the finalists of the last one.
+pub(super) fn events(
+    input: &CycleInput,
+    outcome: &Outcome,
+    records: &DecisionRecords,
+    id: EvaluationId,
+    before: &[Symbol],
+) -> Vec<Draft> {
+    let draft = |stage, event_type| bound(input, outcome, id, stage, event_type);
     let mut events = Vec::new();
     if let Some(row) = &records.selection {
         events.push(

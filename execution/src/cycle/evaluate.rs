@@ -25,6 +25,7 @@ use tracing::Instrument;
 use super::decided;
 use super::detail::detail;
 use super::equity::EquityKeeper;
+use super::facts::Facts;
 use super::gate::AiGate;
 use super::gate_book::GateBook;
 use super::load::{Loaded, Memory, Occasion, load};
@@ -68,6 +69,7 @@ pub struct Evaluator<A> {
     /// None when it could not be built: then nothing that waits for it goes on.
     gate: Option<AiGate>,
     finalists: Vec<Symbol>,
+    facts: Facts,
     equity: EquityKeeper,
     kill: causes::KillSwitches,
     started: Instant,
@@ -91,6 +93,7 @@ impl<A: Account> Evaluator<A> {
             memory: Memory::default(),
             gate: gate.ok(),
             finalists: Vec::new(),
+            facts: Facts::default(),
             equity: EquityKeeper::default(),
             kill: causes::KillSwitches::default(),
             started: Instant::now(),
@@ -173,6 +176,9 @@ impl<A: Account> Evaluator<A> {
             Ok(Err(error)) => return self.broken(None, &error.to_string(), started).await,
             Err(error) => return self.broken(None, &error.to_string(), started).await,
         };
+        for event in self.facts.found(input, &decision, id, &self.context.settings.decide) {
+            self.context.audit.post(event);
+        }
         stages::selected(&self.context, &decision, id);
         let decision = match self.settle(input, decision, id).await {
             Ok(decision) => decision,

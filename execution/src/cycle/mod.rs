@@ -12,6 +12,7 @@ pub mod decided;
 mod detail;
 mod equity;
 mod evaluate;
+mod facts;
 mod gate;
 mod gate_book;
 mod load;

@@ -13,7 +13,7 @@ use penstock_types::vocab::{StageName, SysMode};
 use penstock_types::{EvaluationId, GenerationId, Symbol};
 
 use super::stored::SecondRead;
-use super::{said, stages};
+use super::{facts, said, stages};
 use crate::account::{Account, EntryOutcome, EntryRequest};
 use crate::audit::StageNote;
 use crate::context::Context;
@@ -55,7 +55,7 @@ pub(super) async fn submit(
         let read = read_again(context, plan).await?;
         done.visible = read.publication.as_ref().map(|p| p.generation_id);
         said::visible(input, done.visible);
-        let choke = judge(context, account, input, decision, plan, &read);
+        let choke = judge(context, account, (input, evaluation_id), decision, plan, &read);
         let (result, reason) = match choke {
             Choke::Allow => ("ALLOW", None),
             Choke::Skip(reason) => ("SKIP", Some(reason)),
@@ -87,7 +87,7 @@ async fn read_again(context: &Context, plan: &PlannedEntry) -> Result<ReRead, Re
 fn judge(
     context: &Context,
     account: &impl Account,
-    input: &CycleInput,
+    (input, id): (&CycleInput, EvaluationId),
     decision: &Outcome,
     plan: &PlannedEntry,
     read: &ReRead,
@@ -101,6 +101,9 @@ fn judge(
         Some(cycle) => gates::generation_gate(cycle, read, &limits),
         None => Err(GenerationBlock::Lineage),
     };
+    for event in facts::gates(input, decision, id, plan, read, generation) {
+        context.audit.post(event);
+    }
     if let Err(block) = generation {
         blocked(input, plan, read, block);
     }

@@ -169,6 +169,7 @@ async fn turns(desk: &mut Desk, mut inputs: Inputs) -> Result<(), DeskError> {
         };
         if matches!(input, Input::Tick) {
             desk.mode.progress().enter(LoopName::ExitSupervisor, StageName::PositionManage);
+            desk.tracker.said.enter(StageName::PositionManage, "");
         }
         desk.step(input).await?;
         desk.publish();

@@ -170,7 +170,7 @@ impl Desk {
         let persisted = self.persist_close(id, &symbol, qty, limit_price, reason).await?;
         let Some(persisted) = self.written(persisted)? else { return Ok(()) };
         let order_id = persisted.record().order_id;
-        self.tracker.put(persisted.record().clone(), self.mono_ms());
+        self.tracker.put_sent(&persisted, self.mono_ms());
         failpoints::pass(failpoints::AFTER_CLOSE_BEFORE_SEND);
         self.send_add(persisted, EngineUse::Protective);
         let change = PlanChange {

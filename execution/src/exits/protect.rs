@@ -66,6 +66,7 @@ impl Desk {
                     held.amend_refusals = 0;
                 }
                 marker!(PROTECTION_SWAP, position_id = id.0, order_id = stop.0);
+                self.say_swap(stop);
                 self.cancel(stop, "PROTECTION_SWAP").await
             }
             ProtectAction::LookUp => {
@@ -162,7 +163,7 @@ impl Desk {
             return Ok(());
         };
         let order_id = persisted.record().order_id;
-        self.tracker.put(persisted.record().clone(), self.mono_ms());
+        self.tracker.put_sent(&persisted, self.mono_ms());
         failpoints::pass(failpoints::AFTER_AUTHORISE_BEFORE_SEND);
         self.send_add(persisted, EngineUse::Protective);
         self.stop_went_out(id, order_id, qty, trigger).await

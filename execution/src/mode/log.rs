@@ -3,8 +3,11 @@
 //! Purpose: `sys_mode_log`, `startup_recoveries`. Inputs: the owner's queue. Outputs: rows. Invariants: a row that the
 //! database refuses is tried again until it is there or the process ends; later ones wait behind it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use penstock_audit::Redactor;
 use penstock_store::StoreError;
 use penstock_store_decision::health::{self, StartupRecovery};
 use penstock_store_decision::modes::{self, ModeRow};
@@ -24,12 +27,13 @@ pub async fn run_log(
     mut changes: Changes,
     pool: PgPool,
     session_id: SessionId,
+    redactor: Arc<Redactor>,
     stop: CancellationToken,
 ) {
     let mut waiting: Option<Told> = None;
     loop {
         if let Some(told) = &waiting {
-            match write(&pool, session_id, told).await {
+            match write(&pool, session_id, told, &redactor).await {
                 Ok(()) => {
                     waiting = None;
                     handle.clear(CauseCode::DbUnavailable);
@@ -57,15 +61,22 @@ pub async fn run_log(
         last.push(told);
     }
     for told in &last {
-        if let Err(error) = write(&pool, session_id, told).await {
+        if let Err(error) = write(&pool, session_id, told, &redactor).await {
             tracing::warn!("last row of the mode's log not written: {error}");
         }
     }
 }
 
-async fn write(pool: &PgPool, session_id: SessionId, told: &Told) -> Result<(), StoreError> {
+async fn write(
+    pool: &PgPool,
+    session_id: SessionId,
+    told: &Told,
+    redactor: &Redactor,
+) -> Result<(), StoreError> {
     match told {
-        Told::Mode { change, at } => modes::insert(pool, &row(session_id, change, *at)).await,
+        Told::Mode { change, at } => {
+            modes::insert(pool, &row(session_id, change, *at, redactor)).await
+        }
         // A session has one recovery; the way out of a PAUSE is in the trail.
         Told::Recovery(report) if report.at_start => {
             health::insert_recovery(pool, &recovery(session_id, report)).await
@@ -74,7 +85,15 @@ async fn write(pool: &PgPool, session_id: SessionId, told: &Told) -> Result<(), 
     }
 }
 
-fn row(session_id: SessionId, change: &ModeChange, ts: UtcMicros) -> ModeRow {
+/// The row of a change; what a cause says of itself may be the text of an error, and goes through redaction.
+pub(crate) fn row(
+    session_id: SessionId,
+    change: &ModeChange,
+    ts: UtcMicros,
+    redactor: &Redactor,
+) -> ModeRow {
+    let values: BTreeMap<&str, String> =
+        change.values.iter().map(|(code, text)| (code.as_str(), redactor.text(text))).collect();
     ModeRow {
         session_id,
         ts,
@@ -82,7 +101,7 @@ fn row(session_id: SessionId, change: &ModeChange, ts: UtcMicros) -> ModeRow {
         from: change.from,
         to: change.to,
         reasons: change.reasons.iter().map(|r| r.as_str().to_owned()).collect(),
-        values: serde_json::json!(change.values),
+        values: serde_json::json!(values),
     }
 }
 

@@ -10,6 +10,8 @@ mod owner;
 mod told;
 mod watchdog;
 
+#[cfg(test)]
+pub(crate) use log::row;
 pub use log::run_log;
 pub use owner::{Changes, ModeHandle, ModeView, Source};
 pub use told::{RecoveryReport, Told};

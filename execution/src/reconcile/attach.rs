@@ -39,6 +39,8 @@ impl Desk {
         marker!(RECONCILE_STARTED, kind = "START");
         self.load_fees().await?;
         for row in self.store.open_orders().await? {
+            let intent = self.store.intent_hash_of(row.order_id).await?;
+            self.tracker.said.intent(row.order_id, intent.as_deref().unwrap_or_default());
             self.tracker.put(row, mono);
         }
         for (position, plan) in self.store.positions().await? {

@@ -6,6 +6,7 @@
 use penstock_telemetry::marker;
 use penstock_trading::mode::{CauseCode, Level, Signal};
 use penstock_types::OrderId;
+use penstock_types::vocab::StageName;
 use penstock_venues::kraken::rates::RestUse;
 
 use super::fetch::{LookKind, LookResult};
@@ -61,6 +62,7 @@ impl Desk {
             // It lists the open orders as well.
             self.reconcile.next_light_mono_ms = mono + self.config.light_interval_ms;
             marker!(RECONCILE_STARTED, kind = "FULL", cause = "");
+            self.tracker.said.enter(StageName::ReconcileRest, "FULL");
         }
         self.start_history().await
     }
@@ -72,6 +74,7 @@ impl Desk {
         if mono >= self.reconcile.next_light_mono_ms && !self.reconcile.light_open {
             self.reconcile.next_light_mono_ms = mono + self.config.light_interval_ms;
             self.reconcile.light_open = true;
+            self.tracker.said.enter(StageName::ReconcileRest, "LIGHT");
             self.start_look(LookKind::Light, RestUse::Steady);
         }
         if mono >= self.reconcile.next_audit_mono_ms {
@@ -149,7 +152,11 @@ impl Desk {
 
     /// How the venue treats the account, and how far its clock is.
     fn judge_account(&mut self, mono: i64) {
-        let standing = self.rest.state().lock().standing(mono);
+        let (standing, counters) = {
+            let mut state = self.rest.state().lock();
+            (state.standing(mono), state.counter_looks(mono))
+        };
+        self.tracker.said.counters(&counters);
         let rejects = i64::from(standing.timestamp_rejects);
         self.mode.watch([
             (Signal::Throttled, Some(standing.throttled.into())),

@@ -15,6 +15,7 @@ use penstock_venues::kraken::rates::RestUse;
 use penstock_venues::kraken::rest::UnknownReason;
 
 use super::fetch::LookKind;
+use crate::audit::Safety;
 use crate::desk::{Desk, DeskError};
 
 /// Quiet time of a symbol that the venue does not let us trade: a day.
@@ -99,7 +100,7 @@ impl Desk {
             .map(|(at, _)| *at)
             .collect();
         if self.config.quarantine.refused_too_often(&refused, now) {
-            self.quarantine(symbol, QuarantineCause::Refusals).await?;
+            self.quarantine(symbol, QuarantineCause::Refusals, ("refusals", refused.len())).await?;
         }
         Ok(())
     }
@@ -115,7 +116,7 @@ impl Desk {
         let late: Vec<bool> =
             sends.iter().map(|why| why.starts_with(UnknownReason::TIMEOUT_WORDS)).collect();
         if rule.unanswered_too_often(&late) {
-            self.quarantine(&symbol, QuarantineCause::Timeouts).await?;
+            self.quarantine(&symbol, QuarantineCause::Timeouts, ("timeouts", late.len())).await?;
         }
         Ok(())
     }
@@ -125,6 +126,7 @@ impl Desk {
         &mut self,
         symbol: &Symbol,
         cause: QuarantineCause,
+        counted: (&'static str, usize),
     ) -> Result<(), DeskError> {
         let (mode, until) = self.config.quarantine.sentence(self.now());
         let reason = cause.reason().as_str();
@@ -147,6 +149,7 @@ impl Desk {
                 reason = cause
             );
         }
+        self.say_safety(symbol, &Safety { cause, mode, until, quarantine: Some(counted) });
         let stored = self.store.quarantine_symbol(symbol, cause, mode, reason, until).await;
         self.written(stored)?;
         Ok(())
@@ -177,6 +180,8 @@ impl Desk {
             reason = cause
         );
         let mode = SafetyMode::Quiet;
+        let found = Safety { cause, mode, until: Some(until), quarantine: None };
+        self.say_safety(symbol, &found);
         let stored = self.store.set_symbol_cause(symbol, cause, mode, reason, Some(until)).await;
         self.written(stored)?;
         Ok(())

@@ -6,6 +6,7 @@
 use penstock_store_decision::{account, control};
 use penstock_types::Symbol;
 
+use crate::audit::operator_command;
 use crate::desk::{Desk, DeskError};
 
 /// Distance of reads of fees.
@@ -54,6 +55,8 @@ impl Desk {
                 Ok(symbol) => format!("closing {} positions", self.flatten(symbol.as_ref())),
                 Err(error) => format!("refused: {error}"),
             };
+            let said = operator_command(&request.kind, &request.args, &result);
+            self.tracker.said.post(|_| said);
             if let Err(error) = control::answer(self.store.pool(), request.id, &result).await {
                 tracing::warn!("answer to the operator: {error}");
             }

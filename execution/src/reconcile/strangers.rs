@@ -6,7 +6,7 @@
 //! not counted as free.
 
 use penstock_store_orders::exit_plans::PlanChange;
-use penstock_store_orders::orders::{EventSource, NewOrder, OrderRecord};
+use penstock_store_orders::orders::{EventSource, NewOrder};
 use penstock_telemetry::marker;
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_types::cl_ord_id::{ClOrdId, Origin, recognise};
@@ -16,6 +16,7 @@ use penstock_venues::kraken::request::OrderRef;
 
 use super::fetch::{FoundOrder, LookResult};
 use super::state::Outsider;
+use crate::audit::Safety;
 use crate::desk::{Desk, DeskError};
 use crate::stream::{ExecKind, Report};
 
@@ -119,10 +120,10 @@ impl Desk {
         let now = self.now();
         let stored = self.store.persist_reduce(&order, now, now).await;
         let Some(persisted) = self.written(stored)? else { return Ok(()) };
-        let row: OrderRecord = persisted.record().clone();
+        // It rests already: nothing is sent.
+        let (id, mono) = (persisted.record().order_id, self.mono_ms());
+        self.tracker.put_sent(&persisted, mono);
         drop(persisted);
-        let (id, mono) = (row.order_id, self.mono_ms());
-        self.tracker.put(row, mono);
         let change = PlanChange {
             event: Some(PlanEvent::StopSubmitted),
             protection: Some(id),
@@ -197,6 +198,8 @@ impl Desk {
         let cleared = self.store.clear_symbol_cause(&gone.symbol, cause).await;
         if self.written(cleared)?.is_some() {
             marker!(SYMBOL_SAFETY_CLEARED, symbol = gone.symbol.as_str(), cause = cause);
+            let (mode, until) = (SafetyMode::Normal, None);
+            self.say_safety(&gone.symbol, &Safety { cause, mode, until, quarantine: None });
         }
         Ok(())
     }
@@ -345,8 +348,8 @@ impl Desk {
             l3_count = 0,
             reason = cause
         );
-        self.say_quarantine(symbol, cause, until);
         let mode = SafetyMode::ExitOnly;
+        self.say_safety(symbol, &Safety { cause, mode, until, quarantine: None });
         let stored = self.store.set_symbol_cause(symbol, cause, mode, reason, until).await;
         self.written(stored)?;
         Ok(())

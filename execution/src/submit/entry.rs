@@ -126,7 +126,7 @@ impl Desk {
             }
         };
         let row = persisted.record().clone();
-        self.tracker.put(row.clone(), self.mono_ms());
+        self.tracker.put_sent(&persisted, self.mono_ms());
         if let Some(tracked) = self.tracker.get_mut(row.order_id) {
             tracked.decided_mono_us = decided_us;
             tracked.ttl_at = plan.ttl_at;

@@ -12,7 +12,7 @@ pub(crate) use order::{Mutation, MutationKind, Tracked, view_of};
 
 use std::collections::BTreeMap;
 
-use penstock_store_orders::orders::OrderRecord;
+use penstock_store_orders::orders::{OrderRecord, PersistedOrder};
 use penstock_types::vocab::{OrderRole, OrderState};
 use penstock_types::{Decimal, OrderId, PositionId, Symbol, Uuid};
 
@@ -60,6 +60,12 @@ impl Tracker {
                 self.orders.insert(record.order_id, Tracked::new(record, now_mono_ms));
             }
         }
+    }
+
+    /// The same of a row that is about to be sent, with the hash of its intent.
+    pub(crate) fn put_sent(&mut self, sent: &PersistedOrder, now_mono_ms: i64) {
+        self.said.intent(sent.record().order_id, sent.intent_hash());
+        self.put(sent.record().clone(), now_mono_ms);
     }
 
     /// By row.

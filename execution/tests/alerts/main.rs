@@ -125,7 +125,14 @@ async fn sink_matrix() {
         start(settings, pool.clone()).await.unwrap();
     let alerting = alerts::start(&context).await.unwrap();
     let (mode, end) = (context.mode.clone(), context.end.clone());
-    let watchdog = tokio::spawn(run_log(mode, changes, pool, context.session_id, end));
+    let watchdog = tokio::spawn(run_log(
+        mode,
+        changes,
+        pool,
+        context.session_id,
+        std::sync::Arc::default(),
+        end,
+    ));
 
     // when: a flood, a critical alert in its midst, and a cause of the mode
     tell_many(&context, 3_000);

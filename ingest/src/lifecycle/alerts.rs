@@ -88,11 +88,15 @@ impl Alerts {
         };
         let running = run::start(&self.hub, parts).map_err(|e| failed(&e))?;
         let hub = self.hub.clone();
-        let watch = watch_markers(ends_the_process, move |marker, _, _| {
-            if let Some(reason) = reason_of(AlertSource::Ingest, marker) {
-                hub.raise(hub.occurrence(reason, marker.as_str()));
-            }
-        });
+        let watch = watch_markers(
+            |marker, _| ends_the_process(marker),
+            move |marker, _, _| {
+                if let Some(reason) = reason_of(AlertSource::Ingest, marker) {
+                    hub.raise(hub.occurrence(reason, marker.as_str()));
+                }
+            },
+        )
+        .map_err(|e| failed(&e))?;
         Ok(Alerting { running, _watch: watch })
     }
 

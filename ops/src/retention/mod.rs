@@ -23,6 +23,7 @@ use penstock_engine_io::{Day, EngineDirs};
 use penstock_store::ClusterRole;
 use penstock_store::partitions::{RAW_TABLES, close_run_partition, drop_partition};
 use penstock_store::pools::{PoolSettings, connect_single};
+use penstock_store_decision::control;
 use penstock_store_decision::retention::{order_runs, sent_days, today_and_mode};
 use penstock_store_ingest::retention::{
     Partition, forget_runs, mark_closed, mark_dropped, partitions,
@@ -30,6 +31,7 @@ use penstock_store_ingest::retention::{
 use penstock_types::Decimal;
 use plan::{Action, Limits, plan};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Days for which the description of a run's loading outlives its partitions.
 const DESCRIPTION_DAYS: i32 = 14;
@@ -72,13 +74,31 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         audit::expire(&trail, &config, args.dry_run, true)?;
         return Err(low);
     }
+    let started = Instant::now();
     let done = clean(&urls, &config, &args).await?;
     audit::clean(&trail, &config, &args)?;
+    if !args.dry_run {
+        tell(&urls, done, started.elapsed()).await?;
+    }
     let (dropped, bytes) = (done.dropped, done.bytes);
     let verb = if args.dry_run { "would be dropped" } else { "dropped" };
     println!("RETENTION_DONE: {dropped} partitions {verb}, {bytes} bytes");
     let places = Places::of(&config, options.root.path());
     clean_engine(&urls, &config, &places.dirs, &args).await
+}
+
+/// Tells execution, which alone writes the trail, what was done: while it is down the note waits for it.
+async fn tell(urls: &Urls, done: Done, took: Duration) -> anyhow::Result<()> {
+    let decision = databases::pool(&urls.decision, ClusterKind::Decision).await?;
+    let note = serde_json::json!({
+        "note": "RETENTION_APPLIED",
+        "target": "clusters and trail",
+        "bytes": done.bytes.max(0),
+        "duration_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "outcome": format!("{} partitions dropped", done.dropped),
+    });
+    control::ask(&decision, "probe", &note, &penstock_clusters::caller_name()).await?;
+    Ok(())
 }
 
 /// Days of the engine's files; the status of what is wrong with one of them.

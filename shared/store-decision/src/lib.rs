@@ -28,6 +28,7 @@ pub mod heartbeat;
 pub mod installation;
 pub mod instruments;
 pub mod level3;
+pub mod lost;
 pub mod modes;
 pub mod overview;
 pub mod proof;

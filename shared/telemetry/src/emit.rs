@@ -7,7 +7,6 @@
 use serde::Serialize;
 
 use crate::marker::{Level, Marker};
-use crate::observe;
 
 /// The `tracing` target of all markers; filters may name it.
 pub(crate) const MARKER_TARGET: &str = "penstock::marker";
@@ -95,12 +94,9 @@ pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
 }
 
-/// Whether markers of this level are written or observed at all.
+/// Whether the log has lines of this level.
 #[must_use]
 pub fn enabled(level: Level) -> bool {
-    if observe::is_observed(level) {
-        return true;
-    }
     match level {
         Level::Debug => tracing::enabled!(target: MARKER_TARGET, tracing::Level::DEBUG),
         Level::Info => tracing::enabled!(target: MARKER_TARGET, tracing::Level::INFO),
@@ -111,7 +107,6 @@ pub fn enabled(level: Level) -> bool {
 
 /// Emits a marker; called by [`crate::marker!`].
 pub fn send(marker: Marker, level: Level, fields: &Fields) {
-    observe::hand_over(marker, level, fields);
     let name = marker.as_str();
     let fields = fields.as_str();
     crate::watch::tell(marker, level, fields);
@@ -142,7 +137,7 @@ macro_rules! marker {
             concat!("the field ", stringify!($key), " would replace a key that every line carries"),
         );)*
         let level: $crate::Level = $level;
-        if $crate::enabled(level) || $crate::is_watched($crate::Marker::$name) {
+        if $crate::enabled(level) || $crate::is_watched($crate::Marker::$name, level) {
             let fields = $crate::Fields::new();
             $(let fields = fields.with(stringify!($key), &$value);)*
             $crate::send($crate::Marker::$name, level, &fields);

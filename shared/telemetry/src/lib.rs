@@ -12,7 +12,7 @@
 //! | [`marker!`] | emits one marker with its fields |
 //! | [`watch_markers`] | who is told of some markers as they are emitted |
 //! | [`init`] | installs the process's log |
-//! | [`observe`] | hands markers to trail and alerts |
+//! | [`observe`] | the same through a bounded receiver, for who takes time |
 //! | [`build`] | commit, branch, profile of this binary |
 //! | [`metrics`] | recorder and listener |
 //! | [`memory`] | memory of peaks goes back to the system |
@@ -37,5 +37,5 @@ pub use emit::{Fields, cycle_span, enabled, is_reserved, send};
 pub use filter::{LineFilter, filter_lines};
 pub use init::{Guard, LogOptions, LogTarget, Service, TelemetryError, flush, init, lines_dropped};
 pub use marker::{Level, Marker};
-pub use observe::{OBSERVERS_MAX, Observer, Seen, TooMany, observe};
-pub use watch::{MarkerWatch, is_watched, watch_markers};
+pub use observe::{Observer, Seen, observe};
+pub use watch::{LISTENERS_MAX, MarkerWatch, TooMany, is_watched, watch_markers};

@@ -1,31 +1,44 @@
-//! Purpose: tell one listener of some markers as they are emitted. Inputs: which markers, the listener. Outputs: a call
-//! for each of them, on the thread that emits it, whatever the log's filter hides. Invariants: a process has one
-//! listener at a time, the newest; without one a marker costs one comparison more; a marker that the listener itself
-//! emits is not told to it again. The listener must not wait: it is called where orders are sent.
+//! Purpose: tell parts of the process of markers as they are emitted. Inputs: which markers, by whom they are wanted.
+//! Outputs: a call for each of them, on the thread that emits it, whatever the log's filter hides. Invariants: without a
+//! listener a marker costs one atomic load; a marker that a listener itself emits is not told to it again, and to all
+//! others; a listener that has gone is forgotten. A listener must not wait: it is called where orders are sent. Whoever
+//! wants to take its time has [`crate::observe`].
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::marker::{Level, Marker};
 
-static IS_WATCHED: AtomicBool = AtomicBool::new(false);
-static WATCH: RwLock<Option<Arc<Watch>>> = RwLock::new(None);
+/// Most listeners of a process: trail and alerts, and room for a few more.
+pub const LISTENERS_MAX: usize = 8;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+static LISTENERS: RwLock<Vec<Arc<Listener>>> = RwLock::new(Vec::new());
 
 thread_local! {
-    static IS_TELLING: Cell<bool> = const { Cell::new(false) };
+    /// Listeners that are being told on this thread, one bit for each place.
+    static TELLING: Cell<u8> = const { Cell::new(0) };
 }
 
-type Listener = Box<dyn Fn(Marker, Level, &str) + Send + Sync>;
+type Wants = Box<dyn Fn(Marker, Level) -> bool + Send + Sync>;
+type Tell = Box<dyn Fn(Marker, Level, &str) + Send + Sync>;
 
-struct Watch {
-    wants: fn(Marker) -> bool,
-    listener: Listener,
+struct Listener {
+    /// One bit; no two listeners share one.
+    place: u8,
+    wants: Wants,
+    tell: Tell,
 }
+
+/// There are [`LISTENERS_MAX`] already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("eight parts listen to the markers already; next: end one of them")]
+pub struct TooMany;
 
 /// Ends the watch when it goes.
 #[must_use = "the watch ends when this is dropped"]
-pub struct MarkerWatch(Arc<Watch>);
+pub struct MarkerWatch(Arc<Listener>);
 
 impl std::fmt::Debug for MarkerWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,73 +48,106 @@ impl std::fmt::Debug for MarkerWatch {
 
 impl Drop for MarkerWatch {
     fn drop(&mut self) {
-        let mut watch = WATCH.write().unwrap_or_else(PoisonError::into_inner);
-        if watch.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, &self.0)) {
-            *watch = None;
-            IS_WATCHED.store(false, Ordering::Release);
-        }
+        let mut listeners = LISTENERS.write().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| !Arc::ptr_eq(listener, &self.0));
+        COUNT.store(listeners.len(), Ordering::Release);
     }
 }
 
-/// Tells `listener` of the markers that `wants` names, with their fields as JSON: `,"key":value` for each.
+/// Tells `tell` of the markers that `wants` names, with their fields as JSON: `,"key":value` for each.
+///
+/// # Errors
+/// [`TooMany`].
 pub fn watch_markers(
-    wants: fn(Marker) -> bool,
-    listener: impl Fn(Marker, Level, &str) + Send + Sync + 'static,
-) -> MarkerWatch {
-    let newest = Arc::new(Watch { wants, listener: Box::new(listener) });
-    *WATCH.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&newest));
-    IS_WATCHED.store(true, Ordering::Release);
-    MarkerWatch(newest)
-}
-
-fn wanting(marker: Marker) -> Option<Arc<Watch>> {
-    if !IS_WATCHED.load(Ordering::Acquire) {
-        return None;
-    }
-    let watch = WATCH.read().unwrap_or_else(PoisonError::into_inner);
-    watch.as_ref().filter(|watch| (watch.wants)(marker)).map(Arc::clone)
+    wants: impl Fn(Marker, Level) -> bool + Send + Sync + 'static,
+    tell: impl Fn(Marker, Level, &str) + Send + Sync + 'static,
+) -> Result<MarkerWatch, TooMany> {
+    let mut listeners = LISTENERS.write().unwrap_or_else(PoisonError::into_inner);
+    let taken = listeners.iter().fold(0, |taken, listener| taken | listener.place);
+    let place = (0..LISTENERS_MAX).map(|n| 1_u8 << n).find(|bit| taken & bit == 0);
+    let place = place.ok_or(TooMany)?;
+    let listener = Arc::new(Listener { place, wants: Box::new(wants), tell: Box::new(tell) });
+    listeners.push(Arc::clone(&listener));
+    COUNT.store(listeners.len(), Ordering::Release);
+    Ok(MarkerWatch(listener))
 }
 
 /// Somebody is told of this marker.
 #[must_use]
-pub fn is_watched(marker: Marker) -> bool {
-    wanting(marker).is_some()
+pub fn is_watched(marker: Marker, level: Level) -> bool {
+    COUNT.load(Ordering::Acquire) > 0 && {
+        let listeners = LISTENERS.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().any(|listener| (listener.wants)(marker, level))
+    }
 }
 
 pub(crate) fn tell(marker: Marker, level: Level, fields: &str) {
-    let Some(watch) = wanting(marker) else { return };
-    if IS_TELLING.replace(true) {
+    if COUNT.load(Ordering::Acquire) == 0 {
         return;
     }
-    (watch.listener)(marker, level, fields);
-    IS_TELLING.set(false);
+    // Taken out first: a listener may end a watch, which waits for the lock.
+    let wanting: Vec<Arc<Listener>> = {
+        let listeners = LISTENERS.read().unwrap_or_else(PoisonError::into_inner);
+        listeners.iter().filter(|one| (one.wants)(marker, level)).map(Arc::clone).collect()
+    };
+    for listener in wanting {
+        let telling = TELLING.get();
+        if telling & listener.place == 0 {
+            TELLING.set(telling | listener.place);
+            (listener.tell)(marker, level, fields);
+            TELLING.set(telling);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use super::{is_watched, watch_markers};
-    use crate::Marker;
+    use super::{LISTENERS_MAX, TooMany, is_watched, watch_markers};
+    use crate::{Level, Marker};
 
-    /// One test: the listener belongs to the process.
+    type Heard = Arc<Mutex<Vec<String>>>;
+
+    fn keep(heard: &Heard, marker: Marker, level: Level, fields: &str) {
+        let line = format!("{} {} {fields}", marker.as_str(), level.as_str());
+        heard.lock().expect("no poison").push(line);
+    }
+
+    /// One test: the listeners belong to the process.
     #[test]
-    fn a_listener_hears_what_it_wants_though_no_log_is_there_and_until_it_goes() {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let wants = |marker| matches!(marker, Marker::SPOOL_FULL | Marker::SPOOL_HIGH);
-        let watch = watch_markers(wants, {
-            let heard = Arc::clone(&heard);
+    fn listeners_hear_what_they_want_though_no_log_is_there_and_until_they_go() {
+        let (first, second) = (Heard::default(), Heard::default());
+        let full = |marker, _| matches!(marker, Marker::SPOOL_FULL | Marker::SPOOL_HIGH);
+        let watch = watch_markers(full, {
+            let heard = Arc::clone(&first);
             move |marker, level, fields| {
                 crate::marker!(SPOOL_HIGH, pct = 1);
-                let line = format!("{} {} {fields}", marker.as_str(), level.as_str());
-                heard.lock().expect("no poison").push(line);
+                keep(&heard, marker, level, fields);
             }
+        })
+        .expect("there is room");
+        let all = watch_markers(|_, level| level >= Level::Warn, {
+            let heard = Arc::clone(&second);
+            move |marker, level, fields| keep(&heard, marker, level, fields)
         });
         crate::marker!(SPOOL_FULL, pct = 100);
         crate::marker!(SPOOL_CLEAR, pct = 3);
         drop(watch);
+        assert!(is_watched(Marker::SPOOL_FULL, Level::Error), "by the second");
+        drop(all);
         crate::marker!(SPOOL_FULL, pct = 100);
-        assert!(!is_watched(Marker::SPOOL_FULL));
-        assert_eq!(*heard.lock().expect("no poison"), ["SPOOL_FULL ERROR ,\"pct\":100"]);
+        assert!(!is_watched(Marker::SPOOL_FULL, Level::Error));
+        assert_eq!(*first.lock().expect("no poison"), ["SPOOL_FULL ERROR ,\"pct\":100"]);
+        // What a listener emits is told to the others.
+        let told = second.lock().expect("no poison").clone();
+        assert_eq!(told, ["SPOOL_HIGH WARN ,\"pct\":1", "SPOOL_FULL ERROR ,\"pct\":100"]);
+
+        let watches: Vec<_> = (0..LISTENERS_MAX)
+            .map(|_| watch_markers(|_, _| false, |_, _, _| {}).expect("there is room"))
+            .collect();
+        assert_eq!(watch_markers(|_, _| false, |_, _, _| {}).err(), Some(TooMany));
+        drop(watches);
+        assert!(watch_markers(|_, _| false, |_, _, _| {}).is_ok(), "their places are free again");
     }
 }

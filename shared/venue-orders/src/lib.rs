@@ -25,5 +25,5 @@ pub use socket::{
     BeforeWrite, DisconnectReason, OrderSocket, PrivateEvent, RunningSocket, SocketConfig,
     StreamHealth, spawn_order_socket,
 };
-pub use state::{CounterShares, EngineUse, Scope, Standing, VenueState, Way};
+pub use state::{CounterLook, CounterShares, EngineUse, Scope, Standing, VenueState, Way};
 pub use state_file::{SharedVenueState, StateFileError};

@@ -6,6 +6,7 @@
 //! seconds only cancels and protection leave. Times are monotonic milliseconds of the process; the
 //! file keeps wall times. Pure: no file, no clock.
 
+mod counters;
 mod refusals;
 mod shares;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::NotSent;
 use penstock_venue_net::Stamp;
 
+pub use counters::CounterLook;
 use refusals::Refusals;
 pub use shares::CounterShares;
 

@@ -49,9 +49,13 @@ fn shown(form: ConsoleStage, is_terminal: bool) -> String {
     for text in [line(&ranked), line(&allowed)] {
         lines.send(Shown::Stage(text)).unwrap();
     }
-    lines.send(Shown::Other("an alert".to_owned())).unwrap();
-    drop(lines);
-    writer.run(&receiver);
+    let reader = std::thread::spawn(move || writer.run(&receiver));
+    // As alerts write: a whole line, then a flush.
+    let console = Console { lines: Some(lines) };
+    let mut alerts = console.lines();
+    alerts.write_all(b"an alert\n").and_then(|()| alerts.flush()).unwrap();
+    drop((console, alerts));
+    reader.join().unwrap();
     let bytes = memory.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }
@@ -100,11 +104,11 @@ fn only_changes_of_a_stage_are_shown_and_a_full_terminal_is_not_waited_for() {
     for _ in 0..2_000 {
         console.stage(&event(StageName::RankTopn, "20 of 143", &Redactor::default()));
     }
-    console.other("the last".to_owned());
+    console.lines().write_all(b"the last\n").unwrap();
 
     drop(console);
 
-    // How many got through depends on the machine; none of them waited, and each is whole.
+    // How many stages got through depends on the machine; none of them waited, and each is whole.
     let bytes = memory.0.lock().unwrap().clone();
     for text in String::from_utf8(bytes).unwrap().lines() {
         assert!(text.ends_with("20 of 143") || text == "the last", "{text}");

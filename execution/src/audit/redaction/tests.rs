@@ -1,18 +1,24 @@
 //! Secrets that were loaded are in no line of the trail, in no line of the log, and in no debug text.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
+use penstock_alerts::{AlertSource, Alerts, Metrics, Settings as AlertSettings};
+use penstock_audit::redact::Source;
 use penstock_audit::{Draft, Event, Hash, Line, Redactor};
 use penstock_config::{Config, Process, Sources, resolve};
 use penstock_telemetry::LineFilter;
-use penstock_types::vocab::{AuditEventType, StageName};
-use penstock_types::{SessionId, Uuid};
+use penstock_trading::mode::{CauseCode, ModeChange};
+use penstock_types::vocab::{AuditEventType, ReasonCode, StageName, SysMode};
+use penstock_types::{SessionId, UtcMicros, Uuid};
 use proptest::prelude::*;
 use secrecy::SecretString;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::LogFilter;
-use crate::audit::{log_redactor, redactor};
+use crate::alerts::trail::event;
+use crate::audit::{log_redactor, mode_changed, redactor};
+use crate::mode::row;
 use crate::settings::{RunMode, Settings};
 
 const SECRETS: [(&str, &str); 3] = [
@@ -65,26 +71,96 @@ fn line_of(value: Value, redactor: &Redactor) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// Every place that a value may end up in, with what stands there then.
+fn sinks(config: &Config, value: &Value) -> Vec<(&'static str, String)> {
+    let (trail, text) = (redactor(config), value.to_string());
+    let mut found = Vec::new();
+    // The trail: the line, and the same event as a row.
+    let line = line_of(value.clone(), &trail);
+    let read = Line::parse(line.trim_end().as_bytes()).unwrap();
+    found.push(("line", line));
+    found.push(("row", format!("{:?}", read.event.fields())));
+    // The console shows what the trail keeps.
+    found.push(("console", stage_line(&text, &trail)));
+    // The log, its lines and the fields of its lines.
+    let filter = LogFilter(log_redactor(config));
+    found.push(("log", filter.text(&text).unwrap_or_else(|| text.clone())));
+    let fields = [("payload".to_owned(), value.clone())].into_iter().collect();
+    found.push(("fields of the log", Value::Object(filter.fields(fields)).to_string()));
+    found.extend(alerted(config, &text));
+    // What is kept of a question to the AI gate and of its answer.
+    found.push(("ai", trail.stored_json(value, Source::Ai)));
+    found.push(("ai detail", trail.text(&text)));
+    // The row of a change of the mode, whose causes say texts of errors.
+    let change = ModeChange {
+        from: None,
+        to: SysMode::Pause,
+        primary: None,
+        reasons: vec![CauseCode::AuditChainBroken],
+        values: [("AUDIT_CHAIN_BROKEN".to_owned(), text)].into_iter().collect(),
+        lasted_ms: 0,
+    };
+    let row = row(SessionId(Uuid::now_v7()), &change, UtcMicros::from_millis(1), &trail);
+    found.push(("sys_mode_log", row.values.to_string()));
+    found.push(("event of a mode", event_text(mode_changed(&change, 1), &trail)));
+    found
+}
+
+/// An alert with a text as its summary and among its figures: what is sent, its heartbeat, its event.
+fn alerted(config: &Config, text: &str) -> Vec<(&'static str, String)> {
+    let alerts = Alerts::new(AlertSettings::of(config, AlertSource::Execution));
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (told, trail) = (Arc::clone(&heard), redactor(config));
+    alerts.set_listener(move |alert| {
+        let sent = serde_json::to_string(alert).unwrap();
+        told.lock().unwrap().extend([sent, event_text(event(alert), &trail)]);
+    });
+    let occurrence = alerts.occurrence(ReasonCode::DbUnavailable, text).of_symbol(text);
+    alerts.raise(occurrence.with_metrics(Metrics::default().with("value", text)));
+    let mut found = vec![("heartbeat", alerts.heartbeat().to_string())];
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.len(), 2, "it was told");
+    found.extend(heard.iter().map(|text| ("alert", text.clone())));
+    found
+}
+
+fn event_text(draft: Draft, redactor: &Redactor) -> String {
+    format!("{:?}", Event::new(draft, redactor).unwrap().fields())
+}
+
+/// What the console shows of a change of the stage with this summary.
+fn stage_line(summary: &str, redactor: &Redactor) -> String {
+    let draft = Draft::new(StageName::Boot, AuditEventType::StageChanged, 1);
+    let event = Event::new(draft.with("stage_from", "").with("summary", summary), redactor);
+    crate::audit::console::line(&event.unwrap())
+}
+
 proptest! {
     #[test]
-    fn taint_never_persists(which in 0..SECRETS.len(), seed in any::<u32>(), value in any_json("kSx9+pQ/averylongkey00")) {
-        let _ = (which, seed);
-        let config = config();
-        let line = line_of(value.clone(), &redactor(&config));
-        let secret = SECRETS[0].1;
+    fn taint_never_persists((secret, value) in (0..SECRETS.len()).prop_flat_map(|which| {
+        let secret = SECRETS[which].1;
+        (Just(secret), any_json(secret))
+    })) {
         let escaped = Value::from(secret).to_string();
-        prop_assert!(!line.contains(secret), "{line}");
-        prop_assert!(!line.contains(escaped.trim_matches('"')), "{line}");
-
-        let filter = LogFilter(log_redactor(&config));
-        let text = value.to_string();
-        let logged = filter.text(&text).unwrap_or(text);
-        prop_assert!(!logged.contains(secret), "{logged}");
-        let mut fields = Map::new();
-        fields.insert("payload".to_owned(), value);
-        let logged = Value::Object(filter.fields(fields)).to_string();
-        prop_assert!(!logged.contains(secret), "{logged}");
+        let twice = Value::from(escaped.trim_matches('"')).to_string();
+        for (sink, text) in sinks(&config(), &value) {
+            prop_assert!(!text.contains(secret), "{sink}: {text}");
+            prop_assert!(!text.contains(escaped.trim_matches('"')), "{sink}: {text}");
+            prop_assert!(!text.contains(twice.trim_matches('"')), "{sink}: {text}");
+        }
     }
+}
+
+#[test]
+fn a_harmless_value_reaches_every_sink() {
+    // Otherwise a sink that shows nothing at all would pass the above.
+    let shown = sinks(&config(), &json!({ "word": "harmless" }));
+    let silent: Vec<&str> = shown
+        .iter()
+        .filter(|(_, text)| !text.contains("harmless"))
+        .map(|(sink, _)| *sink)
+        .collect();
+    assert_eq!(silent, Vec::<&str>::new());
 }
 
 #[test]

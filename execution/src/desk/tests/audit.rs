@@ -16,17 +16,18 @@ use crate::account::EntryOutcome;
 use crate::audit::{AuditWriter, Console, PressureLimits, WriterParts, run_ended};
 
 /// A writer of its own, on the database of a world.
-fn writer(dir: &std::path::Path, world: &World) -> AuditWriter {
+fn writer(dir: &std::path::Path, world: &World, capacity: usize) -> AuditWriter {
     AuditWriter::start(WriterParts {
         dir: dir.to_owned(),
         session_id: SessionId(Uuid::now_v7()),
         pool: world.pool.clone(),
         mode: crate::mode::ModeHandle::new(super::place::TIMING, Thresholds::default()).0,
         redactor: Arc::new(Redactor::default()),
-        limits: PressureLimits { capacity: 1_024, high_pct: 80, full_pct: 95, lag_ms_max: 5_000 },
+        limits: PressureLimits { capacity, high_pct: 80, full_pct: 95, lag_ms_max: 5_000 },
         drop_samples: false,
         sync_every: Duration::from_millis(100),
         console: Console::start(ConsoleStage::Off, false, Box::new(std::io::sink())),
+        clock: Arc::new(|| chrono::Utc::now().timestamp_millis()),
         run_started: Draft::new(StageName::Boot, AuditEventType::RunStarted, 1_771_243_200_000),
     })
 }
@@ -35,20 +36,11 @@ fn writer(dir: &std::path::Path, world: &World) -> AuditWriter {
 async fn ids_on_every_line() {
     let mut world = World::new().await;
     let dir = tempfile::tempdir().unwrap();
-    let writer = writer(dir.path(), &world);
+    let writer = writer(dir.path(), &world, 1_024);
     world.audit = Some(writer.handle());
 
     // when an entry is filled, protected, and closed
-    let session = world.session().await;
-    let sent = world.enter(&session, true).await;
-    assert!(matches!(sent, EntryOutcome::Sent { .. }), "{sent:?}");
-    world.until_word("plan", PLAN, "armed").await;
-    world.until_word("entry", ENTRY, "filled").await;
-    assert_eq!(session.desk.flatten(None).await, 1);
-    world.until_word("position", POSITION, "closed").await;
-    let status = session.desk.clone();
-    super::place::until("flat", || status.status().open_positions == 0).await;
-    session.kill().await;
+    live_through(&mut world).await;
     writer.finish(Some(run_ended(0, Duration::ZERO))).await;
 
     // then each step is there, with its ids and its payload
@@ -74,6 +66,85 @@ async fn ids_on_every_line() {
     let intents =
         lines.iter().filter(|l| l.event.event_type() == AuditEventType::IntentStateChanged);
     assert_eq!(intents.count(), rows);
+    // and every order that was sent says the hash that its event has
+    let mut hashes = BTreeSet::new();
+    for line in lines.iter().filter(|l| l.event.event_type() == AuditEventType::OrderSubmit) {
+        let order = line.event.fields().order_id.unwrap();
+        let hash = line.event.fields().data["payload_hash"].as_str().unwrap().to_owned();
+        let asked = "select coalesce(max(payload ->> 'intent_hash'), '')
+            from execution_order_events where order_id = $1";
+        let stored: String =
+            sqlx::query_scalar(asked).bind(order.0).fetch_one(&world.pool).await.unwrap();
+        assert_eq!(stored, hash);
+        // A row in stock that was never let out has none.
+        let was_out = line.event.fields().data["outcome"] != "NOT_ATTEMPTED";
+        assert_eq!(hash.len(), if was_out { 64 } else { 0 }, "order {order}");
+        hashes.insert((order, hash));
+    }
+    let different: BTreeSet<&str> =
+        hashes.iter().map(|(_, hash)| hash.as_str()).filter(|h| !h.is_empty()).collect();
+    assert_eq!(different.len(), 3, "entry, stop and close: {hashes:?}");
+}
+
+/// An entry that is filled, protected, and closed on request.
+async fn live_through(world: &mut World) {
+    let session = world.session().await;
+    let sent = world.enter(&session, true).await;
+    assert!(matches!(sent, EntryOutcome::Sent { .. }), "{sent:?}");
+    world.until_word("plan", PLAN, "armed").await;
+    world.until_word("entry", ENTRY, "filled").await;
+    assert_eq!(session.desk.flatten(None).await, 1);
+    world.until_word("position", POSITION, "closed").await;
+    let status = session.desk.clone();
+    super::place::until("flat", || status.status().open_positions == 0).await;
+    session.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_found_no_room_is_told_from_the_rows() {
+    // given a directory that cannot be written, and a queue that is short
+    let mut world = World::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let trail = dir.path().join("audit");
+    std::fs::write(&trail, "in the way").unwrap();
+    let writer = writer(&trail, &world, 4);
+    let audit = writer.handle();
+    world.audit = Some(audit.clone());
+
+    // when more happens than twice the queue holds
+    live_through(&mut world).await;
+    let lost = audit.figures().lost;
+    assert!(lost.count > 0 && lost.first_ms > 0 && lost.last_ms >= lost.first_ms, "{lost:?}");
+
+    // and there is room again
+    std::fs::remove_file(&trail).unwrap();
+    let missing_states = "select count(*)::text from execution_order_events e
+        where to_state is distinct from from_state and not exists (select 1 from audit_events a
+            where a.event_type = 'INTENT_STATE_CHANGED' and a.order_intent_id = 'oi_' || e.order_id
+                and a.data ->> 'order_state' = e.to_state)";
+    world.until_word("events of every state", missing_states, "0").await;
+    let missing_fills = "select count(*)::text from execution_order_events e
+        where exec_id is not null and not exists (select 1 from audit_events a
+            where a.event_type = 'ORDER_FILL' and a.order_intent_id = 'oi_' || e.order_id)";
+    world.until_word("events of every fill", missing_fills, "0").await;
+    super::place::until("rows", || audit.figures().lag_ms == 0).await;
+    writer.finish(Some(run_ended(0, Duration::ZERO))).await;
+
+    // then every state is there, once, those that were lost with where they come from
+    let lines = lines(&trail);
+    lines.iter().for_each(judge);
+    let rebuilt = lines.iter().filter(|l| l.event.fields().data.contains_key("rebuilt_from"));
+    assert!(rebuilt.count() > 0);
+    let mut states: Vec<(i64, String)> = lines
+        .iter()
+        .filter(|l| l.event.event_type() == AuditEventType::IntentStateChanged)
+        .map(|l| l.event.fields())
+        .map(|f| (f.order_id.unwrap().0, f.data["order_state"].as_str().unwrap().to_owned()))
+        .collect();
+    let count = states.len();
+    states.sort();
+    states.dedup();
+    assert_eq!(states.len(), count, "none twice");
 }
 
 fn lines(dir: &std::path::Path) -> Vec<Line> {

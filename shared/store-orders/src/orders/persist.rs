@@ -12,9 +12,9 @@ use penstock_types::vocab::{
 use penstock_types::{Decimal, OrderId, PositionId, Symbol, UtcMicros, Uuid};
 use sqlx::{Postgres, Transaction};
 
-use super::read;
 use super::terms::{NewOrder, OrderRecord, Standby};
 use super::transition::{EventNote, insert_event};
+use super::{intent, read};
 use crate::writer::{ExecStore, WriteError, timestamp};
 
 /// An order whose row is committed and that may be sent once.
@@ -42,6 +42,7 @@ use crate::writer::{ExecStore, WriteError, timestamp};
 #[derive(Debug, PartialEq)]
 pub struct PersistedOrder {
     record: OrderRecord,
+    intent_hash: String,
 }
 
 impl PersistedOrder {
@@ -49,6 +50,12 @@ impl PersistedOrder {
     #[must_use]
     pub const fn record(&self) -> &OrderRecord {
         &self.record
+    }
+
+    /// The hash of its intent, as the event of this step has it; empty when that could not be written.
+    #[must_use]
+    pub fn intent_hash(&self) -> &str {
+        &self.intent_hash
     }
 }
 
@@ -102,7 +109,7 @@ impl ExecStore {
         let until = order.expire_at.or(order.deadline_at).unwrap_or(now).plus_millis(10_000);
         self.lock_symbol(&mut tx, &order.symbol, "entry", &order.cl_ord_id.text(), until).await?;
         let id = insert_order(self, &mut tx, order, OrderState::PendingSubmit, now).await?;
-        insert_event(&mut tx, id, 1, None, OrderState::PendingSubmit, &persisted(now)).await?;
+        let (record, intent_hash) = first_event(&mut tx, id, now).await?;
         let stop = stop_row(order, standby, id);
         let stop_id = insert_order(self, &mut tx, &stop, OrderState::Created, now).await?;
         insert_event(&mut tx, stop_id, 1, None, OrderState::Created, &prepared(now)).await?;
@@ -120,9 +127,8 @@ impl ExecStore {
         .await
         .map_err(sql)?;
         insert_latency(&mut tx, id, t0).await?;
-        let record = one(&mut tx, id).await?;
         self.commit(ACTION, tx).await?;
-        Ok(PersistedOrder { record })
+        Ok(PersistedOrder { record, intent_hash })
     }
 
     /// A reduce order without a standby row to use: protection or exit of an adopted position.
@@ -138,11 +144,10 @@ impl ExecStore {
         const ACTION: &str = "persist a reduce order";
         let mut tx = self.begin(ACTION).await?;
         let id = insert_order(self, &mut tx, order, OrderState::PendingSubmit, now).await?;
-        insert_event(&mut tx, id, 1, None, OrderState::PendingSubmit, &persisted(now)).await?;
+        let (record, intent_hash) = first_event(&mut tx, id, now).await?;
         insert_latency(&mut tx, id, t0).await?;
-        let record = one(&mut tx, id).await?;
         self.commit(ACTION, tx).await?;
-        Ok(PersistedOrder { record })
+        Ok(PersistedOrder { record, intent_hash })
     }
 
     /// Releases a standby row for sending and prepares the one that takes its place.
@@ -193,7 +198,9 @@ impl ExecStore {
         .execute(&mut *tx)
         .await
         .map_err(sql)?;
-        let note = EventNote::local(now);
+        let record = one(&mut tx, order_id).await?;
+        let intent_hash = intent::intent_hash(&mut tx, &record).await?;
+        let note = EventNote { payload: intent::noted(&intent_hash), ..EventNote::local(now) };
         let seq = row.event_seq + 1;
         let from = Some(OrderState::Created);
         let named = note.named(OrderEvent::Authorise.as_str());
@@ -207,9 +214,8 @@ impl ExecStore {
             };
             self.prepare_standby(&mut tx, &spec, next, now).await?;
         }
-        let record = one(&mut tx, order_id).await?;
         self.commit(ACTION, tx).await?;
-        Ok(PersistedOrder { record })
+        Ok(PersistedOrder { record, intent_hash })
     }
 
     /// Releases a standby row of this session without a write, while the decision cluster is away: its
@@ -239,7 +245,7 @@ impl ExecStore {
             state: OrderState::PendingSubmit,
             ..row.clone()
         };
-        Ok(PersistedOrder { record })
+        Ok(PersistedOrder { record, intent_hash: String::new() })
     }
 
     /// Inserts a standby row of a position inside a transaction.
@@ -330,8 +336,17 @@ pub struct StandbySpec {
     pub position_id: PositionId,
 }
 
-fn persisted(now: UtcMicros) -> EventNote {
-    EventNote::local(now).named("persist")
+/// The first event of a row that is to be sent, with the hash of its intent.
+async fn first_event(
+    tx: &mut Transaction<'static, Postgres>,
+    id: OrderId,
+    now: UtcMicros,
+) -> Result<(OrderRecord, String), WriteError> {
+    let record = one(tx, id).await?;
+    let hash = intent::intent_hash(tx, &record).await?;
+    let note = EventNote { payload: intent::noted(&hash), ..EventNote::local(now) };
+    insert_event(tx, id, 1, None, OrderState::PendingSubmit, &note.named("persist")).await?;
+    Ok((record, hash))
 }
 
 fn prepared(now: UtcMicros) -> EventNote {

@@ -75,6 +75,8 @@ pub struct EventNote {
     pub ts_local: UtcMicros,
     /// Terms of the report.
     pub terms: Terms,
+    /// What else is kept with it.
+    pub payload: Option<serde_json::Value>,
 }
 
 impl EventNote {
@@ -95,6 +97,7 @@ impl EventNote {
             ts_exchange: None,
             ts_local,
             terms: Terms { qty: None, limit_price: None, trigger_price: None, deadline_at: None },
+            payload: None,
         }
     }
 
@@ -374,8 +377,8 @@ pub(crate) async fn insert_event(
     sqlx::query!(
         "insert into execution_order_events (order_id, event_seq, source, event_type, from_state,
             to_state, exec_type, order_status, exec_id, last_qty, last_price, cum_qty, reason,
-            ts_exchange, ts_local, dedupe_key)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            ts_exchange, ts_local, dedupe_key, payload)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         id.0,
         seq,
         note.source.as_str(),
@@ -391,7 +394,8 @@ pub(crate) async fn insert_event(
         note.reason,
         note.ts_exchange.map(timestamp),
         timestamp(note.ts_local),
-        note.dedupe_key(seq)
+        note.dedupe_key(seq),
+        note.payload
     )
     .execute(&mut **tx)
     .await
