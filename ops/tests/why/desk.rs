@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use penstock_engine::EngineConfig;
 use penstock_engine_io::{EngineDirs, StartOptions};
 use penstock_execution::attach::{Session, start};
-use penstock_execution::audit::AuditWriter;
+use penstock_execution::audit::{AuditWriter, redactor};
 use penstock_execution::context::Context;
 use penstock_execution::cycle::Evaluator;
 use penstock_execution::engine::{Engine, EngineRun, Keep};
@@ -282,6 +282,8 @@ async fn beside(context: &Context, changes: Changes, with_engine: bool) -> Besid
     let (pool, quotes, end) = (context.pool.clone(), context.quotes.clone(), context.end.clone());
     let reader = tokio::spawn(async move { run_reader(pool, quotes, wakes, end).await });
     let (mode, pool) = (context.mode.clone(), context.pool.clone());
-    let log = tokio::spawn(run_log(mode, changes, pool, context.session_id, context.end.clone()));
+    let redactor = Arc::new(redactor(&context.settings.config));
+    let (session, end) = (context.session_id, context.end.clone());
+    let log = tokio::spawn(run_log(mode, changes, pool, session, redactor, end));
     Beside { reader, log, engine }
 }

@@ -1,4 +1,5 @@
 //! `decide` as a whole: each gate alone, dominance, determinism, replay.
+#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 use penstock_trading::decide::DecideConfig;
 use penstock_trading::decide::config::Participation;

@@ -72,10 +72,10 @@ fn floats_in_serialised(text: &str) -> Vec<usize> {
             .any(|word| line.starts_with(word) || line.starts_with("pub") && line.contains(word));
         if begins || line.starts_with("contract! {") {
             let indent = lines[at].len() - line.len();
-            let ends = |l: &&str| l.len() - l.trim_start().len() == indent && l.trim() == "}";
+            let ends = |l: &str| l.len() - l.trim_start().len() == indent && l.trim() == "}";
             let one_line = line.ends_with(';') || line.ends_with('}');
             let body =
-                if one_line { 0 } else { lines[at..].iter().position(|l| ends(&l)).unwrap_or(0) };
+                if one_line { 0 } else { lines[at..].iter().position(|l| ends(l)).unwrap_or(0) };
             if is_serialised {
                 let bad = (at..=at + body).filter(|i| names_float(lines[*i]));
                 found.extend(bad.map(|i| i + 1));

@@ -103,7 +103,8 @@ fn types_distinct() {
         ReasonCode, Blocker;
         ReasonCode, ReasonFamily;
     }
-    let read: [(&str, Vec<&str>, fn(&str) -> bool); 3] = [
+    type Reads = fn(&str) -> bool;
+    let read: [(&str, Vec<&str>, Reads); 3] = [
         ("stage", words(StageName::ALL, StageName::as_str), |t| StageName::parse(t).is_ok()),
         ("event", words(AuditEventType::ALL, AuditEventType::as_str), |t| {
             AuditEventType::parse(t).is_ok()

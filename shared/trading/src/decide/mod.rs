@@ -25,10 +25,10 @@ pub mod unit;
 
 pub use assess::assess;
 pub use config::DecideConfig;
+pub use gates::code as code_of;
 pub use guarantees::{Finding, Glance, Guarantees};
 pub use outcome::{Assessment, Candidate, Finalist, Outcome, PlannedEntry};
 pub use propose::Dropped;
-pub use gates::code as code_of;
 
 use std::collections::BTreeSet;
 
