@@ -4,7 +4,6 @@
 //! what `penstock demo` does.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
-mod decisions;
 mod edit;
 mod run;
 
@@ -219,7 +218,6 @@ async fn each_invariant_of_a_real_run_is_true_turns_false_with_one_edited_row_an
     }
     let report = judged(&run, &run.pair).await;
     assert_eq!(broken(&report), [], "the recorded run itself");
-    decisions::check(&run.pair).await;
 }
 
 #[test]
