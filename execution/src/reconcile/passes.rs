@@ -62,7 +62,7 @@ impl Desk {
             self.reconcile.next_light_mono_ms = mono + self.config.light_interval_ms;
             marker!(RECONCILE_STARTED, kind = "FULL", cause = "");
         }
-        self.start_history().await
+        self.start_history(usage).await
     }
 
     async fn steady(&mut self, mono: i64) -> Result<(), DeskError> {
