@@ -147,8 +147,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Starts the look at the history when it is due.
-    pub(crate) async fn start_history(&mut self) -> Result<(), DeskError> {
+    /// Starts the look at the history when it is due, from the share of the counters in which its room was found.
+    pub(crate) async fn start_history(&mut self, usage: RestUse) -> Result<(), DeskError> {
         let read = self.store.newest_fill_at().await;
         let Some(newest) = self.written(read)? else { return Ok(()) };
         // Without a fill and without an order there is nothing that could be missing.
@@ -163,7 +163,6 @@ impl Desk {
         );
         self.reconcile.history_open = true;
         let full = self.reconcile.complete;
-        let (_, usage) = self.full_pass();
         self.start_look(LookKind::History { since: Some(since), full }, usage);
         Ok(())
     }

@@ -64,7 +64,7 @@ impl Desk {
             marker!(RECONCILE_STARTED, kind = "FULL", cause = "");
             self.tracker.said.enter(StageName::ReconcileRest, "FULL");
         }
-        self.start_history().await
+        self.start_history(usage).await
     }
 
     async fn steady(&mut self, mono: i64) -> Result<(), DeskError> {

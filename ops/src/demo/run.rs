@@ -297,9 +297,13 @@ impl Demo {
         self.say("stopping the services");
         let quiet: Notice = Arc::new(|_line| {});
         let missed = self.plan().split_off(self.staged);
-        self.keep_fault_log().await?;
+        let kept = self.keep_fault_log().await;
         let stopped = self.stack.stop_services(&quiet).await;
         let mut code = 0;
+        if let Err(error) = kept {
+            eprintln!("the venue's list of faults was not kept: {error:#}");
+            code = 1;
+        }
         if self.args.exit && !interrupted {
             let run = Finished {
                 started_at: self.started_at,
@@ -307,7 +311,7 @@ impl Demo {
                 venue: &self.venue,
             };
             match run.judge().await {
-                Ok(summary) => code = print(&self.args, &summary),
+                Ok(summary) => code = code.max(print(&self.args, &summary)),
                 Err(error) => {
                     eprintln!("the run could not be judged: {error:#}");
                     code = 1;

@@ -266,7 +266,7 @@ impl Alerts {
 
     /// An alert has opened, escalated or ended since the last call.
     #[must_use]
-    pub fn take_changed(&self) -> bool {
+    fn take_changed(&self) -> bool {
         self.shared.is_changed.swap(false, Ordering::AcqRel)
     }
 

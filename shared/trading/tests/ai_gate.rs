@@ -4,13 +4,11 @@
 use penstock_contracts::Decision;
 use penstock_contracts::ai::policy::GateFailure;
 use penstock_contracts::ai::recorded::{Came, RecordedAnswer, RecordedCall};
-use penstock_contracts::plans::ExitPlan;
 use penstock_contracts::units::Hex64;
 use penstock_trading::CycleInput;
 use penstock_trading::decide;
 use penstock_trading::decide::{DecideConfig, Finalist, Outcome};
 use penstock_trading::fixtures::{config, input};
-use penstock_types::Decimal;
 use penstock_types::vocab::{Blocker, ReasonCode, StageName, SysMode};
 
 const N: usize = 6;
@@ -141,13 +139,11 @@ fn a_smaller_quantity_is_what_is_sent_and_a_larger_one_is_nothing() {
 
 #[test]
 fn an_exit_that_is_made_nearer_goes_with_the_entry_as_limits() {
-    let near = |field: fn(&ExitPlan, Decimal) -> String| {
-        answered(&strict(1), move |decision| {
-            let exit = decision.exit_plan.as_ref().unwrap();
-            modify("null", &field(exit, decision.constraints.tick_size.value()))
-        })
-    };
-    let outcome = near(|exit, tick| format!("\"{}\"", exit.sl_price.value() + tick));
+    let outcome = answered(&strict(1), |decision| {
+        let exit = decision.exit_plan.as_ref().unwrap();
+        let tick = decision.constraints.tick_size.value();
+        modify("null", &format!("\"{}\"", exit.sl_price.value() + tick))
+    });
     let finalist = first(&outcome);
     let changed = finalist.gate.as_ref().unwrap().modified_decision.as_ref().unwrap();
     let exit = changed.exit_plan.as_ref().unwrap();
