@@ -46,13 +46,13 @@ fn decision(
     to: impl Into<String>,
 ) -> Edit {
     let cluster = ClusterRole::Decision;
-    Edit { cluster, table, column, which: which.into(), to: to.into() }
+    Edit { cluster, table, which: which.into(), sets: vec![(column, to.into())] }
 }
 
 /// A row of the ingest cluster.
 fn ingest(table: &'static str, column: &'static str, which: &str, to: &str) -> Edit {
     let cluster = ClusterRole::Ingest;
-    Edit { cluster, table, column, which: which.to_owned(), to: to.to_owned() }
+    Edit { cluster, table, which: which.to_owned(), sets: vec![(column, to.to_owned())] }
 }
 
 /// The condition of an entry that the venue has.

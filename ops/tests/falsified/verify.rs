@@ -46,16 +46,11 @@ async fn lowered_bid(pair: &TestPair) -> (i64, String, Vec<u8>, String) {
     (cycle, symbol, stored.bytes, stored.hash)
 }
 
-/// The one difference that changed values make; then everything is put back.
-async fn named(pair: &TestPair, edits: Vec<Edit>) -> (i64, String, String) {
-    let mut undos = Vec::new();
-    for edit in edits {
-        undos.push(edit.apply(pair).await);
-    }
+/// The one difference that a changed row makes; then it is put back.
+async fn named(pair: &TestPair, edit: Edit) -> (i64, String, String) {
+    let undo = edit.apply(pair).await;
     let found = verified(pair).await;
-    for undo in undos.into_iter().rev() {
-        undo.apply().await;
-    }
+    undo.apply().await;
     assert_eq!(found.differences.len(), 1, "{:?}", found.differences);
     let difference = &found.differences[0];
     let symbol = difference.symbol.clone();
@@ -79,40 +74,32 @@ async fn check(pair: &TestPair) {
     let (cycle, symbol, bytes, hash) = lowered_bid(pair).await;
     let of_cycle = format!("evaluation_id = {cycle}");
     let of_decision = format!("{of_cycle} and symbol = '{symbol}'");
-    let one = |table, column, which: &str, to: &str| vec![decision(table, column, which, to)];
     let gate = format!(
         "decision_id = (select decision_id from decisions where {of_decision} and version = 0)"
     );
-    for (edits, field) in [
+    let document = "jsonb_set(decision, '{edge_bps_expected}', '-1')";
+    for (edit, field) in [
         (
-            vec![
-                decision(
-                    "decisions",
-                    "decision",
-                    &of_decision,
-                    "jsonb_set(decision, '{edge_bps_expected}', '-1')",
-                ),
-                decision("decisions", "edge_bps_expected", &of_decision, "-1"),
-            ],
+            decision("decisions", "decision", &of_decision, document)
+                .and("edge_bps_expected", "-1"),
             "decision[0].edge_bps_expected",
         ),
-        (one("risk_verdicts", "sized_qty", &of_cycle, "sized_qty + 1"), "risk_verdict.sized_qty"),
-        (one("ai_gate_events", "model", &gate, "'another'"), "ai_gate.model"),
+        (
+            decision("risk_verdicts", "sized_qty", &of_cycle, "sized_qty + 1"),
+            "risk_verdict.sized_qty",
+        ),
+        (decision("ai_gate_events", "model", &gate, "'another'"), "ai_gate.model"),
     ] {
-        let found = named(pair, edits).await;
+        let found = named(pair, edit).await;
         assert_eq!((found.0, found.2.as_str()), (cycle, field));
         assert!(!found.1.is_empty(), "{field} names its symbol");
     }
     let input = format!("decode('{}', 'hex')", hex::encode(bytes));
-    let mut moved = one("cycle_inputs", "input", &of_cycle, &input);
-    moved.extend(one("cycle_inputs", "input_hash", &of_cycle, &format!("'{hash}'")));
+    let moved =
+        decision("cycle_inputs", "input", &of_cycle, &input).and("input_hash", format!("'{hash}'"));
     let found = named(pair, moved).await;
-    assert_eq!(
-        (found.0, &found.1),
-        (cycle, &symbol),
-        "a price that moved by one tick: {}",
-        found.2
-    );
+    let at = (found.0, found.1.as_str());
+    assert_eq!(at, (cycle, symbol.as_str()), "a price that moved by one tick: {}", found.2);
 
     // A value of the configuration: every cycle that was decided with it.
     let to = "jsonb_set(config, '{decide,topk_size}', '4')";

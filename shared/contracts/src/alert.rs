@@ -120,6 +120,7 @@ struct Common<'a> {
     first: TsMs,
     last: TsMs,
     run_id: RunId,
+    cycle_id: EvaluationId,
 }
 
 impl Common<'_> {
@@ -142,9 +143,11 @@ impl Common<'_> {
         checks.value("severity", self.severity >= least, || {
             format!("{} is below {least}, which its reasons have", self.severity)
         });
-        checks.range("count", self.count, 1, i64::MAX);
+        checks.range("count", self.count, 1, INTEGER_MAX);
         checks.range("first_ts_ms", self.first.0, 0, self.last.0);
+        checks.range("last_ts_ms", self.last.0, 0, INTEGER_MAX);
         checks.range("run_id", self.run_id.0, 0, INTEGER_MAX);
+        checks.range("cycle_id", self.cycle_id.0, 0, INTEGER_MAX);
         checks.finish()
     }
 }
@@ -171,6 +174,7 @@ impl Alert {
             first: self.first_ts_ms,
             last: self.last_ts_ms,
             run_id: self.run_id,
+            cycle_id: self.cycle_id,
         };
         common.breaches()
     }
@@ -199,6 +203,7 @@ impl HeartbeatAlert {
             first: self.first_ts_ms,
             last: self.last_ts_ms,
             run_id: self.run_id,
+            cycle_id: EvaluationId(0),
         };
         common.breaches()
     }

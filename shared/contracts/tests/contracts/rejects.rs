@@ -8,6 +8,7 @@ use penstock_contracts::alert::{Alert, HeartbeatAlert};
 use penstock_contracts::shape::Shape;
 use penstock_contracts::units::Hex64;
 use penstock_contracts::{Decision, OrderIntentHashPayload, RiskVerdict, Snapshot, fixtures};
+use penstock_types::canonical::INTEGER_MAX;
 use penstock_types::vocab::ReasonCode;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -242,7 +243,10 @@ fn fields_are_all_and_only_those(contract: &Contract, at: &str) -> usize {
         });
         refuses(&more, "has a field more");
     }
-    for value in [json!(null), json!(true), json!(1.5), json!("\u{1}"), json!([]), json!({})] {
+    let beyond = json!(INTEGER_MAX + 1);
+    for value in
+        [json!(null), json!(true), json!(1.5), beyond, json!("\u{1}"), json!([]), json!({})]
+    {
         let mut spoiled = contract.document.clone();
         *spoiled.pointer_mut(at).expect("a place") = value.clone();
         if !contract.keeps(&spoiled) {
