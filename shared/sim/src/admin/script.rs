@@ -1,12 +1,14 @@
 //! Faults by the clock: a file with one JSON object a line, and the task that commits them.
 //!
 //! Input: `{"at_ms":20000,"fault":{"kind":"cut","endpoint":"public"}}`, times since the start of the
-//! venue; with `every_ms` and `times` it is committed again. Output: the faults, in order of time,
-//! by the same way as those of the admin interface. Invariant: a file with one wrong line is refused
-//! as a whole, naming the line. Empty lines are skipped.
+//! venue; with `every_ms` and `times` it is committed again, with `"when":"no_buy_rests"` it waits for a moment without
+//! an open buy order. Output: the faults, in order of time, by the same way as those of the admin interface. Invariants:
+//! a file with one wrong line is refused as a whole, naming the line; a fault that waits holds those behind it back, and
+//! waits no longer than [`WAIT_LIMIT`]. Empty lines are skipped.
 
 use super::FaultRequest;
 use super::commit::commit;
+use crate::exchange::Side;
 use crate::server::Venue;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 /// Committed faults of one file, repetitions included.
 pub const FAULTS_LIMIT: usize = 100_000;
+
+/// How long a fault waits for its moment; then it is committed all the same.
+const WAIT_LIMIT: Duration = Duration::from_secs(90);
+
+/// How often a fault that waits looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,12 +66,39 @@ struct Row {
     fault: FaultRequest,
     every_ms: Option<u64>,
     times: Option<u64>,
+    when: Option<When>,
+}
+
+/// What a fault waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum When {
+    /// No buy order of the account is open: what is about to happen cannot meet an entry on its way.
+    NoBuyRests,
+}
+
+impl When {
+    fn holds(self, venue: &Venue) -> bool {
+        match self {
+            Self::NoBuyRests => venue.with(|exchange, _| {
+                !exchange.account().open_orders().any(|order| order.side == Side::Buy)
+            }),
+        }
+    }
+}
+
+/// A fault and its time since the start.
+#[derive(Clone, Debug)]
+struct Timed {
+    at: Duration,
+    when: Option<When>,
+    fault: FaultRequest,
 }
 
 /// Faults with their times since the start, earliest first.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
-    faults: Vec<(Duration, FaultRequest)>,
+    faults: Vec<Timed>,
 }
 
 impl Script {
@@ -96,22 +131,32 @@ impl Script {
             }
             for number in 0..times {
                 let at_ms = row.at_ms.saturating_add(every_ms.saturating_mul(number));
-                faults.push((Duration::from_millis(at_ms), row.fault.clone()));
+                let at = Duration::from_millis(at_ms);
+                faults.push(Timed { at, when: row.when, fault: row.fault.clone() });
             }
         }
         // Stable: faults of one moment keep the order of their lines.
-        faults.sort_by_key(|(at, _)| *at);
+        faults.sort_by_key(|timed| timed.at);
         Ok(Script { faults })
     }
 
     /// Commits the faults when their time comes, until `stop`.
     pub(crate) async fn run(self, venue: Arc<Venue>, stop: CancellationToken) {
         let start = Instant::now();
-        for (at, fault) in self.faults {
+        for Timed { at, when, fault } in self.faults {
+            let moment = async {
+                tokio::time::sleep_until(start + at).await;
+                if let Some(when) = when
+                    && !wait_for(when, &venue, WAIT_LIMIT).await
+                {
+                    tracing::warn!(?when, "the moment did not come within {WAIT_LIMIT:?}");
+                }
+            };
             tokio::select! {
+                // A stop goes before a fault that is due.
                 biased;
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep_until(start + at) => {}
+                () = moment => {}
             }
             match commit(&venue, &fault) {
                 Ok(()) => tracing::info!(at_ms = at.as_millis(), ?fault, "fault committed"),
@@ -123,9 +168,52 @@ impl Script {
     }
 }
 
+/// Waits for a moment; false when it did not come in time.
+async fn wait_for(when: When, venue: &Venue, limit: Duration) -> bool {
+    let looks = async {
+        let mut every = tokio::time::interval(LOOK_EVERY);
+        while !when.holds(venue) {
+            every.tick().await;
+        }
+    };
+    tokio::time::timeout(limit, looks).await.is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::{AddOrder, OrderKind};
+    use crate::exchange::instrument::tests::btc_usd;
+    use crate::exchange::{Exchange, ExchangeConfig, SymbolNo};
+    use crate::rest_private::Credentials;
+    use rust_decimal::Decimal;
+
+    /// A venue on whose account a buy order rests.
+    fn with_a_buy_order() -> Arc<Venue> {
+        let config = ExchangeConfig {
+            instruments: vec![btc_usd()],
+            seed: 7,
+            cash_usd: Decimal::from(10_000),
+            volume_30d_usd: Decimal::ZERO,
+            recorded: false,
+            start_us: 0,
+        };
+        let exchange = Exchange::new(config).expect("BTC/USD is there");
+        let venue = Venue::new(exchange, Credentials::random());
+        let mut order = AddOrder::new(SymbolNo(0), Side::Buy, OrderKind::Limit);
+        (order.qty, order.limit) = (Some(Decimal::new(1, 3)), Some(Decimal::from(50_000)));
+        venue.with(|exchange, now_us| exchange.add_order(&order, now_us)).expect("it rests");
+        venue
+    }
+
+    #[tokio::test]
+    async fn a_fault_that_waits_comes_with_the_end_of_the_last_buy_order_or_with_the_limit() {
+        let venue = with_a_buy_order();
+        let short = Duration::from_millis(50);
+        assert!(!wait_for(When::NoBuyRests, &venue, short).await);
+        venue.with(|exchange, now_us| exchange.cancel_all(now_us)).expect("all are cancelled");
+        assert!(wait_for(When::NoBuyRests, &venue, WAIT_LIMIT).await);
+    }
 
     fn parse(text: &str) -> Result<Script, ScriptError> {
         Script::parse(Path::new("faults.jsonl"), text)
@@ -139,7 +227,7 @@ mod tests {
             r#"{"at_ms":120,"fault":{"kind":"clear"}}"#,
         );
         let script = parse(text).expect("a script");
-        let times: Vec<u128> = script.faults.iter().map(|(at, _)| at.as_millis()).collect();
+        let times: Vec<u128> = script.faults.iter().map(|timed| timed.at.as_millis()).collect();
         assert_eq!(times, [50, 120, 150, 250]);
     }
 
@@ -149,6 +237,7 @@ mod tests {
         for (bad, says) in [
             (r#"{"at_ms":1}"#, "line 2"),
             (r#"{"at_ms":1,"fault":{"kind":"flood"}}"#, "flood"),
+            (r#"{"at_ms":1,"fault":{"kind":"clear"},"when":"never"}"#, "no_buy_rests"),
             (r#"{"at_ms":1,"fault":{"kind":"clear"},"times":2}"#, "every_ms"),
             (r#"{"at_ms":1,"fault":{"kind":"clear"},"every_ms":1,"times":100001}"#, "100000"),
         ] {
