@@ -24,6 +24,15 @@ fn packages() -> Vec<String> {
     folders.map(|f| format!("penstock-{}", f.rsplit('/').next().unwrap_or(f))).collect()
 }
 
+/// Whether a package has a file or a folder of tests of this name.
+fn has_tests(package: &str, name: &str) -> bool {
+    let folder = package.trim_start_matches("penstock-");
+    let homes = [root().join(folder), root().join("shared").join(folder)];
+    homes.iter().map(|home| home.join("tests")).any(|tests| {
+        tests.join(format!("{name}.rs")).exists() || tests.join(name).join("main.rs").exists()
+    })
+}
+
 fn leads_somewhere(command: &str, packages: &[String]) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();
     match words.as_slice() {
@@ -31,12 +40,10 @@ fn leads_somewhere(command: &str, packages: &[String]) -> bool {
             let named: Vec<&str> =
                 rest.windows(2).filter(|pair| pair[0] == "-p").map(|pair| pair[1]).collect();
             let known = named.iter().all(|name| packages.iter().any(|p| p == name));
-            let binary = command.split_once("binary(").and_then(|(_, b)| b.split_once(')'));
-            let there = binary.is_none_or(|(name, _)| {
-                let tests = root().join("ops/tests");
-                tests.join(format!("{name}.rs")).exists()
-                    || tests.join(name).join("main.rs").exists()
-            });
+            let asked = rest.windows(2).find(|pair| pair[0] == "--test").map(|pair| pair[1]);
+            let chosen = command.split_once("binary(").and_then(|(_, b)| b.split_once(')'));
+            let binary = asked.or(chosen.map(|(name, _)| name));
+            let there = binary.is_none_or(|name| named.iter().any(|p| has_tests(p, name)));
             !named.is_empty() && known && there
         }
         ["penstock", subcommand, ..] => {
@@ -61,7 +68,10 @@ fn every_row_of_the_status_table_has_a_command_that_exists() {
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
     assert!(rows.len() > 10, "the table is read: {rows:?}");
+    let mut parts = std::collections::BTreeSet::new();
     for row in rows {
+        let part = row[0].split(':').next().unwrap_or_default();
+        assert!(parts.insert(part), "two rows for {part}");
         assert_eq!(row.len(), 5, "{row:?}");
         if row[2] != "yes" {
             assert_eq!(row[3], "–", "what does not run claims nothing: {row:?}");

@@ -140,7 +140,7 @@ pub(super) fn gates(
     let cycle = input.publication.as_ref().map(|cycle| cycle.generation_id);
     let visible = read.publication.as_ref().map(|now| now.generation_id);
     let refused = match verdict {
-        // Its age is the other gate's.
+        // Its age, which is judged last, is the other gate's.
         Ok(()) | Err(GenerationBlock::StaleData) => None,
         Err(GenerationBlock::Lineage) => Some(ReasonCode::LineageBreak),
         Err(

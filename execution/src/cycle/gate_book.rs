@@ -120,13 +120,15 @@ impl GateBook {
     }
 }
 
-/// Symbols with the reason that ingest left them out for; a word that is none of the catalog is dropped.
+/// Symbols with the reason that ingest left them out for: of several the first by its name, as `penstock why` takes it. A
+/// word that is none of the catalog is dropped.
 fn left_out(sets: &UniverseSets) -> BTreeMap<&str, ReasonCode> {
     let mut codes = BTreeMap::new();
     for (code, symbols) in sets.excluded.as_object().into_iter().flatten() {
         let Ok(code) = ReasonCode::parse(code) else { continue };
-        let symbols = symbols.as_array().into_iter().flatten();
-        codes.extend(symbols.filter_map(|symbol| Some((symbol.as_str()?, code))));
+        for symbol in symbols.as_array().into_iter().flatten().filter_map(|s| s.as_str()) {
+            codes.entry(symbol).or_insert(code);
+        }
     }
     codes
 }

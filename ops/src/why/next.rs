@@ -4,6 +4,7 @@
 //! a step names a command that there is, a configuration key that there is, or that nothing is to be done.
 
 use penstock_store_decision::why::Facts;
+use penstock_trading::decide::unit::GateUnit;
 use penstock_types::vocab::{Blocker, ReasonCode};
 
 /// The next step.
@@ -114,8 +115,16 @@ fn of_mode(facts: &Facts) -> String {
         return "`penstock status` has the mode and its causes".to_owned();
     };
     match mode.mode.as_str() {
-        "NORMAL" => "set `execution_enable = true` and restart execution: orders are switched off"
-            .to_owned(),
+        // The switch is the one cause of this gate that is no mode.
+        "NORMAL" => {
+            let unit = facts.gate.as_ref().and_then(|row| row.unit.as_deref());
+            let text = if unit == Some(GateUnit::Flag.as_str()) {
+                "set `execution_enable = true` and restart execution: orders are switched off"
+            } else {
+                "nothing: the mode is NORMAL again, the next evaluation decides"
+            };
+            text.to_owned()
+        }
         "PAUSE" => "see to the causes, then `penstock mode NORMAL --reason TEXT`".to_owned(),
         "EXIT" => "`penstock up`: execution has stopped".to_owned(),
         _ => "see to the causes; DEGRADE ends by itself a stable window after the last one"

@@ -147,7 +147,8 @@ pub fn build(
     let scores = scores(&candidates, figures);
     let limit = if rules.pool_limit == 0 { usize::MAX } else { rules.pool_limit };
     let pool = choose(&scores, limit, &before.membership);
-    let beyond = candidates.iter().filter(|s| !pool.contains(s));
+    // A pinned pair is traded whatever its volume.
+    let beyond = candidates.iter().filter(|s| !pool.contains(s) && !pinned.contains(*s));
     excluded.entry(BEYOND).or_default().extend(beyond.cloned());
     let mut tracked = pool;
     let missing: Vec<_> = pinned.iter().filter(|s| !tracked.contains(s)).cloned().collect();

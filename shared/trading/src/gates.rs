@@ -83,11 +83,12 @@ pub fn generation_gate(
     if now.get() - then.get() > limits.generation_max_lag {
         return Err(GenerationBlock::Lag);
     }
-    if cycle.state_age_ms(again.now) > limits.state_age_limit_ms {
-        return Err(GenerationBlock::StaleData);
-    }
     if fence.is_none_or(|f| f.lease_expires_at <= again.now) {
         return Err(GenerationBlock::IngestLeaseExpired);
+    }
+    // Last: who hears of it knows that everything else holds.
+    if cycle.state_age_ms(again.now) > limits.state_age_limit_ms {
+        return Err(GenerationBlock::StaleData);
     }
     Ok(())
 }
