@@ -3,6 +3,7 @@
 //! Purpose: everything that decides what to do, as functions from values to values. No sockets, no
 //! clock, no randomness, no database: effects go out as data and the service carries them out.
 
+pub mod cell;
 pub mod costs;
 pub mod cycle;
 pub mod decide;
@@ -24,6 +25,7 @@ pub mod recover;
 pub mod risk;
 pub mod routes;
 pub mod select;
+pub mod shadow;
 pub mod size;
 pub mod windows;
 

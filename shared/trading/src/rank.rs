@@ -11,17 +11,12 @@ use penstock_types::vocab::{EntryMode, Horizon, Regime, RouteType, Strategy};
 use penstock_types::{Decimal, Symbol, UtcMicros};
 use std::cmp::Ordering;
 
+use crate::cell;
 use crate::decide::config::DecideConfig;
 use crate::routes::L3_QUALITY_MIN;
 
 /// Scale of the ranking score's column.
 pub const SCORE_SCALE: u32 = 8;
-/// Realised results from which a cell can be suspended.
-const SUSPEND_N_MIN: i64 = 30;
-/// Exponential mean below which a cell is suspended, bps.
-pub const SUSPEND_EWMA_BPS: i64 = -10;
-/// How long a suspension lasts.
-const SUSPEND_MS: i64 = 24 * 3_600 * 1_000;
 
 /// The best symbols by liquidity, momentum and spread: score in ten-thousandths, descending.
 #[must_use]
@@ -62,11 +57,11 @@ pub fn ranking(rows: &[&StateRow], config: &DecideConfig) -> Vec<(Symbol, i64)> 
     scored
 }
 
-/// Bias of a cell by its realised results, bps: −20 to +5.
+/// Bias of a cell by its results, bps: −20 to +5. Results that are too old to count give none.
 #[must_use]
-pub fn bias_bps(cell: Option<&StrategyScoreRow>) -> Decimal {
+pub fn bias_bps(cell: Option<&StrategyScoreRow>, now: UtcMicros) -> Decimal {
     let Some(cell) = cell else { return Decimal::ZERO };
-    if cell.n <= Decimal::ZERO {
+    if cell.n <= Decimal::ZERO || cell::is_outdated(cell.updated_at, now) {
         return Decimal::ZERO;
     }
     let trust = cell.n / (cell.n + Decimal::from(20));
@@ -79,11 +74,8 @@ pub fn bias_bps(cell: Option<&StrategyScoreRow>) -> Decimal {
 /// The cell lost too much lately: it is recorded, not traded.
 #[must_use]
 pub fn is_suspended(cell: Option<&StrategyScoreRow>, now: UtcMicros) -> bool {
-    cell.is_some_and(|c| {
-        c.n >= Decimal::from(SUSPEND_N_MIN)
-            && c.ewma_net_bps < Decimal::from(SUSPEND_EWMA_BPS)
-            && now.millis_since(c.updated_at) < SUSPEND_MS
-    })
+    let end = cell.and_then(|c| cell::suspended_until(c.n, c.ewma_net_bps, c.updated_at));
+    end.is_some_and(|end| now < end)
 }
 
 /// The cell of a strategy, regime and route.

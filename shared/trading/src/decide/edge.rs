@@ -54,5 +54,5 @@ pub(super) fn plan_edge_bps(case: &Case<'_>, decision: &Decision) -> Option<Deci
     let lost = (terms.capturable_bps - target).max(Decimal::ZERO);
     let cell =
         rank::cell(&input.scores, candidate.strategy, candidate.regime, candidate.route_type);
-    Some(terms.edge_bps - terms.p_fill * lost + rank::bias_bps(cell))
+    Some(terms.edge_bps - terms.p_fill * lost + rank::bias_bps(cell, input.now))
 }

@@ -16,7 +16,7 @@ use super::scan::{
 use super::unit::{GateUnit, Measured};
 use crate::engine_gate::{COST_BLOCK, CoreState, EngineCode, LAG_TICKS_MAX};
 use crate::windows::WINDOW_SAMPLES_MIN;
-use crate::{rank, routes, size};
+use crate::{cell, rank, routes, size};
 
 /// Volatility from which on a market is called chaotic, bps per root minute; ingest's threshold.
 const CHAOS_RV_BPS: i64 = 40;
@@ -177,7 +177,7 @@ impl<'a> Look<'a> {
         }
         let scores = &self.cycle.input.scores;
         let cell = rank::cell(scores, c.strategy, c.regime, c.route_type)?;
-        Some(Measured::of(cell.ewma_net_bps, rank::SUSPEND_EWMA_BPS, GateUnit::Bps))
+        Some(Measured::of(cell.ewma_net_bps, cell::SUSPEND_EWMA_BPS, GateUnit::Bps))
     }
 
     fn control(self, blocker: Blocker, code: Option<EngineCode>) -> Option<Measured> {

@@ -20,6 +20,7 @@ pub mod outcome;
 mod plan;
 pub mod propose;
 mod scan;
+pub mod shadow;
 mod summary;
 pub mod unit;
 

@@ -61,17 +61,45 @@ impl Scan {
 }
 
 /// What holds for the whole cycle.
-struct Ground<'a> {
-    input: &'a CycleInput,
-    config: &'a DecideConfig,
+pub(super) struct Ground<'a> {
+    pub(super) input: &'a CycleInput,
+    pub(super) config: &'a DecideConfig,
     assessment: &'a Assessment,
     capital: &'a CapitalState,
-    instruments: BTreeMap<&'a Symbol, &'a InstrumentRow>,
+    pub(super) instruments: BTreeMap<&'a Symbol, &'a InstrumentRow>,
     held: BTreeSet<&'a Symbol>,
     locked: BTreeSet<&'a Symbol>,
     windows: BTreeMap<&'a Symbol, &'a QuoteWindow>,
     v_p75: f64,
     mode_blocked: bool,
+}
+
+impl<'a> Ground<'a> {
+    /// Over the rows of all symbols that may be traded.
+    pub(super) fn of(
+        input: &'a CycleInput,
+        config: &'a DecideConfig,
+        assessment: &'a Assessment,
+        capital: &'a CapitalState,
+        rows: &[&StateRow],
+    ) -> Self {
+        let mut vols: Vec<Decimal> = rows.iter().filter_map(|r| r.rv_5m_bps).collect();
+        let locked_order = |role: OrderRole| matches!(role, OrderRole::Entry | OrderRole::Proof);
+        Self {
+            input,
+            config,
+            assessment,
+            capital,
+            instruments: input.instruments.iter().map(|i| (&i.symbol, i)).collect(),
+            held: input.positions.iter().filter(|p| risk::holds(p)).map(|p| &p.symbol).collect(),
+            locked: (input.locks.iter().filter(|l| l.expires_at > input.now).map(|l| &l.symbol))
+                .chain(input.live_orders.iter().filter(|o| locked_order(o.role)).map(|o| &o.symbol))
+                .collect(),
+            windows: input.windows.iter().map(|w| (&w.symbol, w)).collect(),
+            v_p75: penstock_types::decimal::to_feature(routes::percentile_75(&mut vols)),
+            mode_blocked: input.sys_mode != SysMode::Normal || !config.execution_enable,
+        }
+    }
 }
 
 pub(super) fn scan(
@@ -96,22 +124,7 @@ pub(super) fn scan(
     let kept = usize::try_from(config.topn_size).unwrap_or(0).min(scan.topn.len());
     let cut = scan.topn.split_off(kept);
     scan.cut = cut.into_iter().zip(count(kept) + 1..).map(|((s, _), place)| (s, place)).collect();
-    let mut vols: Vec<Decimal> = rows.iter().filter_map(|r| r.rv_5m_bps).collect();
-    let locked_order = |role: OrderRole| matches!(role, OrderRole::Entry | OrderRole::Proof);
-    let ground = Ground {
-        input,
-        config,
-        assessment,
-        capital,
-        instruments: input.instruments.iter().map(|i| (&i.symbol, i)).collect(),
-        held: input.positions.iter().filter(|p| risk::holds(p)).map(|p| &p.symbol).collect(),
-        locked: (input.locks.iter().filter(|l| l.expires_at > input.now).map(|l| &l.symbol))
-            .chain(input.live_orders.iter().filter(|o| locked_order(o.role)).map(|o| &o.symbol))
-            .collect(),
-        windows: input.windows.iter().map(|w| (&w.symbol, w)).collect(),
-        v_p75: penstock_types::decimal::to_feature(routes::percentile_75(&mut vols)),
-        mode_blocked: input.sys_mode != SysMode::Normal || !config.execution_enable,
-    };
+    let ground = Ground::of(input, config, assessment, capital, &rows);
     let mut symbols: Vec<&Symbol> = scan.topn.iter().map(|(symbol, _)| symbol).collect();
     symbols.sort_unstable();
     let mut candidates = Vec::new();
@@ -214,7 +227,7 @@ fn pair(row: &StateRow, strategy: Strategy, all: BTreeSet<Blocker>, tradable: bo
 }
 
 /// Blockers that hold for every candidate of a symbol. The order of the vocabulary is the precedence.
-fn symbol_blockers(ground: &Ground<'_>, row: &StateRow) -> BTreeSet<Blocker> {
+pub(super) fn symbol_blockers(ground: &Ground<'_>, row: &StateRow) -> BTreeSet<Blocker> {
     let mut blockers = BTreeSet::new();
     let mut add = |hit: bool, blocker: Blocker| {
         if hit {
@@ -239,10 +252,10 @@ fn symbol_blockers(ground: &Ground<'_>, row: &StateRow) -> BTreeSet<Blocker> {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Way {
-    strategy: Strategy,
-    route: RouteType,
-    horizon: Horizon,
+pub(super) struct Way {
+    pub(super) strategy: Strategy,
+    pub(super) route: RouteType,
+    pub(super) horizon: Horizon,
 }
 
 fn candidate(
@@ -253,7 +266,20 @@ fn candidate(
     way: Way,
     ordinal: i64,
 ) -> Candidate {
-    let mut c = Candidate {
+    let mut c = unjudged(row, way, ordinal);
+    let mut blockers = common.clone();
+    participation_blockers(ground, row, way, &mut blockers, &mut c);
+    freshness_blocker(ground, row, way.route, &mut blockers, &mut c.flags);
+    if let Some(features) = features {
+        economic_blockers(ground, row, features, way, &mut blockers, &mut c);
+    }
+    c.blockers = blockers.into_iter().collect();
+    c
+}
+
+/// A candidate of which nothing is known yet.
+pub(super) fn unjudged(row: &StateRow, way: Way, ordinal: i64) -> Candidate {
+    Candidate {
         symbol: row.symbol.clone(),
         ordinal,
         strategy: way.strategy,
@@ -276,15 +302,7 @@ fn candidate(
         size_quote_assumed: None,
         why_lost: None,
         rank: None,
-    };
-    let mut blockers = common.clone();
-    participation_blockers(ground, row, way, &mut blockers, &mut c);
-    freshness_blocker(ground, row, way.route, &mut blockers, &mut c.flags);
-    if let Some(features) = features {
-        economic_blockers(ground, row, features, way, &mut blockers, &mut c);
     }
-    c.blockers = blockers.into_iter().collect();
-    c
 }
 
 fn participation_blockers(
@@ -334,7 +352,7 @@ fn freshness_blocker(
 }
 
 /// Path, costs of the allowed entry modes, the better of them, and what speaks against it.
-fn economic_blockers(
+pub(super) fn economic_blockers(
     ground: &Ground<'_>,
     row: &StateRow,
     features: &Features,
@@ -362,7 +380,7 @@ fn economic_blockers(
         return;
     };
     let cell = rank::cell(&ground.input.scores, way.strategy, row.regime, way.route);
-    let edge_adj = terms.edge_bps + rank::bias_bps(cell);
+    let edge_adj = terms.edge_bps + rank::bias_bps(cell, ground.input.now);
     let surplus = (edge_adj - ground.config.surplus_floor_bps.get(way.strategy)).normalize();
     c.entry_mode = Some(mode);
     c.edge_adj_bps = Some(edge_adj.normalize());

@@ -211,18 +211,33 @@ fn closes(input: &TickInput, tick: &Tick, g: Decimal) -> Option<Decision> {
     lasted.then_some(Decision::CloseMarket(ExitReason::LossCap))
 }
 
-/// Take-profit at this moment; the decaying policy falls linearly to fees + 2 at its time stop.
+/// Take-profit at this moment.
 #[must_use]
 pub fn take_profit_bps(input: &TickInput) -> Option<Decimal> {
-    let tp = input.tp_bps?;
-    match input.policy {
-        ExitPolicy::MakerLadder | ExitPolicy::TrailingStop | ExitPolicy::Recovered => Some(tp),
+    let life = (input.opened_at, input.time_stop_at);
+    let fees = input.round_trip_fees_bps;
+    input.tp_bps.map(|tp| target_bps(input.policy, tp, fees, life, input.now))
+}
+
+/// A take-profit of `tp_bps` at a time of its life, which is (opened at, time stop at): that of the decaying policy
+/// falls linearly to fees + 2 at its time stop.
+#[must_use]
+pub fn target_bps(
+    policy: ExitPolicy,
+    tp_bps: Decimal,
+    round_trip_fees_bps: Decimal,
+    (opened_at, time_stop_at): (UtcMicros, UtcMicros),
+    now: UtcMicros,
+) -> Decimal {
+    match policy {
+        ExitPolicy::MakerLadder | ExitPolicy::TrailingStop | ExitPolicy::Recovered => tp_bps,
         ExitPolicy::TimeDecay => {
-            let floor = input.round_trip_fees_bps + Decimal::TWO;
-            let whole = input.time_stop_at.millis_since(input.opened_at).max(1);
-            let gone = input.now.millis_since(input.opened_at).clamp(0, whole);
-            let drop = (tp - floor).max(Decimal::ZERO) * Decimal::from(gone) / Decimal::from(whole);
-            Some(round_to(tp - drop, scale::BPS))
+            let floor = round_trip_fees_bps + Decimal::TWO;
+            let whole = time_stop_at.millis_since(opened_at).max(1);
+            let gone = now.millis_since(opened_at).clamp(0, whole);
+            let drop =
+                (tp_bps - floor).max(Decimal::ZERO) * Decimal::from(gone) / Decimal::from(whole);
+            round_to(tp_bps - drop, scale::BPS)
         }
     }
 }

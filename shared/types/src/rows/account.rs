@@ -119,7 +119,7 @@ pub struct FeeTierRow {
     pub source: String,
 }
 
-/// Row of `strategy_scores`: realised results of a cell.
+/// Row of `strategy_scores`: results of a cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StrategyScoreRow {
     /// Strategy.
@@ -134,9 +134,9 @@ pub struct StrategyScoreRow {
     pub mean_net_bps: Decimal,
     /// Mean of what was expected, bps.
     pub mean_expected_bps: Decimal,
-    /// Exponential mean of the net result, bps.
+    /// Recent mean of the net result of what was traded, or would have been, bps.
     pub ewma_net_bps: Decimal,
-    /// Last change of the row; a suspension counts from here.
+    /// Last change of the row; in a suspension, its beginning.
     pub updated_at: UtcMicros,
 }
 
