@@ -30,6 +30,7 @@ use super::gate::AiGate;
 use super::gate_book::GateBook;
 use super::load::{Loaded, Memory, Occasion, load};
 use super::record::{self, Ending};
+use super::shadow::Shadows;
 use super::submit::{Submits, submit};
 use super::{causes, said, stages};
 use crate::account::Account;
@@ -72,6 +73,7 @@ pub struct Evaluator<A> {
     facts: Facts,
     equity: EquityKeeper,
     kill: causes::KillSwitches,
+    shadows: Shadows,
     started: Instant,
 }
 
@@ -82,6 +84,7 @@ impl<A: Account> Evaluator<A> {
         let gate = AiGate::of(&context.settings).inspect_err(|error| tracing::error!("{error}"));
         let window_ms = u64::try_from(context.settings.mode.stable_window_ms).unwrap_or(0);
         let gates = GateBook::new(Duration::from_millis(window_ms));
+        let shadows = Shadows::new(&context);
         Self {
             context,
             account,
@@ -96,6 +99,7 @@ impl<A: Account> Evaluator<A> {
             facts: Facts::default(),
             equity: EquityKeeper::default(),
             kill: causes::KillSwitches::default(),
+            shadows,
             started: Instant::now(),
         }
     }
@@ -109,6 +113,11 @@ impl<A: Account> Evaluator<A> {
     /// What evaluations have bound to, for whoever looks at generations between them.
     pub(super) fn lineage(&self) -> watch::Receiver<LineageMemory> {
         self.lineage.subscribe()
+    }
+
+    /// Changes when evaluations have opened shadow trades.
+    pub(super) fn opened(&self) -> watch::Receiver<()> {
+        self.shadows.opened()
     }
 
     /// Runs one evaluation.
@@ -266,7 +275,9 @@ impl<A: Account> Evaluator<A> {
         let domain = self.context.domain();
         self.gates.look(pool, domain, decision).await.map_err(|e| e.to_string())?;
         let gates = self.gates.changed(decision, &ending.second_reads);
-        let record = record::build(input, decision, &ending, gates).map_err(|e| e.to_string())?;
+        let openings = self.shadows.of(&self.context, input, decision).await;
+        let record = record::build(input, decision, &ending, gates, &openings);
+        let record = record.map_err(|e| e.to_string())?;
         if let Err(first) = evaluations::finish(pool, &record).await {
             // The day of the cycle may have no partition yet: made, then once more.
             tracing::warn!("record of evaluation {} not written: {first}", self.index);
@@ -277,6 +288,7 @@ impl<A: Account> Evaluator<A> {
             self.memory.selection = input.selection.after(&decision.selection.topk_final);
         }
         self.gates.written(&record.gates);
+        self.shadows.written(&openings);
         let realized = input.equity.realized_cum_quote;
         let kept = self.equity.keep(&self.context, &decision.capital, realized).await;
         kept.map_err(|e| e.to_string())?;

@@ -2,7 +2,9 @@
 //!
 //! Purpose: the evidence of a cycle. Inputs: input, decision, what was submitted, times. Outputs: a
 //! `CycleRecord`. Invariants: pure but for compression; everything that was executed is kept, besides the
-//! best by score and every candidate near profit.
+//! best by score, every candidate near profit and every one that opens a shadow trade.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_store_decision::evaluations::{
     CandidateRow, CycleEnd, CycleRecord, EngineRef, InputRow,
@@ -10,10 +12,13 @@ use penstock_store_decision::evaluations::{
 use penstock_store_decision::symbol_gates::GateRow;
 use penstock_trading::cycle::CycleInput;
 use penstock_trading::decide::outcome::{Candidate, Finalist, Outcome};
+use penstock_trading::decide::shadow::Opening;
+use penstock_trading::shadow::Direction;
 use penstock_types::vocab::Blocker;
 use penstock_types::{Decimal, EvaluationId, GenerationId, Symbol};
 use serde_json::json;
 
+use super::shadow;
 use super::stored::{self, SecondRead, StoredError};
 
 /// Edge from which on a candidate is always kept, bps.
@@ -39,6 +44,7 @@ pub(super) fn build(
     decision: &Outcome,
     ending: &Ending,
     gates: Vec<GateRow>,
+    openings: &[Opening],
 ) -> Result<CycleRecord, StoredError> {
     let stored_input = stored::store(input)?;
     let second = if ending.second_reads.is_empty() {
@@ -73,7 +79,8 @@ pub(super) fn build(
             route_build_ms: ending.decide_ms,
             pipeline_ms: ending.pipeline_ms,
         },
-        candidates: candidates(decision, ending),
+        candidates: candidates(decision, ending, openings),
+        shadows: openings.iter().map(shadow::row).collect(),
         input: InputRow {
             config_hash: ending.config_hash.clone(),
             input_hash: stored_input.hash,
@@ -98,13 +105,18 @@ fn len(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Everything executed, the best by score, and all near profit.
-fn candidates(decision: &Outcome, ending: &Ending) -> Vec<CandidateRow> {
+/// Everything executed, the best by score, all near profit, and whatever opens a shadow trade.
+fn candidates(decision: &Outcome, ending: &Ending, openings: &[Opening]) -> Vec<CandidateRow> {
     let mut by_score: Vec<&Candidate> =
         decision.candidates.iter().filter(|c| c.score.is_some()).collect();
     by_score.sort_by(|a, b| b.score.cmp(&a.score).then_with(|| a.symbol.cmp(&b.symbol)));
     let floor = Decimal::from(KEPT_EDGE_BPS);
     let best = by_score.get(ending.keep_top.wrapping_sub(1)).and_then(|c| c.score);
+    let shadowed: BTreeMap<(&Symbol, i64), &Opening> =
+        openings.iter().map(|o| ((&o.candidate.symbol, o.candidate.ordinal), o)).collect();
+    let own: BTreeSet<(&Symbol, i64)> =
+        decision.candidates.iter().map(|c| (&c.symbol, c.ordinal)).collect();
+    let beside = shadowed.iter().filter(|(key, _)| !own.contains(*key)).map(|(_, opening)| opening);
     decision
         .candidates
         .iter()
@@ -112,13 +124,22 @@ fn candidates(decision: &Outcome, ending: &Ending) -> Vec<CandidateRow> {
             let among_best = ending.keep_top > 0
                 && c.score.is_some()
                 && best.is_none_or(|limit| c.score >= Some(limit));
-            c.rank.is_some() || among_best || c.terms.is_some_and(|t| t.edge_bps >= floor)
+            c.rank.is_some()
+                || among_best
+                || c.terms.is_some_and(|t| t.edge_bps >= floor)
+                || shadowed.contains_key(&(&c.symbol, c.ordinal))
         })
-        .map(|c| candidate_row(decision, ending, c))
+        .map(|c| candidate_row(decision, ending, c, Direction::Long))
+        .chain(beside.map(|o| candidate_row(decision, ending, &o.candidate, o.way.direction)))
         .collect()
 }
 
-fn candidate_row(decision: &Outcome, ending: &Ending, c: &Candidate) -> CandidateRow {
+fn candidate_row(
+    decision: &Outcome,
+    ending: &Ending,
+    c: &Candidate,
+    direction: Direction,
+) -> CandidateRow {
     let finalist =
         decision.finalists.iter().find(|f| f.symbol == c.symbol && f.ordinal == c.ordinal);
     let executed = c.rank.is_some() && ending.submitted.contains(&c.symbol);
@@ -150,6 +171,7 @@ fn candidate_row(decision: &Outcome, ending: &Ending, c: &Candidate) -> Candidat
         regime: c.regime.as_str().to_owned(),
         numbers: numbers(c, finalist),
         inputs: json!({
+            "direction": direction,
             "fill_model": c.terms.map(|t| t.fill_model),
             "size_quote_assumed": c.size_quote_assumed,
             "stop": c.stop,

@@ -12,6 +12,7 @@ use penstock_types::vocab::{StageName, SysMode, Verdict};
 use tokio::sync::watch;
 
 use super::evaluate::{Evaluated, Evaluator};
+use super::shadow::run_shadows;
 use super::stages;
 use super::trigger::Scheduler;
 use super::watch::{POLL_EVERY, Seen, run_watch};
@@ -53,9 +54,11 @@ pub async fn run_loop<A: Account>(context: Context, account: Arc<A>, wakes: Arc<
     let started = Instant::now();
     let mut evaluator = Evaluator::new(context.clone(), account);
     let (sender, seen) = watch::channel(None);
+    let shadows = tokio::spawn(run_shadows(context.clone(), seen.clone(), evaluator.opened()));
     let watcher = tokio::spawn(run_watch(context.clone(), wakes, evaluator.lineage(), sender));
     let end = turns(&context, &mut evaluator, seen, started).await;
     watcher.abort();
+    shadows.abort();
     context.mode.progress().ended(LoopName::Evaluation);
     end
 }
@@ -93,7 +96,7 @@ async fn turns<A: Account>(
             }
         }
         let now_ms = ms(started.elapsed());
-        if let Some(Seen { generation, rows }) = &*seen.borrow_and_update() {
+        if let Some(Seen { generation, rows, .. }) = &*seen.borrow_and_update() {
             scheduler.see(now_ms, *generation, rows);
         }
         let Some(trigger) = scheduler.due(now_ms) else { continue };

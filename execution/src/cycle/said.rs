@@ -6,7 +6,7 @@
 
 use penstock_telemetry::{Level, marker};
 use penstock_trading::cycle::CycleInput;
-use penstock_trading::decide::outcome::{Assessment, Candidate, CandidateFlag, Finalist, Outcome};
+use penstock_trading::decide::outcome::{Assessment, Finalist, Outcome};
 use penstock_types::vocab::{Blocker, StageName, Verdict};
 
 /// Steps 1 to 6: what the data are.
@@ -154,23 +154,6 @@ pub(super) fn selection(decision: &Outcome) {
         if pct < 60 {
             marker!(ROUTE_ENGINE_SKIP, reason = "feature_coverage");
         }
-    }
-    let suspended = |c: &&Candidate| c.flags.contains(&CandidateFlag::CellSuspended);
-    let mut cells: Vec<_> = decision
-        .candidates
-        .iter()
-        .filter(suspended)
-        .map(|c| (c.strategy, c.regime, c.route_type))
-        .collect();
-    cells.sort_unstable();
-    cells.dedup();
-    for (strategy, regime, route_type) in cells {
-        marker!(
-            STRATEGY_CELL_SUSPENDED,
-            strategy = strategy,
-            regime = regime,
-            route_type = route_type
-        );
     }
     let valid = decision.candidates.iter().filter(|c| c.is_open()).count();
     let mut per_route = std::collections::BTreeMap::new();

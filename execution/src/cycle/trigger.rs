@@ -118,6 +118,9 @@ mod tests {
             generation_id: GenerationId(1),
             regime: regime.to_owned(),
             vol_expansion: Some(Decimal::new(tenths, 1)),
+            mid: None,
+            book_ok: true,
+            msg_age_ms: 0,
         }]
     }
 

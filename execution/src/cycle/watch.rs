@@ -14,8 +14,8 @@ use penstock_store_decision::glance::{Glanced, RowGlance, glance};
 use penstock_store_decision::{ReadError, cycle_input};
 use penstock_trading::cycle::LineageMemory;
 use penstock_trading::decide::Glance;
-use penstock_types::GenerationId;
 use penstock_types::rows::{EpochRow, SnapshotRow};
+use penstock_types::{GenerationId, UtcMicros};
 use sqlx::PgPool;
 use tokio::sync::watch;
 
@@ -30,6 +30,8 @@ pub(super) const POLL_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) generation: GenerationId,
+    /// Decision clock of its publication.
+    pub(super) published_at: UtcMicros,
     pub(super) rows: Arc<Vec<RowGlance>>,
 }
 
@@ -132,7 +134,8 @@ async fn look(
         return Ok(Look { glanced, licence: None });
     };
     let (generation, lineage_id) = (publication.generation_id, publication.lineage_id);
-    seen.send_replace(Some(Seen { generation, rows: Arc::new(rows.clone()) }));
+    let (published_at, rows) = (publication.published_at, Arc::new(rows.clone()));
+    seen.send_replace(Some(Seen { generation, published_at, rows }));
     let mut conn = pool
         .acquire()
         .await

@@ -11,6 +11,7 @@ use penstock_types::vocab::{ExitReason, OrderState, PositionStatus};
 use penstock_types::{Decimal, OrderId};
 
 use crate::audit;
+use crate::cycle::say_suspended;
 use crate::desk::{Desk, DeskError, failpoints};
 use crate::tracker::Held;
 
@@ -82,6 +83,7 @@ impl Desk {
         self.tracker.put(b.order.clone(), mono);
         self.reconcile.traded.insert(b.order.symbol.clone(), mono);
         self.fill_markers(&b, report);
+        b.suspended.iter().for_each(say_suspended);
         let is_maker = report.liquidity.map(|liquidity| liquidity == 'm');
         self.tracker.said.post(|ms| audit::of_fill(&b.order, b.fee_quote, is_maker, ms));
         let position_id = b.position.position_id;

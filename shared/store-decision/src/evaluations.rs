@@ -15,6 +15,7 @@ use penstock_types::{
 use sqlx::{PgConnection, PgPool};
 
 use crate::CLUSTER;
+use crate::shadow_trades::{self, ShadowRow};
 use crate::symbol_gates::{self, GateRow};
 
 fn sql(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
@@ -230,6 +231,8 @@ pub struct CycleRecord {
     pub end: CycleEnd,
     /// Candidates that are kept.
     pub candidates: Vec<CandidateRow>,
+    /// Shadow trades that open; the row of each one's candidate is among the kept ones.
+    pub shadows: Vec<ShadowRow>,
     /// Input.
     pub input: InputRow,
     /// Gates that changed.
@@ -244,6 +247,7 @@ pub async fn finish(pool: &PgPool, record: &CycleRecord) -> Result<(), StoreErro
     let mut tx = again::begin(pool, "begin").await.map_err(sql("begin the cycle's record"))?;
     end_cycle(&mut tx, &record.end).await?;
     insert_candidates(&mut tx, record).await?;
+    shadow_trades::insert(&mut tx, record.end.evaluation_id, &record.shadows).await?;
     let (i, id) = (&record.input, record.end.evaluation_id.0);
     sqlx::query!(
         "insert into cycle_inputs (day, evaluation_id, config_hash, input_hash, outcome_hash, input,

@@ -26,6 +26,12 @@ pub struct RowGlance {
     pub regime: String,
     /// Volatility against its half hour.
     pub vol_expansion: Option<Decimal>,
+    /// Mid price.
+    pub mid: Option<Decimal>,
+    /// The book is whole.
+    pub book_ok: bool,
+    /// Age of the newest message about the symbol, at the cut.
+    pub msg_age_ms: i32,
 }
 
 /// The newest generation of a domain.
@@ -59,7 +65,8 @@ pub async fn glance(
              p.gap_open as "gap_open?", i.fencing_token as "ingest_token?",
              i.lease_expires_at as "ingest_lease?", s.symbol as "symbol?",
              s.generation_id as "row_generation_id?", s.regime as "regime?",
-             s.vol_expansion as "vol_expansion?: Numeric"
+             s.vol_expansion as "vol_expansion?: Numeric", s.mid as "mid?: Numeric",
+             s.book_ok as "book_ok?", s.msg_age_ms as "msg_age_ms?"
          from (select $1::text as domain) d
          left join state_publication p using (domain)
          left join service_fences i on i.service = 'ingest' and i.domain = d.domain
@@ -91,6 +98,9 @@ pub async fn glance(
             generation_id: GenerationId(generation),
             regime,
             vol_expansion: row.vol_expansion.map(|v| v.0),
+            mid: row.mid.map(|v| v.0),
+            book_ok: row.book_ok.unwrap_or(false),
+            msg_age_ms: row.msg_age_ms.unwrap_or(i32::MAX),
         });
     }
     Ok(Glanced { now, publication, ingest_fence, rows: (!is_known).then_some(rows) })

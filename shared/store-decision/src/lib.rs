@@ -36,6 +36,7 @@ pub mod publication;
 mod read_error;
 pub mod retention;
 pub mod sessions;
+pub mod shadow_trades;
 pub mod stored_cycles;
 pub mod symbol_gates;
 #[path = "../../store/both/epochs.rs"]

@@ -271,6 +271,7 @@ async fn best_way(
         BestWay,
         "select strategy, route_type, horizon, blocker, edge_bps, surplus_bps, confidence
          from evaluation_candidates where day = $1 and evaluation_id = $2 and symbol = $3
+           and inputs ->> 'direction' is distinct from 'SHORT'
          order by score desc nulls last, ordinal limit 1",
         last.started_at.date_naive(),
         last.evaluation_id,

@@ -6,6 +6,7 @@
 //! from `store-decision`, so that ingest, which publishes to the same cluster, never reaches the order machine.
 
 pub mod balances;
+pub mod cells;
 pub mod exit_plans;
 pub mod fills;
 pub mod latency;
@@ -14,6 +15,7 @@ pub mod positions;
 pub mod private_log;
 pub mod reconcile;
 pub mod safety;
+pub mod shadow;
 pub mod writer;
 
 pub use writer::{ExecStore, WriteError};

@@ -97,8 +97,8 @@ area! {
         [E] lineage_grace_cycles: u32 = Some("1"), int(0, 1_000);
         /// Candidates of an evaluation that are stored.
         [E] cdv_persist_top_n: u32 = Some("20"), int(0, 1_000);
-        /// Shadow trades of one evaluation.
-        [E] shadow_max_per_cycle: u32 = Some("20"), int(0, 1_000).later();
+        /// Shadow trades that one evaluation opens at most; 0 opens none.
+        [E] shadow_max_per_cycle: u32 = Some("20"), int(0, 1_000);
         /// Evaluations that the evaluation proof demands.
         [X] min_evaluations: u32 = Some("3"), int(1, 1_000);
         /// The console shows the stage of an evaluation.

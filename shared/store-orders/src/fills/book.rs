@@ -12,6 +12,7 @@ use sqlx::{Postgres, Transaction};
 
 use super::position::{self, Change};
 use super::result;
+use crate::cells::CellSuspended;
 use crate::orders::read;
 use crate::orders::terms::OrderRecord;
 use crate::orders::transition::{EventNote, EventSource, Terms, store_step};
@@ -98,6 +99,8 @@ pub struct BookedFill {
     /// A position of this entry had closed before, for this reason: this one is closed at once, for the
     /// same.
     pub reopened: Option<ExitReason>,
+    /// The strategy cell that this result has suspended.
+    pub suspended: Option<CellSuspended>,
 }
 
 /// Outcome of a report.
@@ -143,9 +146,12 @@ impl ExecStore {
         let change =
             position::apply(self, &mut tx, &before, &terms, context, fill_id, report).await?;
         let step = move_order(&mut tx, &before, &totals, report).await?;
-        if let Some(realized) = &change.realized {
-            result::record(&mut tx, &before, &change, realized, fill_id, report).await?;
-        }
+        let suspended = match &change.realized {
+            Some(realized) => {
+                result::record(&mut tx, &before, &change, realized, fill_id, report).await?
+            }
+            None => None,
+        };
         reduce_reservation(&mut tx, &before, report).await?;
         first_fill_seen(&mut tx, order_id, report).await?;
         let rows = read::by_ids(&mut tx, &[order_id]).await?;
@@ -154,9 +160,9 @@ impl ExecStore {
             .next()
             .ok_or_else(|| WriteError::row("execution_orders", order_id.0, "no such row"))?;
         self.commit(ACTION, tx).await?;
-        Ok(FillOutcome::Booked(Box::new(booked(
-            fill_id, before, order, step, change, &fee, report,
-        ))))
+        let mut booked = booked(fill_id, before, order, step, change, &fee, report);
+        booked.suspended = suspended;
+        Ok(FillOutcome::Booked(Box::new(booked)))
     }
 }
 
@@ -184,6 +190,7 @@ fn booked(
         fee_flagged: fee.flagged,
         excess: change.excess,
         reopened: change.reopened,
+        suspended: None,
     }
 }
 

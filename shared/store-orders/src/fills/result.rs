@@ -1,22 +1,20 @@
 //! What a sale brought: the row of the realised result, and the score of its strategy cell.
 //!
-//! Input: the sold position and the ledger's result. Output: rows. The cell's mean and spread are kept
-//! by Welford's method, its recent mean with a weight of a tenth for the newest result.
+//! Input: the sold position and the ledger's result. Output: rows, and the suspension that the result began. The cell's
+//! arithmetic is that of [`penstock_trading::cell`].
 
+use penstock_trading::cell::{CellResult, Source};
 use penstock_trading::exit::trigger;
 use penstock_trading::ledger::Realized;
-use penstock_types::decimal::{round_to, scale};
 use penstock_types::vocab::{ExitReason, OrderRole};
 use penstock_types::{Decimal, OrderId};
 use sqlx::{Postgres, Transaction};
 
 use super::book::FillReport;
 use super::position::Change;
+use crate::cells::{self, CellKey, CellSuspended};
 use crate::orders::terms::OrderRecord;
 use crate::writer::{WriteError, timestamp};
-
-/// Weight of the newest result in a cell's recent mean.
-const EWMA_WEIGHT: Decimal = Decimal::from_parts(1, 0, 0, false, 1);
 
 pub(super) async fn record(
     tx: &mut Transaction<'static, Postgres>,
@@ -25,7 +23,7 @@ pub(super) async fn record(
     realized: &Realized,
     fill_id: i64,
     report: &FillReport,
-) -> Result<(), WriteError> {
+) -> Result<Option<CellSuspended>, WriteError> {
     let position = &change.position;
     let entry = position.head.avg_entry.unwrap_or(realized.entry_price);
     let excursion = |price: Option<Decimal>| price.map(|p| trigger::excursion_bps(p, entry));
@@ -101,56 +99,18 @@ async fn score(
     change: &Change,
     realized: &Realized,
     report: &FillReport,
-) -> Result<(), WriteError> {
+) -> Result<Option<CellSuspended>, WriteError> {
     let position = &change.position;
-    let (Some(strategy), Some(regime), Some(route)) =
+    let (Some(strategy), Some(regime), Some(route_type)) =
         (position.strategy, position.regime_at_entry, position.route_type)
     else {
-        return Ok(());
+        return Ok(None);
     };
-    let expected = expected_of(tx, position.entry_order_id).await?;
-    let sql = WriteError::sql("score a strategy cell");
-    let old = sqlx::query!(
-        "select n, mean_net_bps, m2, ewma_net_bps, mean_expected_bps, hit_rate
-         from strategy_scores where strategy = $1 and regime = $2 and route_type = $3 for update",
-        strategy.as_str(),
-        regime.as_str(),
-        route.as_str()
-    )
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(sql)?;
-    let x = realized.net_bps;
-    let hit = if x > Decimal::ZERO { Decimal::ONE } else { Decimal::ZERO };
-    let (n0, mean0, m2, ewma0, expected0, hits0) = match &old {
-        Some(r) => (r.n, r.mean_net_bps, r.m2, r.ewma_net_bps, r.mean_expected_bps, r.hit_rate),
-        None => (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO, x, expected, Decimal::ZERO),
+    let result = CellResult {
+        net_bps: realized.net_bps,
+        expected_bps: expected_of(tx, position.entry_order_id).await?,
+        source: Source::Realised,
+        at: report.ts_local,
     };
-    let n = n0 + Decimal::ONE;
-    let toward = |old: Decimal, new: Decimal| old + (new - old) / n;
-    let mean = round_to(toward(mean0, x), scale::BPS);
-    let m2 = round_to(m2 + (x - mean0) * (x - mean), 6).min(Decimal::from(999_999_999_999_999_i64));
-    sqlx::query!(
-        "insert into strategy_scores (strategy, regime, route_type, n, mean_net_bps, m2,
-            ewma_net_bps, mean_expected_bps, hit_rate, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         on conflict (strategy, regime, route_type) do update set
-            n = excluded.n, mean_net_bps = excluded.mean_net_bps, m2 = excluded.m2,
-            ewma_net_bps = excluded.ewma_net_bps, mean_expected_bps = excluded.mean_expected_bps,
-            hit_rate = excluded.hit_rate, updated_at = excluded.updated_at",
-        strategy.as_str(),
-        regime.as_str(),
-        route.as_str(),
-        n,
-        mean,
-        m2,
-        round_to(ewma0 + (x - ewma0) * EWMA_WEIGHT, scale::BPS),
-        round_to(toward(expected0, expected), scale::BPS),
-        round_to(toward(hits0, hit), scale::RATIO),
-        timestamp(report.ts_local)
-    )
-    .execute(&mut **tx)
-    .await
-    .map_err(sql)?;
-    Ok(())
+    cells::fold_into(tx, CellKey { strategy, regime, route_type }, &[result]).await
 }
