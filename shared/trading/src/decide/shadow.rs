@@ -145,7 +145,7 @@ fn beside(ground: &Ground<'_>, row: &StateRow, ordinal: &mut i64) -> Vec<Opening
     found
 }
 
-/// Every way that is not switched off.
+/// Every way that some regime offers and that is not switched off.
 fn ways<'a>(
     config: &'a DecideConfig,
     (strategies, offered): (&'a [Strategy], &'a [RouteType]),
@@ -155,6 +155,7 @@ fn ways<'a>(
         config.route.get(route) != Participation::Off
             && config.strategy.get(strategy) != Participation::Off
             && !routes::entry_modes(strategy, route).is_empty()
+            && Regime::ALL.iter().any(|regime| routes::is_offered(*regime, strategy, route))
     };
     strategies
         .iter()
