@@ -37,9 +37,9 @@ pub(super) fn selected(context: &Context, outcome: &Outcome, cycle_id: Evaluatio
     }
 }
 
-/// The verdict on each finalist that has one.
-pub(super) fn judged(context: &Context, outcome: &Outcome, cycle_id: EvaluationId) {
-    for finalist in outcome.finalists.iter().filter(|finalist| finalist.verdict.is_some()) {
+/// The verdict on each of these finalists that has one.
+pub(super) fn judged(context: &Context, finalists: &[Finalist], cycle_id: EvaluationId) {
+    for finalist in finalists.iter().filter(|finalist| finalist.verdict.is_some()) {
         let note = StageNote { summary: said(finalist), ..of(finalist, cycle_id) };
         enter(context, StageName::RiskVerdict, note);
     }
