@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 mod next_finalist;
+mod pressed;
 mod rig;
 
 use std::path::Path;

@@ -177,9 +177,9 @@ impl<A: Account> Evaluator<A> {
             Err(error) => return self.broken(None, &error.to_string(), started).await,
         };
         for event in self.facts.found(input, &decision, id, &self.context.settings.decide) {
-            self.context.audit.post(event);
+            self.context.audit.paced(event).await;
         }
-        stages::selected(&self.context, &decision, id);
+        stages::selected(&self.context, &decision, id).await;
         let (decision, submits) = match self.one_after_another(input, decision, id).await {
             Ok(both) => both,
             Err(error) => return self.broken(Some(id), &error, started).await,
@@ -252,7 +252,7 @@ impl<A: Account> Evaluator<A> {
         };
         let hash = &self.context.settings.config_hash;
         let new = outcome.finalists.get(standing..).unwrap_or_default();
-        stages::judged(&self.context, new, id);
+        stages::judged(&self.context, new, id).await;
         let rows = match standing {
             0 => decided::rows(input, &outcome, asked, id, hash),
             _ => decided::rows_behind(input, &outcome, asked, id, standing),
@@ -263,7 +263,7 @@ impl<A: Account> Evaluator<A> {
         self.finalists.clone_from(&outcome.selection.topk_final);
         let last = events.pop();
         for event in events {
-            self.context.audit.post(event);
+            self.context.audit.paced(event).await;
         }
         // The lanes keep their order: with the last of them on disk all critical ones are.
         if let Some(last) = last

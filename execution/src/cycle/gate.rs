@@ -102,7 +102,7 @@ impl AiGate {
             else {
                 break;
             };
-            stages::enter(context, StageName::AigateCall, stages::of(finalist, id));
+            stages::enter(context, StageName::AigateCall, stages::of(finalist, id)).await;
             let decision = Decision { cycle_id: id, ..decision.clone() };
             let age_ms_max = context.settings.decide.state_max_age_secs * 1_000;
             let age_ms = outcome.assessment.state_age_ms.unwrap_or(i64::MAX);

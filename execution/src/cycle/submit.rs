@@ -75,11 +75,16 @@ pub(super) async fn submit(
             decision_id: plan.decision_id.as_str().to_owned(),
             ..StageNote::default()
         };
-        stages::enter(context, StageName::ExecuteIntent, note);
+        stages::enter(context, StageName::ExecuteIntent, note).await;
         let read = read_again(context, plan).await?;
         done.visible = read.publication.as_ref().map(|p| p.generation_id);
         said::visible(input, done.visible);
-        let choke = judge(context, account, (input, evaluation_id), decision, plan, &read);
+        let generation = generation_of(context, input, plan, &read);
+        for event in facts::gates(input, decision, evaluation_id, plan, &read, generation) {
+            context.audit.paced(event).await;
+        }
+        // Judged behind the wait, which is as long as the trail is pressed: mode, stream and quote are those of now.
+        let choke = judge(context, account, input, decision, (plan, &read, generation));
         let (result, reason) = match choke {
             Choke::Allow => ("ALLOW", None),
             Choke::Skip(reason) => ("SKIP", Some(reason)),
@@ -117,26 +122,30 @@ async fn read_again(context: &Context, plan: &PlannedEntry) -> Result<ReRead, Re
     })
 }
 
+fn generation_of(
+    context: &Context,
+    input: &CycleInput,
+    plan: &PlannedEntry,
+    read: &ReRead,
+) -> Result<(), GenerationBlock> {
+    let limits = GateLimits {
+        generation_max_lag: context.settings.decide.generation_max_lag,
+        state_age_limit_ms: plan.state_age_limit_ms,
+    };
+    match &input.publication {
+        Some(cycle) => gates::generation_gate(cycle, read, &limits),
+        None => Err(GenerationBlock::Lineage),
+    }
+}
+
 fn judge(
     context: &Context,
     account: &impl Account,
-    (input, id): (&CycleInput, EvaluationId),
+    input: &CycleInput,
     decision: &Outcome,
-    plan: &PlannedEntry,
-    read: &ReRead,
+    (plan, read, generation): (&PlannedEntry, &ReRead, Result<(), GenerationBlock>),
 ) -> Choke {
     let decide = &context.settings.decide;
-    let limits = GateLimits {
-        generation_max_lag: decide.generation_max_lag,
-        state_age_limit_ms: plan.state_age_limit_ms,
-    };
-    let generation = match &input.publication {
-        Some(cycle) => gates::generation_gate(cycle, read, &limits),
-        None => Err(GenerationBlock::Lineage),
-    };
-    for event in facts::gates(input, decision, id, plan, read, generation) {
-        context.audit.post(event);
-    }
     if let Err(block) = generation {
         blocked(input, plan, read, block);
     }

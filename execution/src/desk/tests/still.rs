@@ -29,8 +29,8 @@ impl Still {
     /// The one order that reduces and that nobody has seen at the venue.
     fn unseen_stop(&self) -> OrderRecord {
         let unseen = |row: &&OrderRecord| row.reduces() && row.exchange_order_id.is_none();
-        let rows = self.desk.tracker.live().map(|tracked| &tracked.record);
-        rows.filter(unseen).next().expect("a stop that nobody has seen").clone()
+        let mut rows = self.desk.tracker.live().map(|tracked| &tracked.record);
+        rows.find(unseen).expect("a stop that nobody has seen").clone()
     }
 
     fn state(&self, id: OrderId) -> OrderState {
