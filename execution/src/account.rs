@@ -41,6 +41,8 @@ pub enum EntryOutcome {
     Refused {
         /// Reason code.
         reason: String,
+        /// It may let the entry of another symbol pass: it is not the deadline, the mode or the owner itself.
+        others_may: bool,
     },
     /// Another instance holds the fence: the process must end.
     FencedOut,

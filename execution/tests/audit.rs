@@ -167,6 +167,11 @@ async fn queue_pressure() {
     audit.post(fill(51));
     assert_eq!(audit.figures().pressure, Pressure::High);
     until("HIGH", || place.mode.is_active(CauseCode::DbWriterQueueHigh)).await;
+    // and a producer that can wait does, for a while: there is room, and the pressure does not fall
+    let mut slowed = Box::pin(audit.paced(ranked(0)));
+    assert!(is_pending(&mut slowed));
+    slowed.await;
+    assert_eq!(audit.figures().pressure, Pressure::High);
     for number in 52..=63 {
         audit.post(fill(number));
     }

@@ -2,6 +2,8 @@
 //! repeats the decision.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod next_finalist;
+mod pressed;
 mod rig;
 
 use std::path::Path;
@@ -12,6 +14,7 @@ use penstock_execution::cycle::stored::{read_input, repeats};
 use penstock_execution::cycle::{Evaluated, Evaluator, LoopEnd, run_loop};
 use penstock_execution::mode::run_log;
 use penstock_execution::quotes::run_reader;
+use penstock_execution::settings::Settings;
 use penstock_execution::wake::Wakes;
 use penstock_store::ClusterRole;
 use penstock_store::fence::{Fence, FenceRequest, FencedService};
@@ -50,10 +53,14 @@ impl Rig {
     }
 
     async fn with(enable: bool, more: &str) -> Self {
+        Self::set(|pair, dir| settings(pair, dir, enable, more)).await
+    }
+
+    async fn set(settings: impl FnOnce(&TestPair, &Path) -> Settings) -> Self {
         let pair = TestPair::new().await.unwrap();
         let state_dir = tempfile::tempdir().unwrap();
         let market = market(&pair).await;
-        let session = session(&pair, settings(&pair, state_dir.path(), enable, more)).await;
+        let session = session(&pair, settings(&pair, state_dir.path())).await;
         let account = Arc::new(Ledgerless::default());
         // Each frame has a tick of its own: the beat is longer than a tick and never catches up.
         let period = Duration::from_millis(260);

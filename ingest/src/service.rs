@@ -8,6 +8,7 @@ use crate::core::clock::RecordingClock;
 use crate::core::deriv_input::DerivInput;
 use crate::core::feed_input::{Group, GroupKind, Market};
 use crate::core::level3_input::Level3Pair;
+use crate::core::lost_books::LostBooks;
 use crate::core::run::{
     COMMANDS_LEN_LIMIT, CoreCommand, CoreHealth, CorePorts, CoreThread, EVENTS_LEN_LIMIT,
     FRAMES_LEN_LIMIT, FrameItem, Input, TrackedPair,
@@ -413,6 +414,7 @@ impl Assembly {
         .recording_from(now.tick())
         .with_bindings(self.settings.instruments.clone());
         let mut market = Market::new(core, self.clock.clone(), groups);
+        market.lost_books = LostBooks::new(self.settings.book_quarantine.resyncs_max);
         let at = market.lift(now);
         let mut out = Outputs::default();
         if let Some(from) = recovered_until {

@@ -48,6 +48,8 @@ pub struct Settings {
     pub symbols_per_socket: usize,
     /// The market core.
     pub core: CoreConfig,
+    /// When a symbol whose book is lost too often rests, and for how long.
+    pub book_quarantine: BookQuarantineRule,
     /// The universe.
     pub universe: UniverseRules,
     /// Least size of the entry set.
@@ -160,6 +162,7 @@ impl Settings {
             l2_depth: areas.feeds.l2_depth,
             symbols_per_socket: SYMBOLS_PER_SOCKET,
             core: core_config(config),
+            book_quarantine: BookQuarantineRule::of(config),
             universe: universe_rules(config, &level3)?,
             min_universe: areas.universe.execution_min_universe_size as usize,
             min_ticker_per_symbol: i64::from(epochs.min_ticker_per_symbol),
@@ -263,6 +266,28 @@ fn engine(config: &Config, key: &str, default: i64) -> i64 {
     match config.values().get(key).map(|resolved| &resolved.value) {
         Some(Value::Int(number)) => *number,
         _ => default,
+    }
+}
+
+/// The rule of quarantine that is ingest's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BookQuarantineRule {
+    /// Losses of a book within ten minutes.
+    pub resyncs_max: u32,
+    /// Length of a quarantine, milliseconds.
+    pub ttl_ms: i64,
+    /// It ends by itself; else the operator ends it.
+    pub auto_release: bool,
+}
+
+impl BookQuarantineRule {
+    fn of(config: &Config) -> Self {
+        let churn = &config.areas.churn;
+        Self {
+            resyncs_max: churn.risk_quarantine_max_resyncs_per_10min,
+            ttl_ms: signed(churn.risk_quarantine_ttl_seconds.saturating_mul(1_000)),
+            auto_release: churn.risk_quarantine_auto_release,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::lifecycle::lineage::LineageWatch;
 use crate::lifecycle::rollover::Rollovers;
 use crate::lifecycle::summaries;
 use crate::lifecycle::venue_clocks::VenueClocks;
+use crate::publish::book_quarantine::BookQuarantines;
 use crate::publish::cuts::CutSlot;
 use crate::publish::epochs::{Epochs, EpochsStatus};
 use crate::publish::frames::Frames;
@@ -137,6 +138,7 @@ impl Tasks {
         let mut quiet = watchers(hub, &vitals);
         quiet.spawn(instruments.run());
         quiet.spawn(Level3Blocks { hub: hub.clone() }.run());
+        quiet.spawn(BookQuarantines { hub: hub.clone() }.run());
         quiet.spawn(backfill.run());
         quiet.spawn(summaries::run(hub.clone()));
         quiet.spawn(Rollovers { hub: hub.clone() }.run());

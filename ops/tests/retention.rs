@@ -158,6 +158,28 @@ async fn days_of_frames_go_and_days_of_decisions_only_when_asked_to() {
 }
 
 #[tokio::test]
+async fn samples_of_health_go_after_thirty_days_when_asked_to() {
+    let rig = Rig::new().await;
+    sqlx::query(
+        "insert into health_samples (session_id, ts, disk_free_bytes, db_bytes, wal_bytes,
+             jsonl_bytes, queue_len, queue_pct_x10000, lag_ms, rss_bytes, cpu_pct_x10000,
+             events_per_min, drops_per_min, rest_counter, engine_counter_max)
+         select gen_random_uuid(), date_trunc('day', clock_timestamp(), 'UTC') - days * interval '1 day',
+             1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0 from unnest(array[0, 29, 30, 400]) days",
+    )
+    .execute(&rig.decision)
+    .await
+    .unwrap();
+    let samples = "select count(*) from health_samples";
+    rig.clean(false, false).await.unwrap();
+    assert_eq!(count(&rig.decision, samples).await, 4, "there is no backup of them");
+    rig.clean(true, true).await.unwrap();
+    assert_eq!(count(&rig.decision, samples).await, 4, "a rehearsal changes nothing");
+    rig.clean(false, true).await.unwrap();
+    assert_eq!(count(&rig.decision, samples).await, 2, "today and the twenty-nine days before it");
+}
+
+#[tokio::test]
 async fn nothing_goes_in_a_pause() {
     let rig = Rig::new().await;
     rig.run(1, Some(400)).await;

@@ -61,6 +61,11 @@ impl Desk {
         said.post(|ms| replaced(&tracked.record, said.intent_of(stop), ms));
     }
 
+    /// Says which rules were in force when the venue refused an order for them, and which are now.
+    pub(crate) fn say_rules_refused(&self, symbol: &Symbol, old: &str, new: &str) {
+        self.tracker.said.post(|ms| of_rules(symbol, old, new, ms));
+    }
+
     /// Says that a cause began or ended for a symbol.
     pub(crate) fn say_safety(&self, symbol: &Symbol, found: &Safety<'_>) {
         self.tracker.said.post(|ms| of_safety(symbol, found, ms));
@@ -103,6 +108,16 @@ fn of_safety(symbol: &Symbol, found: &Safety<'_>, ms: i64) -> Draft {
         .with("symbol_mode", found.mode.as_str())
         .with("until_ts_ms", found.until.map_or(0, UtcMicros::millis))
         .with("counters", counters)
+}
+
+fn of_rules(symbol: &Symbol, old: &str, new: &str, ms: i64) -> Draft {
+    let draft = Draft::new(StageName::PositionManage, AuditEventType::FiltersRefreshed, ms);
+    let reason =
+        if old == new { ReasonCode::FiltersDriftDetected } else { ReasonCode::FiltersRefreshed };
+    Draft { symbol: Some(symbol.clone()), reasons: vec![reason], ..draft }
+        .with("old_hash", old)
+        .with("new_hash", new)
+        .with("cause", "REJECT")
 }
 
 fn of_run(run: &ReconcileRun, ms: i64) -> Draft {

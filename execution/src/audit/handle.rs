@@ -1,4 +1,4 @@
-//! What producers hold: three ways to say an event, by how long one may wait.
+//! What producers hold: four ways to say an event, by how long one may wait.
 //!
 //! Input: drafts. Output: an answer when a critical event is on disk. Invariants: [`AuditHandle::post`]
 //! returns at once, from any thread; who awaits is told when the event is on disk and not before; nothing
@@ -146,6 +146,17 @@ impl AuditHandle {
             let eased = || (shared.pressure() == Pressure::Ok).then_some(());
             // Either way it goes on: the wait slows the producer, it judges nothing.
             let _ = tokio::time::timeout(PRESSED_WAIT, shared.queue.until(eased)).await;
+        }
+        if let Err(error) = self.queue_up(Waiting::new(draft, None)).await {
+            tracing::debug!("an event is not in the trail: {error}");
+        }
+    }
+
+    /// Says an event of a producer that may be slowed and whose last word waits for the disk: a critical one waits for
+    /// room, any other as [`AuditHandle::normal`] does. Not for exits.
+    pub async fn paced(&self, draft: Draft) {
+        if draft.event_type.lane() != Lane::Critical {
+            return self.normal(draft).await;
         }
         if let Err(error) = self.queue_up(Waiting::new(draft, None)).await {
             tracing::debug!("an event is not in the trail: {error}");

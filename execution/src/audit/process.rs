@@ -72,15 +72,27 @@ pub struct StageNote {
 }
 
 impl AuditHandle {
-    /// A loop enters a stage. Said in the trail and on the console when it is another one than before; the
-    /// only function that does. It never waits.
+    /// A loop enters a stage. Said in the trail and on the console when it is another one than before. It never waits.
     pub fn enter(&self, of: Loop, stage: StageName, note: StageNote) {
-        let Some(from) = self.shared.stages.enter(of, stage) else { return };
+        if let Some(draft) = self.entered(of, stage, note) {
+            self.post(draft);
+        }
+    }
+
+    /// The same for a loop that may be slowed.
+    pub async fn enter_paced(&self, of: Loop, stage: StageName, note: StageNote) {
+        if let Some(draft) = self.entered(of, stage, note) {
+            self.paced(draft).await;
+        }
+    }
+
+    fn entered(&self, of: Loop, stage: StageName, note: StageNote) -> Option<Draft> {
+        let from = self.shared.stages.enter(of, stage)?;
         let draft = Draft::new(stage, AuditEventType::StageChanged, now_ms())
             .with("stage_from", from.map_or("", StageName::as_str))
             .with("summary", note.summary);
         let StageNote { symbol, cycle_id, decision_id, .. } = note;
-        self.post(Draft { symbol, cycle_id, decision_id, ..draft });
+        Some(Draft { symbol, cycle_id, decision_id, ..draft })
     }
 }
 

@@ -26,13 +26,25 @@ pub fn rows(
     id: EvaluationId,
     config_hash: &str,
 ) -> DecisionRecords {
-    let at = input.t0;
-    let numbered = |decision: &Decision| Decision { cycle_id: id, ..decision.clone() };
-    let mut records = DecisionRecords { gate, ..DecisionRecords::default() };
+    let mut records = rows_behind(input, outcome, gate, id, 0);
     if !outcome.topn.is_empty() {
         records.selection = Some(selection(input, outcome, id, config_hash));
     }
-    for finalist in &outcome.finalists {
+    records
+}
+
+/// The rows of the finalists behind the first `standing`, whose rows stand; the selection stands with those.
+pub(super) fn rows_behind(
+    input: &CycleInput,
+    outcome: &Outcome,
+    gate: Vec<GateEvent>,
+    id: EvaluationId,
+    standing: usize,
+) -> DecisionRecords {
+    let at = input.t0;
+    let numbered = |decision: &Decision| Decision { cycle_id: id, ..decision.clone() };
+    let mut records = DecisionRecords { gate, ..DecisionRecords::default() };
+    for finalist in outcome.finalists.iter().skip(standing) {
         let Some(decision) = &finalist.decision else { continue };
         if let Some(snapshot) = &finalist.snapshot {
             records.snapshots.push(DecisionSnapshotRow {
@@ -126,13 +138,14 @@ pub(super) fn bound(
     }
 }
 
-/// The events of an evaluation in the order of its stages; `before` are the finalists of the last one.
+/// The events of an evaluation in the order of its stages; `before` are the finalists of the last one, and the first
+/// `standing` of this one have been said.
 pub(super) fn events(
     input: &CycleInput,
     outcome: &Outcome,
     records: &DecisionRecords,
     id: EvaluationId,
-    before: &[Symbol],
+    (before, standing): (&[Symbol], usize),
 ) -> Vec<Draft> {
     let draft = |stage, event_type| bound(input, outcome, id, stage, event_type);
     let mut events = Vec::new();
@@ -157,7 +170,7 @@ pub(super) fn events(
             );
         }
     }
-    for finalist in &outcome.finalists {
+    for finalist in outcome.finalists.iter().skip(standing) {
         events.extend(of_finalist(outcome, records, finalist, &draft));
     }
     events

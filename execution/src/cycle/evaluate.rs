@@ -26,7 +26,7 @@ use super::decided;
 use super::detail::detail;
 use super::equity::EquityKeeper;
 use super::facts::Facts;
-use super::gate::AiGate;
+use super::gate::{AiGate, Questions};
 use super::gate_book::GateBook;
 use super::load::{Loaded, Memory, Occasion, load};
 use super::record::{self, Ending};
@@ -186,20 +186,14 @@ impl<A: Account> Evaluator<A> {
             Err(error) => return self.broken(None, &error.to_string(), started).await,
         };
         for event in self.facts.found(input, &decision, id, &self.context.settings.decide) {
-            self.context.audit.post(event);
+            self.context.audit.paced(event).await;
         }
-        stages::selected(&self.context, &decision, id);
-        let decision = match self.settle(input, decision, id).await {
-            Ok(decision) => decision,
+        stages::selected(&self.context, &decision, id).await;
+        let (decision, submits) = match self.one_after_another(input, decision, id).await {
+            Ok(both) => both,
             Err(error) => return self.broken(Some(id), &error, started).await,
         };
-        let account = Arc::clone(&self.account);
-        let submits = submit(&self.context, account.as_ref(), input, &decision, id).await;
         let pipeline_ms = elapsed_ms(started);
-        let submits = match submits {
-            Ok(submits) => submits,
-            Err(error) => return self.broken(Some(id), &error.to_string(), started).await,
-        };
         said::selection(&decision);
         detail(input, &decision, &self.context.settings.decide);
         let hits = risk::kill_switch(&decision.capital, &self.context.settings.decide);
@@ -219,26 +213,66 @@ impl<A: Account> Evaluator<A> {
         }
     }
 
-    /// Answers of the AI gate; then what was decided stands in rows and trail, before an order can name it.
+    /// Finalists one after another until one is on its way: whoever the last look refuses is recorded in the input, and
+    /// the decision made again from it gives the place to the next.
+    async fn one_after_another(
+        &mut self,
+        input: &mut CycleInput,
+        mut outcome: Outcome,
+        id: EvaluationId,
+    ) -> Result<(Outcome, Submits), String> {
+        let account = Arc::clone(&self.account);
+        let (mut questions, mut submits) = (Questions::none(), Submits::none(input));
+        let mut standing = 0;
+        // Each turn has more finalists than the one before, and a symbol is one once.
+        loop {
+            outcome = self.settle(input, outcome, id, (&mut questions, standing)).await?;
+            standing = outcome.finalists.len();
+            let looked =
+                submit(&self.context, account.as_ref(), input, &outcome, id, &mut submits).await;
+            looked.map_err(|e| e.to_string())?;
+            let refused = submits.take_refused(&self.context);
+            if refused.is_empty() {
+                break;
+            }
+            input.refused.extend(refused);
+            outcome = decide(input, &self.context.settings.decide);
+            if outcome.finalists.len() == standing {
+                break;
+            }
+        }
+        Ok((outcome, submits))
+    }
+
+    /// Answers of the AI gate; then what was decided stands in rows and trail, before an order can name it. The first
+    /// `standing` finalists have gone through it.
     async fn settle(
         &mut self,
         input: &mut CycleInput,
         outcome: Outcome,
         id: EvaluationId,
+        (questions, standing): (&mut Questions, usize),
     ) -> Result<Outcome, String> {
         let (outcome, asked) = match &mut self.gate {
-            Some(gate) => gate.settle(&self.context, input, outcome, id).await,
+            Some(gate) => {
+                gate.settle(&self.context, input, outcome, id, (questions, standing)).await
+            }
             None => (outcome, Vec::new()),
         };
         let hash = &self.context.settings.config_hash;
-        stages::judged(&self.context, &outcome, id);
-        let rows = decided::rows(input, &outcome, asked, id, hash);
+        let new = outcome.finalists.get(standing..).unwrap_or_default();
+        stages::judged(&self.context, new, id).await;
+        let rows = match standing {
+            0 => decided::rows(input, &outcome, asked, id, hash),
+            _ => decided::rows_behind(input, &outcome, asked, id, standing),
+        };
         ai_gate::insert(&self.context.pool, &rows).await.map_err(|e| e.to_string())?;
-        let mut events = decided::events(input, &outcome, &rows, id, &self.finalists);
+        let before = (self.finalists.as_slice(), standing);
+        let mut events = decided::events(input, &outcome, &rows, id, before);
         self.finalists.clone_from(&outcome.selection.topk_final);
         let last = events.pop();
         for event in events {
-            self.context.audit.post(event);
+            self.context.audit.paced(event).await;
         }
         // The lanes keep their order: with the last of them on disk all critical ones are.
         if let Some(last) = last

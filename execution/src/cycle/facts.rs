@@ -1,22 +1,31 @@
-//! Facts that a cycle finds beside its decision: who is eligible, which rules are in force, whose state is too old, and
-//! what the gates before a submit said.
+//! Facts that a cycle finds beside its decision: who is eligible, which rules are in force, whose safety changed, whose
+//! state is too old, and what the gates before a submit said.
 //!
 //! Input: the cycle's input and outcome; what was said before. Output: events. Invariants: eligibility and rules are said
-//! when they changed since the last cycle, the first cycle of a session says all of them; a gate is said at each submit,
-//! a stale state whenever one closes a route.
+//! when they changed since the last cycle, the first cycle of a session says all of them; a cause of a symbol's safety
+//! that nobody else says begins here, and each ends here unless its owner says the end; a gate is said at each submit, a
+//! stale state whenever one closes a route.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use penstock_audit::Draft;
+use penstock_telemetry::marker;
 use penstock_trading::cycle::{CycleInput, ReRead};
 use penstock_trading::decide::{DecideConfig, Outcome, PlannedEntry};
 use penstock_trading::gates::GenerationBlock;
 use penstock_trading::routes;
-use penstock_types::vocab::{AuditEventType, Blocker, ReasonCode, StageName};
-use penstock_types::{EvaluationId, Symbol};
+use penstock_types::rows::SafetyRow;
+use penstock_types::vocab::{AuditEventType, Blocker, ReasonCode, SafetyMode, StageName};
+use penstock_types::{EvaluationId, Symbol, UtcMicros};
 use serde_json::json;
 
 use super::decided::bound;
+
+/// Causes that ingest sets: it writes no trail.
+const OF_INGEST: [&str; 5] =
+    ["l2_checksum", "book_stale", "instrument_not_online", "pinned_invalid_l3", "l3_resync_limit"];
+/// Causes whose end the desk says, which knows what it means.
+const ENDED_BY_DESK: [&str; 2] = ["phantom_position", "foreign_order"];
 
 /// What was said of the market.
 #[derive(Debug, Default)]
@@ -24,6 +33,8 @@ pub(super) struct Facts {
     /// Hash of the rules and status of each pair.
     rules: BTreeMap<Symbol, (String, String)>,
     eligible: BTreeSet<Symbol>,
+    /// Causes that stood at the last cycle.
+    causes: BTreeSet<(Symbol, String)>,
 }
 
 impl Facts {
@@ -37,6 +48,7 @@ impl Facts {
     ) -> Vec<Draft> {
         let mut events = self.rules(input, outcome, id);
         events.extend(self.eligibility(input, outcome, id));
+        events.extend(self.safety(input, outcome, id));
         events.extend(stale(input, outcome, id, config));
         events
     }
@@ -66,6 +78,41 @@ impl Facts {
         events
     }
 
+    /// Causes that began or ended, an end by its time too.
+    fn safety(&mut self, input: &CycleInput, outcome: &Outcome, id: EvaluationId) -> Vec<Draft> {
+        let of = |row: &SafetyRow| -> Vec<(Symbol, String)> {
+            row.causes.iter().map(|cause| (row.symbol.clone(), cause.clone())).collect()
+        };
+        let now: BTreeSet<(Symbol, String)> = input.safety.iter().flat_map(of).collect();
+        let draft = |symbol: &Symbol, cause: &str, row: Option<&SafetyRow>| {
+            let (stage, event) = (StageName::UniverseScan, AuditEventType::QuarantineChanged);
+            let until = row.and_then(|row| row.hard_block_until.or(row.quiet_until));
+            let mode = row.map_or(SafetyMode::Normal, |row| row.mode);
+            let event = bound(input, outcome, id, stage, event)
+                .with("cause", cause)
+                .with("symbol_mode", mode.as_str())
+                .with("until_ts_ms", until.map_or(0, UtcMicros::millis))
+                .with("counters", json!({}));
+            let reasons = row.and_then(safety_reason).into_iter().collect();
+            Draft { symbol: Some(symbol.clone()), reasons, ..event }
+        };
+        let is_of_ingest = |cause: &str| OF_INGEST.contains(&cause);
+        let begun = now.difference(&self.causes).filter(|(_, cause)| is_of_ingest(cause));
+        let begun = begun.map(|(symbol, cause)| {
+            let row = input.safety.iter().find(|row| &row.symbol == symbol);
+            draft(symbol, cause, row)
+        });
+        let is_desks = |cause: &str| ENDED_BY_DESK.contains(&cause);
+        let ended = self.causes.difference(&now).filter(|(_, cause)| !is_desks(cause));
+        let ended = ended.map(|(symbol, cause)| {
+            marker!(SYMBOL_SAFETY_CLEARED, symbol = symbol.as_str(), cause = cause.as_str());
+            draft(symbol, cause, None)
+        });
+        let events = begun.chain(ended).collect();
+        self.causes = now;
+        events
+    }
+
     fn eligibility(
         &mut self,
         input: &CycleInput,
@@ -85,6 +132,17 @@ impl Facts {
         let events = changed.into_iter().map(event).collect();
         self.eligible = now;
         events
+    }
+}
+
+/// The reason of a symbol's mode.
+const fn safety_reason(row: &SafetyRow) -> Option<ReasonCode> {
+    match (row.mode, row.is_quarantine) {
+        (SafetyMode::Normal, _) => None,
+        (_, true) => Some(ReasonCode::SymbolQuarantined),
+        (SafetyMode::Quiet, false) => Some(ReasonCode::SymbolQuiet),
+        (SafetyMode::ExitOnly, false) => Some(ReasonCode::SymbolExitOnly),
+        (SafetyMode::HardBlocked, false) => Some(ReasonCode::SymbolHardBlocked),
     }
 }
 
@@ -156,4 +214,60 @@ pub(super) fn gates(
         .with("passed", refused.is_none());
     generation.reasons.extend(refused);
     [generation, freshness]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use penstock_trading::decide::decide;
+    use penstock_trading::fixtures::{config, input, symbol};
+
+    fn row(mode: SafetyMode, causes: &[&str]) -> SafetyRow {
+        SafetyRow {
+            symbol: symbol(1),
+            mode,
+            quiet_until: Some(UtcMicros(1_771_246_800_000_000)),
+            hard_block_until: None,
+            causes: causes.iter().map(|cause| (*cause).to_owned()).collect(),
+            is_quarantine: mode == SafetyMode::Quiet,
+        }
+    }
+
+    /// What a cycle with these rows says of safety: cause, mode, end, reasons.
+    fn said(
+        facts: &mut Facts,
+        rows: Vec<SafetyRow>,
+    ) -> Vec<(String, String, i64, Vec<ReasonCode>)> {
+        let cycle = CycleInput { safety: rows, ..input(6) };
+        let config = config();
+        let events = facts.found(&cycle, &decide(&cycle, &config), EvaluationId(1), &config);
+        let of = |draft: &Draft| {
+            assert_eq!(draft.symbol.as_ref(), Some(&symbol(1)));
+            let text = |key: &str| draft.data[key].as_str().unwrap_or_default().to_owned();
+            let until = draft.data["until_ts_ms"].as_i64().unwrap_or_default();
+            (text("cause"), text("symbol_mode"), until, draft.reasons.clone())
+        };
+        let is_safety = |draft: &&Draft| draft.event_type == AuditEventType::QuarantineChanged;
+        events.iter().filter(is_safety).map(of).collect()
+    }
+
+    #[test]
+    fn the_end_of_a_cause_is_said_once_and_what_ingest_sets_is_said_here_from_its_beginning() {
+        let mut facts = Facts::default();
+        // The desk has said that its own cause began; what ingest sets nobody has.
+        let both = row(SafetyMode::Quiet, &["l2_checksum", "order_reject"]);
+        let begun = said(&mut facts, vec![both.clone()]);
+        let (until, quarantine) = (1_771_246_800_000, vec![ReasonCode::SymbolQuarantined]);
+        assert_eq!(begun, [("l2_checksum".to_owned(), "quiet".to_owned(), until, quarantine)]);
+        assert_eq!(said(&mut facts, vec![both]), [], "nothing changed");
+        // A quarantine is over by its time: its row is no live cause any more.
+        let over = |cause: &str| (cause.to_owned(), "normal".to_owned(), 0, Vec::new());
+        let rest = row(SafetyMode::Quiet, &["l2_checksum"]);
+        assert_eq!(said(&mut facts, vec![rest]), [over("order_reject")]);
+        assert_eq!(said(&mut facts, Vec::new()), [over("l2_checksum")]);
+        assert_eq!(said(&mut facts, Vec::new()), []);
+        // The desk says the end of a foreign order itself.
+        assert_eq!(said(&mut facts, vec![row(SafetyMode::ExitOnly, &["foreign_order"])]), []);
+        assert_eq!(said(&mut facts, Vec::new()), []);
+    }
 }

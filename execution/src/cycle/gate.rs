@@ -1,9 +1,10 @@
 //! The AI gate in a cycle: asks what the decision waits for, one question after another.
 //!
 //! Purpose: turn a decision that waits for an answer into one that has it. Inputs: the outcome, the cycle's input, the
-//! provider. Outputs: the final outcome, the answers recorded in the input, one record per attempt. Invariants: the
+//! provider. Outputs: the outcome, the answers recorded in the input, one record per attempt. Invariants: the
 //! verdict comes from the recorded answer through `decide` and nowhere else; all questions of an evaluation share one
-//! budget; without a gate nothing that waits for one goes on.
+//! budget, however often it comes back; a finalist is asked about or noted once; without a gate nothing that waits for
+//! one goes on.
 
 use std::time::Instant;
 
@@ -29,6 +30,20 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub struct AiGate {
     gate: Gate<SystemClock>,
+}
+
+/// What an evaluation has asked so far.
+#[derive(Debug)]
+pub(super) struct Questions {
+    used: Evaluation,
+    began: Instant,
+}
+
+impl Questions {
+    /// Nothing yet; the age of the state counts on from here.
+    pub(super) fn none() -> Self {
+        Self { used: Evaluation::default(), began: Instant::now() }
+    }
 }
 
 impl AiGate {
@@ -58,25 +73,27 @@ impl AiGate {
         Ok(Self { gate: Gate::new(gate, redactor, SystemClock::default())? })
     }
 
-    /// Asks until nothing waits any more; gives the outcome and a record of every attempt.
+    /// Asks until nothing waits any more; gives the outcome and a record of every attempt. The first `standing`
+    /// finalists have theirs.
     pub(super) async fn settle(
         &mut self,
         context: &Context,
         input: &mut CycleInput,
         mut outcome: Outcome,
         id: EvaluationId,
+        (questions, standing): (&mut Questions, usize),
     ) -> (Outcome, Vec<GateEvent>) {
         let mut events = Vec::new();
         if input.sys_mode != SysMode::Normal {
             return (outcome, events);
         }
         if self.gate.ai_dec() == AiDec::Off {
-            for finalist in &outcome.finalists {
+            for finalist in outcome.finalists.iter().skip(standing) {
                 events.extend(self.note_off(finalist, id).await);
             }
             return (outcome, events);
         }
-        let (mut evaluation, began) = (Evaluation::default(), Instant::now());
+        let began = questions.began;
         // Each answer settles one finalist, and there are no more of them than pre-selected symbols.
         for _ in 0..=outcome.topn.len() {
             let Some(finalist) = outcome.awaits_gate() else { break };
@@ -85,13 +102,13 @@ impl AiGate {
             else {
                 break;
             };
-            stages::enter(context, StageName::AigateCall, stages::of(finalist, id));
+            stages::enter(context, StageName::AigateCall, stages::of(finalist, id)).await;
             let decision = Decision { cycle_id: id, ..decision.clone() };
             let age_ms_max = context.settings.decide.state_max_age_secs * 1_000;
             let age_ms = outcome.assessment.state_age_ms.unwrap_or(i64::MAX);
             let allowed = || still_allowed(context, age_ms, age_ms_max, began);
             let asking = Asking { decision: &decision, snapshot, limits };
-            let asked = self.gate.ask(&asking, &mut evaluation, allowed).await;
+            let asked = self.gate.ask(&asking, &mut questions.used, allowed).await;
             if let Some(reason) = asked.pause_reason()
                 && let Ok(code) = CauseCode::parse(reason.as_str())
             {

@@ -123,6 +123,7 @@ pub(super) async fn load(
         returns: Vec::new(),
         selection: memory.selection.clone(),
         ai_answers: Vec::new(),
+        refused: Vec::new(),
     };
     let compared = decide::compared(&input, &context.settings.decide);
     input.returns = memory.closes.series(&compared, points);

@@ -103,7 +103,7 @@ async fn turns<A: Account>(
         scheduler.started(now_ms, trigger);
         let mode_before = context.mode.current();
         let note = StageNote { summary: trigger.as_str().to_owned(), ..StageNote::default() };
-        stages::enter(context, StageName::UniverseScan, note);
+        stages::enter(context, StageName::UniverseScan, note).await;
         match evaluator.evaluate(trigger).await {
             Evaluated::FencedOut => return LoopEnd::FencedOut,
             Evaluated::Done { verdict, attached, .. } => {

@@ -1,15 +1,19 @@
 //! Steps 19 and 20: read again, gate, choke, submit.
 //!
 //! Purpose: the last look before money moves. Inputs: the plans of a decision in ranking order. Outputs:
-//! what was submitted and every second read with its verdict. Invariants: the gate compares the cycle's
-//! generation with a pointer that was really read again; at most the configured number of entries per cycle.
+//! what was submitted, every second read with its verdict, and whose refusal gives its place to the next. Invariants:
+//! the gate compares the cycle's generation with a pointer that was really read again; a plan is looked at once; at
+//! most the configured number of entries per cycle.
 
+use std::collections::BTreeSet;
+
+use penstock_contracts::units::DecisionId;
 use penstock_store_decision::{ReadError, cycle_input};
 use penstock_telemetry::marker;
 use penstock_trading::cycle::{CycleInput, ReRead};
 use penstock_trading::decide::{Outcome, PlannedEntry};
 use penstock_trading::gates::{self, Choke, ChokeInput, GateLimits, GenerationBlock};
-use penstock_types::vocab::{StageName, SysMode};
+use penstock_types::vocab::{ReasonCode, StageName, SysMode};
 use penstock_types::{EvaluationId, GenerationId, Symbol};
 
 use super::stored::SecondRead;
@@ -26,6 +30,27 @@ pub(super) struct Submits {
     pub(super) second_reads: Vec<SecondRead>,
     pub(super) visible: Option<GenerationId>,
     pub(super) fenced_out: bool,
+    looked_at: BTreeSet<DecisionId>,
+    refused: Vec<DecisionId>,
+}
+
+impl Submits {
+    /// Nothing yet.
+    pub(super) fn none(input: &CycleInput) -> Self {
+        let visible = input.publication.as_ref().map(|p| p.generation_id);
+        Self { visible, ..Self::default() }
+    }
+
+    /// Whoever was refused since the last time and may give its place to the next; none when there is no place.
+    pub(super) fn take_refused(&mut self, context: &Context) -> Vec<DecisionId> {
+        let refused = std::mem::take(&mut self.refused);
+        if self.is_over(context) { Vec::new() } else { refused }
+    }
+
+    fn is_over(&self, context: &Context) -> bool {
+        let most = usize::try_from(context.settings.decide.max_executes_per_cycle).unwrap_or(1);
+        self.submitted.len() >= most || self.fenced_out
+    }
 }
 
 /// Takes the plans in order until enough are submitted.
@@ -35,15 +60,14 @@ pub(super) async fn submit(
     input: &CycleInput,
     decision: &Outcome,
     evaluation_id: EvaluationId,
-) -> Result<Submits, ReadError> {
-    let mut done = Submits {
-        visible: input.publication.as_ref().map(|p| p.generation_id),
-        ..Submits::default()
-    };
-    let most = usize::try_from(context.settings.decide.max_executes_per_cycle).unwrap_or(1);
+    done: &mut Submits,
+) -> Result<(), ReadError> {
     for plan in decision.plans() {
-        if done.submitted.len() >= most || done.fenced_out {
+        if done.is_over(context) {
             break;
+        }
+        if !done.looked_at.insert(plan.decision_id.clone()) {
+            continue;
         }
         let note = StageNote {
             symbol: Some(plan.symbol.clone()),
@@ -51,11 +75,16 @@ pub(super) async fn submit(
             decision_id: plan.decision_id.as_str().to_owned(),
             ..StageNote::default()
         };
-        stages::enter(context, StageName::ExecuteIntent, note);
+        stages::enter(context, StageName::ExecuteIntent, note).await;
         let read = read_again(context, plan).await?;
         done.visible = read.publication.as_ref().map(|p| p.generation_id);
         said::visible(input, done.visible);
-        let choke = judge(context, account, (input, evaluation_id), decision, plan, &read);
+        let generation = generation_of(context, input, plan, &read);
+        for event in facts::gates(input, decision, evaluation_id, plan, &read, generation) {
+            context.audit.paced(event).await;
+        }
+        // Judged behind the wait, which is as long as the trail is pressed: mode, stream and quote are those of now.
+        let choke = judge(context, account, input, decision, (plan, &read, generation));
         let (result, reason) = match choke {
             Choke::Allow => ("ALLOW", None),
             Choke::Skip(reason) => ("SKIP", Some(reason)),
@@ -64,12 +93,21 @@ pub(super) async fn submit(
         marker!(CHOKE_DECISION, symbol = plan.symbol, result = result, reason = reason);
         done.second_reads.push(SecondRead { symbol: plan.symbol.clone(), read, choke });
         match choke {
-            Choke::Allow => send(account, input, plan, evaluation_id, &mut done).await,
+            Choke::Allow => send(account, input, plan, evaluation_id, done).await,
+            Choke::Skip(reason) if others_may(reason) => {
+                done.refused.push(plan.decision_id.clone());
+            }
             Choke::Skip(_) => {}
             Choke::Halt(_) => done.fenced_out = true,
         }
     }
-    Ok(done)
+    Ok(())
+}
+
+/// What refused one plan may let another pass. A generation that is gone and a mode are the whole cycle's: they would
+/// refuse the next as well, after its question had been paid for.
+fn others_may(reason: ReasonCode) -> bool {
+    !matches!(reason, ReasonCode::StateGenerationMismatch | ReasonCode::RiskModeBlock)
 }
 
 async fn read_again(context: &Context, plan: &PlannedEntry) -> Result<ReRead, ReadError> {
@@ -84,26 +122,30 @@ async fn read_again(context: &Context, plan: &PlannedEntry) -> Result<ReRead, Re
     })
 }
 
+fn generation_of(
+    context: &Context,
+    input: &CycleInput,
+    plan: &PlannedEntry,
+    read: &ReRead,
+) -> Result<(), GenerationBlock> {
+    let limits = GateLimits {
+        generation_max_lag: context.settings.decide.generation_max_lag,
+        state_age_limit_ms: plan.state_age_limit_ms,
+    };
+    match &input.publication {
+        Some(cycle) => gates::generation_gate(cycle, read, &limits),
+        None => Err(GenerationBlock::Lineage),
+    }
+}
+
 fn judge(
     context: &Context,
     account: &impl Account,
-    (input, id): (&CycleInput, EvaluationId),
+    input: &CycleInput,
     decision: &Outcome,
-    plan: &PlannedEntry,
-    read: &ReRead,
+    (plan, read, generation): (&PlannedEntry, &ReRead, Result<(), GenerationBlock>),
 ) -> Choke {
     let decide = &context.settings.decide;
-    let limits = GateLimits {
-        generation_max_lag: decide.generation_max_lag,
-        state_age_limit_ms: plan.state_age_limit_ms,
-    };
-    let generation = match &input.publication {
-        Some(cycle) => gates::generation_gate(cycle, read, &limits),
-        None => Err(GenerationBlock::Lineage),
-    };
-    for event in facts::gates(input, decision, id, plan, read, generation) {
-        context.audit.post(event);
-    }
     if let Err(block) = generation {
         blocked(input, plan, read, block);
     }
@@ -173,8 +215,11 @@ async fn send(
         EntryOutcome::NotSent { order_id, reason } => {
             tracing::warn!("entry {order_id} of {} not sent: {reason}", plan.symbol);
         }
-        EntryOutcome::Refused { reason } => {
+        EntryOutcome::Refused { reason, others_may } => {
             tracing::info!("entry of {} refused before its row: {reason}", plan.symbol);
+            if others_may {
+                done.refused.push(plan.decision_id.clone());
+            }
         }
         EntryOutcome::FencedOut => done.fenced_out = true,
         EntryOutcome::Failed { reason } => {

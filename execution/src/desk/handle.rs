@@ -153,7 +153,8 @@ impl Account for DeskHandle {
 
     async fn submit_entry(&self, request: EntryRequest) -> EntryOutcome {
         let (answer, answered) = oneshot::channel();
-        let refused = |reason: &str| EntryOutcome::Refused { reason: reason.to_owned() };
+        let refused =
+            |reason: &str| EntryOutcome::Refused { reason: reason.to_owned(), others_may: false };
         let command = Command::Entry(Box::new(request), answer);
         if self.commands.try_send(command).is_err() {
             return refused("DESK_QUEUE_FULL");

@@ -79,6 +79,12 @@ pub struct DeskParts {
 pub fn spawn(
     parts: DeskParts,
 ) -> Result<(DeskHandle, JoinHandle<Result<(), DeskError>>), DeskError> {
+    let (desk, inputs, handle) = assemble(parts)?;
+    Ok((handle, tokio::spawn(run(desk, inputs))))
+}
+
+/// A desk that does nothing yet, with what it will listen to.
+pub(super) fn assemble(parts: DeskParts) -> Result<(Desk, Inputs, DeskHandle), DeskError> {
     let (commands, inbox) = mpsc::channel(COMMANDS_LEN_LIMIT);
     let (messages, results) = mpsc::channel(MESSAGES_LEN_LIMIT);
     let (changed, changes) = watch::channel(0);
@@ -125,13 +131,14 @@ pub fn spawn(
         changed,
     };
     let inputs = Inputs { events: parts.events, inbox, results, cancel: parts.cancel };
-    Ok((handle, tokio::spawn(run(desk, inputs))))
+    Ok((desk, inputs, handle))
 }
 
-struct Inputs {
+/// What a desk listens to.
+pub(super) struct Inputs {
     events: mpsc::Receiver<PrivateEvent>,
     inbox: mpsc::Receiver<Command>,
-    results: mpsc::Receiver<Message>,
+    pub(super) results: mpsc::Receiver<Message>,
     cancel: CancellationToken,
 }
 

@@ -76,7 +76,7 @@ impl Desk {
             Command::Entry(_, answer) => {
                 let reason = "DB_UNAVAILABLE".to_owned();
                 // An evaluation that has gone wants no answer.
-                let _ = answer.send(EntryOutcome::Refused { reason });
+                let _ = answer.send(EntryOutcome::Refused { reason, others_may: false });
             }
             Command::CancelEntries(_) => {}
             Command::StopEntries => self.entries_stopped = true,

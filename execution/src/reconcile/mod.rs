@@ -18,5 +18,7 @@ mod rules;
 mod state;
 mod strangers;
 
+#[cfg(test)]
+pub(crate) use fetch::LookKind;
 pub(crate) use fetch::LookResult;
 pub(crate) use state::ReconcileState;

@@ -5,9 +5,13 @@
 //! process; the causes do. Refusals for the pair's rules and requests without an answer are counted from
 //! the rows: enough of them put the symbol into quarantine beside the above.
 
+use std::sync::Arc;
+
+use penstock_store_decision::cycle_input;
 use penstock_telemetry::marker;
 use penstock_trading::quarantine::{QuarantineCause, REFUSALS_SPAN_MS};
 use penstock_trading::quiet::QUIETS_WINDOW_MS;
+use penstock_types::rows::InstrumentRow;
 use penstock_types::vocab::SafetyMode;
 use penstock_types::{OrderId, Symbol, UtcMicros};
 use penstock_venues::kraken::error_table::{self, ErrorClass};
@@ -64,6 +68,7 @@ impl Desk {
     ) -> Result<(), DeskError> {
         let Some(row) = self.tracker.get(id).map(|t| t.record.clone()) else { return Ok(()) };
         if class == ErrorClass::Validation {
+            self.read_rules_again(&row.symbol).await;
             self.judge_refusals(&row.symbol).await?;
         }
         let after = after(class);
@@ -86,6 +91,23 @@ impl Desk {
                 self.quiet(&row.symbol, "order_reject", "ORDER_REJECT").await
             }
         }
+    }
+
+    /// A refusal for the pair's rules: they are read again. Others than before are in force at once; the same ones mean
+    /// that our own numbers are wrong.
+    async fn read_rules_again(&mut self, symbol: &Symbol) {
+        let rows = match cycle_input::all_instruments(self.store.pool()).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::warn!("rules of {symbol} not read again after a refusal: {error}");
+                return;
+            }
+        };
+        let hash = |row: Option<InstrumentRow>| row.map(|r| r.content_hash).unwrap_or_default();
+        let old = hash(self.instrument(symbol));
+        self.instruments.store(Arc::new(rows.into_iter().map(|r| (r.symbol.clone(), r)).collect()));
+        let new = hash(self.instrument(symbol));
+        self.say_rules_refused(symbol, &old, &new);
     }
 
     /// Refusals for the pair's rules, from the rows: enough of them are a quarantine.

@@ -56,7 +56,9 @@ impl Desk {
         answer: oneshot::Sender<EntryOutcome>,
     ) -> Result<(), DeskError> {
         let outcome = match self.refusal(&request) {
-            Some(reason) => EntryOutcome::Refused { reason: reason.to_owned() },
+            Some((reason, others_may)) => {
+                EntryOutcome::Refused { reason: reason.to_owned(), others_may }
+            }
             None => match self.commit_entry(request).await {
                 Ok(outcome) => outcome,
                 Err(error) => {
@@ -75,28 +77,30 @@ impl Desk {
         Ok(())
     }
 
-    fn refusal(&self, request: &EntryRequest) -> Option<&'static str> {
+    /// Why nothing is committed, and whether the entry of another symbol of the cycle may be.
+    fn refusal(&self, request: &EntryRequest) -> Option<(&'static str, bool)> {
         if !self.reconcile.complete {
-            return Some("NOT_RECONCILED");
+            return Some(("NOT_RECONCILED", false));
         }
         // Right after a start without memory of the counters only cancels and protection go out.
         if self.rest.state().lock().is_cold(self.mono_ms()) {
-            return Some("COLD_START");
+            return Some(("COLD_START", false));
         }
         if self.entries_stopped {
-            return Some("ENTRIES_STOPPED");
+            return Some(("ENTRIES_STOPPED", false));
         }
         if self.mode.current() != SysMode::Normal {
-            return Some("MODE_BLOCKED");
+            return Some(("MODE_BLOCKED", false));
         }
         if self.tracker.is_busy(&request.plan.symbol) {
-            return Some("SYMBOL_LOCKED");
+            return Some(("SYMBOL_LOCKED", true));
         }
         if !self.orders.health().borrow().executions_whole {
-            return Some("PRIVATE_STREAM_SILENT");
+            return Some(("PRIVATE_STREAM_SILENT", true));
         }
+        // The deadline counts from the cycle's own time, which its plans share.
         if request.plan.deadline_at.millis_since(self.now()) < DEADLINE_LEFT_MS_MIN {
-            return Some("DEADLINE_TOO_CLOSE");
+            return Some(("DEADLINE_TOO_CLOSE", false));
         }
         None
     }
@@ -116,7 +120,7 @@ impl Desk {
         let persisted = match stored {
             Ok(persisted) => persisted,
             Err(error @ WriteError::Conflict { .. }) => {
-                return Ok(EntryOutcome::Refused { reason: error.to_string() });
+                return Ok(EntryOutcome::Refused { reason: error.to_string(), others_may: true });
             }
             Err(error) => {
                 // The row may stand: it is read back by the reconcile that follows, never sent.

@@ -7,6 +7,7 @@
 use super::books::{Applied, BookSet};
 use super::clock::RecordingClock;
 use super::deriv_input::DerivInput;
+use super::lost_books::LostBooks;
 use super::run::TrackedPair;
 use penstock_market::{BookUpdate, LostBook, MarketCore, Outputs, Scales, TickerIn, TradeIn};
 use penstock_telemetry::marker;
@@ -70,6 +71,8 @@ pub(crate) struct Market {
     pub counts: FeedCounts,
     pub clock: RecordingClock,
     pub derivs: DerivInput,
+    /// How often books of levels are lost.
+    pub lost_books: LostBooks,
     pub(super) symbols: FxHashMap<String, Symbol>,
     last_conn: i16,
     connected: Vec<bool>,
@@ -88,6 +91,7 @@ impl Market {
             newest_at: clock.now(),
             clock,
             derivs: DerivInput::default(),
+            lost_books: LostBooks::default(),
             symbols: FxHashMap::default(),
             last_conn: 0,
         }
@@ -368,6 +372,7 @@ impl Market {
     /// A book is not the venue's: withdrawn first, then asked for anew.
     fn lost(&mut self, group: usize, symbol: &Symbol, why: LostBook, at: UtcMicros) {
         self.core.book_lost(symbol, why, at, &mut self.out);
+        self.lost_books.lost(symbol, at);
         let mismatch = match why {
             LostBook::Checksum { expected, computed } => {
                 let symbol = symbol.as_str();

@@ -8,6 +8,7 @@ pub(crate) mod event_metrics;
 pub(crate) mod feed_input;
 pub(crate) mod level3_books;
 pub(crate) mod level3_input;
+pub(crate) mod lost_books;
 mod notes;
 pub(crate) mod rollover;
 pub(crate) mod run;

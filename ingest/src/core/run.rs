@@ -10,6 +10,7 @@ use super::deriv_input::{DerivCounts, DerivEvent};
 use super::event_metrics;
 use super::feed_input::{Group, GroupKind, Market};
 use super::level3_input::Level3Pair;
+use super::lost_books::BookQuarantine;
 use super::rollover::Rollover;
 use super::sink::RawSink;
 use crate::lifecycle::alerts::{Alerts, Reason};
@@ -123,6 +124,8 @@ pub(crate) struct CoreHealth {
     pub rows: [u64; 4],
     /// How order-by-order books are.
     pub level3: Level3Health,
+    /// Symbols whose book of levels was lost too often.
+    pub book_quarantines: Vec<BookQuarantine>,
     /// Newest row of L3 that was shed.
     pub l3_shed_at: Option<UtcMicros>,
     pub newest_tick: i64,
@@ -406,6 +409,7 @@ impl<S: RawSink + 'static> CoreThread<S> {
                 .filter(|g| g.kind == GroupKind::Public)
                 .all(|g| g.is_whole || g.symbols.is_empty()),
             level3: market.core.level3_health(),
+            book_quarantines: market.lost_books.quarantines(),
             l3_shed_at: self.l3_shed_at,
             last_message_age_ms,
             rows: self.rows,

@@ -1,6 +1,7 @@
 //! What leaves for the clusters: generations, frames, epochs.
 
 mod batch;
+pub(crate) mod book_quarantine;
 pub(crate) mod cuts;
 pub(crate) mod epoch_markers;
 mod epoch_rows;

@@ -7,7 +7,10 @@ use penstock_types::frame::decode_quotes;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_checksum_withdraws_the_quote_and_a_new_image_brings_it_back() {
-    let world = world(MarketSource::Pulses, 6).await;
+    let mut world = world(MarketSource::Pulses, 6).await;
+    // One is too many already.
+    let one = "RISK_QUARANTINE_MAX_RESYNCS_PER_10MIN".to_owned();
+    world.extra.insert(one, "1".to_owned());
     let service = world.service();
     let live = "select count(*) from run_symbol_state where book_ok";
     world.decision_reaches(live, 6).await;
@@ -17,6 +20,13 @@ async fn a_bad_checksum_withdraws_the_quote_and_a_new_image_brings_it_back() {
     world.venue.venue.faults.add(&fault, world.venue.venue.now_us());
     let failed = "select count(*) from ingest_stream_events where kind = 'checksum_fail'";
     reaches(&world.ingest, failed, 1).await;
+    // The symbol rests, and only it: a quarantine is no withdrawal of its book.
+    let rests = "select count(*) from symbol_safety_state where symbol = 'BTC/USD' and
+        cause = 'l2_checksum' and mode = 'quiet' and (detail ->> 'quarantine')::boolean
+        and expires_at > clock_timestamp() + interval '50 minutes'";
+    world.decision_reaches(rests, 1).await;
+    let all = "select count(*) from symbol_safety_state";
+    assert_eq!(count(&world.decision, all).await, 1);
     world.decision_reaches(live, 6).await;
     let samples = "select count(*) from l2_snap_metrics s where s.symbol = 'BTC/USD' and s.seq >
         (select max(seq) from ingest_stream_events where kind = 'checksum_fail')";

@@ -1,5 +1,6 @@
 //! Days of the decision cluster: frames of three days; decisions, private messages and inputs as long as
-//! they are kept, held for longer when an order was filled, and never without a backup unless asked to.
+//! they are kept, held for longer when an order was filled, and never without a backup unless asked to; samples of
+//! health likewise, as rows.
 
 use super::Args;
 use chrono::{Days, NaiveDate};
@@ -7,7 +8,7 @@ use penstock_config::Config;
 use penstock_store::ClusterRole;
 use penstock_store::partitions::{DailyTable, daily_partitions_before, drop_partition};
 use penstock_store::pools::connect_single;
-use penstock_store_decision::retention::filled_days;
+use penstock_store_decision::retention::{filled_days, forget_health};
 use penstock_types::Decimal;
 use sqlx::PgPool;
 use std::collections::BTreeSet;
@@ -16,6 +17,8 @@ use std::collections::BTreeSet;
 const FRAME_DAYS: u64 = 3;
 /// Days of candidates.
 const CANDIDATE_DAYS: u64 = 30;
+/// Days of samples of health.
+const HEALTH_DAYS: u64 = 30;
 /// Days of private messages.
 const PRIVATE_DAYS: u64 = 90;
 
@@ -71,5 +74,23 @@ pub(super) async fn clean(
             }
         }
     }
+    health(pool, today, args).await?;
     Ok(gone)
+}
+
+/// Rows of a table without partitions that have had their time.
+async fn health(pool: &PgPool, today: NaiveDate, args: &Args) -> anyhow::Result<()> {
+    let ago = Days::new(HEALTH_DAYS.saturating_sub(1));
+    let first_kept = today.checked_sub_days(ago).unwrap_or(NaiveDate::MIN);
+    let is_rehearsal = args.dry_run || !args.without_backup;
+    let rows = forget_health(pool, first_kept, is_rehearsal).await?;
+    match (args.without_backup, args.dry_run) {
+        (false, _) if rows > 0 => println!(
+            "health_samples: {rows} rows kept, there is no backup of them; next: --without-backup"
+        ),
+        (false, _) => {}
+        (true, true) => println!("health_samples: {rows} rows would go"),
+        (true, false) => println!("health_samples: {rows} rows gone"),
+    }
+    Ok(())
 }

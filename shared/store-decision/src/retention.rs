@@ -3,6 +3,7 @@
 
 use chrono::NaiveDate;
 use penstock_store::StoreError;
+use penstock_store::pools::{ActAs, set_local_role};
 use penstock_types::{RunId, TickId};
 use sqlx::PgPool;
 
@@ -119,6 +120,33 @@ pub async fn forget_engine_rows(
         tx.commit().await.map_err(failed)?;
     }
     Ok(OldEngineRows { transitions, alerts, checkpoints })
+}
+
+/// Removes samples of the process's health of the days before this one; in a rehearsal only counts them. The table is
+/// its owner's to thin out: nobody else may remove a row of it.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn forget_health(
+    pool: &PgPool,
+    first_kept: NaiveDate,
+    is_rehearsal: bool,
+) -> Result<u64, StoreError> {
+    let failed = |e| StoreError::sql("remove old samples of health", CLUSTER, e);
+    let before = first_kept.and_time(chrono::NaiveTime::MIN).and_utc();
+    let mut tx = pool.begin().await.map_err(failed)?;
+    set_local_role(&mut tx, ActAs::Owner).await.map_err(failed)?;
+    let gone = sqlx::query!("delete from health_samples where ts < $1", before)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?
+        .rows_affected();
+    if is_rehearsal {
+        tx.rollback().await.map_err(failed)?;
+    } else {
+        tx.commit().await.map_err(failed)?;
+    }
+    Ok(gone)
 }
 
 /// Today by the cluster's clock, and the newest mode of the service, if there was one.

@@ -16,6 +16,7 @@ use penstock_types::{Decimal, LineageId, RunId, SessionId, Symbol, TickId, UtcMi
 use serde::{Deserialize, Serialize};
 
 use penstock_contracts::ai::recorded::RecordedAnswer;
+use penstock_contracts::units::DecisionId;
 
 use crate::engine_gate::EngineCycle;
 use crate::select::{ReturnSeries, SelectionMemory};
@@ -109,6 +110,9 @@ pub struct CycleInput {
     /// What came of asking the AI gate, one for each decision that was asked about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ai_answers: Vec<RecordedAnswer>,
+    /// Decisions in force whose entry was refused by the last look before its submit: who comes next takes their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<DecisionId>,
 }
 
 /// What earlier cycles of the session bound to.

@@ -268,6 +268,7 @@ pub fn input(n: usize) -> CycleInput {
         returns: (0..n).map(returns).collect(),
         selection: SelectionMemory::default(),
         ai_answers: Vec::new(),
+        refused: Vec::new(),
     }
 }
 

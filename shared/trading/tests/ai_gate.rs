@@ -8,10 +8,12 @@ use penstock_contracts::units::Hex64;
 use penstock_trading::CycleInput;
 use penstock_trading::decide;
 use penstock_trading::decide::{DecideConfig, Finalist, Outcome};
-use penstock_trading::fixtures::{config, input};
+use penstock_trading::fixtures::{config, hot, input, symbol};
 use penstock_types::vocab::{Blocker, ReasonCode, StageName, SysMode};
 
 const N: usize = 6;
+/// With two that break out the quartile of volatility is still a calm symbol's.
+const MANY: usize = 12;
 
 fn strict(ai_dec: i64) -> DecideConfig {
     let mut config = config();
@@ -93,6 +95,62 @@ fn without_an_answer_nothing_goes_on_and_with_a_permission_it_does() {
     let plan = first(&outcome).plan.as_ref().unwrap();
     assert_eq!(Some(&plan.decision_id), first(&outcome).decision.as_ref().map(|d| &d.decision_id));
     assert!(outcome.awaits_gate().is_none(), "whoever comes behind it is not asked about");
+}
+
+/// Two symbols break out: the last look refuses the first, so the second is asked about, sized and judged; its plan is
+/// the one that is left.
+#[test]
+fn behind_a_plan_that_the_last_look_refused_the_next_is_asked_about() {
+    let config = strict(1);
+    let allow = || says(r#"{"verdict":"ALLOW","reasons":["STRAT_OK"],"modified_decision":null}"#);
+    let mut cycle = input(MANY);
+    hot(&mut cycle.states[MANY - 2]);
+    let settle = |cycle: &mut CycleInput| {
+        let waiting = decide(cycle, &config);
+        let asked = waiting.awaits_gate().unwrap().decision.as_ref().unwrap();
+        cycle.ai_answers.push(record(asked, allow()));
+        decide(cycle, &config)
+    };
+    // given: the first may go, and nobody else is looked at
+    let first = settle(&mut cycle);
+    let plan = first.plans().next().unwrap().clone();
+    assert_eq!((first.finalists.len(), &plan.symbol), (1, &symbol(MANY - 2)));
+    // when: its last look refuses it
+    cycle.refused.push(plan.decision_id.clone());
+    // then: the next waits for an answer of its own, and behind its permission nobody is asked about
+    let waiting = decide(&cycle, &config);
+    assert_eq!(waiting.finalists[0], first.finalists[0], "what was decided stays");
+    assert_eq!(waiting.awaits_gate().map(|f| &f.symbol), Some(&symbol(MANY - 1)));
+    let second = settle(&mut cycle);
+    let plans: Vec<_> = second.plans().map(|plan| (&plan.symbol, &plan.decision_id)).collect();
+    assert_eq!(plans[0], (&symbol(MANY - 2), &plan.decision_id));
+    assert_eq!((plans.len(), plans[1].0), (2, &symbol(MANY - 1)));
+    assert!(second.finalists[1].verdict.is_some());
+    assert!(second.awaits_gate().is_none());
+    // and: what is stored repeats it, and without the refusal it is another decision
+    let text = serde_json::to_string(&cycle).unwrap();
+    let stored: CycleInput = serde_json::from_str(&text).unwrap();
+    assert_eq!(decide(&stored, &config), second);
+    let unrefused = CycleInput { refused: Vec::new(), ..cycle };
+    assert_eq!(decide(&unrefused, &config), first);
+    assert!(!serde_json::to_string(&unrefused).unwrap().contains("refused"), "older inputs stay");
+}
+
+/// Without returns there is one finalist at a time, whether a gate is asked or not.
+#[test]
+fn a_finalist_that_waits_for_returns_takes_the_place_of_a_refused_plan() {
+    let config = strict(0);
+    let mut cycle = input(MANY);
+    hot(&mut cycle.states[MANY - 2]);
+    cycle.returns.clear();
+    let first = decide(&cycle, &config);
+    let plans: Vec<_> = first.plans().cloned().collect();
+    assert_eq!((first.finalists.len(), plans.len()), (1, 1));
+    cycle.refused.push(plans[0].decision_id.clone());
+    let second = decide(&cycle, &config);
+    assert_eq!(second.finalists[0], first.finalists[0]);
+    let symbols: Vec<_> = second.plans().map(|plan| plan.symbol.clone()).collect();
+    assert_eq!(symbols, [symbol(MANY - 2), symbol(MANY - 1)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use penstock_audit::payload::missing;
 use penstock_audit::{Draft, Line, Redactor};
 use penstock_config::table::execution::ConsoleStage;
 use penstock_trading::mode::Thresholds;
-use penstock_types::vocab::{AuditEventType, StageName};
+use penstock_types::vocab::{AuditEventType, ReasonCode, StageName};
 use penstock_types::{SessionId, Uuid};
 
 use super::{ENTRY, PLAN, POSITION, World};
@@ -84,6 +84,54 @@ async fn ids_on_every_line() {
     let different: BTreeSet<&str> =
         hashes.iter().map(|(_, hash)| hash.as_str()).filter(|h| !h.is_empty()).collect();
     assert_eq!(different.len(), 3, "entry, stop and close: {hashes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_for_the_pairs_rules_reads_them_again_and_says_what_came_of_it() {
+    let mut world = World::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let writer = writer(dir.path(), &world, 1_024);
+    world.audit = Some(writer.handle());
+    let session = world.session().await;
+    // when the rules have changed behind us, and when they have not
+    let login = penstock_store::testing::SUPERUSER_LOGIN;
+    let owner = world.home.pool(login).await;
+    sqlx::query("update instruments set content_hash = 'y'").execute(&owner).await.unwrap();
+    for refusals in ["1", "2"] {
+        let error =
+            r#"{"kind":"error","method":"add_order","text":"EOrder:Invalid price","count":1}"#;
+        world.fault(error);
+        let desk = session.desk.clone();
+        super::place::until("the symbol is free", || desk.status().busy.is_empty()).await;
+        assert!(matches!(world.enter(&session, true).await, EntryOutcome::Sent { .. }));
+        let rejected = "select count(*)::text from execution_orders where state = 'rejected'";
+        world.until_word("refusals", rejected, refusals).await;
+    }
+    // The cause is written behind what is said of the rules.
+    let cause = "select count(*)::text from symbol_safety_state where cause = 'submit_error'";
+    world.until_word("exit only", cause, "1").await;
+    let desk = session.desk.clone();
+    super::place::until("the end of it", || desk.status().busy.is_empty()).await;
+    session.kill().await;
+    writer.finish(Some(run_ended(0, Duration::ZERO))).await;
+    // then both are in the trail, the one as new rules, the other as a fault of our own
+    let lines = lines(dir.path());
+    let of_rules =
+        lines.iter().filter(|l| l.event.event_type() == AuditEventType::FiltersRefreshed);
+    let said: Vec<(String, &[ReasonCode])> = of_rules
+        .map(|line| {
+            judge(line);
+            let fields = line.event.fields();
+            let text = |key: &str| fields.data[key].as_str().unwrap();
+            let words = format!("{} {} {}", text("old_hash"), text("new_hash"), text("cause"));
+            (words, fields.reasons.as_slice())
+        })
+        .collect();
+    let wanted: [(String, &[ReasonCode]); 2] = [
+        ("x y REJECT".to_owned(), &[ReasonCode::FiltersRefreshed]),
+        ("y y REJECT".to_owned(), &[ReasonCode::FiltersDriftDetected]),
+    ];
+    assert_eq!(said, wanted);
 }
 
 /// An entry that is filled, protected, and closed on request.

@@ -16,6 +16,7 @@ mod recover;
 mod regimes;
 mod report;
 mod reviews;
+mod still;
 mod strangers;
 mod stream;
 

@@ -28,7 +28,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{DeskConfig, DeskError, DeskHandle, DeskParts, spawn};
+use super::super::run::{Inputs, assemble};
+use super::super::{Desk, DeskConfig, DeskError, DeskHandle, DeskParts, spawn};
 use super::{LIMIT, LOOK, SYMBOL};
 use crate::audit::AuditHandle;
 use crate::engine::EngineBoard;
@@ -54,6 +55,28 @@ pub(super) struct Place {
     pub(super) preauth_ms_max: i64,
     pub(super) gates: EngineGates,
     pub(super) tune: fn(&mut DeskConfig),
+}
+
+/// What a desk is made of, and the ends that its makers keep.
+struct Made {
+    parts: DeskParts,
+    changes: crate::mode::Changes,
+    hears: mpsc::Sender<PrivateEvent>,
+    state_dir: tempfile::TempDir,
+}
+
+/// A desk whose loop does not run: a test takes its steps one by one.
+pub(super) struct Still {
+    pub(super) desk: Desk,
+    pub(super) inputs: Inputs,
+    cancel: CancellationToken,
+    _state_dir: tempfile::TempDir,
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
 }
 
 /// One life of the execution side.
@@ -84,6 +107,25 @@ impl Place {
 
     /// A desk whose first reconcile is complete, whatever its mode.
     pub(super) async fn reconciled(&self) -> Session {
+        let Made { parts, changes, hears, state_dir: _state_dir } = self.made().await;
+        let (mode, clock, cancel) = (parts.mode.clone(), parts.clock.clone(), parts.cancel.clone());
+        let (desk, task) = spawn(parts).unwrap();
+        let session = Session { desk, task, cancel, mode, clock, changes, hears, _state_dir };
+        let status = session.desk.clone();
+        until("the reconcile of the start", || status.status().reconciled).await;
+        session
+    }
+
+    /// A desk that has read its rows and does nothing by itself.
+    pub(super) async fn still(&self) -> Still {
+        let Made { parts, state_dir: _state_dir, .. } = self.made().await;
+        let cancel = parts.cancel.clone();
+        let (mut desk, inputs, _) = assemble(parts).unwrap();
+        desk.attach().await.unwrap();
+        Still { desk, inputs, cancel, _state_dir }
+    }
+
+    async fn made(&self) -> Made {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let state_dir = tempfile::tempdir().unwrap();
         let path = state_dir.path().join("venue.json");
@@ -126,20 +168,15 @@ impl Place {
             events,
             quotes: self.quotes.clone(),
             engine: self.engine.clone(),
-            mode: mode.clone(),
+            mode,
             alerts: crate::alerts::tests::quiet(),
             audit: self.audit.clone(),
             lease: Arc::default(),
             instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
-            clock: clock.clone(),
-            cancel: cancel.clone(),
+            clock,
+            cancel,
         };
-        let (desk, task) = spawn(parts).unwrap();
-        let session =
-            Session { desk, task, cancel, mode, clock, changes, hears, _state_dir: state_dir };
-        let status = session.desk.clone();
-        until("the reconcile of the start", || status.status().reconciled).await;
-        session
+        Made { parts, changes, hears, state_dir }
     }
 }
 

@@ -82,13 +82,13 @@ area! {
         /// Rejections of a symbol in an hour.
         [E] risk_quarantine_max_rejects_per_hour: u32 = Some("3"), int(1, 10_000);
         /// Resyncs of a symbol in ten minutes.
-        [E] risk_quarantine_max_resyncs_per_10min: u32 = Some("5"), int(1, 10_000).later();
+        [E I] risk_quarantine_max_resyncs_per_10min: u32 = Some("5"), int(1, 10_000);
         /// Time-outs in a row.
         [E] risk_quarantine_max_timeouts_consecutive: u32 = Some("3"), int(1, 10_000);
         /// Seconds of quarantine.
-        [E] risk_quarantine_ttl_seconds: u64 = Some("3600"), int(1, 604_800);
+        [E I] risk_quarantine_ttl_seconds: u64 = Some("3600"), int(1, 604_800);
         /// Quarantine ends by itself.
-        [E] risk_quarantine_auto_release: bool = Some("true"), any();
+        [E I] risk_quarantine_auto_release: bool = Some("true"), any();
     }
 }
 

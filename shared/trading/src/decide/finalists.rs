@@ -2,7 +2,8 @@
 //!
 //! Purpose: selection, proposal, size, risk and plan of the best candidates. Inputs: the scan and the cycle. Outputs:
 //! finalists in ranking order, each with a plan or the blocker that refused it. Invariants: pure; a finalist that fails
-//! while only the lack of returns keeps others out gives its place to the next of them.
+//! while only the lack of returns keeps others out gives its place to the next of them; a plan that the last look before
+//! its submit refused counts as one that failed.
 
 use penstock_contracts::ai::AiGateResult;
 use penstock_contracts::{Decision, RiskVerdict, Snapshot};
@@ -37,7 +38,7 @@ pub(super) fn finalists(cycle: Cycle<'_>, scan: &mut Scan) -> (Selection, Vec<Fi
     for (at, waived) in chosen {
         let mut finalist = next(cycle, scan, at, finalists.len());
         finalist.waived = waived;
-        let ends = gate::is_on(cycle) && (finalist.plan.is_some() || finalist.question.is_some());
+        let ends = gate::is_on(cycle) && (passes(cycle, &finalist) || finalist.question.is_some());
         finalists.push(finalist);
         if ends {
             // One after another: whoever comes after one that passes, or waits for its answer, is not asked about.
@@ -51,7 +52,7 @@ pub(super) fn finalists(cycle: Cycle<'_>, scan: &mut Scan) -> (Selection, Vec<Fi
             .copied()
             .collect();
         for at in waiting {
-            if finalists.iter().any(|finalist| finalist.plan.is_some()) {
+            if finalists.iter().any(|finalist| passes(cycle, finalist)) {
                 break;
             }
             let finalist = next(cycle, scan, at, finalists.len());
@@ -63,6 +64,12 @@ pub(super) fn finalists(cycle: Cycle<'_>, scan: &mut Scan) -> (Selection, Vec<Fi
         }
     }
     (selection, finalists)
+}
+
+/// It has a plan, and no last look has refused it.
+fn passes(cycle: Cycle<'_>, finalist: &Finalist) -> bool {
+    let is_refused = |id| cycle.input.refused.contains(id);
+    finalist.plan.as_ref().is_some_and(|plan| !is_refused(&plan.decision_id))
 }
 
 fn choose(cycle: Cycle<'_>, scan: &Scan) -> Selection {
