@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Where a run puts the runner's list of all tests, as `cargo nextest list --message-format json` prints it.
-const LIST: &str = "PENSTOCK_TEST_LIST";
+const LIST: &str = "TEST_LIST_FILE";
 
 /// The runner's profile of CI, where the list is handed over.
 const CI: &str = "ci";

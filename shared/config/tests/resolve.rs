@@ -69,7 +69,7 @@ fn compiled_defaults_are_accepted_and_derive_what_is_unset() {
 #[case::decimal_range("run_rollover_hours = 0.01", "0.02..8760")]
 #[case::secret_in_file("kraken_api_key = \"topsecret\"", "secrets never stand in the file")]
 #[case::l3_budget("l3_depth = 1000\nl3_subscribe_rate = 99", "≥ 100")]
-#[case::absent_route("route_dumpreversal = \"shadow\"", "ROUTE_DUMPREVERSAL")]
+#[case::route_that_sells_first("route_pumpfadeexhaustion = \"live\"", "ROUTE_PUMPFADEEXHAUSTION")]
 #[case::gate_without_endpoint("ai_dec = 1\nai_gate_model = \"m\"", "AI_GATE_BASE_URL")]
 #[case::gate_switched_off(
     "ai_dec = 1\nai_gate_base_url = \"off\"\nai_gate_model = \"m\"",

@@ -32,7 +32,6 @@ pub struct StrategyTerms {
 }
 
 const MAKER: &[EntryMode] = &[EntryMode::Maker];
-const TAKER: &[EntryMode] = &[EntryMode::Taker];
 const BOTH: &[EntryMode] = &[EntryMode::Taker, EntryMode::Maker];
 
 /// Terms of a strategy.
@@ -84,18 +83,41 @@ pub const fn strategies(regime: Regime) -> &'static [Strategy] {
     }
 }
 
-/// Routes that a regime offers. Those that this version does not contain (reversal after a fall, fade
-/// after a rise) are absent.
+/// Routes that a regime offers to an entry. Those of the other direction: [`short_routes`].
 #[must_use]
 pub const fn routes(regime: Regime) -> &'static [RouteType] {
     match regime {
         Regime::Range => &[RouteType::PassiveSpreadCapture, RouteType::MakerUnwindMeanReversion],
         Regime::Trend => &[RouteType::BreakoutContinuation, RouteType::PullbackContinuation],
-        Regime::HighVolatility => &[RouteType::BreakoutContinuation],
+        Regime::HighVolatility => &[RouteType::BreakoutContinuation, RouteType::DumpReversal],
         Regime::LowLiquidity => &[RouteType::PassiveSpreadCapture],
         Regime::Chaos => &[],
     }
 }
+
+/// Routes of a regime that sell first, which a spot account without margin cannot: they are measured, never traded.
+#[must_use]
+pub const fn short_routes(regime: Regime) -> &'static [RouteType] {
+    match regime {
+        Regime::Trend => &[RouteType::BreakoutContinuation, RouteType::PullbackContinuation],
+        Regime::HighVolatility => &[RouteType::BreakoutContinuation, RouteType::PumpFadeExhaustion],
+        Regime::Chaos => &[
+            RouteType::BreakoutContinuation,
+            RouteType::PullbackContinuation,
+            RouteType::PumpFadeExhaustion,
+        ],
+        Regime::Range | Regime::LowLiquidity => &[],
+    }
+}
+
+/// Every route that an entry can take, for a regime in which none is offered and all are measured.
+pub const LONG_ROUTES: &[RouteType] = &[
+    RouteType::BreakoutContinuation,
+    RouteType::DumpReversal,
+    RouteType::PullbackContinuation,
+    RouteType::PassiveSpreadCapture,
+    RouteType::MakerUnwindMeanReversion,
+];
 
 /// Horizons that a regime offers.
 #[must_use]
@@ -110,22 +132,6 @@ pub const fn horizons(regime: Regime) -> &'static [Horizon] {
 #[must_use]
 pub fn is_offered(regime: Regime, strategy: Strategy, route: RouteType) -> bool {
     strategies(regime).contains(&strategy) && routes(regime).contains(&route)
-}
-
-/// Entry modes of a strategy on a route. The maker form of the pullback needs an entry filter that
-/// this version does not contain, so the pullback takes.
-#[must_use]
-pub fn entry_modes(strategy: Strategy, route: RouteType) -> &'static [EntryMode] {
-    let modes = terms(strategy).entry_modes;
-    match route {
-        RouteType::PullbackContinuation if modes.contains(&EntryMode::Taker) => TAKER,
-        RouteType::PullbackContinuation => &[],
-        RouteType::BreakoutContinuation
-        | RouteType::PumpFadeExhaustion
-        | RouteType::DumpReversal
-        | RouteType::PassiveSpreadCapture
-        | RouteType::MakerUnwindMeanReversion => modes,
-    }
 }
 
 /// The route follows a move that is under way.
@@ -162,6 +168,8 @@ pub struct Features {
     pub mu: Option<f64>,
     /// Drift of 1 minute, bps.
     pub drift_1m: Option<f64>,
+    /// Drift of 5 minutes, bps.
+    pub drift_5m: Option<f64>,
     /// Drift of 15 minutes, bps.
     pub drift_15m: Option<f64>,
     /// Strength of the trend, 0 to 3.
@@ -206,6 +214,7 @@ impl Features {
             spread_std: row.spread_std_bps.map_or(0.0, to_feature),
             mu: row.microprice_dev_bps.map(to_feature),
             drift_1m: row.drift_1m_bps.map(to_feature),
+            drift_5m: row.drift_5m_bps.map(to_feature),
             drift_15m: row.drift_15m_bps.map(to_feature),
             trend_strength: row.trend_strength.map(to_feature),
             vol_expansion: row.vol_expansion.map(to_feature),
@@ -293,8 +302,12 @@ fn gross_move(f: &Features, route: RouteType, horizon: Horizon, v_p75: f64) -> O
             let active = deviation <= -f.v.max(f.s) && f.trend_strength? < 0.8;
             active.then_some(0.6 * deviation.abs())
         }
-        // Not in this version: no regime offers them, and a caller that asks gets no path.
-        RouteType::DumpReversal | RouteType::PumpFadeExhaustion => None,
+        // The fade of a rise is the reversal of a fall in a symbol that is seen from the other side.
+        RouteType::DumpReversal | RouteType::PumpFadeExhaustion => {
+            let fall = f.drift_5m?;
+            let active = fall <= -2.0 * f.v * 5.0_f64.sqrt() && f.ofi_1m? > -0.2;
+            active.then(|| (0.5 * fall.abs()).min(f.v * minutes.sqrt() * 0.7))
+        }
     }
 }
 

@@ -89,7 +89,14 @@ fn each_gate_alone_closes_the_hot_symbol_with_its_own_blocker() {
         ("confidence", |i| i.states[HOT].regime_confidence = dec("0.3"), Blocker::ConfidenceLow),
         ("position", |i| i.positions.push(position()), Blocker::PositionOpen),
         ("lock", |i| i.locks.push(lock()), Blocker::SymbolLocked),
-        ("fees", |i| i.fees.as_mut().unwrap().taker_bps = dec("400"), Blocker::MoveBelowFees),
+        (
+            "fees",
+            |i| {
+                let fees = i.fees.as_mut().unwrap();
+                (fees.maker_bps, fees.taker_bps) = (dec("400"), dec("400"));
+            },
+            Blocker::MoveBelowFees,
+        ),
         ("edge", |i| i.states[HOT].drift_1m_bps = Some(dec("900")), Blocker::EdgeNegative),
         ("size", |i| i.instruments[HOT].qty_min = dec("50"), Blocker::ExposureLimit),
         ("rate", |i| i.counters.entries_last_60s = 10, Blocker::RateLimited),

@@ -70,7 +70,10 @@ fn every_other_reason_of_the_gate_is_its_own() {
         Err(GenerationBlock::FenceChanged)
     );
     assert_eq!(
-        gate(&|r| r.now = NOW.plus_millis(29_977)),
+        gate(&|r| {
+            r.now = NOW.plus_millis(29_977);
+            r.ingest_fence.as_mut().unwrap().lease_expires_at = NOW.plus_millis(60_000);
+        }),
         Err(GenerationBlock::StaleData),
         "20 ms since the publication and 4 ms of lag count"
     );

@@ -67,12 +67,13 @@ fn a_refused_breakout_opens_with_the_terms_of_its_policy() {
     assert!(found.iter().all(|o| o.way.symbol == symbol(HOT)), "calm symbols promise too little");
 }
 
+type Spoil = fn(&mut CycleInput, &mut DecideConfig);
+
 #[test]
 fn a_trade_that_is_made_opens_none_and_neither_does_what_data_or_safety_refused() {
     let c = config();
     // The winner is entered, its other horizons lost to it: nobody refused them.
     assert_eq!(open(&input(N), &c), []);
-    type Spoil = fn(&mut CycleInput, &mut DecideConfig);
     let spoil: [(&str, Spoil); 6] = [
         ("mode", |i, _| i.sys_mode = SysMode::Degrade),
         ("switched off", |_, c| c.execution_enable = false),

@@ -146,9 +146,9 @@ area! {
         /// Route PullbackContinuation.
         [E] route_pullbackcontinuation: RouteMode = Some("live"), any();
         /// Route DumpReversal.
-        [E] route_dumpreversal: RouteMode = Some("off"), any().only("off");
-        /// Route PumpFadeExhaustion.
-        [E] route_pumpfadeexhaustion: RouteMode = Some("off"), any().only("off");
+        [E] route_dumpreversal: RouteMode = Some("live"), any();
+        /// Route PumpFadeExhaustion, which is short: it is never traded.
+        [E] route_pumpfadeexhaustion: RouteMode = Some("shadow"), any().without("live");
         /// Least confidence of a route.
         [E] min_confidence: Decimal = Some("0.35"), dec("0", "1");
         /// Least surplus of Liquidity over costs in bps.

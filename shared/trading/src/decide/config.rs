@@ -325,11 +325,11 @@ const ALL_LIVE: PerStrategy<Participation> = PerStrategy {
     volume: Participation::Live,
 };
 
-/// Every route that this version contains trades.
-const CONTAINED_LIVE: PerRoute<Participation> = PerRoute {
+/// Every route trades but the one that sells first.
+const LONG_LIVE: PerRoute<Participation> = PerRoute {
     breakout_continuation: Participation::Live,
-    pump_fade_exhaustion: Participation::Off,
-    dump_reversal: Participation::Off,
+    pump_fade_exhaustion: Participation::Shadow,
+    dump_reversal: Participation::Live,
     pullback_continuation: Participation::Live,
     passive_spread_capture: Participation::Live,
     maker_unwind_mean_reversion: Participation::Live,
@@ -364,7 +364,7 @@ impl Default for DecideConfig {
                 volume: d(3, 0),
             },
             strategy: ALL_LIVE,
-            route: CONTAINED_LIVE,
+            route: LONG_LIVE,
             entry_ttl_secs: PerStrategy { liquidity: 40, momentum: 10, volume: 60 },
             taker_as_ioc: true,
             tp_action: TpAction::RaiseStop,

@@ -89,8 +89,7 @@ fn donors(input: &CycleInput) -> Vec<Strategy> {
                 .filter(|regime| routes::strategies(**regime).contains(strategy))
                 .flat_map(|regime| {
                     routes::routes(*regime).iter().map(move |route| (*regime, *route))
-                })
-                .filter(|(_, route)| !routes::entry_modes(*strategy, *route).is_empty());
+                });
             cells.all(|(regime, route)| suspended(*strategy, regime, route))
         })
         .collect()

@@ -168,7 +168,6 @@ fn scan_symbol(
         for route in routes::routes(row.regime) {
             if ground.config.route.get(*route) == Participation::Off
                 || ground.config.strategy.get(*strategy) == Participation::Off
-                || routes::entry_modes(*strategy, *route).is_empty()
             {
                 continue;
             }
@@ -400,26 +399,18 @@ pub(super) fn economic_blockers(
     add(surplus < Decimal::ZERO, Blocker::SurplusBelowFloor);
     let bearable = Decimal::from(LOSS_OVER_CAPTURABLE_MAX) * terms.capturable_bps;
     add(terms.loss_at_stop_bps(&stop) > bearable, Blocker::ExitInfeasible);
-    entry_filter(ground, row, way, blockers, c);
+    let failing = entry_filter(ground, row, way, mode);
+    add(!failing.is_empty(), Blocker::StrategyMismatch);
+    c.reasons.extend(failing);
 }
 
-/// Filters of the one form that has some; all that do not pass are kept.
-fn entry_filter(
-    ground: &Ground<'_>,
-    row: &StateRow,
-    way: Way,
-    blockers: &mut BTreeSet<Blocker>,
-    c: &mut Candidate,
-) {
-    if !is_pullback_maker(way.strategy, way.route, c.entry_mode) {
-        return;
+/// Filters of the one form that has some: all that do not pass.
+fn entry_filter(ground: &Ground<'_>, row: &StateRow, way: Way, mode: EntryMode) -> Vec<ReasonCode> {
+    if !is_pullback_maker(way.strategy, way.route, Some(mode)) {
+        return Vec::new();
     }
     let window = ground.windows.get(&row.symbol).copied();
-    let failing = pullback::failing(window, row, &ground.config.pullback);
-    if !failing.is_empty() {
-        blockers.insert(Blocker::StrategyMismatch);
-        c.reasons.extend(failing);
-    }
+    pullback::failing(window, row, &ground.config.pullback)
 }
 
 /// Size that costs are computed with before sizing: the strategy's share of the sizing equity.
@@ -442,7 +433,7 @@ fn better_mode(
     let tick = ground.instruments.get(&row.symbol).map(|i| i.price_increment)?;
     let tick_bps = row.mid.filter(|m| *m > Decimal::ZERO).map_or(0.0, |mid| to_f(tick / mid) * 1e4);
     let mut best: Option<(bool, EntryMode, CostTerms)> = None;
-    for mode in routes::entry_modes(way.strategy, way.route) {
+    for mode in routes::terms(way.strategy).entry_modes {
         let terms = costs::costs(&CostInput {
             features,
             path,
@@ -458,8 +449,9 @@ fn better_mode(
             maker_close: ground.config.maker_close_enable,
         })?;
         // Both modes share bias and floor, so the better edge is the better surplus. A mode that
-        // would not be filled in time does not stand in the way of one that would.
-        let fills = fill_blockers(features, way.strategy, *mode, &terms).is_empty();
+        // would not be filled in time, or that its filters refuse, does not stand in the way of one that may.
+        let fills = fill_blockers(features, way.strategy, *mode, &terms).is_empty()
+            && entry_filter(ground, row, way, *mode).is_empty();
         let better = |(b_fills, _, b): &(bool, EntryMode, CostTerms)| {
             (fills, terms.edge_bps) > (*b_fills, b.edge_bps)
         };

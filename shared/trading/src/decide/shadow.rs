@@ -28,14 +28,6 @@ use crate::exit::policy::PolicyInput;
 use crate::routes::{self, Features};
 use crate::shadow::{Direction, ShadowTrade, WayKey};
 
-/// Routes that this version can tell a path of.
-const ROUTES: [RouteType; 4] = [
-    RouteType::BreakoutContinuation,
-    RouteType::PullbackContinuation,
-    RouteType::PassiveSpreadCapture,
-    RouteType::MakerUnwindMeanReversion,
-];
-
 /// A shadow trade to be opened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opening {
@@ -124,23 +116,19 @@ fn beside(ground: &Ground<'_>, row: &StateRow, ordinal: &mut i64) -> Vec<Opening
         return Vec::new();
     }
     let is_chaos = row.regime == Regime::Chaos;
-    let offered: (&[Strategy], &[RouteType]) = if is_chaos {
-        (Strategy::ALL, &ROUTES)
-    } else {
-        (routes::strategies(row.regime), routes::routes(row.regime))
-    };
+    let strategies = if is_chaos { Strategy::ALL } else { routes::strategies(row.regime) };
+    let horizons = routes::horizons(row.regime);
     let mirror = mirrored(row);
     let mut found = Vec::new();
-    for way in ways(ground.config, offered, routes::horizons(row.regime)) {
-        if routes::is_continuation(way.route) {
-            let blocker = Blocker::StrategyMismatch;
-            found.extend(judged(ground, &mirror, way, Direction::Short, &[blocker], ordinal));
-        }
-        if is_chaos {
-            let blockers = [Blocker::RegimeChaos, Blocker::StrategyMismatch];
-            let opening = judged(ground, row, way, Direction::Long, &blockers, ordinal);
-            found.extend(opening.filter(|o| o.promise_bps > Decimal::ZERO));
-        }
+    for way in ways(ground.config, (strategies, routes::short_routes(row.regime)), horizons) {
+        let blocker = Blocker::StrategyMismatch;
+        found.extend(judged(ground, &mirror, way, Direction::Short, &[blocker], ordinal));
+    }
+    let long = if is_chaos { routes::LONG_ROUTES } else { &[] };
+    for way in ways(ground.config, (strategies, long), horizons) {
+        let blockers = [Blocker::RegimeChaos, Blocker::StrategyMismatch];
+        let opening = judged(ground, row, way, Direction::Long, &blockers, ordinal);
+        found.extend(opening.filter(|o| o.promise_bps > Decimal::ZERO));
     }
     found
 }
@@ -154,8 +142,11 @@ fn ways<'a>(
     let is_on = |strategy: Strategy, route: RouteType| {
         config.route.get(route) != Participation::Off
             && config.strategy.get(strategy) != Participation::Off
-            && !routes::entry_modes(strategy, route).is_empty()
-            && Regime::ALL.iter().any(|regime| routes::is_offered(*regime, strategy, route))
+            && Regime::ALL.iter().any(|regime| {
+                let (long, short) = (routes::routes(*regime), routes::short_routes(*regime));
+                routes::strategies(*regime).contains(&strategy)
+                    && (long.contains(&route) || short.contains(&route))
+            })
     };
     strategies
         .iter()
