@@ -3,7 +3,9 @@
 //! Input: a row that is about to be sendable, its decision, the rules of its pair, the intent that it follows, all as they
 //! stand in that transaction. Output: the hash, for its event. Invariants: no clock, session or client id is in it; the
 //! number of earlier orders of its role for the same decision or position keeps two attempts with equal terms apart; an
-//! order is never held back for it: what has no exact form is hashed with the digits that it has.
+//! order is not held back for a hash that cannot be taken: what has no exact form is hashed with the digits that it has,
+//! and terms that no hash can be taken of leave none, with a warning. What is read for it is read with the order's own
+//! transaction: an error of the database there ends that, as it does in every other statement of it.
 
 use penstock_contracts::DecStr;
 use penstock_contracts::OrderIntentHashPayload;
@@ -31,50 +33,32 @@ struct Around {
     parent_hash: Option<String>,
 }
 
-/// The hash of a row's intent.
+/// The hash of a row's intent; empty where none can be taken of its terms.
 pub(super) async fn intent_hash(
     tx: &mut Transaction<'static, Postgres>,
     row: &OrderRecord,
 ) -> Result<String, WriteError> {
     let around = read(tx, row.order_id).await?;
-    let payload = payload(row, &around);
-    let failed = |error| WriteError::row("execution_orders", row.order_id.0, error);
-    Ok(payload.intent_hash().map_err(failed)?.as_str().to_owned())
+    match payload(row, &around).intent_hash() {
+        Ok(hash) => Ok(hash.as_str().to_owned()),
+        Err(error) => {
+            let id = row.order_id;
+            tracing::warn!("order {id} goes out without the hash of its intent: {error}");
+            Ok(String::new())
+        }
+    }
 }
 
-/// The hash as the payload of an event.
+/// The hash as the payload of an event; none without a hash.
 pub(super) fn noted(hash: &str) -> Option<Value> {
-    Some(json!({ KEY: hash }))
+    (!hash.is_empty()).then(|| json!({ KEY: hash }))
 }
 
 async fn read(tx: &mut Transaction<'static, Postgres>, id: OrderId) -> Result<Around, WriteError> {
-    sqlx::query_as!(
-        Around,
-        r#"select
-            (select count(*) from execution_orders o
-              where o.role = me.role and o.order_id <> me.order_id and o.state <> 'created'
-                and case when me.position_id is null
-                    then o.evaluation_id = me.evaluation_id and o.symbol = me.symbol
-                    else o.position_id = me.position_id end) as "earlier!",
-            d.snapshot_hash as "snapshot_hash?",
-            d.decision -> 'exit_plan' ->> 'sl_price' as sl_price,
-            d.decision -> 'exit_plan' ->> 'tp_price' as tp_price,
-            i.price_increment as "price_increment?", i.qty_increment as "qty_increment?",
-            i.content_hash as "constraints_hash?",
-            (select e.payload ->> 'intent_hash' from execution_order_events e
-              where e.order_id = me.parent_order_id and e.payload is not null
-              order by e.event_seq limit 1) as parent_hash
-         from execution_orders me
-         left join instruments i on i.symbol = me.symbol
-         left join lateral (select snapshot_hash, decision from decisions
-              where evaluation_id = me.evaluation_id and symbol = me.symbol
-              order by version desc limit 1) d on true
-         where me.order_id = $1"#,
-        id.0
-    )
-    .fetch_one(&mut **tx)
-    .await
-    .map_err(WriteError::sql("read what an order follows"))
+    sqlx::query_file_as!(Around, "queries/intent_around.sql", id.0)
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(WriteError::sql("read what an order follows"))
 }
 
 fn payload(row: &OrderRecord, around: &Around) -> OrderIntentHashPayload {
@@ -107,8 +91,8 @@ fn payload(row: &OrderRecord, around: &Around) -> OrderIntentHashPayload {
 }
 
 impl ExecStore {
-    /// The hash of an order's intent, as its event has it; none for a row that was never let out, or that was let out
-    /// while its event could not be written.
+    /// The hash of an order's intent, as its event has it; none for a row that was never let out, that was let out while
+    /// its event could not be written, or of whose terms none can be taken.
     ///
     /// # Errors
     /// [`WriteError`].

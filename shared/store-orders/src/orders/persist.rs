@@ -52,7 +52,7 @@ impl PersistedOrder {
         &self.record
     }
 
-    /// The hash of its intent, as the event of this step has it; empty when that could not be written.
+    /// The hash of its intent, as the event of this step has it; empty when that could not be written, or not be taken.
     #[must_use]
     pub fn intent_hash(&self) -> &str {
         &self.intent_hash
