@@ -51,6 +51,17 @@ pub struct Lost {
     pub samples: u64,
 }
 
+/// A time in which events were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Time of the first one, milliseconds since the epoch.
+    pub(crate) from_ms: i64,
+    /// Time of the last one likewise.
+    pub(crate) to_ms: i64,
+    /// How many they are.
+    pub(crate) count: u64,
+}
+
 /// Why a draft was not taken.
 #[derive(Debug)]
 pub(crate) enum Refused {
@@ -66,8 +77,8 @@ struct Lanes {
     other: VecDeque<Waiting>,
     closed: bool,
     lost: Lost,
-    /// Times of the first and the last event that were lost and not told from rows yet.
-    span: Option<(i64, i64)>,
+    /// What was lost and not told from rows yet.
+    span: Option<Span>,
 }
 
 impl Lanes {
@@ -131,8 +142,9 @@ impl Queue {
             if lanes.lost.first_ms == 0 {
                 lanes.lost.first_ms = ms;
             }
-            let (from, _) = lanes.span.unwrap_or((ms, ms));
-            lanes.span = Some((from.min(ms), ms));
+            let before = lanes.span.unwrap_or(Span { from_ms: ms, to_ms: ms, count: 0 });
+            let (from_ms, to_ms) = (before.from_ms.min(ms), before.to_ms.max(ms));
+            lanes.span = Some(Span { from_ms, to_ms, count: before.count + 1 });
         }
         drop(lanes);
         self.filled.notify_one();
@@ -140,17 +152,10 @@ impl Queue {
     }
 
     /// The span in which events were lost, once the queue has room again; it is the caller's from then on.
-    pub(crate) fn take_span(&self) -> Option<(i64, i64)> {
+    pub(crate) fn take_span(&self) -> Option<Span> {
         let mut lanes = self.lock();
         let has_room = lanes.len() < self.limits.capacity / 2 && !lanes.closed;
         if has_room { lanes.span.take() } else { None }
-    }
-
-    /// A span that could not be told.
-    pub(crate) fn put_span_back(&self, (from, to): (i64, i64)) {
-        let mut lanes = self.lock();
-        let (first, last) = lanes.span.unwrap_or((from, to));
-        lanes.span = Some((first.min(from), last.max(to)));
     }
 
     /// Counts a sample that is dropped.

@@ -9,10 +9,23 @@ use penstock_store_decision::lost::{LostOrder, LostPlan};
 use penstock_types::vocab::{AuditEventType, OrderState, ReasonCode, StageName};
 use penstock_types::{Decimal, Symbol};
 
+use serde_json::json;
+
 use super::orders::{intent_state, request};
+use super::queue::Span;
 
 /// Key that says where an event comes from when it was not said at its time.
 const REBUILT: &str = "rebuilt_from";
+
+/// What is said before events of a span are told from rows: behind it are all that were not lost.
+#[must_use]
+pub(crate) fn announced(span: Span, ts_ms: i64) -> Draft {
+    let Span { from_ms, to_ms, count } = span;
+    let fields = json!({ "from_ms": from_ms, "to_ms": to_ms, "count": count });
+    Draft::new(StageName::PositionManage, AuditEventType::Marker, ts_ms)
+        .with("marker", "AUDIT_EVENTS_LOST")
+        .with("fields", fields)
+}
 
 /// What a row of an order's history says.
 #[must_use]

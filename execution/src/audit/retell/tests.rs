@@ -1,0 +1,204 @@
+//! Telling lost events on a real cluster and a real trail; the test writes the files, so that it holds them up where it
+//! wants.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use penstock_audit::{Draft, Event, Redactor, Trail};
+use penstock_config::table::execution::ConsoleStage;
+use penstock_store::ClusterRole;
+use penstock_store::testing::TestPair;
+use penstock_trading::mode::{ModeTiming, Thresholds};
+use penstock_types::vocab::{AuditEventType, StageName};
+use penstock_types::{OrderId, SessionId, Symbol, Uuid};
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::console::Console;
+use crate::audit::error::AuditError;
+use crate::audit::handle::Shared;
+use crate::audit::keeper::Keeper;
+use crate::audit::pressure::PressureLimits;
+use crate::audit::queue::Waiting;
+use crate::mode::{Changes, ModeHandle};
+
+/// Longest wait for what takes seconds on an idle machine.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Longest wait of one look into the queue.
+const LOOK: Duration = Duration::from_millis(20);
+/// A queue that takes eight events.
+const LIMITS: PressureLimits =
+    PressureLimits { capacity: 4, high_pct: 80, full_pct: 95, lag_ms_max: 600_000 };
+
+struct World {
+    pair: TestPair,
+    pool: PgPool,
+    shared: Arc<Shared>,
+    trail: Trail,
+    mode: ModeHandle,
+    session: SessionId,
+    dir: tempfile::TempDir,
+    end: CancellationToken,
+    _changes: Changes,
+}
+
+impl World {
+    async fn new() -> Self {
+        let pair = TestPair::new().await.unwrap();
+        let pool = pair.pool(ClusterRole::Decision, "exec_rw").await.unwrap();
+        let session = SessionId(Uuid::now_v7());
+        let started =
+            "insert into execution_sessions (session_id, domain, mode, fencing_token, host,
+                pid, git_commit, git_dirty, config_hash, started_at)
+             values ($1, 'test', 'attach', 7, 'host', 1, 'none', false, 'none', now())";
+        sqlx::query(started).bind(session.0).execute(&pool).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let timing = ModeTiming { stable_window_ms: 600_000, pause_auto_recover_feed: true };
+        let (mode, changes) = ModeHandle::new(timing, Thresholds::default());
+        let console = Console::start(ConsoleStage::Off, false, Box::new(std::io::sink()));
+        let shared = Arc::new(Shared::new(LIMITS, false, console));
+        let trail = Trail::open(dir.path(), session).unwrap().trail;
+        let end = CancellationToken::new();
+        Self { pair, pool, shared, trail, mode, session, dir, end, _changes: changes }
+    }
+
+    /// An order that was just let out.
+    async fn order(&self, id: i64) {
+        let order = "insert into execution_orders (order_id, cl_ord_id, session_id, fencing_token, symbol,
+                side, role, order_type, tif, qty, state, state_since, created_at, updated_at)
+             overriding system value
+             values ($1, ('00000000-0000-8000-8000-00000007' || lpad(to_hex($1 & 65535), 4, '0'))::uuid,
+                $2, 7, 'BTC/USD', 'buy', 'dust_topup', 'market', 'ioc', 1, 'pending_submit', now(),
+                now(), now())";
+        sqlx::query(order).bind(id).bind(self.session.0).execute(&self.pool).await.unwrap();
+        self.moved(id, 1, None, "pending_submit").await;
+    }
+
+    /// A change of its state.
+    async fn moved(&self, id: i64, seq: i32, from: Option<&str>, to: &str) {
+        let event = "insert into execution_order_events (order_id, event_seq, source, event_type,
+                from_state, to_state, ts_local, dedupe_key)
+             values ($1, $2, 'local', 'test', $3, $4, clock_timestamp(), int4send($2))";
+        let asked = sqlx::query(event).bind(id).bind(seq).bind(from).bind(to);
+        asked.execute(&self.pool).await.unwrap();
+    }
+
+    /// Fills the queue with what is not lost, then loses an event; what a thread of files would hold is taken out.
+    fn lose(&self, kept: Vec<Draft>) -> Vec<Waiting> {
+        let mut drafts = kept;
+        while drafts.len() < 2 * LIMITS.capacity {
+            let noise = Draft::new(StageName::RankTopn, AuditEventType::RankTopn, now_ms());
+            drafts.push(noise.with("items", serde_json::json!([])).with("config_hash", ""));
+        }
+        for draft in drafts {
+            assert!(self.shared.queue.force(Waiting::new(draft, None)));
+        }
+        assert!(!self.shared.queue.force(Waiting::new(moved(1, "pending_submit"), None)));
+        self.shared.queue.take(2 * LIMITS.capacity, Duration::ZERO).0
+    }
+
+    fn start(&self) -> JoinHandle<()> {
+        let dir = self.dir.path().to_owned();
+        let (pool, shared) = (self.pool.clone(), Arc::clone(&self.shared));
+        let keeper = Keeper::new(pool, shared, dir, self.session, self.mode.clone());
+        tokio::spawn(keeper.run(self.end.clone()))
+    }
+
+    /// What came into the queue since the last look.
+    async fn look(&self) -> Vec<Waiting> {
+        let shared = Arc::clone(&self.shared);
+        let taken = tokio::task::spawn_blocking(move || shared.queue.take(256, LOOK).0);
+        taken.await.unwrap()
+    }
+
+    /// As the thread of the files does: line, sync, rows, acknowledgement.
+    fn write(&mut self, taken: Vec<Waiting>) {
+        let (mut events, mut acks) = (Vec::new(), Vec::new());
+        for Waiting { draft, ack, .. } in taken {
+            match Event::new(draft, &Redactor::default()) {
+                Ok(event) => {
+                    events.push(event);
+                    acks.extend(ack);
+                }
+                Err(error) => {
+                    let refused =
+                        ack.map(|ack| ack.send(Err(AuditError::Refused(error.to_string()))));
+                    assert!(refused.is_none_or(|sent| sent.is_ok()));
+                }
+            }
+        }
+        if !events.is_empty() {
+            let lines = self.trail.append(&events).unwrap().lines;
+            self.trail.sync().unwrap();
+            self.shared.rows.push(lines);
+        }
+        for ack in acks {
+            ack.send(Ok(())).unwrap();
+        }
+    }
+
+    /// Writes what comes until the trail says a thing so often.
+    async fn write_until(&mut self, event_type: &str, order: i64, times: i64) {
+        let started = Instant::now();
+        while self.count(event_type, order).await < times {
+            assert!(started.elapsed() < LIMIT, "{event_type} of order {order}");
+            let taken = self.look().await;
+            self.write(taken);
+        }
+    }
+
+    /// Rows of a type about an order.
+    async fn count(&self, event_type: &str, order: i64) -> i64 {
+        let asked = "select count(*) from audit_events
+             where event_type = $1 and order_intent_id = 'oi_' || $2::bigint";
+        let asked = sqlx::query_scalar(asked).bind(event_type).bind(order);
+        asked.fetch_one(&self.pool).await.unwrap()
+    }
+}
+
+fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+fn of(order: i64, event_type: AuditEventType) -> Draft {
+    let draft = Draft::new(StageName::ExecuteIntent, event_type, now_ms());
+    Draft { order_id: Some(OrderId(order)), symbol: Symbol::new("BTC/USD").ok(), ..draft }
+}
+
+fn moved(order: i64, state: &str) -> Draft {
+    of(order, AuditEventType::IntentStateChanged).with("order_state", state)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_its_line_is_not_told_a_second_time() {
+    // given two orders that were let out, the events of one of them in the hands of the files' thread
+    let mut world = World::new().await;
+    world.order(1).await;
+    world.order(2).await;
+    let attempted = of(1, AuditEventType::OrderSubmit).with("outcome", "ATTEMPTED");
+    let held = world.lose(vec![moved(1, "pending_submit"), attempted]);
+    let keeper = world.start();
+
+    // when the keeper begins to tell what was lost, before they are written
+    let started = Instant::now();
+    let first = loop {
+        let taken = world.look().await;
+        if !taken.is_empty() {
+            break taken;
+        }
+        assert!(started.elapsed() < LIMIT, "something is said");
+    };
+    world.write(held);
+    world.write(first);
+
+    // then what was lost is told, and what only waited is there once
+    world.write_until("ORDER_SUBMIT", 2, 1).await;
+    world.end.cancel();
+    keeper.await.unwrap();
+    for order in [1, 2] {
+        for event_type in ["INTENT_STATE_CHANGED", "ORDER_SUBMIT"] {
+            assert_eq!(world.count(event_type, order).await, 1, "{event_type} of {order}");
+        }
+    }
+}
