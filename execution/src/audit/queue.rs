@@ -49,6 +49,8 @@ pub struct Lost {
     pub last_ms: i64,
     /// Samples that were dropped because configuration allows it.
     pub samples: u64,
+    /// Lost events that no row was asked for in time, and told ones that were refused.
+    pub untold: u64,
 }
 
 /// A time in which events were lost.
@@ -156,6 +158,11 @@ impl Queue {
         let mut lanes = self.lock();
         let has_room = lanes.len() < self.limits.capacity / 2 && !lanes.closed;
         if has_room { lanes.span.take() } else { None }
+    }
+
+    /// Counts what is not told from rows either.
+    pub(crate) fn leave_untold(&self, count: u64) {
+        self.lock().lost.untold += count;
     }
 
     /// Counts a sample that is dropped.
@@ -288,7 +295,8 @@ mod tests {
         let taken = (1..=130).filter(|at| queue.force(draft(AuditEventType::OrderFill, *at)));
 
         assert_eq!(taken.count(), 128);
-        assert_eq!(queue.lost(), Lost { count: 2, first_ms: 129, last_ms: 130, samples: 0 });
+        let (lost, none) = (queue.lost(), Lost::default());
+        assert_eq!(lost, Lost { count: 2, first_ms: 129, last_ms: 130, ..none });
     }
 
     #[test]

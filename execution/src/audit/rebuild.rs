@@ -9,7 +9,7 @@ use penstock_store_decision::lost::{LostOrder, LostPlan};
 use penstock_types::vocab::{AuditEventType, OrderState, ReasonCode, StageName};
 use penstock_types::{Decimal, Symbol};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::orders::{intent_state, request};
 use super::queue::Span;
@@ -22,8 +22,21 @@ const REBUILT: &str = "rebuilt_from";
 pub(crate) fn announced(span: Span, ts_ms: i64) -> Draft {
     let Span { from_ms, to_ms, count } = span;
     let fields = json!({ "from_ms": from_ms, "to_ms": to_ms, "count": count });
+    marked("AUDIT_EVENTS_LOST", fields, ts_ms)
+}
+
+/// What is said when rows could not be asked about a span.
+#[must_use]
+pub(crate) fn given_up(span: Span, tries: u32, error: &str, ts_ms: i64) -> Draft {
+    let Span { from_ms, to_ms, count } = span;
+    let fields = json!({ "from_ms": from_ms, "to_ms": to_ms, "count": count, "tries": tries,
+        "error": error });
+    marked("AUDIT_EVENTS_UNTOLD", fields, ts_ms)
+}
+
+fn marked(marker: &str, fields: Value, ts_ms: i64) -> Draft {
     Draft::new(StageName::PositionManage, AuditEventType::Marker, ts_ms)
-        .with("marker", "AUDIT_EVENTS_LOST")
+        .with("marker", marker)
         .with("fields", fields)
 }
 

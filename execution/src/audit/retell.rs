@@ -3,7 +3,8 @@
 //! Input: spans in which events were lost. Output: drafts, from the rows of orders and plans. Invariants: what still waits
 //! in the queue or in the hands of the files' thread is behind a barrier first, an event that went through queue, file and
 //! rows, so that nothing is told twice; a change whose event is about to be posted is given time for that; rows of other
-//! events come before each batch.
+//! events come before each batch; a question that fails or takes too long is asked again, later each time, and given up in
+//! the end, counted and said: it says nothing of the rows, which are written all the same, and is no cause of the mode.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use penstock_store_decision::lost;
 use penstock_types::SessionId;
 use sqlx::PgPool;
 
+use super::error::AuditError;
 use super::handle::{AuditHandle, Shared};
 use super::keeper::{RowError, late};
 use super::queue::Span;
@@ -26,11 +28,21 @@ const SETTLE: Duration = Duration::from_secs(4);
 /// Drafts of one step: rows of other events do not wait for more than so many syncs.
 const BATCH_MAX: usize = 16;
 
+/// Attempts at a span: half a minute with their pauses.
+const TRIES_MAX: u32 = 7;
+/// First pause after an attempt that failed; each is twice the one before it.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The pause after so many attempts; none when it is given up.
+const fn pause(tries: u32) -> Option<Duration> {
+    if tries >= TRIES_MAX { None } else { Some(PAUSE.saturating_mul(1 << tries.saturating_sub(1))) }
+}
+
 /// How far a span is.
 #[derive(Debug)]
 enum Phase {
     /// Changes at its end may still be posted.
-    Settling { until: Instant },
+    Settling,
     /// Everything that was not lost has a row when there is none outstanding.
     Fenced,
     /// So many are not said yet.
@@ -42,6 +54,8 @@ enum Phase {
 struct Task {
     span: Span,
     phase: Phase,
+    tries: u32,
+    due: Instant,
 }
 
 /// What is told, and how far that is.
@@ -52,33 +66,81 @@ pub(super) struct Retelling {
 
 impl Retelling {
     /// One step, to be made while no row is outstanding.
-    pub(super) async fn step(
+    pub(super) async fn step(&mut self, pool: &PgPool, session: SessionId, shared: &Arc<Shared>) {
+        let Some(task) = &mut self.task else {
+            let due = Instant::now() + SETTLE;
+            let begun = |span| Task { span, phase: Phase::Settling, tries: 0, due };
+            self.task = shared.queue.take_span().map(begun);
+            return;
+        };
+        if Instant::now() < task.due {
+            return;
+        }
+        match task.step(pool, session, shared).await {
+            Ok(Progress::More) => {}
+            Ok(Progress::Done) => self.task = None,
+            Err(error) => {
+                task.tries += 1;
+                tracing::warn!("lost audit events are not told, attempt {}: {error}", task.tries);
+                match pause(task.tries) {
+                    Some(pause) => task.due = Instant::now() + pause,
+                    None => {
+                        task.give_up(shared, &error);
+                        self.task = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts what is left at the end of the session.
+    pub(super) fn end(&mut self, shared: &Shared) {
+        let Some(task) = self.task.take() else { return };
+        let left = match &task.phase {
+            Phase::Settling | Phase::Fenced => task.span.count,
+            Phase::Telling(drafts) => u64::try_from(drafts.len()).unwrap_or(u64::MAX),
+        };
+        shared.queue.leave_untold(left);
+        tracing::warn!("the session ends, {left} lost audit events are not told from rows");
+    }
+}
+
+/// There is more to do, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    More,
+    Done,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Rows(#[from] RowError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+}
+
+impl Task {
+    async fn step(
         &mut self,
         pool: &PgPool,
         session: SessionId,
         shared: &Arc<Shared>,
-    ) -> Result<(), RowError> {
-        let Some(task) = &mut self.task else {
-            let phase = || Phase::Settling { until: Instant::now() + SETTLE };
-            self.task = shared.queue.take_span().map(|span| Task { span, phase: phase() });
-            return Ok(());
-        };
+    ) -> Result<Progress, StepError> {
         let handle = AuditHandle { shared: Arc::clone(shared) };
-        match &mut task.phase {
-            Phase::Settling { until } if Instant::now() < *until => {}
-            Phase::Settling { .. } => {
+        match &mut self.phase {
+            Phase::Settling => {
                 let now = chrono::Utc::now().timestamp_millis();
-                match handle.critical(rebuild::announced(task.span, now)).await {
-                    // Its line is among those that want a row.
-                    Ok(()) => task.phase = Phase::Fenced,
-                    Err(error) => tracing::warn!("lost audit events are not told: {error}"),
-                }
+                // Acknowledged, its line is among those that want a row.
+                handle.critical(rebuild::announced(self.span, now)).await?;
+                self.phase = Phase::Fenced;
             }
             Phase::Fenced => {
-                let drafts = read(pool, session, task.span).await?;
+                let drafts = read(pool, session, self.span).await?;
                 let count = drafts.len();
                 tracing::warn!("{count} lost audit events are told from rows of orders and plans");
-                task.phase = Phase::Telling(drafts);
+                self.phase = Phase::Telling(drafts);
             }
             Phase::Telling(drafts) => {
                 for draft in drafts.drain(..drafts.len().min(BATCH_MAX)) {
@@ -88,11 +150,18 @@ impl Retelling {
                     }
                 }
                 if drafts.is_empty() {
-                    self.task = None;
+                    return Ok(Progress::Done);
                 }
             }
         }
-        Ok(())
+        Ok(Progress::More)
+    }
+
+    fn give_up(&self, shared: &Arc<Shared>, error: &StepError) {
+        shared.queue.leave_untold(self.span.count);
+        let now = chrono::Utc::now().timestamp_millis();
+        let handle = AuditHandle { shared: Arc::clone(shared) };
+        handle.post(rebuild::given_up(self.span, self.tries, &error.to_string(), now));
     }
 }
 

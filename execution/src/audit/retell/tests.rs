@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use penstock_audit::{Draft, Event, Redactor, Trail};
 use penstock_config::table::execution::ConsoleStage;
 use penstock_store::ClusterRole;
-use penstock_store::testing::TestPair;
-use penstock_trading::mode::{ModeTiming, Thresholds};
+use penstock_store::pools::{PoolSettings, open_lazy};
+use penstock_store::testing::{SUPERUSER_LOGIN, TestPair};
+use penstock_trading::mode::{CauseCode, ModeTiming, Thresholds};
 use penstock_types::vocab::{AuditEventType, StageName};
 use penstock_types::{OrderId, SessionId, Symbol, Uuid};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::pause;
 use crate::audit::console::Console;
 use crate::audit::error::AuditError;
 use crate::audit::handle::Shared;
@@ -148,6 +150,20 @@ impl World {
         }
     }
 
+    /// Takes a right of the service, or gives it back.
+    async fn may_read_changes(&self, may: bool) {
+        let login = self.pair.url(ClusterRole::Decision, SUPERUSER_LOGIN);
+        let settings = PoolSettings::service("audit-test", 1);
+        let owner = open_lazy(&login, ClusterRole::Decision, &settings).unwrap();
+        let text = if may {
+            "grant select on penstock.execution_order_events to exec_rw"
+        } else {
+            "revoke select on penstock.execution_order_events from exec_rw"
+        };
+        sqlx::query(text).execute(&owner).await.unwrap();
+        owner.close().await;
+    }
+
     /// Rows of a type about an order.
     async fn count(&self, event_type: &str, order: i64) -> i64 {
         let asked = "select count(*) from audit_events
@@ -201,4 +217,46 @@ async fn what_waits_for_its_line_is_not_told_a_second_time() {
             assert_eq!(world.count(event_type, order).await, 1, "{event_type} of {order}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_fails_is_given_up_and_is_no_outage_of_the_cluster() {
+    // given a lost event, and a cluster that takes rows and does not answer about changes of orders
+    let mut world = World::new().await;
+    world.may_read_changes(false).await;
+    let held = world.lose(Vec::new());
+    let keeper = world.start();
+    world.write(held);
+
+    // when it was asked as often as it is
+    let given_up =
+        "select count(*) from audit_events where data ->> 'marker' = 'AUDIT_EVENTS_UNTOLD'";
+    let started = Instant::now();
+    loop {
+        let taken = world.look().await;
+        world.write(taken);
+        assert!(!world.mode.is_active(CauseCode::DbUnavailable), "rows are written");
+        let said: i64 = sqlx::query_scalar(given_up).fetch_one(&world.pool).await.unwrap();
+        if said > 0 {
+            break;
+        }
+        assert!(started.elapsed() < LIMIT, "it is given up");
+    }
+
+    // then that is counted, and the next loss is told again
+    assert_eq!(world.shared.queue.lost().untold, 1);
+    world.may_read_changes(true).await;
+    world.order(5).await;
+    let held = world.lose(Vec::new());
+    world.write(held);
+    world.write_until("ORDER_SUBMIT", 5, 1).await;
+    world.end.cancel();
+    keeper.await.unwrap();
+}
+
+#[test]
+fn each_pause_is_twice_the_one_before_it_and_there_is_an_end() {
+    let pauses: Vec<u64> =
+        (1..).map_while(pause).map(|p| u64::try_from(p.as_millis()).unwrap()).collect();
+    assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000]);
 }
