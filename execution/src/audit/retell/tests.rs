@@ -42,6 +42,8 @@ struct World {
     session: SessionId,
     dir: tempfile::TempDir,
     end: CancellationToken,
+    /// When everything happens, however long the test takes to say so.
+    at_ms: i64,
     _changes: Changes,
 }
 
@@ -61,8 +63,8 @@ impl World {
         let console = Console::start(ConsoleStage::Off, false, Box::new(std::io::sink()));
         let shared = Arc::new(Shared::new(LIMITS, false, console));
         let trail = Trail::open(dir.path(), session).unwrap().trail;
-        let end = CancellationToken::new();
-        Self { pair, pool, shared, trail, mode, session, dir, end, _changes: changes }
+        let (end, at_ms) = (CancellationToken::new(), chrono::Utc::now().timestamp_millis());
+        Self { pair, pool, shared, trail, mode, session, dir, end, at_ms, _changes: changes }
     }
 
     /// An order that was just let out.
@@ -81,22 +83,33 @@ impl World {
     async fn moved(&self, id: i64, seq: i32, from: Option<&str>, to: &str) {
         let event = "insert into execution_order_events (order_id, event_seq, source, event_type,
                 from_state, to_state, ts_local, dedupe_key)
-             values ($1, $2, 'local', 'test', $3, $4, clock_timestamp(), int4send($2))";
-        let asked = sqlx::query(event).bind(id).bind(seq).bind(from).bind(to);
+             values ($1, $2, 'local', 'test', $3, $4, to_timestamp($5::float8 / 1000), int4send($2))";
+        let asked = sqlx::query(event).bind(id).bind(seq).bind(from).bind(to).bind(self.at_ms);
         asked.execute(&self.pool).await.unwrap();
+    }
+
+    /// An event about an order.
+    fn of(&self, order: i64, event_type: AuditEventType) -> Draft {
+        let draft = Draft::new(StageName::ExecuteIntent, event_type, self.at_ms);
+        Draft { order_id: Some(OrderId(order)), symbol: Symbol::new("BTC/USD").ok(), ..draft }
+    }
+
+    /// The event of a state.
+    fn moved_to(&self, order: i64, state: &str) -> Draft {
+        self.of(order, AuditEventType::IntentStateChanged).with("order_state", state)
     }
 
     /// Fills the queue with what is not lost, then loses an event; what a thread of files would hold is taken out.
     fn lose(&self, kept: Vec<Draft>) -> Vec<Waiting> {
         let mut drafts = kept;
         while drafts.len() < 2 * LIMITS.capacity {
-            let noise = Draft::new(StageName::RankTopn, AuditEventType::RankTopn, now_ms());
+            let noise = Draft::new(StageName::RankTopn, AuditEventType::RankTopn, self.at_ms);
             drafts.push(noise.with("items", serde_json::json!([])).with("config_hash", ""));
         }
         for draft in drafts {
             assert!(self.shared.queue.force(Waiting::new(draft, None)));
         }
-        assert!(!self.shared.queue.force(Waiting::new(moved(1, "pending_submit"), None)));
+        assert!(!self.shared.queue.force(Waiting::new(self.moved_to(1, "pending_submit"), None)));
         self.shared.queue.take(2 * LIMITS.capacity, Duration::ZERO).0
     }
 
@@ -173,27 +186,14 @@ impl World {
     }
 }
 
-fn now_ms() -> i64 {
-    chrono::Utc::now().timestamp_millis()
-}
-
-fn of(order: i64, event_type: AuditEventType) -> Draft {
-    let draft = Draft::new(StageName::ExecuteIntent, event_type, now_ms());
-    Draft { order_id: Some(OrderId(order)), symbol: Symbol::new("BTC/USD").ok(), ..draft }
-}
-
-fn moved(order: i64, state: &str) -> Draft {
-    of(order, AuditEventType::IntentStateChanged).with("order_state", state)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_its_line_is_not_told_a_second_time() {
     // given two orders that were let out, the events of one of them in the hands of the files' thread
     let mut world = World::new().await;
     world.order(1).await;
     world.order(2).await;
-    let attempted = of(1, AuditEventType::OrderSubmit).with("outcome", "ATTEMPTED");
-    let held = world.lose(vec![moved(1, "pending_submit"), attempted]);
+    let attempted = world.of(1, AuditEventType::OrderSubmit).with("outcome", "ATTEMPTED");
+    let held = world.lose(vec![world.moved_to(1, "pending_submit"), attempted]);
     let keeper = world.start();
 
     // when the keeper begins to tell what was lost, before they are written
@@ -252,6 +252,43 @@ async fn a_question_that_fails_is_given_up_and_is_no_outage_of_the_cluster() {
     world.write_until("ORDER_SUBMIT", 5, 1).await;
     world.end.cancel();
     keeper.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_type_of_event_is_judged_by_itself_and_a_refused_one_costs_no_other() {
+    // given an order whose number no event can have, before all others
+    let mut world = World::new().await;
+    world.order(9_007_199_254_740_993).await;
+    // and one whose change of state was said and whose request was not
+    world.order(2).await;
+    let held = world.lose(vec![world.moved_to(2, "pending_submit")]);
+    // and one that the venue took, lost sight of, and had all the time
+    world.order(3).await;
+    let states =
+        ["pending_submit", "acked_open", "suspect", "reconcile_required", "acked_open", "canceled"];
+    for (pair, seq) in states.windows(2).zip(2..) {
+        world.moved(3, seq, Some(pair[0]), pair[1]).await;
+    }
+    world.write(held);
+    let keeper = world.start();
+
+    // when the last of it is told
+    world.write_until("ORDER_CLOSED", 3, 1).await;
+    world.end.cancel();
+    keeper.await.unwrap();
+
+    // then each thing is said once, and what was refused is counted
+    let wanted = [
+        ("INTENT_STATE_CHANGED", 2, 1),
+        ("ORDER_SUBMIT", 2, 1),
+        ("INTENT_STATE_CHANGED", 3, 6),
+        ("ORDER_ACK", 3, 1),
+        ("ORDER_CLOSED", 3, 1),
+    ];
+    for (event_type, order, times) in wanted {
+        assert_eq!(world.count(event_type, order).await, times, "{event_type} of {order}");
+    }
+    assert_eq!(world.shared.queue.lost().untold, 2, "a change and a request");
 }
 
 #[test]
