@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use penstock_audit::{Draft, Event, Redactor, Trail};
+use penstock_audit::{Draft, Event, PREV_SESSION, Redactor, Trail};
 use penstock_config::table::execution::ConsoleStage;
 use penstock_store::ClusterRole;
 use penstock_store::pools::{PoolSettings, open_lazy};
@@ -62,8 +62,11 @@ impl World {
         let (mode, changes) = ModeHandle::new(timing, Thresholds::default());
         let console = Console::start(ConsoleStage::Off, false, Box::new(std::io::sink()));
         let shared = Arc::new(Shared::new(LIMITS, false, console));
-        let trail = Trail::open(dir.path(), session).unwrap().trail;
+        let mut trail = Trail::open(dir.path(), session).unwrap().trail;
         let (end, at_ms) = (CancellationToken::new(), chrono::Utc::now().timestamp_millis());
+        let started = Draft::new(StageName::Boot, AuditEventType::RunStarted, at_ms);
+        let started = started.with(PREV_SESSION, trail.previous_hash().to_string());
+        trail.append(&[Event::new(started, &Redactor::default()).unwrap()]).unwrap();
         Self { pair, pool, shared, trail, mode, session, dir, end, at_ms, _changes: changes }
     }
 
