@@ -47,10 +47,20 @@ pub struct Lost {
     pub first_ms: i64,
     /// Time of the last one likewise.
     pub last_ms: i64,
-    /// Samples that were dropped because configuration allows it.
+    /// Samples that were dropped: for want of room, or under pressure where configuration allows it.
     pub samples: u64,
+    /// Changes of the process and markers that went by before they could be said.
+    pub missed: u64,
     /// Lost events that no row was asked for in time, and told ones that were refused.
     pub untold: u64,
+}
+
+impl Lost {
+    /// Everything that is not in the trail as it happened.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.count.saturating_add(self.samples).saturating_add(self.missed)
+    }
 }
 
 /// A time in which events were lost.
@@ -158,6 +168,11 @@ impl Queue {
         let mut lanes = self.lock();
         let has_room = lanes.len() < self.limits.capacity / 2 && !lanes.closed;
         if has_room { lanes.span.take() } else { None }
+    }
+
+    /// Counts what went by before it could be said.
+    pub(crate) fn miss(&self, count: u64) {
+        self.lock().lost.missed += count;
     }
 
     /// Counts what is not told from rows either.
