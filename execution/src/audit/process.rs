@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use penstock_audit::Draft;
+use penstock_store_decision::control::ControlRequest;
 use penstock_telemetry::{Level, Marker, Observer, Seen, observe};
 use penstock_trading::mode::ModeChange;
 use penstock_types::vocab::{AuditEventType, ReasonCode, StageName, SysMode};
@@ -102,16 +103,17 @@ pub fn mode_changed(change: &ModeChange, ts_ms: i64) -> Draft {
         .with("trigger_values", values)
 }
 
-/// A request of the operator and its answer.
+/// A request of the operator and its answer, once that stands.
 #[must_use]
-pub fn operator_command(kind: &str, args: &Value, outcome: &str) -> Draft {
+pub fn operator_command(request: &ControlRequest, outcome: &str) -> Draft {
+    let ControlRequest { kind, args, requested_by, .. } = request;
     let text = |key: &str| args.get(key).and_then(Value::as_str).unwrap_or_default();
     let target = [text("mode"), text("symbol")].into_iter().find(|t| !t.is_empty());
     let draft = Draft::new(StageName::PositionManage, AuditEventType::OperatorCommand, now_ms());
     Draft { reasons: vec![ReasonCode::OperatorRequest], ..draft }
-        .with("command", kind)
+        .with("command", kind.as_str())
         .with("target", target.unwrap_or_default())
-        .with("operator", text("operator"))
+        .with("operator", requested_by.as_str())
         .with("reason", text("reason"))
         .with("outcome", outcome)
 }
@@ -275,6 +277,22 @@ mod tests {
         assert_eq!(stages.enter(Loop::Exits, StageName::RankTopn), Some(None));
         let next = stages.enter(Loop::Evaluation, StageName::DeepScan);
         assert_eq!(next, Some(Some(StageName::RankTopn)));
+    }
+
+    #[test]
+    fn a_command_names_who_gave_it_whatever_its_arguments_say() {
+        let request = ControlRequest {
+            id: 1,
+            kind: "mode".to_owned(),
+            args: serde_json::json!({ "mode": "PAUSE", "reason": "lunch", "operator": "mallory" }),
+            requested_by: "alice".to_owned(),
+            requested_at: penstock_types::UtcMicros(1),
+        };
+        let draft = operator_command(&request, "mode PAUSE");
+        assert_eq!(penstock_audit::payload::missing(draft.event_type, &draft.data), [""; 0]);
+        let said = ["command", "target", "operator", "reason", "outcome"];
+        let said = said.map(|key| draft.data[key].as_str().unwrap());
+        assert_eq!(said, ["mode", "PAUSE", "alice", "lunch", "mode PAUSE"]);
     }
 
     #[test]
