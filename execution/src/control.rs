@@ -43,7 +43,7 @@ async fn round(context: &Context) -> Result<(), StoreError> {
         if control::answer(&context.pool, request.id, &result).await? {
             // What the tool did by itself is no command to this process.
             let note = tool_note(&request.args).filter(|_| request.kind == NOTE_KIND);
-            let command = || operator_command(&request.kind, &request.args, &result);
+            let command = || operator_command(&request, &result);
             context.audit.post(note.unwrap_or_else(command));
             marker!(
                 CONTROL_REQUEST_APPLIED,

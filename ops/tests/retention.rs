@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 use penstock_config::{Config, Process, Sources, resolve};
-use penstock_ops::retention::{Args, Urls, clean};
+use penstock_ops::retention::{Args, Done, Urls, clean, tell};
 use penstock_store::ClusterRole;
 use penstock_store::partitions::{DailyTable, create_daily_partition};
 use penstock_store::samples::{sample_lineage, sample_run};
@@ -81,8 +81,20 @@ impl Rig {
     }
 
     async fn clean(&self, dry_run: bool, without_backup: bool) -> anyhow::Result<u64> {
+        let mut done = Done::default();
+        self.clean_into(&mut done, dry_run, without_backup).await?;
+        assert_eq!(done.dropped > 0, done.bytes > 0, "the bytes of both clusters: {done:?}");
+        Ok(done.dropped)
+    }
+
+    async fn clean_into(
+        &self,
+        done: &mut Done,
+        dry_run: bool,
+        without_backup: bool,
+    ) -> anyhow::Result<()> {
         let args = Args { dry_run, without_backup };
-        clean(&self.urls(), &self.config, &args).await.map(|done| done.dropped)
+        clean(&self.urls(), &self.config, &args, done).await
     }
 }
 
@@ -177,6 +189,39 @@ async fn samples_of_health_go_after_thirty_days_when_asked_to() {
     assert_eq!(count(&rig.decision, samples).await, 4, "a rehearsal changes nothing");
     rig.clean(false, true).await.unwrap();
     assert_eq!(count(&rig.decision, samples).await, 2, "today and the twenty-nine days before it");
+}
+
+#[tokio::test]
+async fn what_went_before_a_failure_is_known_and_a_note_that_fails_is_none() {
+    // given a day of frames and a day of decisions that must go, and the latter cannot
+    let rig = Rig::new().await;
+    let mut conn = rig.decision.acquire().await.unwrap();
+    let day = |ago| chrono::Utc::now().date_naive() - chrono::Days::new(ago);
+    create_daily_partition(&mut conn, DailyTable::EngineTickFrames, day(5)).await.unwrap();
+    create_daily_partition(&mut conn, DailyTable::CycleInputs, day(40)).await.unwrap();
+    drop(conn);
+    let name = DailyTable::CycleInputs.partition(day(40));
+    let held = format!("create view holds as select 1 as one from penstock.{name}");
+    sqlx::query(sqlx::AssertSqlSafe(held)).execute(&rig.decision).await.unwrap();
+
+    // when it fails there, then what went before is in hand
+    let mut done = Done::default();
+    assert!(rig.clean_into(&mut done, false, true).await.is_err());
+    assert!(done.dropped == 1 && done.bytes > 0, "{done:?}");
+
+    // and a note that cannot be written fails nothing, and one that can is there
+    let note = done.note(std::time::Duration::from_millis(12), false);
+    tell("postgres://nobody@127.0.0.1:1/none", note.clone()).await;
+    tell(&rig.urls().decision, note).await;
+    let said: (String, String) = sqlx::query_as(
+        "select args ->> 'outcome', args ->> 'target' from control_requests where kind = 'probe'",
+    )
+    .fetch_one(&rig.decision)
+    .await
+    .unwrap();
+    assert_eq!(said.0, "1 partitions dropped, 0 days removed, then it failed");
+    assert_eq!(said.1, "clusters, trail and engine");
+    assert_eq!(Done::default().note(std::time::Duration::ZERO, true), None, "nothing went");
 }
 
 #[tokio::test]

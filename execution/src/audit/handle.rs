@@ -2,8 +2,8 @@
 //!
 //! Input: drafts. Output: an answer when a critical event is on disk. Invariants: [`AuditHandle::post`]
 //! returns at once, from any thread; who awaits is told when the event is on disk and not before; nothing
-//! is dropped but samples, where configuration allows it, and what exceeds twice the capacity, which is
-//! counted.
+//! is dropped but samples, under pressure where configuration allows it or for want of room, and what exceeds
+//! twice the capacity; both are counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -161,6 +161,19 @@ impl AuditHandle {
         if let Err(error) = self.queue_up(Waiting::new(draft, None)).await {
             tracing::debug!("an event is not in the trail: {error}");
         }
+    }
+
+    /// Says a sample from wherever nothing may wait. False when it is dropped, and counted: there is no room, or there is
+    /// pressure and configuration allows it.
+    pub fn sample(&self, draft: Draft) -> bool {
+        let shared = &self.shared;
+        let is_spared = shared.drop_samples && shared.pressure() > Pressure::Ok;
+        if is_spared || shared.queue.offer(Waiting::new(draft, None)).is_err() {
+            shared.queue.drop_sample();
+            return false;
+        }
+        shared.events.fetch_add(1, Ordering::Relaxed);
+        true
     }
 
     /// Says an event from wherever nothing may wait: exits, protection, synchronous code. False when it is

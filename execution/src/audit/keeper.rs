@@ -13,17 +13,17 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, Timelike, Utc};
 use penstock_audit::backlog::Backlog;
-use penstock_audit::{Day, Draft, Line};
+use penstock_audit::{Day, Line};
 use penstock_store::partitions::{DailyTable, create_daily_partition};
 use penstock_store::{ClusterRole, StoreError};
-use penstock_store_decision::{audit, lost};
+use penstock_store_decision::audit;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::SessionId;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{AuditHandle, Shared};
-use super::rebuild;
+use super::handle::Shared;
+use super::retell::Retelling;
 use crate::mode::{ModeHandle, Source};
 
 /// Rows of one insert.
@@ -34,8 +34,6 @@ const BATCH_WAIT: Duration = Duration::from_millis(50);
 const INSERT_WAIT: Duration = Duration::from_secs(3);
 /// Pause before a cluster that refused is asked again.
 const RETRY: Duration = Duration::from_millis(500);
-/// Margin of a span in which events were lost, milliseconds.
-const SPAN_MARGIN_MS: i64 = 2_000;
 /// How long the end waits for the last rows.
 const END_WAIT: Duration = Duration::from_secs(3);
 /// Minute after midnight from which on tomorrow's partition is made.
@@ -43,7 +41,7 @@ const TOMORROW_AFTER_MINUTE: u32 = 5;
 
 /// Why rows are not written.
 #[derive(Debug, thiserror::Error)]
-enum RowError {
+pub(super) enum RowError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("no answer within {INSERT_WAIT:?}")]
@@ -62,6 +60,7 @@ pub(crate) struct Keeper {
     pub(crate) session_id: SessionId,
     pub(crate) mode: ModeHandle,
     partitions: BTreeSet<NaiveDate>,
+    retelling: Retelling,
     is_refused: bool,
 }
 
@@ -75,8 +74,8 @@ impl Keeper {
     ) -> Self {
         // What the session before left without a row comes first.
         shared.rows.fall_behind();
-        let partitions = BTreeSet::new();
-        Self { pool, shared, dir, session_id, mode, partitions, is_refused: false }
+        let (partitions, retelling) = (BTreeSet::new(), Retelling::default());
+        Self { pool, shared, dir, session_id, mode, partitions, retelling, is_refused: false }
     }
 
     /// Runs until `end`, then as long as rows are missing and three seconds have not passed. `end` comes
@@ -107,6 +106,7 @@ impl Keeper {
         if tokio::time::timeout(END_WAIT, last).await.is_err() {
             tracing::warn!("audit rows are missing at the end; the next session reads them back");
         }
+        self.retelling.end(&self.shared);
     }
 
     /// One batch, or one reading back of the files.
@@ -123,39 +123,13 @@ impl Keeper {
         }
         let lines = self.shared.rows.front(BATCH_MAX);
         if lines.is_empty() {
-            // Every event that is in a file has its row now: what has none was lost.
-            if let Some(span) = self.shared.queue.take_span() {
-                let told = self.rebuild(span).await;
-                told.inspect_err(|_| self.shared.queue.put_span_back(span))?;
-            }
+            // What it finds wrong is its own: rows are written all the same.
+            self.retelling.step(&self.pool, self.session_id, &self.shared).await;
             return Ok(0);
         }
         self.insert(&lines).await?;
         self.shared.rows.done(lines.len());
         Ok(lines.len())
-    }
-
-    /// Says what was lost in a span, as far as rows of orders and plans say it.
-    async fn rebuild(&self, (from, to): (i64, i64)) -> Result<(), RowError> {
-        let at = |ms: i64| chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default();
-        // A row is older than its event by the time of a commit.
-        let (from, to) = (at(from - SPAN_MARGIN_MS), at(to + SPAN_MARGIN_MS));
-        let orders = late(lost::orders(&self.pool, self.session_id, from, to)).await?;
-        let plans = late(lost::plans(&self.pool, self.session_id, from, to)).await?;
-        let handle = AuditHandle { shared: Arc::clone(&self.shared) };
-        let drafts = orders.iter().flat_map(rebuild::of_order);
-        let drafts: Vec<Draft> = drafts.chain(plans.iter().map(rebuild::of_plan)).collect();
-        tracing::warn!(
-            "{} lost audit events are told from the rows of orders and plans",
-            drafts.len()
-        );
-        for draft in drafts {
-            // It may wait: the files are written by a thread of their own.
-            if handle.critical(draft).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Reads the files back from the last row on.
@@ -252,7 +226,9 @@ impl Keeper {
     }
 }
 
-async fn late<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, RowError> {
+pub(super) async fn late<T>(
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, RowError> {
     match tokio::time::timeout(INSERT_WAIT, asked).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(RowError::Late),

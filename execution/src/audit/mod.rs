@@ -19,7 +19,7 @@
 //! | `console` | stages on stderr |
 //! | `orders`, `said`, `desk` | events of orders, positions, closes, reconcile |
 //! | `process` | events of modes, stages, the operator, markers |
-//! | `rebuild` | events that found no room, from the rows that say the same |
+//! | `rebuild`, `retell` | events that found no room, from the rows that say the same; when that is done |
 //! | `told`, `rates` | recoveries, samples of health, days; counters of the venue |
 //! | [`AuditWriter`] | start and end |
 
@@ -38,6 +38,7 @@ mod queue;
 mod rates;
 mod rebuild;
 mod redaction;
+mod retell;
 mod rows;
 mod said;
 mod told;

@@ -57,7 +57,7 @@ fn trail(figures: &AuditFigures, capacity: usize) -> TrailFigures {
         queue_capacity: count(capacity),
         lag_ms: figures.lag_ms,
         events_total: total(figures.events),
-        drops_total: total(figures.lost.count.saturating_add(figures.lost.samples)),
+        drops_total: total(figures.lost.total()),
     }
 }
 
@@ -115,7 +115,7 @@ impl Monitor {
             set(full, Level::Pause, figures.pressure == Pressure::Full);
             set(high, Level::Degrade, figures.pressure == Pressure::High);
         }
-        let drops = figures.lost.count + figures.lost.samples;
+        let drops = figures.lost.total();
         let drops_due = drops > self.drops && self.drops_said.elapsed() >= DROPS_EVERY;
         if !changed && !drops_due {
             return;

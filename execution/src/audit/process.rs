@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use penstock_audit::Draft;
+use penstock_store_decision::control::ControlRequest;
 use penstock_telemetry::{Level, Marker, Observer, Seen, observe};
 use penstock_trading::mode::ModeChange;
 use penstock_types::vocab::{AuditEventType, ReasonCode, StageName, SysMode};
@@ -114,16 +115,17 @@ pub fn mode_changed(change: &ModeChange, ts_ms: i64) -> Draft {
         .with("trigger_values", values)
 }
 
-/// A request of the operator and its answer.
+/// A request of the operator and its answer, once that stands.
 #[must_use]
-pub fn operator_command(kind: &str, args: &Value, outcome: &str) -> Draft {
+pub fn operator_command(request: &ControlRequest, outcome: &str) -> Draft {
+    let ControlRequest { kind, args, requested_by, .. } = request;
     let text = |key: &str| args.get(key).and_then(Value::as_str).unwrap_or_default();
     let target = [text("mode"), text("symbol")].into_iter().find(|t| !t.is_empty());
     let draft = Draft::new(StageName::PositionManage, AuditEventType::OperatorCommand, now_ms());
     Draft { reasons: vec![ReasonCode::OperatorRequest], ..draft }
-        .with("command", kind)
+        .with("command", kind.as_str())
         .with("target", target.unwrap_or_default())
-        .with("operator", text("operator"))
+        .with("operator", requested_by.as_str())
         .with("reason", text("reason"))
         .with("outcome", outcome)
 }
@@ -149,30 +151,47 @@ pub fn tool_note(args: &Value) -> Option<Draft> {
 
 /// Says every warning and error that has no event of its own, until the end.
 pub(crate) async fn say_markers(audit: AuditHandle, end: CancellationToken) {
-    let Ok(mut observer) = observe(Level::Warn, MARKERS_MAX) else {
-        tracing::error!("markers are not in the audit trail: too many parts listen to them");
-        return;
-    };
-    loop {
-        // The end first, then what is still there.
-        tokio::select! {
-            biased;
-            () = end.cancelled() => break,
-            seen = observer.markers.recv() => match seen {
-                Some(seen) => say(&audit, &seen),
-                None => return,
-            },
-        }
+    match observe(Level::Warn, MARKERS_MAX) {
+        Ok(observer) => Listener { audit, observer, missed: 0 }.run(end).await,
+        Err(error) => tracing::error!("markers are not in the audit trail: {error}"),
     }
-    drain(&audit, &mut observer);
 }
 
-fn drain(audit: &AuditHandle, observer: &mut Observer) {
-    while let Ok(seen) = observer.markers.try_recv() {
-        say(audit, &seen);
+/// Who listens to the markers.
+struct Listener {
+    audit: AuditHandle,
+    observer: Observer,
+    missed: u64,
+}
+
+impl Listener {
+    async fn run(&mut self, end: CancellationToken) {
+        loop {
+            // The end first, then what is still there.
+            let seen = tokio::select! {
+                biased;
+                () = end.cancelled() => break,
+                seen = self.observer.markers.recv() => seen,
+            };
+            let Some(seen) = seen else { return };
+            self.count();
+            say(&self.audit, &seen);
+        }
+        while let Ok(seen) = self.observer.markers.try_recv() {
+            say(&self.audit, &seen);
+        }
+        self.count();
     }
-    if observer.dropped() > 0 {
-        tracing::warn!("{} markers are in the log and not in the trail", observer.dropped());
+
+    /// Counts what found no room: a marker that does has others before it, so that each is counted with the next of them.
+    fn count(&mut self) {
+        let missed = self.observer.dropped();
+        let more = missed.saturating_sub(self.missed);
+        if more > 0 {
+            self.missed = missed;
+            self.audit.shared.queue.miss(more);
+            tracing::warn!("{more} markers are in the log and not in the trail");
+        }
     }
 }
 
@@ -276,6 +295,8 @@ fn now_ms() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+
     use super::*;
     use penstock_audit::{Event, Redactor};
 
@@ -287,6 +308,22 @@ mod tests {
         assert_eq!(stages.enter(Loop::Exits, StageName::RankTopn), Some(None));
         let next = stages.enter(Loop::Evaluation, StageName::DeepScan);
         assert_eq!(next, Some(Some(StageName::RankTopn)));
+    }
+
+    #[test]
+    fn a_command_names_who_gave_it_whatever_its_arguments_say() {
+        let request = ControlRequest {
+            id: 1,
+            kind: "mode".to_owned(),
+            args: serde_json::json!({ "mode": "PAUSE", "reason": "lunch", "operator": "mallory" }),
+            requested_by: "alice".to_owned(),
+            requested_at: penstock_types::UtcMicros(1),
+        };
+        let draft = operator_command(&request, "mode PAUSE");
+        assert_eq!(penstock_audit::payload::missing(draft.event_type, &draft.data), [""; 0]);
+        let said = ["command", "target", "operator", "reason", "outcome"];
+        let said = said.map(|key| draft.data[key].as_str().unwrap());
+        assert_eq!(said, ["mode", "PAUSE", "alice", "lunch", "mode PAUSE"]);
     }
 
     #[test]
@@ -307,6 +344,35 @@ mod tests {
             other[key] = value;
             assert_eq!(tool_note(&other), None, "{key}");
         }
+    }
+
+    #[tokio::test]
+    async fn markers_that_found_no_room_are_counted_while_the_process_runs() {
+        use crate::audit::{Console, PressureLimits, handle::Shared};
+        // given a listener that was slow: one marker waits, two found no room
+        let form = penstock_config::table::execution::ConsoleStage::Off;
+        let console = Console::start(form, false, Box::new(std::io::sink()));
+        let limits = PressureLimits { capacity: 8, high_pct: 80, full_pct: 95, lag_ms_max: 60_000 };
+        let shared = std::sync::Arc::new(Shared::new(limits, false, console));
+        let audit = AuditHandle { shared };
+        let observer = observe(Level::Error, 1).unwrap();
+        for _ in 0..3 {
+            penstock_telemetry::marker!(EXECUTION_FENCED_OUT);
+        }
+        let mut listener = Listener { audit: audit.clone(), observer, missed: 0 };
+
+        // when it goes on, and no end has come
+        let end = CancellationToken::new();
+        let mut run = std::pin::pin!(listener.run(end.clone()));
+        let waker = std::task::Waker::noop();
+        let looked = run.as_mut().poll(&mut std::task::Context::from_waker(waker));
+
+        // then they are counted, once
+        assert!(looked.is_pending());
+        assert_eq!(audit.figures().lost.missed, 2);
+        end.cancel();
+        run.await;
+        assert_eq!(audit.figures().lost.missed, 2);
     }
 
     #[test]

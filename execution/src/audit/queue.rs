@@ -47,8 +47,31 @@ pub struct Lost {
     pub first_ms: i64,
     /// Time of the last one likewise.
     pub last_ms: i64,
-    /// Samples that were dropped because configuration allows it.
+    /// Samples that were dropped: for want of room, or under pressure where configuration allows it.
     pub samples: u64,
+    /// Changes of the process and markers that went by before they could be said.
+    pub missed: u64,
+    /// Lost events that no row was asked for in time, and told ones that were refused.
+    pub untold: u64,
+}
+
+impl Lost {
+    /// Everything that is not in the trail as it happened.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.count.saturating_add(self.samples).saturating_add(self.missed)
+    }
+}
+
+/// A time in which events were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Time of the first one, milliseconds since the epoch.
+    pub(crate) from_ms: i64,
+    /// Time of the last one likewise.
+    pub(crate) to_ms: i64,
+    /// How many they are.
+    pub(crate) count: u64,
 }
 
 /// Why a draft was not taken.
@@ -66,8 +89,8 @@ struct Lanes {
     other: VecDeque<Waiting>,
     closed: bool,
     lost: Lost,
-    /// Times of the first and the last event that were lost and not told from rows yet.
-    span: Option<(i64, i64)>,
+    /// What was lost and not told from rows yet.
+    span: Option<Span>,
 }
 
 impl Lanes {
@@ -131,8 +154,9 @@ impl Queue {
             if lanes.lost.first_ms == 0 {
                 lanes.lost.first_ms = ms;
             }
-            let (from, _) = lanes.span.unwrap_or((ms, ms));
-            lanes.span = Some((from.min(ms), ms));
+            let before = lanes.span.unwrap_or(Span { from_ms: ms, to_ms: ms, count: 0 });
+            let (from_ms, to_ms) = (before.from_ms.min(ms), before.to_ms.max(ms));
+            lanes.span = Some(Span { from_ms, to_ms, count: before.count + 1 });
         }
         drop(lanes);
         self.filled.notify_one();
@@ -140,17 +164,20 @@ impl Queue {
     }
 
     /// The span in which events were lost, once the queue has room again; it is the caller's from then on.
-    pub(crate) fn take_span(&self) -> Option<(i64, i64)> {
+    pub(crate) fn take_span(&self) -> Option<Span> {
         let mut lanes = self.lock();
         let has_room = lanes.len() < self.limits.capacity / 2 && !lanes.closed;
         if has_room { lanes.span.take() } else { None }
     }
 
-    /// A span that could not be told.
-    pub(crate) fn put_span_back(&self, (from, to): (i64, i64)) {
-        let mut lanes = self.lock();
-        let (first, last) = lanes.span.unwrap_or((from, to));
-        lanes.span = Some((first.min(from), last.max(to)));
+    /// Counts what went by before it could be said.
+    pub(crate) fn miss(&self, count: u64) {
+        self.lock().lost.missed += count;
+    }
+
+    /// Counts what is not told from rows either.
+    pub(crate) fn leave_untold(&self, count: u64) {
+        self.lock().lost.untold += count;
     }
 
     /// Counts a sample that is dropped.
@@ -283,7 +310,8 @@ mod tests {
         let taken = (1..=130).filter(|at| queue.force(draft(AuditEventType::OrderFill, *at)));
 
         assert_eq!(taken.count(), 128);
-        assert_eq!(queue.lost(), Lost { count: 2, first_ms: 129, last_ms: 130, samples: 0 });
+        let (lost, none) = (queue.lost(), Lost::default());
+        assert_eq!(lost, Lost { count: 2, first_ms: 129, last_ms: 130, ..none });
     }
 
     #[test]

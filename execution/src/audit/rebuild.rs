@@ -9,23 +9,60 @@ use penstock_store_decision::lost::{LostOrder, LostPlan};
 use penstock_types::vocab::{AuditEventType, OrderState, ReasonCode, StageName};
 use penstock_types::{Decimal, Symbol};
 
+use serde_json::{Value, json};
+
 use super::orders::{intent_state, request};
+use super::queue::Span;
 
 /// Key that says where an event comes from when it was not said at its time.
 const REBUILT: &str = "rebuilt_from";
 
-/// What a row of an order's history says.
+/// What is said before events of a span are told from rows: behind it are all that were not lost.
+#[must_use]
+pub(crate) fn announced(span: Span, ts_ms: i64) -> Draft {
+    let Span { from_ms, to_ms, count } = span;
+    let fields = json!({ "from_ms": from_ms, "to_ms": to_ms, "count": count });
+    marked("AUDIT_EVENTS_LOST", fields, ts_ms)
+}
+
+/// What is said when rows could not be asked about a span.
+#[must_use]
+pub(crate) fn given_up(span: Span, tries: u32, error: &str, ts_ms: i64) -> Draft {
+    let Span { from_ms, to_ms, count } = span;
+    let fields = json!({ "from_ms": from_ms, "to_ms": to_ms, "count": count, "tries": tries,
+        "error": error });
+    marked("AUDIT_EVENTS_UNTOLD", fields, ts_ms)
+}
+
+fn marked(marker: &str, fields: Value, ts_ms: i64) -> Draft {
+    Draft::new(StageName::PositionManage, AuditEventType::Marker, ts_ms)
+        .with("marker", marker)
+        .with("fields", fields)
+}
+
+/// What a row of an order's history says and the trail does not: each type of event is judged by itself.
 #[must_use]
 pub(crate) fn of_order(lost: &LostOrder) -> Vec<Draft> {
     let Ok(to) = OrderState::parse(&lost.to_state) else { return Vec::new() };
-    let from = lost.from_state.as_deref().and_then(|word| OrderState::parse(word).ok());
-    let event = |event_type| about(lost, event_type);
     let mut drafts = Vec::new();
-    if lost.is_fill {
-        drafts.push(reported(event(AuditEventType::OrderFill), lost));
+    if lost.is_fill && !lost.said_fills.contains(&decimal(lost.cum_qty)) {
+        drafts.push(reported(about(lost, AuditEventType::OrderFill), lost));
     }
-    if lost.is_state {
-        let mut draft = event(AuditEventType::IntentStateChanged)
+    if lost.from_state.as_deref() != Some(lost.to_state.as_str()) {
+        of_state(lost, to, &mut drafts);
+    }
+    drafts
+}
+
+/// The events of a change of state, as the desk says them.
+fn of_state(lost: &LostOrder, to: OrderState, drafts: &mut Vec<Draft>) {
+    let from = lost.from_state.as_deref().and_then(|word| OrderState::parse(word).ok());
+    let is_said = |event_type: AuditEventType, word: &str| {
+        lost.said.iter().any(|said| said.split_once(' ') == Some((event_type.as_str(), word)))
+    };
+    let is_missing = |event_type| !is_said(event_type, to.as_str());
+    if is_missing(AuditEventType::IntentStateChanged) {
+        let mut draft = about(lost, AuditEventType::IntentStateChanged)
             .with("state_from", from.map_or("", intent_state))
             .with("state_to", intent_state(to))
             .with("order_state", to.as_str())
@@ -35,17 +72,20 @@ pub(crate) fn of_order(lost: &LostOrder) -> Vec<Draft> {
             draft.reasons.push(ReasonCode::IntentSentUnknown);
         }
         drafts.push(draft);
-        if let Some((event_type, outcome)) = request(from, to) {
-            drafts.push(sent(event(event_type), lost, outcome));
-        }
-        if to == OrderState::AckedOpen {
-            drafts.push(reported(event(AuditEventType::OrderAck), lost));
-        }
-        if to.is_terminal() {
-            drafts.push(reported(event(AuditEventType::OrderClosed), lost));
-        }
     }
-    drafts
+    if let Some((event_type, outcome)) = request(from, to)
+        && !is_said(event_type, outcome)
+    {
+        drafts.push(sent(about(lost, event_type), lost, outcome));
+    }
+    // Later ones are no acknowledgement: the venue had the order already.
+    let is_first = to == OrderState::AckedOpen && !lost.was_live;
+    if is_first && is_missing(AuditEventType::OrderAck) {
+        drafts.push(reported(about(lost, AuditEventType::OrderAck), lost));
+    }
+    if to.is_terminal() && is_missing(AuditEventType::OrderClosed) {
+        drafts.push(reported(about(lost, AuditEventType::OrderClosed), lost));
+    }
 }
 
 /// What a row of a plan's history says.

@@ -55,10 +55,11 @@ impl Desk {
                 Ok(symbol) => format!("closing {} positions", self.flatten(symbol.as_ref())),
                 Err(error) => format!("refused: {error}"),
             };
-            let said = operator_command(&request.kind, &request.args, &result);
-            self.tracker.said.post(|_| said);
-            if let Err(error) = control::answer(self.store.pool(), request.id, &result).await {
-                tracing::warn!("answer to the operator: {error}");
+            match control::answer(self.store.pool(), request.id, &result).await {
+                // Only now: without its answer it is asked, and would be told, again.
+                Ok(true) => self.tracker.said.post(|_| operator_command(&request, &result)),
+                Ok(false) => {}
+                Err(error) => tracing::warn!("answer to the operator: {error}"),
             }
             if let Ok(symbol) = &symbol {
                 self.cancel_entries("operator", symbol.as_ref()).await?;

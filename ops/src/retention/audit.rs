@@ -11,7 +11,7 @@ use anyhow::Context;
 use penstock_audit::{Day, rotation};
 use penstock_config::{Config, Origin};
 
-use super::Args;
+use super::{Args, Done};
 
 /// The trail's directory: as configured, else beside the clusters.
 pub(crate) fn dir_of(config: &Config, root: &Path) -> PathBuf {
@@ -26,21 +26,26 @@ pub(crate) fn dir_of(config: &Config, root: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When the disk refuses.
-pub(super) fn clean(dir: &Path, config: &Config, args: &Args) -> anyhow::Result<()> {
+pub(super) fn clean(
+    dir: &Path,
+    config: &Config,
+    args: &Args,
+    done: &mut Done,
+) -> anyhow::Result<()> {
     let Some(today) = today(dir) else { return Ok(()) };
     if !args.dry_run {
-        let done = rotation::compress(dir, today)?;
-        for day in done.compressed {
+        let packed = rotation::compress(dir, today)?;
+        for day in packed.compressed {
             println!("{}: compressed", day.file());
         }
-        for finding in done.findings {
+        for finding in packed.findings {
             println!("kept, it is evidence: {finding}");
         }
     }
-    expire(dir, config, args.dry_run, args.without_backup)
+    expire(dir, config, args.dry_run, args.without_backup, done)
 }
 
-/// Removes what is old; where nothing else may be done, without a backup.
+/// Removes what is old; where nothing else may be done, without a backup. Adds to `done` what went.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -49,11 +54,13 @@ pub(super) fn expire(
     config: &Config,
     is_rehearsal: bool,
     without_backup: bool,
+    done: &mut Done,
 ) -> anyhow::Result<()> {
     let Some(today) = today(dir) else { return Ok(()) };
     let keep = i64::from(config.areas.retention.retention_jsonl_days);
     for day in rotation::expired(dir, today, keep)? {
         let name = day.compressed_file();
+        let bytes = std::fs::metadata(dir.join(&name)).map(|file| file.len());
         if !dir.join(&name).exists() {
             // It was never compressed, because it differs from its seal.
             println!("{}: kept, it is evidence", day.file());
@@ -63,6 +70,8 @@ pub(super) fn expire(
             println!("{name}: would be removed");
         } else if rotation::remove(dir, day).with_context(|| format!("remove {name}"))? {
             println!("{name}: removed");
+            done.days += 1;
+            done.bytes += bytes.unwrap_or(0);
         }
     }
     Ok(())

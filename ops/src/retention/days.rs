@@ -2,11 +2,13 @@
 //! they are kept, held for longer when an order was filled, and never without a backup unless asked to; samples of
 //! health likewise, as rows.
 
-use super::Args;
+use super::{Args, Done};
 use chrono::{Days, NaiveDate};
 use penstock_config::Config;
 use penstock_store::ClusterRole;
-use penstock_store::partitions::{DailyTable, daily_partitions_before, drop_partition};
+use penstock_store::partitions::{
+    DailyTable, daily_partitions_before, drop_partition, partition_bytes,
+};
 use penstock_store::pools::connect_single;
 use penstock_store_decision::retention::{filled_days, forget_health};
 use penstock_types::Decimal;
@@ -22,7 +24,7 @@ const HEALTH_DAYS: u64 = 30;
 /// Days of private messages.
 const PRIVATE_DAYS: u64 = 90;
 
-/// Drops days that have had their time; returns how many went, or would go.
+/// Drops days that have had their time; adds to `done` what went, or would go.
 ///
 /// # Errors
 /// When the cluster does not answer.
@@ -32,7 +34,8 @@ pub(super) async fn clean(
     today: NaiveDate,
     config: &Config,
     args: &Args,
-) -> anyhow::Result<u64> {
+    done: &mut Done,
+) -> anyhow::Result<()> {
     let retention = &config.areas.retention;
     let traded_days = (retention.raw_retention_traded_hours / Decimal::from(24)).ceil();
     let traded_days = u64::try_from(traded_days).unwrap_or(u64::MAX);
@@ -51,7 +54,6 @@ pub(super) async fn clean(
         (DailyTable::AuditEvents, u64::from(retention.retention_events_days), true),
     ];
     let settings = super::settings();
-    let mut gone = 0;
     for (table, days, is_evidence) in tables {
         let ago = days.saturating_sub(1);
         let keep_from = today.checked_sub_days(Days::new(ago)).unwrap_or(NaiveDate::MIN);
@@ -62,20 +64,20 @@ pub(super) async fn clean(
             } else if is_evidence && !args.without_backup {
                 println!("{name}: kept, there is no backup of it; next: --without-backup");
             } else {
-                gone += 1;
-                if args.dry_run {
-                    println!("{name}: would be dropped");
-                    continue;
+                let bytes = partition_bytes(&mut conn, ClusterRole::Decision, &name).await?;
+                if !args.dry_run {
+                    let role = ClusterRole::Decision;
+                    let mut owner = connect_single(url, role, &settings).await?;
+                    drop_partition(&mut owner, role, table.name(), &name).await?;
                 }
-                let role = ClusterRole::Decision;
-                let mut owner = connect_single(url, role, &settings).await?;
-                drop_partition(&mut owner, role, table.name(), &name).await?;
-                println!("{name}: dropped");
+                let verb = if args.dry_run { "would be dropped" } else { "dropped" };
+                println!("{name}: {verb}, {bytes} bytes");
+                done.dropped += 1;
+                done.bytes += bytes;
             }
         }
     }
-    health(pool, today, args).await?;
-    Ok(gone)
+    health(pool, today, args).await
 }
 
 /// Rows of a table without partitions that have had their time.

@@ -15,9 +15,9 @@ use penstock_store_decision::retention::forget_engine_rows;
 use penstock_types::TickId;
 use sqlx::PgPool;
 
-use super::Args;
+use super::{Args, Done};
 
-/// One pass; bytes that went.
+/// One pass; adds to `done` what went, also when it fails later.
 ///
 /// # Errors
 /// The first day that does not verify, with its code; nothing behind it is touched. A day that somebody else
@@ -28,7 +28,8 @@ pub(super) fn clean(
     today: Day,
     traded: BTreeSet<Day>,
     args: &Args,
-) -> Result<u64, Fault> {
+    done: &mut Done,
+) -> Result<(), Fault> {
     let pass = Pass {
         dirs,
         policy: Policy {
@@ -43,18 +44,20 @@ pub(super) fn clean(
         hooks: JanitorHooks::none(),
     };
     let mut began = Instant::now();
-    let mut bytes = 0;
     janitor::run(&pass, || Some(traded), &mut |step| {
         match step {
             Step::Packing(_) => began = Instant::now(),
-            Step::Gone(gone) => bytes += gone.bytes,
+            Step::Gone(gone) => {
+                done.days += 1;
+                done.bytes += gone.bytes;
+            }
             Step::Packed(..) | Step::Moved(_) | Step::Kept(..) => {}
         }
         if let Some(line) = line(step, began, args.dry_run) {
             println!("{line}");
         }
     })?;
-    Ok(bytes)
+    Ok(())
 }
 
 /// What is said of a step; `began` is when the compression of a day did.

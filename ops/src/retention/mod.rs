@@ -52,9 +52,32 @@ pub struct Args {
 pub struct Done {
     /// Partitions of both clusters.
     pub dropped: u64,
-    /// Bytes of those of the ingest cluster.
-    pub bytes: i64,
+    /// Days of the trail and of the engine.
+    pub days: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
 }
+
+impl Done {
+    /// What is told of it; nothing when nothing went.
+    #[must_use]
+    pub fn note(self, took: Duration, is_whole: bool) -> Option<serde_json::Value> {
+        let Self { dropped, days, bytes } = self;
+        let end = if is_whole { "" } else { ", then it failed" };
+        (dropped + days > 0).then(|| {
+            serde_json::json!({
+                "note": "RETENTION_APPLIED",
+                "target": TARGET,
+                "bytes": bytes,
+                "duration_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                "outcome": format!("{dropped} partitions dropped, {days} days removed{end}"),
+            })
+        })
+    }
+}
+
+/// What the bytes of a note are counted of.
+const TARGET: &str = "clusters, trail and engine";
 
 /// Runs the command.
 ///
@@ -69,36 +92,48 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     };
     let trail = audit::dir_of(&config, options.root.path());
     let low = refuse_low_disk(options.root.path(), config.areas.disk.disk_free_degrade_bytes);
-    if let Err(low) = low {
-        // With little space old files of the trail go and nothing else does.
-        audit::expire(&trail, &config, args.dry_run, true)?;
-        return Err(low);
-    }
-    let started = Instant::now();
-    let done = clean(&urls, &config, &args).await?;
-    audit::clean(&trail, &config, &args)?;
-    if !args.dry_run {
-        tell(&urls, done, started.elapsed()).await?;
-    }
-    let (dropped, bytes) = (done.dropped, done.bytes);
-    let verb = if args.dry_run { "would be dropped" } else { "dropped" };
-    println!("RETENTION_DONE: {dropped} partitions {verb}, {bytes} bytes");
     let places = Places::of(&config, options.root.path());
-    clean_engine(&urls, &config, &places.dirs, &args).await
+    let (started, mut done) = (Instant::now(), Done::default());
+    let ended = match low {
+        Ok(()) => pass(&urls, &config, &args, (&trail, &places.dirs), &mut done).await,
+        // With little space old files of the trail go and nothing else does.
+        Err(low) => audit::expire(&trail, &config, args.dry_run, true, &mut done).and(Err(low)),
+    };
+    if !args.dry_run {
+        let is_whole = matches!(ended, Ok(exit::CLEAN));
+        tell(&urls.decision, done.note(started.elapsed(), is_whole)).await;
+    }
+    ended
 }
 
-/// Tells execution, which alone writes the trail, what was done: while it is down the note waits for it.
-async fn tell(urls: &Urls, done: Done, took: Duration) -> anyhow::Result<()> {
-    let decision = databases::pool(&urls.decision, ClusterKind::Decision).await?;
-    let note = serde_json::json!({
-        "note": "RETENTION_APPLIED",
-        "target": "clusters and trail",
-        "bytes": done.bytes.max(0),
-        "duration_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        "outcome": format!("{} partitions dropped", done.dropped),
-    });
-    control::ask(&decision, "probe", &note, &penstock_clusters::caller_name()).await?;
-    Ok(())
+/// Everything that goes when there is space; what went before a failure stands in `done`.
+async fn pass(
+    urls: &Urls,
+    config: &Config,
+    args: &Args,
+    (trail, engine): (&Path, &EngineDirs),
+    done: &mut Done,
+) -> anyhow::Result<i32> {
+    clean(urls, config, args, done).await?;
+    audit::clean(trail, config, args, done)?;
+    let Done { dropped, bytes, .. } = *done;
+    let verb = if args.dry_run { "would be dropped" } else { "dropped" };
+    println!("RETENTION_DONE: {dropped} partitions {verb}, {bytes} bytes");
+    clean_engine(urls, config, engine, args, done).await
+}
+
+/// Tells execution, which alone writes the trail, what was done: while it is down the note waits for it. What was done
+/// stands without the note: its failure is a warning.
+pub async fn tell(decision: &str, note: Option<serde_json::Value>) {
+    let Some(note) = note else { return };
+    let asked = async {
+        let pool = databases::pool(decision, ClusterKind::Decision).await?;
+        control::ask(&pool, "probe", &note, &penstock_clusters::caller_name()).await?;
+        anyhow::Ok(())
+    };
+    if let Err(error) = asked.await {
+        eprintln!("warning: what went is not in the audit trail: {error:#}");
+    }
 }
 
 /// Days of the engine's files; the status of what is wrong with one of them.
@@ -107,6 +142,7 @@ async fn clean_engine(
     config: &Config,
     dirs: &EngineDirs,
     args: &Args,
+    done: &mut Done,
 ) -> anyhow::Result<i32> {
     let decision = databases::pool(&urls.decision, ClusterKind::Decision).await?;
     let (today, _) = today_and_mode(&decision).await?;
@@ -114,9 +150,10 @@ async fn clean_engine(
     let today = Day::of_date(today).context("the clock of the decision cluster is before 1970")?;
     let local = &config.engine.local;
     engine::forget_rows(&decision, today, args).await?;
-    let cleaned = tokio::task::block_in_place(|| engine::clean(dirs, local, today, traded, args));
+    let cleaned =
+        tokio::task::block_in_place(|| engine::clean(dirs, local, today, traded, args, done));
     match cleaned {
-        Ok(_) => Ok(exit::CLEAN),
+        Ok(()) => Ok(exit::CLEAN),
         Err(fault) => failed(&fault, Output::Human),
     }
 }
@@ -146,11 +183,16 @@ fn refuse_low_disk(path: &Path, limit_bytes: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Closes and drops what is due on both clusters.
+/// Closes and drops what is due on both clusters; adds to `done` what went, also when it fails later.
 ///
 /// # Errors
 /// When a cluster does not answer, and in PAUSE.
-pub async fn clean(urls: &Urls, config: &Config, args: &Args) -> anyhow::Result<Done> {
+pub async fn clean(
+    urls: &Urls,
+    config: &Config,
+    args: &Args,
+    done: &mut Done,
+) -> anyhow::Result<()> {
     let next = "next: `penstock up`";
     let decision = databases::pool(&urls.decision, ClusterKind::Decision)
         .await
@@ -167,7 +209,6 @@ pub async fn clean(urls: &Urls, config: &Config, args: &Args) -> anyhow::Result<
         .with_context(|| format!("the ingest cluster does not answer; {next}"))?;
     let found = partitions(&mut ingest).await?;
     let actions = plan(&found, &order_runs(&decision).await?, limits(config));
-    let mut done = Done::default();
     for (partition, action) in found.iter().zip(actions) {
         match action {
             Action::Keep("young") => {}
@@ -181,7 +222,7 @@ pub async fn clean(urls: &Urls, config: &Config, args: &Args) -> anyhow::Result<
                 let verb = if args.dry_run { "would be dropped" } else { "dropped" };
                 println!("{}: {verb}, {} bytes", partition.name, partition.bytes);
                 done.dropped += 1;
-                done.bytes += partition.bytes;
+                done.bytes += u64::try_from(partition.bytes).unwrap_or(0);
             }
         }
     }
@@ -189,8 +230,7 @@ pub async fn clean(urls: &Urls, config: &Config, args: &Args) -> anyhow::Result<
         let rows = forget_runs(&mut ingest, DESCRIPTION_DAYS).await?;
         println!("{rows} rows about runs without partitions forgotten");
     }
-    done.dropped += days::clean(&urls.decision, &decision, today, config, args).await?;
-    Ok(done)
+    days::clean(&urls.decision, &decision, today, config, args, done).await
 }
 
 /// Long statements and locks: an index over a run of hours, a detach that waits for readers.

@@ -1,8 +1,9 @@
 //! What the trail lost, from the rows that say it: states and fills of orders, states of exit plans.
 //!
-//! Inputs: a session, a span of time. Outputs: the changes of that span of which the trail has no event. Invariants: only
-//! rows are read that their own transactions wrote; a change that has its event is not given again, so that whoever asks
-//! twice gets nothing twice.
+//! Inputs: a session, a span of time. Outputs: the changes of that span, those of orders each with what the trail says of
+//! it, those of plans without what it says already. Invariants: only rows are read that their own transactions wrote;
+//! changes are found by their time, their events by the order and in the days of the span, so
+//! that neither table is read as a whole. A fill may be reported long after its time: its event has no latest one.
 
 use chrono::{DateTime, Utc};
 use penstock_store::StoreError;
@@ -11,7 +12,7 @@ use sqlx::PgPool;
 
 use crate::CLUSTER;
 
-/// A change of an order's state, or a fill, without an event in the trail. Words are as the row has them.
+/// A change of an order's state, or a fill, and what the trail says around it. Words are as the row has them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LostOrder {
     /// The order.
@@ -22,10 +23,14 @@ pub struct LostOrder {
     pub from_state: Option<String>,
     /// State after.
     pub to_state: String,
-    /// The state has no event.
-    pub is_state: bool,
-    /// The fill has no event.
+    /// It is a fill.
     pub is_fill: bool,
+    /// The venue had taken the order before.
+    pub was_live: bool,
+    /// Events of the order within ten seconds of the change: type, blank, and the state or the outcome that it says.
+    pub said: Vec<String>,
+    /// What the order's fills in the trail say to be filled, since ten seconds before the change.
+    pub said_fills: Vec<String>,
     /// Its hash, where the row has it.
     pub intent_hash: String,
     /// Client id, hyphenated.
@@ -80,18 +85,26 @@ pub async fn orders(
     // An event is said within moments of its row; the same state of an order within ten seconds is the same change.
     let rows = sqlx::query!(
         r#"select e.order_id, e.ts_local, e.from_state, e.to_state, e.cum_qty,
-              e.to_state is distinct from e.from_state and not exists (
-                select 1 from audit_events a
-                where a.session_id = $1 and a.event_type = 'INTENT_STATE_CHANGED'
-                  and a.order_intent_id = 'oi_' || e.order_id
-                  and a.data ->> 'order_state' = e.to_state
+              e.exec_id is not null as "is_fill!",
+              exists (select 1 from execution_order_events f
+                where f.order_id = e.order_id and f.event_seq < e.event_seq
+                  and (f.to_state in ('acked_open', 'partially_filled', 'pending_cancel')
+                    or f.event_type = 'acked')) as "was_live!",
+              array(select a.event_type || ' '
+                  || coalesce(a.data ->> 'outcome', a.data ->> 'order_state', '')
+                from audit_events a
+                where a.day >= ($2::timestamptz at time zone 'UTC')::date - 1
+                  and a.session_id = $1
+                  and a.order_intent_id = 'oi_' || e.order_id and a.order_intent_id <> ''
                   and a.ts between e.ts_local - interval '10 s' and e.ts_local + interval '10 s')
-                as "is_state!",
-              e.exec_id is not null and not exists (
-                select 1 from audit_events a
-                where a.session_id = $1 and a.event_type = 'ORDER_FILL'
-                  and a.order_intent_id = 'oi_' || e.order_id
-                  and (a.data ->> 'filled_qty')::numeric = e.cum_qty) as "is_fill!",
+                as "said!: Vec<String>",
+              array(select a.data ->> 'filled_qty'
+                from audit_events a
+                where a.day >= ($2::timestamptz at time zone 'UTC')::date - 1
+                  and a.session_id = $1 and a.event_type = 'ORDER_FILL'
+                  and a.order_intent_id = 'oi_' || e.order_id and a.order_intent_id <> ''
+                  and a.ts >= e.ts_local - interval '10 s' and a.data ? 'filled_qty')
+                as "said_fills!: Vec<String>",
               coalesce((select f.payload ->> 'intent_hash' from execution_order_events f
                 where f.order_id = e.order_id and f.payload is not null
                 order by f.event_seq limit 1), '') as "intent_hash!",
@@ -100,6 +113,7 @@ pub async fn orders(
               o.avg_price
            from execution_order_events e join execution_orders o on o.order_id = e.order_id
            where e.ts_local between $2 and $3
+             and (e.exec_id is not null or e.to_state is distinct from e.from_state)
            order by e.event_id"#,
         session.0,
         from,
@@ -108,13 +122,15 @@ pub async fn orders(
     .fetch_all(pool)
     .await
     .map_err(|e| StoreError::sql("read changes of orders that the trail lost", CLUSTER, e))?;
-    let lost = rows.into_iter().filter(|r| r.is_state || r.is_fill).map(|r| LostOrder {
+    let changes = rows.into_iter().map(|r| LostOrder {
         order_id: OrderId(r.order_id),
         at: r.ts_local,
         from_state: r.from_state,
         to_state: r.to_state,
-        is_state: r.is_state,
         is_fill: r.is_fill,
+        was_live: r.was_live,
+        said: r.said,
+        said_fills: r.said_fills,
         intent_hash: r.intent_hash,
         cl_ord_id: r.cl_ord_id,
         symbol: r.symbol,
@@ -128,7 +144,7 @@ pub async fn orders(
         cum_qty: r.cum_qty,
         avg_price: r.avg_price,
     });
-    Ok(lost.collect())
+    Ok(changes.collect())
 }
 
 /// Changes of exit plans of a span, oldest first.
@@ -148,7 +164,8 @@ pub async fn plans(
            where e.ts between $2 and $3 and e.from_state is distinct from e.to_state
              and e.from_state is not null and e.to_state is not null
              and not exists (select 1 from audit_events a
-               where a.session_id = $1 and a.event_type = 'PROTECTION_STATE_CHANGED'
+               where a.day >= ($2::timestamptz at time zone 'UTC')::date - 1
+                 and a.session_id = $1 and a.event_type = 'PROTECTION_STATE_CHANGED'
                  and (a.data ->> 'position_id')::bigint = p.position_id
                  and a.data ->> 'state_to' = e.to_state
                  and a.ts between e.ts - interval '10 s' and e.ts + interval '10 s')

@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::exit_plans::insert_plan;
 use crate::fills::{RowRef, insert_ledger_of, write_head};
-use crate::orders::persist::{NextStandby, StandbySpec, insert_order};
+use crate::orders::insert::insert_order;
+use crate::orders::persist::{NextStandby, StandbySpec};
 use crate::orders::terms::NewOrder;
 use crate::orders::transition::{EventNote, close_rows, insert_event};
 use crate::positions::{PlanRecord, PositionRecord, Which, read_plan, read_positions};

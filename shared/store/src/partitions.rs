@@ -238,6 +238,21 @@ pub async fn drop_partition(
     sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).await.map(|_| ()).map_err(sql)
 }
 
+/// Bytes of a partition with its indexes; 0 when it is not there any more.
+///
+/// # Errors
+/// [`StoreError::Sql`].
+pub async fn partition_bytes(
+    conn: &mut PgConnection,
+    cluster: ClusterRole,
+    partition: &str,
+) -> Result<u64, StoreError> {
+    let asked = "select coalesce(pg_total_relation_size(to_regclass('penstock.' || $1)), 0)";
+    let found = sqlx::query_scalar(asked).bind(partition).fetch_one(conn).await;
+    let bytes: i64 = found.map_err(|e| StoreError::sql("measure a partition", cluster, e))?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
 /// Names of a daily table's partitions whose day is before `keep_from`.
 ///
 /// # Errors

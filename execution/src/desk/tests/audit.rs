@@ -7,6 +7,7 @@ use std::time::Duration;
 use penstock_audit::payload::missing;
 use penstock_audit::{Draft, Line, Redactor};
 use penstock_config::table::execution::ConsoleStage;
+use penstock_store::testing::SUPERUSER_LOGIN;
 use penstock_trading::mode::Thresholds;
 use penstock_types::vocab::{AuditEventType, ReasonCode, StageName};
 use penstock_types::{SessionId, Uuid};
@@ -146,6 +147,49 @@ async fn live_through(world: &mut World) {
     let status = session.desk.clone();
     super::place::until("flat", || status.status().open_positions == 0).await;
     session.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_in_the_trail_once_its_answer_stands_with_who_gave_it() {
+    // given a command, and a table that takes no answer and counts the attempts
+    let mut world = World::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let writer = writer(dir.path(), &world, 1_024);
+    world.audit = Some(writer.handle());
+    let owner = world.home.pool(SUPERUSER_LOGIN).await;
+    let refuses = "set search_path = penstock;
+        create sequence attempts;
+        create function refuse() returns trigger language plpgsql security definer as
+            'begin perform nextval(''penstock.attempts''); raise exception ''no answer''; end';
+        create trigger refuses before update on control_requests
+            for each row execute function refuse();
+        insert into control_requests (kind, args, requested_by) values ('flatten', '{}', 'alice')";
+    sqlx::raw_sql(refuses).execute(&owner).await.unwrap();
+    let session = world.session().await;
+
+    // when the desk tried more than once, and then may answer
+    let attempts = "select (last_value >= 2)::text from penstock.attempts";
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while sqlx::query_scalar::<_, String>(attempts).fetch_one(&owner).await.unwrap() != "true" {
+        assert!(std::time::Instant::now() < end, "the desk tries again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    sqlx::raw_sql("drop trigger refuses on penstock.control_requests")
+        .execute(&owner)
+        .await
+        .unwrap();
+    let answered = "select (applied_at is not null)::text from control_requests";
+    world.until_word("the answer", answered, "true").await;
+    session.kill().await;
+    writer.finish(Some(run_ended(0, Duration::ZERO))).await;
+
+    // then it is said once
+    let lines = lines(dir.path());
+    let of = |line: &&Line| line.event.event_type() == AuditEventType::OperatorCommand;
+    let said: Vec<&Line> = lines.iter().filter(of).collect();
+    assert_eq!(said.len(), 1);
+    let data = &said[0].event.fields().data;
+    assert_eq!((&data["command"], &data["operator"]), (&"flatten".into(), &"alice".into()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
