@@ -12,8 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use metrics::counter;
-use penstock_audit::redact::REDACTED;
-use penstock_contracts::alert::{Alert, AlertSource, HeartbeatAlert, Metric, Metrics, Summary};
+use penstock_contracts::alert::{Alert, AlertSource, HeartbeatAlert};
 use penstock_telemetry::marker;
 use penstock_types::vocab::{ReasonCode, StageName, SysMode};
 use serde_json::{Value, json};
@@ -137,7 +136,7 @@ impl Alerts {
     }
 
     fn occur(&self, occurrence: Occurrence, condition: Option<&'static str>) {
-        let mut occurrence = self.redacted(occurrence);
+        let mut occurrence = occurrence.redacted(&self.shared.settings.redactor);
         if occurrence.ids.run_id == 0 {
             occurrence.ids.run_id = self.shared.run_id.load(Ordering::Relaxed);
         }
@@ -301,19 +300,6 @@ impl Alerts {
         if let Some(listener) = self.shared.listener.get() {
             listener(&alert.document(self.shared.sender, true));
         }
-    }
-
-    fn redacted(&self, mut occurrence: Occurrence) -> Occurrence {
-        let redactor = &self.shared.settings.redactor;
-        occurrence.summary = Summary::of(&redactor.text(occurrence.summary.as_str()));
-        let is_tainted = |metric: &Metric| match metric {
-            Metric::Text(text) => redactor.text(text) != *text,
-            Metric::Flag(_) | Metric::Number(_) => false,
-        };
-        if occurrence.metrics.map().values().any(is_tainted) {
-            occurrence.metrics = Metrics::default().with("metrics", REDACTED);
-        }
-        occurrence
     }
 
     // For the tasks behind.

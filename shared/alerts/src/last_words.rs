@@ -20,9 +20,8 @@ use crate::settings::Settings;
 pub const LIMIT: Duration = Duration::from_secs(5);
 
 /// Says it everywhere and returns, at most [`LIMIT`] later.
-pub fn say(settings: &Settings, mut occurrence: Occurrence, place: Place) {
-    let summary = settings.redactor.text(occurrence.summary.as_str());
-    occurrence.summary = crate::Summary::of(&summary);
+pub fn say(settings: &Settings, occurrence: Occurrence, place: Place) {
+    let occurrence = occurrence.redacted(&settings.redactor);
     let now = Now { wall_ms: chrono::Utc::now().timestamp_millis(), mono_ms: 0 };
     let (Some(raised), _) = Board::new(settings.times).occur(occurrence, place, now) else {
         return;

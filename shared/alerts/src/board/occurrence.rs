@@ -3,7 +3,8 @@
 //! Input: what the part that raises knows. Output: an occurrence for the board. Invariants: every reason stands once,
 //! its own first; a symbol that is none is left out.
 
-use penstock_contracts::alert::{AlertSource, Metrics, REASONS_MAX, Summary, SymbolText};
+use penstock_audit::redact::{REDACTED, Redactor};
+use penstock_contracts::alert::{AlertSource, Metric, Metrics, REASONS_MAX, Summary, SymbolText};
 use penstock_types::vocab::{ReasonCode, Severity, StageName};
 
 use super::Key;
@@ -87,6 +88,23 @@ impl Occurrence {
         self
     }
 
+    /// Without what must not be kept: a summary is cut, figures go as a whole, a symbol that is a secret is none.
+    pub(crate) fn redacted(mut self, redactor: &Redactor) -> Self {
+        self.summary = Summary::of(&redactor.text(self.summary.as_str()));
+        let symbol = self.key.symbol.as_str();
+        if redactor.text(symbol) != symbol {
+            self.key.symbol = SymbolText::default();
+        }
+        let is_tainted = |metric: &Metric| match metric {
+            Metric::Text(text) => redactor.text(text) != *text,
+            Metric::Flag(_) | Metric::Number(_) => false,
+        };
+        if self.metrics.map().values().any(is_tainted) {
+            self.metrics = Metrics::default().with("metrics", REDACTED);
+        }
+        self
+    }
+
     /// Every reason once, its own first.
     pub(super) fn reasons(&self) -> Vec<ReasonCode> {
         let mut reasons = vec![self.key.reason];
@@ -96,5 +114,26 @@ impl Occurrence {
             }
         }
         reasons
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::SecretString;
+
+    #[test]
+    fn a_secret_is_told_in_none_of_its_texts_even_when_it_looks_like_a_symbol() {
+        let secret = SecretString::from("kSx9+pQ/averylongkey00");
+        let redactor = Redactor::default().with_secrets([&secret]);
+        let raised = |text: &str| {
+            Occurrence::new(AlertSource::Execution, ReasonCode::DbUnavailable, text)
+                .of_symbol(text)
+                .with_metrics(Metrics::default().with("value", text))
+                .redacted(&redactor)
+        };
+        let told = format!("{:?}", raised("kSx9+pQ/averylongkey00"));
+        assert!(!told.contains("averylongkey"), "{told}");
+        assert_eq!(raised("BTC/USD").key.symbol.as_str(), "BTC/USD");
     }
 }
