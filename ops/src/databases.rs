@@ -1,8 +1,12 @@
 //! Pools of the tool's reading and asking commands.
 
+use crate::stack::StackOptions;
+use anyhow::Context;
 use penstock_clusters::ClusterKind;
+use penstock_config::{Config, Process};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use std::path::Path;
 use std::time::Duration;
 
 /// Connections of a command: it reads one thing after another.
@@ -28,4 +32,18 @@ pub async fn pool(url: &str, kind: ClusterKind) -> Result<PgPool, sqlx::Error> {
         .acquire_timeout(ACQUIRE_LIMIT)
         .connect_with(options)
         .await
+}
+
+/// The tool's configuration, and the decision cluster through the eyes of the role that can only look.
+///
+/// # Errors
+/// A configuration that is refused, or a cluster that does not answer.
+pub async fn observe_decisions(config_file: Option<&Path>) -> anyhow::Result<(Config, PgPool)> {
+    let config = penstock_config::load(Process::Tool, config_file)?;
+    let options = StackOptions::from_config(&config, config_file)?;
+    let url = options.url(ClusterKind::Decision, "observer_ro")?;
+    let pool = pool(&url, ClusterKind::Decision)
+        .await
+        .context("the decision cluster does not answer; next: `penstock up`")?;
+    Ok((config, pool))
 }

@@ -66,8 +66,7 @@ pub(super) async fn load(
 ) -> Result<Loaded, ReadError> {
     let mut tx = cycle_input::begin(&context.pool).await?;
     let pointer = cycle_input::pointer(&mut tx, context.domain()).await?;
-    let (mut states, mut instruments) = (Vec::new(), Vec::new());
-    let (mut epochs, mut snapshots) = (Vec::new(), Vec::new());
+    let (mut states, mut instruments, mut epochs, mut snapshots) = Default::default();
     if let Some(publication) = &pointer.publication {
         states = cycle_input::states(&mut tx, publication.run_id).await?;
         instruments = cycle_input::instruments(&mut tx, publication.run_id).await?;
@@ -83,8 +82,7 @@ pub(super) async fn load(
     });
     // Read last, so that their ages are those of the moment of the decision.
     let table = context.quotes.table();
-    let symbols: Vec<_> = states.iter().map(|row| &row.symbol).collect();
-    let venue_counters = account.venue_counters(&symbols);
+    let counted: Vec<_> = states.iter().map(|row| &row.symbol).collect();
     let mut input = CycleInput {
         version: CYCLE_INPUT_VERSION,
         domain: context.domain().to_owned(),
@@ -96,6 +94,7 @@ pub(super) async fn load(
         sys_mode: context.mode.current(),
         publication: pointer.publication,
         ingest_fence: pointer.ingest_fence,
+        venue_counters: account.venue_counters(&counted),
         states,
         content_hash_ok,
         epochs,
@@ -112,7 +111,6 @@ pub(super) async fn load(
         locks: rows.locks,
         equity: rows.equity,
         counters: rows.counters,
-        venue_counters,
         stream: account.stream_status(),
         latency_us: account.latency_us(),
         foreign_holds_quote: account.foreign_holds_quote(),

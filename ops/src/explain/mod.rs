@@ -9,13 +9,10 @@ mod story;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use penstock_clusters::ClusterKind;
-use penstock_config::Process;
 use penstock_store_decision::explain::{self, Chain, Subject};
 use sqlx::PgPool;
 
 use crate::arguments::Output;
-use crate::stack::StackOptions;
 use crate::{databases, exit};
 
 pub use story::Story;
@@ -47,12 +44,7 @@ pub enum Found {
 /// # Errors
 /// When the decision cluster does not answer.
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
-    let config = penstock_config::load(Process::Tool, config_file.as_deref())?;
-    let options = StackOptions::from_config(&config, config_file.as_deref())?;
-    let url = options.url(ClusterKind::Decision, "observer_ro")?;
-    let pool = databases::pool(&url, ClusterKind::Decision)
-        .await
-        .context("the decision cluster does not answer; next: `penstock up`")?;
+    let (_config, pool) = databases::observe_decisions(config_file.as_deref()).await?;
     match ask(&pool, &args.what).await? {
         Found::One(chain, story) => match args.output {
             Output::Human => print!("{}", story.text()),

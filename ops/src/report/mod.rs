@@ -4,13 +4,9 @@
 //! when the day had ended.
 
 use crate::arguments::Output;
-use crate::stack::StackOptions;
 use crate::{databases, exit};
-use anyhow::Context;
 use chrono::NaiveDate;
 use comfy_table::Table;
-use penstock_clusters::ClusterKind;
-use penstock_config::Process;
 use penstock_store_decision::daily::{self, DailySummary};
 use std::path::PathBuf;
 
@@ -42,12 +38,7 @@ pub enum Which {
 /// When the decision cluster does not answer.
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
     let Which::Daily { day, output } = args.which;
-    let config = penstock_config::load(Process::Tool, config_file.as_deref())?;
-    let options = StackOptions::from_config(&config, config_file.as_deref())?;
-    let url = options.url(ClusterKind::Decision, "observer_ro")?;
-    let pool = databases::pool(&url, ClusterKind::Decision)
-        .await
-        .context("the decision cluster does not answer; next: `penstock up`")?;
+    let (_config, pool) = databases::observe_decisions(config_file.as_deref()).await?;
     let Some(row) = daily::read(&pool, day).await? else {
         let what = day.map_or_else(|| "any day".to_owned(), |day| day.to_string());
         eprintln!(

@@ -4,12 +4,8 @@
 //! the health check: exit 0 iff that heartbeat is younger than three intervals and the mode is not PAUSE.
 
 use crate::arguments::Output;
-use crate::stack::StackOptions;
 use crate::{databases, exit};
-use anyhow::Context;
 use comfy_table::Table;
-use penstock_clusters::ClusterKind;
-use penstock_config::Process;
 use penstock_store_decision::overview::{self, Heartbeat, NoTrade, Now, OpenPosition};
 use serde_json::json;
 use std::path::PathBuf;
@@ -61,12 +57,7 @@ struct Overview {
 /// # Errors
 /// When the decision cluster does not answer.
 pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
-    let config = penstock_config::load(Process::Tool, config_file.as_deref())?;
-    let options = StackOptions::from_config(&config, config_file.as_deref())?;
-    let url = options.url(ClusterKind::Decision, "observer_ro")?;
-    let pool = databases::pool(&url, ClusterKind::Decision)
-        .await
-        .context("the decision cluster does not answer; next: `penstock up`")?;
+    let (config, pool) = databases::observe_decisions(config_file.as_deref()).await?;
     let overview = Overview {
         now: overview::now(&pool).await?,
         heartbeats: overview::heartbeats(&pool).await?,

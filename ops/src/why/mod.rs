@@ -10,14 +10,11 @@ mod next;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use penstock_clusters::ClusterKind;
-use penstock_config::Process;
 use penstock_store_decision::why;
 use penstock_types::Symbol;
 use sqlx::PgPool;
 
 use crate::arguments::Output;
-use crate::stack::StackOptions;
 use crate::{databases, exit};
 
 pub use answer::{Answer, Standing};
@@ -45,12 +42,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
             return Ok(exit::USAGE);
         }
     };
-    let config = penstock_config::load(Process::Tool, config_file.as_deref())?;
-    let options = StackOptions::from_config(&config, config_file.as_deref())?;
-    let url = options.url(ClusterKind::Decision, "observer_ro")?;
-    let pool = databases::pool(&url, ClusterKind::Decision)
-        .await
-        .context("the decision cluster does not answer; next: `penstock up`")?;
+    let (config, pool) = databases::observe_decisions(config_file.as_deref()).await?;
     let answer = ask(&pool, &config.areas.clusters.domain, &symbol).await?;
     match args.output {
         Output::Human => print!("{}", answer.text()),

@@ -198,6 +198,10 @@ fn equity() -> EquityRow {
     }
 }
 
+fn fees() -> FeeTierRow {
+    FeeTierRow { maker_bps: dec("10"), taker_bps: dec("20"), source: "live".to_owned() }
+}
+
 /// `n` symbols, the last one hot.
 #[must_use]
 pub fn input(n: usize) -> CycleInput {
@@ -242,11 +246,7 @@ pub fn input(n: usize) -> CycleInput {
         live_orders: Vec::new(),
         reservations: Vec::new(),
         balances: vec![BalanceRow { asset: "USD".to_owned(), balance: dec("10000"), as_of: NOW }],
-        fees: Some(FeeTierRow {
-            maker_bps: dec("10"),
-            taker_bps: dec("20"),
-            source: "live".to_owned(),
-        }),
+        fees: Some(fees()),
         scores: Vec::new(),
         locks: Vec::new(),
         equity: equity(),
