@@ -2,9 +2,11 @@
 //! order the reports come in.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
-use penstock_store::ClusterRole;
+mod fenced;
+
+use fenced::{NOW, SESSION, TOKEN, fenced};
 use penstock_store::testing::TestPair;
-use penstock_store_decision::{evaluations, sessions};
+use penstock_store_decision::evaluations;
 use penstock_store_orders::exit_plans::{PlanChange, PlanOutcome};
 use penstock_store_orders::fills::{BookedFill, FillContext, FillOutcome, FillReport};
 use penstock_store_orders::orders::persist::{NextStandby, Release};
@@ -22,14 +24,12 @@ use penstock_types::vocab::{
     PositionStatus, Regime, RouteType, Side, Strategy, SysMode, TimeInForce, Trigger,
 };
 use penstock_types::{
-    Decimal, EpochId, EvaluationId, FencingToken, GenerationId, LineageId, OrderId, PositionId,
-    RunId, SessionId, SnapshotId, Symbol, UtcMicros, Uuid,
+    Decimal, EpochId, EvaluationId, GenerationId, LineageId, OrderId, PositionId, RunId,
+    SnapshotId, Symbol, Uuid,
 };
 use proptest::prelude::*;
 use proptest::strategy::{Strategy as _, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
-
-const NOW: UtcMicros = UtcMicros(1_771_243_200_000_000);
 
 fn d(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap()
@@ -45,34 +45,9 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let pair = TestPair::new().await.unwrap();
-        let pool = pair.pool(ClusterRole::Decision, "exec_rw").await.unwrap();
-        let token = FencingToken(7);
-        sqlx::query(
-            "insert into service_fences (service, domain, fencing_token, holder_id, holder_host,
-                holder_pid, acquired_at, renewed_at, lease_expires_at)
-             values ('execution', 'test', 7, gen_random_uuid(), 'host', 1, now(), now(),
-                now() + interval '1 hour')",
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
-        let session_id = SessionId(Uuid::from_u128(7));
-        let start = sessions::SessionStart {
-            session_id,
-            domain: "test",
-            mode: "attach",
-            fencing_token: token,
-            host: "host",
-            pid: 1,
-            git_commit: "none",
-            git_dirty: false,
-            config_hash: "none",
-            started_at: NOW,
-        };
-        sessions::start(&pool, &start).await.unwrap();
+        let (pair, pool, store) = fenced().await;
         let cycle = evaluations::CycleStart {
-            session_id,
+            session_id: SESSION,
             evaluation_index: 1,
             trigger: Trigger::Manual,
             started_at: NOW,
@@ -86,14 +61,8 @@ impl World {
             sys_mode: SysMode::Normal,
         };
         let evaluation = evaluations::begin(&pool, &cycle).await.unwrap();
-        let ids = ClOrdIdGenerator::new(&OrderIdSalt([3; 32]), token).unwrap();
-        Self {
-            store: ExecStore::new(pool, "test", token, session_id),
-            ids,
-            evaluation,
-            exit_limits: ExitLimits::default(),
-            _pair: pair,
-        }
+        let ids = ClOrdIdGenerator::new(&OrderIdSalt([3; 32]), TOKEN).unwrap();
+        Self { store, ids, evaluation, exit_limits: ExitLimits::default(), _pair: pair }
     }
 
     fn id(&mut self) -> ClOrdId {

@@ -1,21 +1,19 @@
 //! The hash of an intent on a real decision cluster: it costs no reading of whole tables, and no order waits for it.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
-use penstock_store::ClusterRole;
+mod fenced;
+
+use fenced::{NOW, TOKEN, fenced};
 use penstock_store::testing::TestPair;
-use penstock_store_decision::sessions;
 use penstock_store_orders::ExecStore;
 use penstock_store_orders::orders::transition::Knowledge;
 use penstock_store_orders::orders::{EventNote, NewOrder};
 use penstock_trading::order::OrderEvent;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::vocab::{ExecutionIntent, OrderRole, OrderType, Side, TimeInForce};
-use penstock_types::{
-    Decimal, FencingToken, OrderId, PositionId, SessionId, Symbol, UtcMicros, Uuid,
-};
+use penstock_types::{Decimal, OrderId, PositionId, Symbol};
 use sqlx::PgPool;
 
-const NOW: UtcMicros = UtcMicros(1_771_243_200_000_000);
 /// What is read around an order while it is let out.
 const AROUND: &str = include_str!("../queries/intent_around.sql");
 
@@ -28,34 +26,8 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let pair = TestPair::new().await.unwrap();
-        let pool = pair.pool(ClusterRole::Decision, "exec_rw").await.unwrap();
-        let token = FencingToken(7);
-        sqlx::query(
-            "insert into service_fences (service, domain, fencing_token, holder_id, holder_host,
-                holder_pid, acquired_at, renewed_at, lease_expires_at)
-             values ('execution', 'test', 7, gen_random_uuid(), 'host', 1, now(), now(),
-                now() + interval '1 hour')",
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
-        let session_id = SessionId(Uuid::from_u128(7));
-        let start = sessions::SessionStart {
-            session_id,
-            domain: "test",
-            mode: "attach",
-            fencing_token: token,
-            host: "host",
-            pid: 1,
-            git_commit: "none",
-            git_dirty: false,
-            config_hash: "none",
-            started_at: NOW,
-        };
-        sessions::start(&pool, &start).await.unwrap();
-        let ids = ClOrdIdGenerator::new(&OrderIdSalt([3; 32]), token).unwrap();
-        let store = ExecStore::new(pool.clone(), "test", token, session_id);
+        let (pair, pool, store) = fenced().await;
+        let ids = ClOrdIdGenerator::new(&OrderIdSalt([3; 32]), TOKEN).unwrap();
         Self { store, pool, ids, _pair: pair }
     }
 

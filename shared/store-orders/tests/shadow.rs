@@ -1,7 +1,9 @@
 //! Shadow trades and cells on a real decision cluster: ended once, folded once, under the fence.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
-use penstock_store::ClusterRole;
+mod fenced;
+
+use fenced::fenced;
 use penstock_store::partitions::{DailyTable, create_daily_partition};
 use penstock_store::testing::TestPair;
 use penstock_store_orders::ExecStore;
@@ -9,8 +11,8 @@ use penstock_store_orders::cells::CellKey;
 use penstock_store_orders::shadow::{EndedShadow, PendingShadow};
 use penstock_trading::cell::Source;
 use penstock_trading::shadow::{Direction, Excursion, ShadowOutcome, Step, step};
+use penstock_types::Decimal;
 use penstock_types::vocab::{Regime, RouteType, Strategy};
-use penstock_types::{Decimal, FencingToken, SessionId, Uuid};
 use sqlx::PgPool;
 
 const CELL: CellKey = CellKey {
@@ -31,19 +33,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let pair = TestPair::new().await.unwrap();
-        let pool = pair.pool(ClusterRole::Decision, "exec_rw").await.unwrap();
-        sqlx::query(
-            "insert into service_fences (service, domain, fencing_token, holder_id, holder_host,
-                holder_pid, acquired_at, renewed_at, lease_expires_at)
-             values ('execution', 'test', 7, gen_random_uuid(), 'host', 1, now(), now(),
-                now() + interval '1 hour')",
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
-        let session = SessionId(Uuid::from_u128(7));
-        let store = ExecStore::new(pool.clone(), "test", FencingToken(7), session);
+        let (pair, pool, store) = fenced().await;
         let day = chrono::NaiveDate::from_ymd_opt(2026, 2, 16).unwrap();
         let mut conn = pool.acquire().await.unwrap();
         let table = DailyTable::EvaluationCandidates;

@@ -4,9 +4,9 @@ use penstock_trading::decide;
 use penstock_trading::decide::outcome::Candidate;
 use penstock_trading::fixtures::{calm, config, dec, hot, input, symbol, window};
 use penstock_trading::routes::{self, Features};
+use penstock_types::Decimal;
 use penstock_types::state_row::StateRow;
 use penstock_types::vocab::{Blocker, EntryMode, Horizon, ReasonCode, Regime, RouteType, Strategy};
-use penstock_types::{Decimal, UtcMicros};
 
 /// A symbol that has fallen: 2·v·√5 is 143.1 bps at v = 32.
 fn fallen(drift_5m: &str, ofi_1m: &str) -> StateRow {
@@ -47,7 +47,7 @@ fn a_fade_of_a_rise_is_offered_to_no_entry() {
 }
 
 /// Candidates of a rising symbol that pulls back.
-fn pullback(spoil: impl FnOnce(&mut StateRow)) -> Vec<Candidate> {
+fn pullback(taker_bps: &str, spoil: impl FnOnce(&mut StateRow)) -> Vec<Candidate> {
     let mut cycle = input(5);
     let row = &mut cycle.states[4];
     row.regime = Regime::Trend;
@@ -60,10 +60,8 @@ fn pullback(spoil: impl FnOnce(&mut StateRow)) -> Vec<Candidate> {
     *quotes = window(4);
     (quotes.spread_now_bps, quotes.spread_p90_delta_bps) = (2, 0);
     quotes.imbalance_p50_x10000 = 6_000;
-    // Taking costs more than the move: only the maker form is left.
     let fees = cycle.fees.as_mut().expect("fees");
-    (fees.maker_bps, fees.taker_bps) = (dec("0"), dec("60"));
-    assert!(cycle.now > UtcMicros::default());
+    (fees.maker_bps, fees.taker_bps) = (dec("0"), dec(taker_bps));
     let all = decide(&cycle, &config()).candidates;
     let own = |c: &Candidate| {
         c.symbol == symbol(4)
@@ -75,17 +73,21 @@ fn pullback(spoil: impl FnOnce(&mut StateRow)) -> Vec<Candidate> {
 
 #[test]
 fn the_maker_form_of_the_pullback_is_a_candidate_with_its_own_filters() {
-    let passing = pullback(|_| {});
+    // Taking costs more than the move.
+    let passing = pullback("400", |_| {});
     assert_eq!(passing.len(), Horizon::ALL.len());
     for candidate in &passing {
         assert_eq!(candidate.entry_mode, Some(EntryMode::Maker), "{:?}", candidate.horizon);
         assert!(!candidate.blockers.contains(&Blocker::StrategyMismatch));
     }
-    let slow = pullback(|row| row.trades_1m = 100);
-    for candidate in slow.iter().filter(|c| c.entry_mode == Some(EntryMode::Maker)) {
+    for candidate in &pullback("400", |row| row.trades_1m = 100) {
+        assert_eq!(candidate.entry_mode, Some(EntryMode::Maker), "{:?}", candidate.horizon);
         assert!(candidate.blockers.contains(&Blocker::StrategyMismatch));
         assert!(candidate.reasons.contains(&ReasonCode::StratVolumeLow));
     }
-    let takers = slow.iter().filter(|c| c.entry_mode == Some(EntryMode::Taker)).count();
-    assert!(takers > 0, "a form that its filters refuse does not stand in the way of the other");
+    // Where taking pays, the form that its filters refuse is not in its way.
+    let slow = pullback("1", |row| row.trades_1m = 100);
+    let takers: Vec<_> = slow.iter().filter(|c| c.entry_mode == Some(EntryMode::Taker)).collect();
+    assert!(!takers.is_empty());
+    assert!(takers.iter().all(|c| !c.blockers.contains(&Blocker::StrategyMismatch)));
 }

@@ -432,7 +432,7 @@ fn better_mode(
     let to_f = penstock_types::decimal::to_feature;
     let tick = ground.instruments.get(&row.symbol).map(|i| i.price_increment)?;
     let tick_bps = row.mid.filter(|m| *m > Decimal::ZERO).map_or(0.0, |mid| to_f(tick / mid) * 1e4);
-    let mut best: Option<(bool, EntryMode, CostTerms)> = None;
+    let mut modes: Vec<(bool, EntryMode, CostTerms)> = Vec::new();
     for mode in routes::terms(way.strategy).entry_modes {
         let terms = costs::costs(&CostInput {
             features,
@@ -448,18 +448,26 @@ fn better_mode(
             tp_action: ground.config.tp_action,
             maker_close: ground.config.maker_close_enable,
         })?;
-        // Both modes share bias and floor, so the better edge is the better surplus. A mode that
-        // would not be filled in time, or that its filters refuse, does not stand in the way of one that may.
-        let fills = fill_blockers(features, way.strategy, *mode, &terms).is_empty()
-            && entry_filter(ground, row, way, *mode).is_empty();
-        let better = |(b_fills, _, b): &(bool, EntryMode, CostTerms)| {
-            (fills, terms.edge_bps) > (*b_fills, b.edge_bps)
-        };
-        if best.as_ref().is_none_or(better) {
-            best = Some((fills, *mode, terms));
+        modes.push((fill_blockers(features, way.strategy, *mode, &terms).is_empty(), *mode, terms));
+    }
+    // Both modes share bias and floor, so the better edge is the better surplus. A mode that would not be filled in time
+    // does not stand in the way of one that would; the earlier one wins a tie.
+    let better = |a: &(bool, EntryMode, CostTerms), b: &(bool, EntryMode, CostTerms)| {
+        (a.0, a.2.edge_bps) > (b.0, b.2.edge_bps)
+    };
+    let mut chosen = modes.first()?;
+    for mode in modes.iter().skip(1) {
+        if better(mode, chosen) {
+            chosen = mode;
         }
     }
-    best.map(|(_, mode, terms)| (mode, terms))
+    // Nor does a form that its filters refuse stand in the way of one that pays.
+    let passes = |mode: EntryMode| entry_filter(ground, row, way, mode).is_empty();
+    if !passes(chosen.1) {
+        let pays = |m: &&(bool, EntryMode, CostTerms)| m.0 && m.2.edge_bps >= Decimal::ZERO;
+        chosen = modes.iter().find(|m| pays(m) && passes(m.1)).unwrap_or(chosen);
+    }
+    Some((chosen.1, chosen.2))
 }
 
 /// What speaks against an entry mode because of its fill alone.
