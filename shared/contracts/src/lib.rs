@@ -7,6 +7,7 @@
 pub mod ai;
 pub mod alert;
 pub mod amount;
+pub mod dashboard;
 pub mod decision;
 pub mod edge;
 pub mod fixtures;

@@ -5,6 +5,7 @@
 
 use crate::ai::answer::answer_schema;
 use crate::alert::{Alert, HEARTBEAT_ALERTS_MAX, HeartbeatAlert};
+use crate::dashboard::{DashboardSnapshot, List, ORDERS_MAX, OrderRow};
 use crate::decision::{CONTRACTS_VERSION, Decision};
 use crate::shape::Shape;
 use crate::snapshot::Snapshot;
@@ -19,6 +20,8 @@ pub fn documents() -> Vec<(&'static str, Value)> {
         ("ai-result", "Answer of a model to the AI gate", answer_schema()),
         ("alert", "Alert as a webhook gets it", Alert::shape()),
         ("heartbeat", "Alerts of a service in its heartbeat", heartbeat()),
+        ("dashboard", "State of the system, as the panel gets it", DashboardSnapshot::shape()),
+        ("orders", "Newest orders, as the panel gets them", List::<OrderRow, ORDERS_MAX>::shape()),
     ]
     .into_iter()
     .map(|(name, title, shape)| (name, document(name, title, shape)))
