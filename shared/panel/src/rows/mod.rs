@@ -4,6 +4,8 @@
 //! one repeatable-read transaction; each query has an order and a limit; nothing is written; the ingest cluster is not
 //! read.
 
+mod empty;
+
 use penstock_contracts::dashboard::{
     AiGateSnapshot, Ext, IntentsSnapshot, List, MarketSnapshot, ORDERS_MAX, OrderRow,
     ReconcileSnapshot, RiskSnapshot, STAGES_MAX, StageHistoryRow, TopKSnapshot,
@@ -36,4 +38,28 @@ pub struct Stored {
     pub topk: TopKSnapshot,
     /// The rest.
     pub ext: Ext,
+}
+
+/// The rows could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {source}")]
+pub struct ReadError {
+    /// What was read.
+    pub what: &'static str,
+    /// Why not.
+    pub source: sqlx::Error,
+}
+
+#[expect(missing_docs, reason = "placeholder")]
+pub async fn read(
+    _: &PgPool,
+    identity: &Identity,
+    _: &Lengths,
+    _: &Live,
+) -> Result<Stored, ReadError> {
+    Ok(Stored::empty(identity))
+}
+#[expect(missing_docs, reason = "placeholder")]
+pub async fn orders(_: &PgPool) -> Result<List<OrderRow, ORDERS_MAX>, ReadError> {
+    Ok(List::default())
 }
