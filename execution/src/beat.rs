@@ -1,4 +1,4 @@
-//! The heartbeat: the row that says to the other service that this one lives, and what is wrong with it.
+//! Figures of the evaluations, and the heartbeat: the row that says to the other service that this one lives, and what is wrong with it.
 //!
 //! Inputs: figures of the evaluations, the mode, the engine, the active alerts. Output: one row of `service_heartbeats`,
 //! written every interval and at once when an alert opens, escalates or ends, from the moment at which the fence is held:
@@ -6,20 +6,36 @@
 //! be written is a cause of the mode.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use penstock_store::fence::FencedService;
 use penstock_store_decision::heartbeat::{self, Heartbeat};
 use penstock_trading::mode::{CauseCode, Level};
+use penstock_types::{EvaluationId, RunId};
 
+use crate::boot::checklist::Findings;
 use crate::context::Context;
 
-/// What the evaluations tell the heartbeat.
+/// The last evaluation that has a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evaluated {
+    /// Its row.
+    pub evaluation_id: EvaluationId,
+    /// Run that it was bound to; none while there was none.
+    pub run_id: Option<RunId>,
+    /// Its end, milliseconds since 1970.
+    pub ended_ms: i64,
+}
+
+/// What the evaluations and the start tell heartbeat and panel.
 #[derive(Debug, Default)]
 pub struct Figures {
     evaluation_index: AtomicI64,
     open_positions: AtomicUsize,
     unresolved_orders: AtomicUsize,
+    evaluated: Mutex<Option<Evaluated>>,
+    findings: Mutex<Findings>,
 }
 
 impl Figures {
@@ -32,6 +48,31 @@ impl Figures {
     pub fn read(&self, open_positions: usize, unresolved_orders: usize) {
         self.open_positions.store(open_positions, Ordering::Relaxed);
         self.unresolved_orders.store(unresolved_orders, Ordering::Relaxed);
+    }
+
+    /// It has ended, with a row.
+    pub fn ended(&self, evaluation_id: EvaluationId, run_id: Option<RunId>) {
+        let ended_ms = chrono::Utc::now().timestamp_millis();
+        // A holder that panicked has written a plain value: it is whole.
+        let mut evaluated = self.evaluated.lock().unwrap_or_else(PoisonError::into_inner);
+        *evaluated = Some(Evaluated { evaluation_id, run_id, ended_ms });
+    }
+
+    /// The last evaluation that has a row; none before the first.
+    #[must_use]
+    pub fn evaluated(&self) -> Option<Evaluated> {
+        *self.evaluated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the start's checklist has found.
+    pub fn found(&self, findings: Findings) {
+        *self.findings.lock().unwrap_or_else(PoisonError::into_inner) = findings;
+    }
+
+    /// What the start's checklist found when it was looked at last; empty before.
+    #[must_use]
+    pub fn findings(&self) -> Findings {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

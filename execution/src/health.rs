@@ -59,13 +59,13 @@ pub fn look_at_disk(watched: &[PathBuf], audit_dir: &Path) -> DiskLook {
 
 /// Totals of a minute, for rates.
 #[derive(Debug, Default)]
-struct Totals {
+pub(crate) struct Totals {
     seen: VecDeque<(Instant, TrailFigures)>,
 }
 
 impl Totals {
     /// Events and drops of the last minute.
-    fn per_minute(&mut self, now: Instant, figures: TrailFigures) -> (i64, i64) {
+    pub(crate) fn per_minute(&mut self, now: Instant, figures: TrailFigures) -> (i64, i64) {
         while self.seen.len() > 1 && now.duration_since(self.seen[1].0) >= RATE_OVER {
             self.seen.pop_front();
         }
@@ -164,7 +164,7 @@ async fn sample(
 }
 
 /// The REST counter and the fullest pair's, as shares of their ceilings.
-fn counters(state: &SharedVenueState) -> (Decimal, Decimal) {
+pub(crate) fn counters(state: &SharedVenueState) -> (Decimal, Decimal) {
     let now_ms = state.now().mono_ms();
     let state = state.lock();
     let pairs = state.engine().counters().map(|(_, counter)| counter.share(now_ms));

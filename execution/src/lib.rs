@@ -22,6 +22,7 @@ pub mod health;
 pub mod lease;
 pub mod mode;
 mod outage;
+mod panel;
 pub mod progress;
 pub mod quotes;
 mod reconcile;

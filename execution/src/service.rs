@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use penstock_panel::run::{Listening, Panel};
 use penstock_store::fence::FencedService;
 use penstock_store_decision::{account as account_rows, heartbeat, publication, sessions};
 use penstock_store_orders::ExecStore;
@@ -32,6 +33,7 @@ use crate::engine::{Engine, EngineEnd};
 use crate::exit::{self, StartError};
 use crate::health::run_health;
 use crate::mode::{Watchdog, run_log};
+use crate::panel;
 use crate::quotes::run_reader;
 use crate::refresh::{
     Instruments, load_instruments, refresh_fees, refresh_instruments, say_resources,
@@ -122,13 +124,16 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     };
     let clock = Arc::clone(&parts.clock);
     let (handle, desk_task) = desk::spawn(parts).map_err(|e| StartError::Venue(e.to_string()))?;
-    tasks.extend(look_after(&context, &handle, &state, clock));
+    let panel = panel::start(&context, &handle, &state)?;
+    tasks.push(panel::watch_rows(&context, &panel));
+    tasks.extend(look_after(&context, &handle, &state, clock, panel.listening()));
     let running = Running { context, handle, wakes, stop, started };
     let (why, desk_task, renewal) = running.until_end(desk_task, renewal).await;
     tasks.push(opened.socket.task);
     let code =
         running.finish(why, desk_task, renewal, (mode_log, alerting), (tasks, engine), audit).await;
     drop(watchdog);
+    end_panel(panel).await;
     state.flush().await;
     Ok(code)
 }
@@ -152,14 +157,24 @@ fn look_after(
     desk: &DeskHandle,
     state: &SharedVenueState,
     clock: Arc<dyn Clock>,
+    panel: Listening,
 ) -> [JoinHandle<()>; 3] {
     let (pool, domain) = (context.pool.clone(), context.domain().to_owned());
     let reporter = Reporter::new(pool, domain, context.mode.clone(), clock.now().wall);
     [
-        tokio::spawn(run_boot(context.clone(), desk.clone())),
+        tokio::spawn(run_boot(context.clone(), desk.clone(), panel)),
         tokio::spawn(run_health(context.clone(), state.clone())),
         tokio::spawn(run_reports(reporter, clock, context.end.clone())),
     ]
+}
+
+/// Ends the panel, which shows the stop itself for as long as it takes.
+async fn end_panel(panel: Panel) {
+    let thread = panel.stop();
+    let ended = tokio::task::spawn_blocking(move || thread.join());
+    if !matches!(tokio::time::timeout(TASKS_WAIT, ended).await, Ok(Ok(Ok(())))) {
+        tracing::warn!("the panel's thread did not end within {TASKS_WAIT:?}");
+    }
 }
 
 struct Running {

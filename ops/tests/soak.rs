@@ -32,10 +32,13 @@ fn a_short_soak_is_judged_by_the_send_log_and_leaves_nothing() {
         .permissions(std::fs::Permissions::from_mode(0o755))
         .tempdir_in("/tmp")
         .unwrap();
+    let (address, port) = penstock_clusters::testing::own_place();
     let done = Command::new(env!("CARGO_BIN_EXE_penstock"))
         .args(["soak", "--minutes", "1", "--symbols", "8", "--fault-every-s", "40"])
         .args(["--seed", "3", "--output", "json"])
         .env("PENSTOCK_DATA", directory.path())
+        .env("WEBUI_BIND", address.to_string())
+        .env("WEBUI_PORT", port.to_string())
         .env_remove("INGEST_DATABASE_URL")
         .env_remove("DECISION_DATABASE_URL")
         .current_dir(directory.path())

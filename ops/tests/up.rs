@@ -364,8 +364,11 @@ impl Machine {
         ];
         let urls: String =
             own.iter().map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
-        let quick =
-            "metrics_port_ingest = 0\nmetrics_port_execution = 0\nspool_min_free_bytes = 0\n";
+        let (address, port) = penstock_clusters::testing::own_place();
+        let quick = format!(
+            "metrics_port_ingest = 0\nmetrics_port_execution = 0\nspool_min_free_bytes = 0\n\
+             webui_bind = \"{address}\"\nwebui_port = {port}\n"
+        );
         std::fs::write(machine.path("penstock.toml"), format!("{urls}{quick}{PROFILE}"))
             .expect("written");
         machine

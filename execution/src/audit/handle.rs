@@ -48,6 +48,8 @@ pub struct AuditFigures {
     pub queue_pct_x10000: i64,
     /// Age of the oldest event without a row, milliseconds.
     pub lag_ms: i64,
+    /// When rows were last written, milliseconds since 1970; 0 before the first.
+    pub committed_ms: i64,
     /// Events that were taken since the start.
     pub events: u64,
     /// What was lost or dropped.
@@ -221,6 +223,7 @@ impl AuditHandle {
             queue_len,
             queue_pct_x10000: shared.limits.pct_x10000(queue_len),
             lag_ms,
+            committed_ms: shared.rows.committed_ms(),
             events: shared.events.load(Ordering::Relaxed),
             lost: shared.queue.lost(),
             fault: shared.fault(),

@@ -51,7 +51,7 @@ pub use error::AuditError;
 pub use handle::{AuditFigures, AuditHandle, Clock, FileFault};
 pub(crate) use orders::of_fill;
 pub use pressure::{Pressure, PressureLimits};
-pub use process::{Loop, StageNote, mode_changed, operator_command, tool_note};
+pub use process::{Loop, StageNote, StageNow, mode_changed, operator_command, tool_note};
 pub use queue::Lost;
 pub use redaction::LogFilter;
 pub(crate) use said::Said;

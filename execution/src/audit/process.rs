@@ -33,29 +33,46 @@ pub enum Loop {
     Exits,
 }
 
-/// The stage of each loop.
-#[derive(Debug)]
-pub(crate) struct Stages(Mutex<[Option<StageName>; 3]>);
-
-impl Default for Stages {
-    fn default() -> Self {
-        Self(Mutex::new([None; 3]))
-    }
+/// The newest change of the stage of any loop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageNow {
+    /// Stage.
+    pub stage: StageName,
+    /// Since when, milliseconds since 1970.
+    pub since_ms: i64,
+    /// Decision in work, or empty.
+    pub decision_id: String,
 }
+
+#[derive(Debug, Default)]
+struct Entered {
+    loops: [Option<StageName>; 3],
+    newest: Option<StageNow>,
+}
+
+/// The stage of each loop.
+#[derive(Debug, Default)]
+pub(crate) struct Stages(Mutex<Entered>);
 
 impl Stages {
     /// Enters a stage: the one before it, when it is another.
-    fn enter(&self, of: Loop, stage: StageName) -> Option<Option<StageName>> {
-        let mut stages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn enter(&self, of: Loop, now: StageNow) -> Option<Option<StageName>> {
+        let mut entered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = match of {
-            Loop::Service => &mut stages[0],
-            Loop::Evaluation => &mut stages[1],
-            Loop::Exits => &mut stages[2],
+            Loop::Service => &mut entered.loops[0],
+            Loop::Evaluation => &mut entered.loops[1],
+            Loop::Exits => &mut entered.loops[2],
         };
-        if *place == Some(stage) {
+        if *place == Some(now.stage) {
             return None;
         }
-        Some(place.replace(stage))
+        let before = place.replace(now.stage);
+        entered.newest = Some(now);
+        Some(before)
+    }
+
+    fn newest(&self) -> Option<StageNow> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).newest.clone()
     }
 }
 
@@ -87,9 +104,17 @@ impl AuditHandle {
         }
     }
 
+    /// The newest change of the stage; none before the first.
+    #[must_use]
+    pub fn stage_now(&self) -> Option<StageNow> {
+        self.shared.stages.newest()
+    }
+
     fn entered(&self, of: Loop, stage: StageName, note: StageNote) -> Option<Draft> {
-        let from = self.shared.stages.enter(of, stage)?;
-        let draft = Draft::new(stage, AuditEventType::StageChanged, now_ms())
+        let since_ms = now_ms();
+        let now = StageNow { stage, since_ms, decision_id: note.decision_id.clone() };
+        let from = self.shared.stages.enter(of, now)?;
+        let draft = Draft::new(stage, AuditEventType::StageChanged, since_ms)
             .with("stage_from", from.map_or("", StageName::as_str))
             .with("summary", note.summary);
         let StageNote { symbol, cycle_id, decision_id, .. } = note;

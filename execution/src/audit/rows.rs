@@ -19,6 +19,8 @@ struct Held {
     is_behind: bool,
     oldest: Option<Instant>,
     last_seq: i64,
+    /// When rows were last written, milliseconds since 1970; 0 before the first.
+    committed_ms: i64,
 }
 
 /// Lines without a row.
@@ -60,6 +62,7 @@ impl Rows {
         let mut held = self.lock();
         let count = count.min(held.lines.len());
         held.lines.drain(..count);
+        held.committed_ms = chrono::Utc::now().timestamp_millis();
         if !held.is_behind {
             held.oldest = held.lines.front().map(|(_, since)| *since);
         }
@@ -96,6 +99,11 @@ impl Rows {
     /// Number of the last synced line of this session.
     pub(crate) fn last_seq(&self) -> i64 {
         self.lock().last_seq
+    }
+
+    /// When rows were last written, milliseconds since 1970; 0 before the first.
+    pub(crate) fn committed_ms(&self) -> i64 {
+        self.lock().committed_ms
     }
 
     /// Age of the oldest line without a row, milliseconds.

@@ -28,6 +28,8 @@ closed_vocabulary! {
         Reconcile = "reconcile",
         /// No order's outcome is open.
         OrdersKnown = "orders_known",
+        /// The panel listens.
+        Panel = "panel",
     }
 }
 

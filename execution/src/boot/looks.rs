@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use penstock_panel::run::{Listening, Place};
 use penstock_store_decision::health;
 use penstock_trading::mode::{Signal, Thresholds};
 
@@ -16,7 +17,7 @@ use crate::desk::DeskHandle;
 use crate::settings::Settings;
 
 /// Looks at every item.
-pub(super) async fn all(context: &Context, desk: &DeskHandle) -> Findings {
+pub(super) async fn all(context: &Context, desk: &DeskHandle, panel: &Listening) -> Findings {
     let thresholds = *context.mode.thresholds();
     let (status, stream) = (desk.status(), desk.stream_status());
     let table = context.quotes.table();
@@ -42,6 +43,15 @@ pub(super) async fn all(context: &Context, desk: &DeskHandle) -> Findings {
         (Item::PrivateStream, later(stream.connected && stream.snapshots_ok)),
         (Item::Reconcile, later(status.reconciled)),
         (Item::OrdersKnown, later(status.unresolved_orders == 0)),
+        // An address that another process holds is a person's to free.
+        (
+            Item::Panel,
+            match panel.place() {
+                Place::Opening => Finding::NotYet,
+                Place::Listens => Finding::Holds,
+                Place::Taken => Finding::Fails,
+            },
+        ),
     ])
 }
 

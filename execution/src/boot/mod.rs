@@ -10,6 +10,7 @@ mod looks;
 
 use std::time::Duration;
 
+use penstock_panel::run::Listening;
 use penstock_trading::mode::{CauseCode, Level, Signal};
 use penstock_types::vocab::{StageName, SysMode};
 
@@ -25,8 +26,8 @@ pub use looks::{missing_locks, probe_directory};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks until the session ends.
-pub async fn run_boot(context: Context, desk: DeskHandle) {
-    let mut boot = Boot { context, desk, state: State::Open, was: SysMode::Degrade };
+pub async fn run_boot(context: Context, desk: DeskHandle, panel: Listening) {
+    let mut boot = Boot { context, desk, panel, state: State::Open, was: SysMode::Degrade };
     loop {
         boot.look().await;
         // The end first: a stopping process opens nothing.
@@ -52,6 +53,7 @@ enum State {
 struct Boot {
     context: Context,
     desk: DeskHandle,
+    panel: Listening,
     state: State,
     was: SysMode,
 }
@@ -85,7 +87,9 @@ impl Boot {
         let value = (!locks.is_empty()).then(|| locks.join(", "));
         let source = Source::Signal(Signal::MissingLocks);
         mode.set_from(source, CauseCode::LiveLockMissing, Level::Pause, value.is_some(), value);
-        let verdict = checklist::judge(&looks::all(&self.context, &self.desk).await);
+        let findings = looks::all(&self.context, &self.desk, &self.panel).await;
+        let verdict = checklist::judge(&findings);
+        self.context.figures.found(findings);
         let waits = match &verdict {
             Verdict::Waiting(items) => Some(checklist::names(items)),
             Verdict::Passed | Verdict::Failed(_) => None,

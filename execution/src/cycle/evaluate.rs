@@ -205,6 +205,7 @@ impl<A: Account> Evaluator<A> {
         if submits.fenced_out {
             return Evaluated::FencedOut;
         }
+        self.context.figures.ended(id, assessment.binding.as_ref().map(|b| b.run_id));
         let n = u32::try_from(submits.submitted.len()).unwrap_or(u32::MAX);
         Evaluated::Done {
             verdict: decision.verdict(n),

@@ -36,6 +36,8 @@ pub struct DeskStatus {
     pub latency_us: Option<i64>,
     /// Quote that open buy orders hold which are not in our rows.
     pub foreign_holds_quote: Decimal,
+    /// Symbols of changes that wait for a look at the venue.
+    pub confirming: BTreeSet<Symbol>,
     /// Private reports that came after a newer one of their order and were dropped.
     pub late_reports: u64,
     /// The venue's rules are loaded.

@@ -238,6 +238,12 @@ impl Desk {
         sorted.get((sorted.len() * tenths).div_ceil(10) - 1).copied()
     }
 
+    /// Symbols of changes that wait for a look at the venue.
+    fn confirming(&self) -> std::collections::BTreeSet<Symbol> {
+        let waiting = self.reconcile.confirms.keys().filter_map(|id| self.tracker.get(*id));
+        waiting.map(|tracked| tracked.record.symbol.clone()).collect()
+    }
+
     /// Publishes the state for gates and heartbeat, and what changed of positions for the trail.
     pub(crate) fn publish(&mut self) {
         let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
@@ -270,6 +276,7 @@ impl Desk {
             unprotected,
             latency_us: self.latency_us(9),
             foreign_holds_quote: self.quote_held_by_outsiders(),
+            confirming: self.confirming(),
             late_reports: self.late_reports,
             has_rules: !self.instruments.load().is_empty(),
         };

@@ -148,6 +148,12 @@ impl EngineBoard {
         newest.as_ref().map(|published| published.view.last_tick)
     }
 
+    /// Symbols with a token, and which.
+    #[must_use]
+    pub fn bound(&self) -> &BTreeMap<Symbol, u16> {
+        &self.bound
+    }
+
     /// The newest view.
     #[must_use]
     pub fn view(&self) -> Option<EngineView> {

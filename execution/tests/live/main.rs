@@ -16,6 +16,7 @@ mod made;
 #[path = "../rig/market.rs"]
 mod market;
 mod outage;
+mod panel;
 mod process;
 #[expect(
     dead_code,

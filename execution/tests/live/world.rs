@@ -2,8 +2,9 @@
 //! the directory of the service. Inputs: where the database is. Outputs: lives of the service, words of the
 //! database. Each test has worlds of its own.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use penstock_sim::admin::FaultRequest;
@@ -80,6 +81,7 @@ pub(crate) struct World {
     mood: Arc<Mood>,
     publisher: JoinHandle<()>,
     hot: SymbolNo,
+    panel: Mutex<SocketAddr>,
     _pair: Option<TestPair>,
 }
 
@@ -130,6 +132,7 @@ impl World {
             mood,
             publisher,
             hot,
+            panel: Mutex::new(SocketAddr::from(([127, 0, 0, 1], 0))),
             _pair: pair,
         };
         world.book();
@@ -170,8 +173,18 @@ impl World {
             ("PENSTOCK_DATA", self.data().display().to_string()),
             ("ENGINE_DISK_FREE_MIN_BYTES", "0".to_owned()),
         ];
+        // Two lives may overlap, and each has its panel.
+        let (address, port) = penstock_clusters::testing::own_place();
+        environment.push(("WEBUI_BIND", address.to_string()));
+        environment.push(("WEBUI_PORT", port.to_string()));
+        *self.panel.lock().unwrap() = SocketAddr::from((address, port));
         environment.extend(failpoints.map(|text| ("FAILPOINTS", text.to_owned())));
         Execution::start(self.directory.path(), life, arguments, &environment)
+    }
+
+    /// Where the panel of the newest life is.
+    pub(crate) fn panel(&self) -> SocketAddr {
+        *self.panel.lock().unwrap()
     }
 
     /// The data root of its lives.

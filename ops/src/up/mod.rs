@@ -130,6 +130,19 @@ fn refused(error: &ClusterError) -> i32 {
     }
 }
 
+/// Where the panel's page is.
+#[must_use]
+pub fn panel_address(config: &Config) -> String {
+    let panel = &config.areas.panel;
+    let host = &panel.webui_bind;
+    let host = if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.clone()
+    };
+    format!("http://{host}:{}/dashboard", panel.webui_port)
+}
+
 fn print_addresses(options: &StackOptions, stack: &Stack, config: &Config) {
     say(&format!("{:<20}{}", "data root", options.root.path().display()));
     for kind in ClusterKind::ALL {
@@ -151,6 +164,7 @@ fn print_addresses(options: &StackOptions, stack: &Stack, config: &Config) {
         };
         say(&format!("{:<20}log {}{metrics}", spec.name, spec.log_file().display()));
     }
+    say(&format!("{:<20}{}", "panel", panel_address(config)));
     if config.areas.feeds.l3_enable && options.ingest_key.is_none() {
         say("no order-by-order books: set PENSTOCK_INGEST_API_KEY and PENSTOCK_INGEST_API_SECRET,");
         say("of a key without trading rights; L3_ENABLE=false turns them off");

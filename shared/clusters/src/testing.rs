@@ -40,6 +40,20 @@ const KEEPER: &str = include_str!("keeper.sh");
 
 static SHARED: OnceCell<TestClusters> = OnceCell::const_new();
 static NEXT_DATABASE: AtomicU32 = AtomicU32::new(0);
+static NEXT_PLACE: AtomicU32 = AtomicU32::new(0);
+
+/// First port of a process's own places.
+const FIRST_PORT: u16 = 18_000;
+
+/// A loopback address and a port that no other process of a test run is given, and this one only once: for services that
+/// need a number before they listen. It is in the part of the loopback network that nothing else uses.
+#[must_use]
+pub fn own_place() -> (std::net::Ipv4Addr, u16) {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let nth = NEXT_PLACE.fetch_add(1, Ordering::Relaxed) % 10_000;
+    let port = FIRST_PORT + u16::try_from(nth).unwrap_or_default();
+    (std::net::Ipv4Addr::new(127, 64 + high % 64, middle, low), port)
+}
 
 /// The scratch pair of this test run.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //! free, and whether it is bound can be seen.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,11 +25,47 @@ const BIND_AGAIN: Duration = Duration::from_secs(5);
 /// Opens the pool on the panel's own runtime.
 pub type OpenPool = Box<dyn FnOnce() -> Result<PgPool, penstock_store::StoreError> + Send>;
 
+/// Whether the panel has its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Not yet.
+    Opening,
+    /// It listens.
+    Listens,
+    /// Another process holds it, or it is none of this machine; it is tried again.
+    Taken,
+}
+
+/// The same, to be looked at from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Listening(Arc<AtomicU8>);
+
+impl Listening {
+    /// Now.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self.0.load(Ordering::Acquire) {
+            0 => Place::Opening,
+            1 => Place::Listens,
+            _ => Place::Taken,
+        }
+    }
+
+    fn is(&self, place: Place) {
+        let code = match place {
+            Place::Opening => 0,
+            Place::Listens => 1,
+            Place::Taken => 2,
+        };
+        self.0.store(code, Ordering::Release);
+    }
+}
+
 /// A running panel.
 #[derive(Debug)]
 pub struct Panel {
     end: CancellationToken,
-    bound: Arc<AtomicBool>,
+    listening: Listening,
     stale: watch::Receiver<bool>,
     thread: JoinHandle<()>,
 }
@@ -45,21 +81,21 @@ pub fn start(
     open_pool: OpenPool,
 ) -> std::io::Result<Panel> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (end, bound, board) = (CancellationToken::new(), Arc::default(), Board::default());
-    let stale = board.stale();
-    let task = run(settings, identity, look, open_pool, board, (Arc::clone(&bound), end.clone()));
+    let (end, board) = (CancellationToken::new(), Board::default());
+    let (stale, listening) = (board.stale(), Listening::default());
+    let task = run(settings, identity, look, open_pool, board, (listening.clone(), end.clone()));
     let thread = std::thread::Builder::new().name("panel".to_owned()).spawn(move || {
         be_nice();
         runtime.block_on(task);
     })?;
-    Ok(Panel { end, bound, stale, thread })
+    Ok(Panel { end, listening, stale, thread })
 }
 
 impl Panel {
-    /// It listens.
+    /// Whether it has its address.
     #[must_use]
-    pub fn bound(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.bound)
+    pub fn listening(&self) -> Listening {
+        self.listening.clone()
     }
 
     /// Whether the database's half of what it shows is old.
@@ -93,7 +129,7 @@ async fn run(
     look: Arc<dyn Look>,
     open_pool: OpenPool,
     board: Board,
-    (bound, end): (Arc<AtomicBool>, CancellationToken),
+    (listening, end): (Listening, CancellationToken),
 ) {
     let pool = match open_pool() {
         Ok(pool) => pool,
@@ -110,23 +146,25 @@ async fn run(
     let site = Arc::new(Site::new(board, Orders::new(pool.clone()), settings.streams_max));
     let build = builder.run(settings.every, end.clone());
     let listen = async {
-        let Some(listener) = listener(&settings, &end).await else { return };
-        bound.store(true, Ordering::Release);
+        let Some(listener) = listener(&settings, &listening, &end).await else { return };
+        listening.is(Place::Listens);
         server::serve(listener, site, settings.connections_max, end.clone()).await;
-        bound.store(false, Ordering::Release);
     };
     tokio::join!(build, listen);
     pool.close().await;
 }
 
 /// The listener, as soon as its address is free; none when the end comes before.
-async fn listener(settings: &Settings, end: &CancellationToken) -> Option<tokio::net::TcpListener> {
-    let mut is_told = false;
+async fn listener(
+    settings: &Settings,
+    listening: &Listening,
+    end: &CancellationToken,
+) -> Option<tokio::net::TcpListener> {
     loop {
         match server::bind(settings.address) {
             Ok(listener) => return Some(listener),
-            Err(error) if !is_told => {
-                is_told = true;
+            Err(error) if listening.place() != Place::Taken => {
+                listening.is(Place::Taken);
                 tracing::error!(
                     "the panel cannot listen on {}: {error}; next: free the port, or set webui_port",
                     settings.address

@@ -49,8 +49,6 @@ pub struct Identity {
     pub cooldown_s: i64,
     /// Score of differences at which the mode is DEGRADE.
     pub drift_degrade_x10000: i64,
-    /// Least edge of an entry, basis points.
-    pub min_edge_bps: i32,
 }
 
 /// Limits of the server.

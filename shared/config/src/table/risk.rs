@@ -118,20 +118,20 @@ area! {
     /// The panel.
     pub struct Panel ("panel") {
         /// Port of the panel.
-        [E] webui_port: u16 = Some("8787"), int(1, 65_535).later();
+        [E] webui_port: u16 = Some("8787"), int(1, 65_535);
         /// Address of the panel.
-        [E] webui_bind: String = Some("127.0.0.1"), any().loopback().later();
+        [E] webui_bind: String = Some("127.0.0.1"), any().loopback();
         /// Milliseconds between two snapshots of a stream.
-        [E] webui_stream_snapshot_interval_ms: u64 = Some("1000"), int(250, 10_000).later();
+        [E] webui_stream_snapshot_interval_ms: u64 = Some("1000"), int(250, 10_000);
         /// Intents shown.
-        [E] webui_intents_recent_limit: u32 = Some("50"), int(10, 200).later();
+        [E] webui_intents_recent_limit: u32 = Some("50"), int(10, 200);
         /// Differences shown.
-        [E] webui_reconcile_diffs_recent_limit: u32 = Some("50"), int(10, 200).later();
+        [E] webui_reconcile_diffs_recent_limit: u32 = Some("50"), int(10, 200);
         /// Symbols shown.
-        [E] webui_market_symbols_limit: u32 = Some("50"), int(10, 200).later();
+        [E] webui_market_symbols_limit: u32 = Some("50"), int(10, 200);
         /// Most streams.
-        [E] webui_max_stream_clients: u32 = Some("8"), int(1, 64).later();
+        [E] webui_max_stream_clients: u32 = Some("8"), int(1, 64);
         /// Most connections.
-        [E] webui_max_connections: u32 = Some("64"), int(16, 1_024).later();
+        [E] webui_max_connections: u32 = Some("64"), int(16, 1_024);
     }
 }

@@ -7,7 +7,7 @@ use super::list::List;
 use super::words::NoOrderClass;
 use crate::amount::DecStr;
 use crate::shape::contract;
-use crate::units::{Bps, TsMs, X10000};
+use crate::units::{TsMs, X10000};
 use crate::vocab::Side;
 use penstock_types::Symbol;
 
@@ -396,8 +396,6 @@ contract! {
         series: List<Series, 16>,
         /// The checklist of the start
         checklist: List<Check, 32>,
-        /// Least edge of an entry
-        min_edge_bps: Bps,
         /// Age of the newest backup; 0 = none is known
         backup_age_ms: i64,
         /// Age of what of this document comes from the database; 0 = it is of now

@@ -6,7 +6,7 @@ use penstock_contracts::dashboard::{
     IntentsSnapshot, Latency, Limits, List, MarketSnapshot, NoOrderClass, Percentiles,
     ReconcileSnapshot, RiskSnapshot, TopKSnapshot,
 };
-use penstock_contracts::units::{Bps, HashOrEmpty, TsMs, X10000};
+use penstock_contracts::units::{HashOrEmpty, TsMs, X10000};
 use penstock_contracts::vocab::AiVerdict;
 use rust_decimal::Decimal;
 
@@ -137,7 +137,6 @@ fn ext(identity: &Identity) -> Ext {
         churn: Churn { count_10s: 0, count_60s: 0 },
         series: List::default(),
         checklist: List::default(),
-        min_edge_bps: Bps(identity.min_edge_bps),
         backup_age_ms: 0,
         stale_ms: 0,
     }
