@@ -146,6 +146,19 @@ fn alerts_reach_no_database_and_no_order() {
     assert_never(&graph, "penstock-alerts", &forbidden);
 }
 
+/// A reader of the panel can change nothing: no order, no venue, no configuration is within reach of its handlers.
+#[test]
+fn the_panel_reaches_no_venue_no_order_and_no_configuration() {
+    let graph = graph();
+    let own: BTreeSet<String> = closure(&graph, "penstock-panel")
+        .into_iter()
+        .filter(|name| name.starts_with("penstock-"))
+        .collect();
+    let may = ["contracts", "heap", "store", "telemetry", "types"];
+    assert_eq!(own, may.into_iter().map(|name| format!("penstock-{name}")).collect());
+    assert_never(&graph, "penstock-panel", &["reqwest", "tokio-tungstenite"]);
+}
+
 /// Packages that `package` is built from, with the features that it asks for itself. (`cargo metadata`
 /// knows only the union of all members' features and would see what others switched on.)
 fn built_from(package: &str) -> BTreeSet<String> {

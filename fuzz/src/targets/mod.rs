@@ -10,6 +10,7 @@ mod contracts;
 mod engine;
 mod engine_io;
 mod own;
+mod panel;
 mod sim;
 mod venues;
 
@@ -23,6 +24,7 @@ use own::{
     checkpoint, cl_ord_id, config_file, copy_text, copy_tuple, frame_record, spool_segment,
     tick_frame,
 };
+use panel::panel_request;
 use sim::{sim_feeds, sim_private, sim_public, sim_recording, sim_sends};
 use venues::{
     binance, kraken_frame, kraken_futures, kraken_level3, kraken_rest, recording, text_values,
@@ -59,6 +61,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("kraken_futures", kraken_futures),
     ("kraken_level3", kraken_level3),
     ("kraken_rest", kraken_rest),
+    ("panel_request", panel_request),
     ("recording", recording),
     ("sim_feeds", sim_feeds),
     ("sim_private", sim_private),

@@ -162,6 +162,7 @@ fn prepare(
     options.ingest_url = None;
     options.decision_url = None;
     say(&format!("data root    {}", root.display()));
+    say(&format!("panel        {}", crate::up::panel_address(&profile)));
     Ok((options, root))
 }
 
