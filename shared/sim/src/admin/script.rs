@@ -1,8 +1,8 @@
 //! Faults by the clock: a file with one JSON object a line, and the task that commits them.
 //!
 //! Input: `{"at_ms":20000,"fault":{"kind":"cut","endpoint":"public"}}`, times since the start of the
-//! venue; with `every_ms` and `times` it is committed again, with `"when":"no_buy_rests"` it waits for a moment without
-//! an open buy order. Output: the faults, in order of time, by the same way as those of the admin interface. Invariants:
+//! venue; with `every_ms` and `times` it is committed again, with `"when":"no_buy_rests"` it waits until no
+//! buy order has been open for two seconds. Output: the faults, in order of time, by the same way as those of the admin interface. Invariants:
 //! a file with one wrong line is refused as a whole, naming the line; a fault that waits holds those behind it back, and
 //! waits no longer than [`WAIT_LIMIT`]. Empty lines are skipped.
 
@@ -22,6 +22,10 @@ pub const FAULTS_LIMIT: usize = 100_000;
 
 /// How long a fault waits for its moment; then it is committed all the same.
 const WAIT_LIMIT: Duration = Duration::from_secs(90);
+
+/// How long what a fault waits for has to hold: an entry that was filled has its stop by then, and one that was filled
+/// in the very moment of the fault has not.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// How often a fault that waits looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -73,7 +77,8 @@ struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum When {
-    /// No buy order of the account is open: what is about to happen cannot meet an entry on its way.
+    /// No buy order of the account is open, and none was a short while ago: what is about to happen can meet neither an
+    /// entry on its way nor one that has just been filled.
     NoBuyRests,
 }
 
@@ -147,7 +152,7 @@ impl Script {
             let moment = async {
                 tokio::time::sleep_until(start + at).await;
                 if let Some(when) = when
-                    && !wait_for(when, &venue, WAIT_LIMIT).await
+                    && !wait_for(when, &venue, SETTLED, WAIT_LIMIT).await
                 {
                     tracing::warn!(?when, "the moment did not come within {WAIT_LIMIT:?}");
                 }
@@ -168,11 +173,16 @@ impl Script {
     }
 }
 
-/// Waits for a moment; false when it did not come in time.
-async fn wait_for(when: When, venue: &Venue, limit: Duration) -> bool {
+/// Waits until the moment has lasted for so long; false when it did not come in time.
+async fn wait_for(when: When, venue: &Venue, lasts: Duration, limit: Duration) -> bool {
     let looks = async {
         let mut every = tokio::time::interval(LOOK_EVERY);
-        while !when.holds(venue) {
+        let mut since = None;
+        loop {
+            since = when.holds(venue).then(|| since.unwrap_or_else(Instant::now));
+            if since.is_some_and(|since| since.elapsed() >= lasts) {
+                return;
+            }
             every.tick().await;
         }
     };
@@ -210,9 +220,11 @@ mod tests {
     async fn a_fault_that_waits_comes_with_the_end_of_the_last_buy_order_or_with_the_limit() {
         let venue = with_a_buy_order();
         let short = Duration::from_millis(50);
-        assert!(!wait_for(When::NoBuyRests, &venue, short).await);
+        assert!(!wait_for(When::NoBuyRests, &venue, Duration::ZERO, short).await);
         venue.with(|exchange, now_us| exchange.cancel_all(now_us)).expect("all are cancelled");
-        assert!(wait_for(When::NoBuyRests, &venue, WAIT_LIMIT).await);
+        // Not at once: what was filled a moment ago has no stop yet.
+        assert!(!wait_for(When::NoBuyRests, &venue, SETTLED, short).await);
+        assert!(wait_for(When::NoBuyRests, &venue, short, WAIT_LIMIT).await);
     }
 
     fn parse(text: &str) -> Result<Script, ScriptError> {
