@@ -1,8 +1,8 @@
 //! Samples of health: disk, database, trail, process and counters, every few seconds.
 //!
 //! Purpose: measure what the watchdog judges and what the record of a day needs. Inputs: paths, the server, the
-//! process, the trail's figures, the account's counters. Outputs: rows of `health_samples`, free bytes for the
-//! watchdog. Invariants: a look at a file system waits in a thread of its own, never in the runtime; a figure that
+//! process, the trail's figures, the account's counters. Outputs: rows of `health_samples`; free bytes for the
+//! watchdog, twice a second. Invariants: a look at a file system waits in a thread of its own, never in the runtime; a figure that
 //! was not measured is left out of the judgement; a row that cannot be written is a cause of the mode.
 
 use std::collections::VecDeque;
@@ -19,6 +19,9 @@ use crate::context::Context;
 use crate::mode::{Source, Told};
 use crate::progress::TrailFigures;
 
+/// Distance of two looks at what is free: a disk that is full is a PAUSE within two seconds, whether a line was refused
+/// by then or not.
+const FREE_EVERY: Duration = Duration::from_millis(500);
 /// Time over which events are counted.
 const RATE_OVER: Duration = Duration::from_secs(60);
 /// Percent times 10 000 in a whole.
@@ -42,19 +45,25 @@ pub fn watched(configured: &[String], audit_dir: &Path) -> Vec<PathBuf> {
     configured.iter().map(PathBuf::from).collect()
 }
 
-/// Looks at the file systems. A path that is not there yet stands for the directory that will hold it.
-#[must_use]
-pub fn look_at_disk(watched: &[PathBuf], audit_dir: &Path) -> DiskLook {
+/// Free bytes for this user, the least of these paths; none when none could be asked. A path that is not there yet
+/// stands for the directory that will hold it.
+fn free_bytes(watched: &[PathBuf]) -> Option<i64> {
     let free = watched.iter().filter_map(|path| {
         let there = path.ancestors().find(|p| p.exists())?;
         let found = nix::sys::statvfs::statvfs(there).ok()?;
         let bytes = u128::from(found.blocks_available()) * u128::from(found.fragment_size());
         Some(i64::try_from(bytes).unwrap_or(i64::MAX))
     });
+    free.min()
+}
+
+/// Looks at the file systems.
+#[must_use]
+pub fn look_at_disk(watched: &[PathBuf], audit_dir: &Path) -> DiskLook {
     let files = std::fs::read_dir(audit_dir).into_iter().flatten().filter_map(Result::ok);
     let sizes = files.filter_map(|entry| entry.metadata().ok()).filter(std::fs::Metadata::is_file);
     let jsonl_bytes = sizes.map(|meta| i64::try_from(meta.len()).unwrap_or(i64::MAX)).sum();
-    DiskLook { free_bytes: free.min(), jsonl_bytes }
+    DiskLook { free_bytes: free_bytes(watched), jsonl_bytes }
 }
 
 /// Totals of a minute, for rates.
@@ -75,6 +84,22 @@ impl Totals {
     }
 }
 
+/// Tells the watchdog what is free until the session ends; one look at a time, so that a file system that hangs holds
+/// one thread and no more.
+pub async fn run_free(context: Context) {
+    let areas = &context.settings.config.areas;
+    let paths = watched(&areas.disk.disk_watch_paths, &areas.audit.audit_dir);
+    let mut every = tokio::time::interval(FREE_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while context.end.run_until_cancelled(every.tick()).await.is_some() {
+        let paths = paths.clone();
+        let looked = tokio::task::spawn_blocking(move || free_bytes(&paths)).await;
+        if let Ok(Some(free)) = looked {
+            context.mode.progress().found_disk(free);
+        }
+    }
+}
+
 /// Takes samples until the session ends.
 pub async fn run_health(context: Context, state: SharedVenueState) {
     let areas = &context.settings.config.areas;
@@ -88,9 +113,6 @@ pub async fn run_health(context: Context, state: SharedVenueState) {
         let (watched, dir) = (paths.clone(), audit_dir.clone());
         let looked = tokio::task::spawn_blocking(move || look_at_disk(&watched, &dir)).await;
         let disk = looked.unwrap_or(DiskLook { free_bytes: None, jsonl_bytes: 0 });
-        if let Some(free) = disk.free_bytes {
-            context.mode.progress().found_disk(free);
-        }
         let size = sample(&context, &state, disk, &mut resources, &mut totals).await;
         if let Some(ServerSize { wal_bytes, .. }) = size {
             let is_long = wal_bytes >= wal_warn;

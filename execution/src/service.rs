@@ -31,7 +31,7 @@ use crate::cycle::{AiGate, LoopEnd, run_loop};
 use crate::desk::{self, DeskError, DeskHandle, DeskParts};
 use crate::engine::{Engine, EngineEnd};
 use crate::exit::{self, StartError};
-use crate::health::run_health;
+use crate::health::{run_free, run_health};
 use crate::mode::{Watchdog, run_log};
 use crate::panel;
 use crate::quotes::run_reader;
@@ -158,11 +158,12 @@ fn look_after(
     state: &SharedVenueState,
     clock: Arc<dyn Clock>,
     panel: Listening,
-) -> [JoinHandle<()>; 3] {
+) -> [JoinHandle<()>; 4] {
     let (pool, domain) = (context.pool.clone(), context.domain().to_owned());
     let reporter = Reporter::new(pool, domain, context.mode.clone(), clock.now().wall);
     [
         tokio::spawn(run_boot(context.clone(), desk.clone(), panel)),
+        tokio::spawn(run_free(context.clone())),
         tokio::spawn(run_health(context.clone(), state.clone())),
         tokio::spawn(run_reports(reporter, clock, context.end.clone())),
     ]
