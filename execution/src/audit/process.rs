@@ -328,11 +328,17 @@ mod tests {
     #[test]
     fn a_stage_is_news_when_it_differs_from_the_one_before_it_in_its_loop() {
         let stages = Stages::default();
-        assert_eq!(stages.enter(Loop::Evaluation, StageName::RankTopn), Some(None));
-        assert_eq!(stages.enter(Loop::Evaluation, StageName::RankTopn), None);
-        assert_eq!(stages.enter(Loop::Exits, StageName::RankTopn), Some(None));
-        let next = stages.enter(Loop::Evaluation, StageName::DeepScan);
+        let enter = |of, stage, since_ms| {
+            stages.enter(of, StageNow { stage, since_ms, decision_id: String::new() })
+        };
+        assert_eq!(stages.newest(), None);
+        assert_eq!(enter(Loop::Evaluation, StageName::RankTopn, 1), Some(None));
+        assert_eq!(enter(Loop::Evaluation, StageName::RankTopn, 2), None);
+        assert_eq!(enter(Loop::Exits, StageName::RankTopn, 3), Some(None));
+        let next = enter(Loop::Evaluation, StageName::DeepScan, 4);
         assert_eq!(next, Some(Some(StageName::RankTopn)));
+        let newest = stages.newest().map(|now| (now.stage, now.since_ms));
+        assert_eq!(newest, Some((StageName::DeepScan, 4)));
     }
 
     #[test]
