@@ -182,6 +182,7 @@ impl Look for Looker {
         let evaluated = context.figures.evaluated();
         let now_ms = chrono::Utc::now().timestamp_millis();
         let stage = context.audit.stage_now();
+        let desk = self.desk.status();
         let (usage, rates) = self.used();
         let (quotes, windows) = self.quotes();
         let (symbols, cluster_fsm, event_phase) = self.engine();
@@ -210,7 +211,8 @@ impl Look for Looker {
             event_phase,
             limits: self.limits(),
             checklist: self.checklist(),
-            confirm_pending: self.desk.status().confirming.iter().cloned().collect(),
+            confirm_pending: desk.confirming.iter().cloned().collect(),
+            foreign_holds_quote: desk.foreign_holds_quote,
         }
     }
 }

@@ -106,6 +106,8 @@ pub struct Live {
     pub checklist: Vec<Check>,
     /// Symbols whose position waits for a look at the venue.
     pub confirm_pending: Vec<Symbol>,
+    /// What open buy orders of others hold of the quote asset; no row says it.
+    pub foreign_holds_quote: Decimal,
 }
 
 /// Where the figures come from.

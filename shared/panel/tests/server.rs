@@ -70,6 +70,7 @@ fn live() -> Live {
         limits: Limits { rest_counter_x10000: X10000(0), engine_counter_x10000: X10000(0) },
         checklist: Vec::new(),
         confirm_pending: Vec::new(),
+        foreign_holds_quote: 0.into(),
     }
 }
 

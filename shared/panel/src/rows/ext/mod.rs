@@ -1,0 +1,70 @@
+//! What the page shows beyond version 1 of the document.
+//!
+//! Input: rows, the session's identity, the figures of the process. Output: [`Ext`]. Invariants: what only the process
+//! knows is copied; what nobody stores is empty: ages of routes, the age of a backup.
+
+mod candles;
+mod day;
+mod ingest;
+mod positions;
+mod series;
+mod symbols;
+
+use penstock_contracts::dashboard::{BuildInfo, Ext, NoOrderClass};
+use penstock_contracts::units::Bps;
+use penstock_types::vocab::Verdict;
+use sqlx::PgConnection;
+
+use super::error::ReadError;
+use super::sight::Sight;
+use crate::settings::Identity;
+
+pub(super) async fn read(
+    conn: &mut PgConnection,
+    sight: &Sight<'_>,
+    identity: &Identity,
+) -> Result<Ext, ReadError> {
+    let live = sight.live;
+    let beats = ingest::heartbeats(conn, sight, &identity.domain).await?;
+    Ok(Ext {
+        build: BuildInfo {
+            git_commit: identity.git_commit.clone(),
+            version: identity.version.clone(),
+            config_hash: identity.config_hash.clone(),
+        },
+        venue: identity.venue.clone(),
+        session_id: identity.session_id.0.to_string(),
+        ai_dec: identity.ai_dec,
+        execution_enable: identity.execution_enable,
+        engine_mode: identity.engine_mode.clone(),
+        ingest: ingest::bound(conn, sight, &identity.domain).await?,
+        heartbeats: beats.services,
+        alert_sound: identity.alert_sound,
+        standby_orders: positions::standby_orders(conn).await?,
+        routes: [].into_iter().collect(),
+        symbols: symbols::merged(conn, sight).await?,
+        gates: symbols::gates(conn, &identity.domain).await?,
+        stream_ages: beats.streams,
+        cluster_fsm: live.cluster_fsm.iter().cloned().collect(),
+        event_phase: live.event_phase.clone(),
+        engine_alerts: symbols::engine_alerts(conn).await?,
+        positions: positions::cards(conn, sight).await?,
+        candles: candles::read(conn, sight).await?,
+        funnel: day::funnel(conn, sight).await?,
+        blocks_by_code: day::blocks(conn, sight).await?,
+        no_order_class: no_order_class(sight)?,
+        latency: day::latency(conn, sight).await?,
+        limits: live.limits.clone(),
+        churn: day::churn(conn, sight).await?,
+        series: series::read(conn, sight).await?,
+        checklist: live.checklist.iter().cloned().collect(),
+        backup_age_ms: 0,
+        stale_ms: 0,
+    })
+}
+
+fn no_order_class(sight: &Sight<'_>) -> Result<NoOrderClass, ReadError> {
+    let Some(last) = &sight.evaluation else { return Ok(NoOrderClass::None) };
+    let verdict = Verdict::parse(&last.verdict);
+    verdict.map(NoOrderClass::from).map_err(ReadError::row("the verdict of the last evaluation"))
+}
