@@ -11,7 +11,6 @@ mod series;
 mod symbols;
 
 use penstock_contracts::dashboard::{BuildInfo, Ext, NoOrderClass};
-use penstock_contracts::units::Bps;
 use penstock_types::vocab::Verdict;
 use sqlx::PgConnection;
 
