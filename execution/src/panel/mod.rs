@@ -111,7 +111,7 @@ fn identity(context: &Context) -> Identity {
 pub(crate) fn watch_rows(context: &Context, panel: &Panel) -> JoinHandle<()> {
     let (alerts, end, mut stale) = (context.alerts.clone(), context.end.clone(), panel.stale());
     tokio::spawn(async move {
-        let reason = ReasonCode::DbUnavailable;
+        let reason = ReasonCode::DataStale;
         while let Some(Ok(())) = end.run_until_cancelled(stale.changed()).await {
             if *stale.borrow_and_update() {
                 let summary =
