@@ -1,4 +1,4 @@
-//! `penstock verify run|generation|frames|log|journal|manifest|bundle|decisions|audit`: derive again what was recorded and
+//! `penstock verify run|generation|frames|log|journal|manifest|bundle|decisions|audit|ledger`: derive again what was recorded and
 //! compare.
 //!
 //! Inputs: both clusters, read-only, and a run; or files of the engine alone. Outputs: a table or JSON, an exit
@@ -12,6 +12,7 @@ pub mod decisions;
 mod engine;
 mod frames;
 mod generation;
+pub mod ledger;
 mod report;
 mod run;
 
@@ -97,6 +98,8 @@ pub enum What {
     Decisions(decisions::Args),
     /// The audit trail: its chain, seals and links, and each line against its row
     Audit(audit::Args),
+    /// Orders, fills, positions, results and balances, folded again, beside what the venue said
+    Ledger(ledger::Args),
 }
 
 /// Runs the command.
@@ -113,6 +116,10 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         What::Bundle(args) => block_in_place(|| engine::bundle(&args)),
         What::Decisions(args) => match Clusters::load(config_file)? {
             Some(clusters) => decisions::run(args, &clusters).await,
+            None => Ok(exit::CONFIG),
+        },
+        What::Ledger(args) => match Clusters::load(config_file)? {
+            Some(clusters) => ledger::run(args, &clusters).await,
             None => Ok(exit::CONFIG),
         },
         What::Run(args) => match Clusters::load(config_file)? {

@@ -27,6 +27,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod installation;
 pub mod instruments;
+pub mod ledger_read;
 pub mod level3;
 pub mod lost;
 pub mod modes;
