@@ -1,4 +1,7 @@
 //! Balances: what came from outside, and what every fill moved, is what the venue says it holds for us.
+//!
+//! What a fill moves is price times quantity, every digit of it: the rounded cost of its row would be off by the sum of
+//! the roundings.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +22,10 @@ pub(super) fn judge(books: &Books, found: &mut Found) -> (usize, usize) {
             found.say(&format!("fill {}", fill.fill_id), "symbol", &fill.symbol, "BASE/QUOTE");
             continue;
         };
+        let cost = fill.price.checked_mul(fill.qty).unwrap_or(fill.cost_quote);
         let (bought, paid) = match fill.side.as_str() {
-            "buy" => (fill.qty, -fill.cost_quote),
-            _ => (-fill.qty, fill.cost_quote),
+            "buy" => (fill.qty, -cost),
+            _ => (-fill.qty, cost),
         };
         add(base, bought);
         add(quote, paid);
