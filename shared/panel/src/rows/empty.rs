@@ -42,6 +42,7 @@ impl Stored {
                 pairs_over_limit: List::default(),
             },
             ext: ext(identity),
+            day_ms: 0,
         }
     }
 }

@@ -35,6 +35,9 @@ use crate::settings::{Identity, Lengths};
 use candidates::Candidate;
 use sight::Sight;
 
+/// For how long figures of 24 hours are shown again by [`read_after`], milliseconds.
+pub const DAY_EVERY_MS: i64 = 10_000;
+
 /// One moment of the rows, for all queries.
 const BEGIN: &str = "begin isolation level repeatable read, read only";
 
@@ -61,6 +64,8 @@ pub struct Stored {
     pub topk: TopKSnapshot,
     /// The rest.
     pub ext: Ext,
+    /// When the figures of the last 24 hours in it were read, or 0.
+    pub day_ms: i64,
 }
 
 /// Reads everything, as of one moment. Ages and spans are counted from the moment of `live`.
@@ -72,6 +77,33 @@ pub async fn read(
     identity: &Identity,
     lengths: &Lengths,
     live: &Live,
+) -> Result<Stored, ReadError> {
+    read_all(pool, identity, lengths, live, None).await
+}
+
+/// The same, but what was counted over 24 hours is taken from `before` for [`DAY_EVERY_MS`]: it hardly changes in that
+/// time, and costs more than everything else.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_after(
+    pool: &PgPool,
+    identity: &Identity,
+    lengths: &Lengths,
+    live: &Live,
+    before: &Stored,
+) -> Result<Stored, ReadError> {
+    let age_ms = live.now_ms.saturating_sub(before.day_ms);
+    let before = (0..DAY_EVERY_MS).contains(&age_ms).then_some(before);
+    read_all(pool, identity, lengths, live, before).await
+}
+
+async fn read_all(
+    pool: &PgPool,
+    identity: &Identity,
+    lengths: &Lengths,
+    live: &Live,
+    before: Option<&Stored>,
 ) -> Result<Stored, ReadError> {
     let mut tx = pool.begin_with(BEGIN).await.map_err(ReadError::sql("one moment of the rows"))?;
     let conn = &mut *tx;
@@ -86,7 +118,11 @@ pub async fn read(
     let aigate = aigate::read(conn, identity.ai_dec).await?;
     let topk = topk::section(&sight, finalists.as_ref().unwrap_or(&judged))?;
     let stage_history = stages::read(conn, sight.now).await?;
-    let ext = ext::read(conn, &sight, identity).await?;
+    let day = match before {
+        Some(before) => ext::Day::of(&before.ext),
+        None => ext::Day::read(conn, &sight).await?,
+    };
+    let ext = ext::read(conn, &sight, identity, day).await?;
     tx.commit().await.map_err(ReadError::sql("one moment of the rows"))?;
     Ok(Stored {
         stage_history,
@@ -99,6 +135,7 @@ pub async fn read(
         aigate,
         topk,
         ext,
+        day_ms: before.map_or(live.now_ms, |before| before.day_ms),
     })
 }
 

@@ -12,10 +12,11 @@ use super::super::error::ReadError;
 use super::super::form::ms_of_us;
 use super::super::sight::Sight;
 
+/// How far candidates came, and what stopped them.
 pub(super) async fn funnel(
     conn: &mut PgConnection,
     sight: &Sight<'_>,
-) -> Result<Funnel, ReadError> {
+) -> Result<(Funnel, List<CodeCount, 20>), ReadError> {
     const WHAT: &str = "how far candidates came";
     let since = sight.now - Days::new(1);
     let wide = sqlx::query!(
@@ -38,9 +39,6 @@ pub(super) async fn funnel(
                    as "proposed!",
                (select count(*) from ai_gate_events
                 where ts >= $2 and verdict in ('ALLOW', 'MODIFY')) as "ai_allow!",
-               (select count(*) from decisions d
-                join risk_verdicts v on v.decision_id = d.decision_id
-                where d.evaluation_id >= $1 and v.verdict = 'ALLOW') as "risk_allow!",
                o.sent as "sent!", o.filled as "filled!"
            from (select count(*) filter (where state not in ('pending_submit', 'error')) as sent,
                      count(*) filter (where cum_qty > 0) as filled
@@ -50,44 +48,66 @@ pub(super) async fn funnel(
         sight.since_id,
         since
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await
     .map_err(ReadError::sql(WHAT))?;
-    Ok(Funnel {
+    let (risk_allow, blocks) = verdicts(conn, sight).await?;
+    let funnel = Funnel {
         eligible: wide.eligible,
         topn: wide.topn,
         deep: wide.deep,
         topk: wide.topk,
         proposed: narrow.proposed,
         ai_allow: narrow.ai_allow,
-        risk_allow: narrow.risk_allow,
+        risk_allow,
         sent: narrow.sent,
         filled: narrow.filled,
-    })
+    };
+    Ok((funnel, blocks))
 }
 
-/// Codes of verdicts that stopped a decision, as the daily summary counts them.
-pub(super) async fn blocks(
+/// How often risk let a decision pass, and the codes of verdicts that stopped one, as the daily summary counts them.
+async fn verdicts(
     conn: &mut PgConnection,
     sight: &Sight<'_>,
-) -> Result<List<CodeCount, 20>, ReadError> {
+) -> Result<(i64, List<CodeCount, 20>), ReadError> {
+    // Verdicts have no index of times. Those of the day are found by their decisions, one by one, each once: the
+    // offsets of 0 keep the planner from reading the table of all days instead.
     let rows = sqlx::query!(
-        r#"select code as "code!", count(*) as "n!" from (
-               select unnest(v.reasons) as code
-               from decisions d join risk_verdicts v on v.decision_id = d.decision_id
-               where d.evaluation_id >= $1 and v.verdict = 'BLOCK'
+        r#"with day as materialized (
+               select v.verdict, v.reasons
+               from (select decision_id from decisions where evaluation_id >= $1 offset 0) d
+               cross join lateral (
+                   select verdict, reasons from risk_verdicts r
+                   where r.decision_id = d.decision_id offset 0
+               ) v
+           )
+           select code, n as "n!" from (
+               select null as code, count(*) as n from day where verdict = 'ALLOW'
                union all
-               select unnest(g.reasons) from ai_gate_events g
-               where g.ts >= $2 and g.verdict in ('BLOCK', 'ERROR')
-           ) blocked
-           group by code order by count(*) desc, code limit 20"#,
+               (select code, count(*) from (
+                    select unnest(reasons) as code from day where verdict = 'BLOCK'
+                    union all
+                    select unnest(g.reasons) from ai_gate_events g
+                    where g.ts >= $2 and g.verdict in ('BLOCK', 'ERROR')
+                ) blocked group by code order by count(*) desc, code limit 20)
+           ) counted
+           order by code is not null, n desc, code limit 21"#,
         sight.since_id,
         sight.now - Days::new(1)
     )
     .fetch_all(conn)
     .await
     .map_err(ReadError::sql("what stopped candidates"))?;
-    Ok(rows.into_iter().map(|r| CodeCount { code: r.code, n: r.n }).collect())
+    let mut allowed = 0;
+    let mut blocks = Vec::new();
+    for row in rows {
+        match row.code {
+            Some(code) => blocks.push(CodeCount { code, n: row.n }),
+            None => allowed = row.n,
+        }
+    }
+    Ok((allowed, blocks.into_iter().collect()))
 }
 
 pub(super) async fn latency(

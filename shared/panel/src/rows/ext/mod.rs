@@ -10,7 +10,9 @@ mod positions;
 mod series;
 mod symbols;
 
-use penstock_contracts::dashboard::{BuildInfo, Ext, NoOrderClass};
+use penstock_contracts::dashboard::{
+    BuildInfo, CodeCount, Ext, Funnel, Latency, List, NoOrderClass, Series,
+};
 use penstock_types::vocab::Verdict;
 use sqlx::PgConnection;
 
@@ -18,10 +20,41 @@ use super::error::ReadError;
 use super::sight::Sight;
 use crate::settings::Identity;
 
+/// What is counted over 24 hours.
+pub(super) struct Day {
+    funnel: Funnel,
+    blocks: List<CodeCount, 20>,
+    latency: Latency,
+    series: List<Series, 16>,
+}
+
+impl Day {
+    /// Reads it.
+    pub(super) async fn read(
+        conn: &mut PgConnection,
+        sight: &Sight<'_>,
+    ) -> Result<Self, ReadError> {
+        let (funnel, blocks) = day::funnel(conn, sight).await?;
+        let latency = day::latency(conn, sight).await?;
+        Ok(Self { funnel, blocks, latency, series: series::read(conn, sight).await? })
+    }
+
+    /// That of a document.
+    pub(super) fn of(ext: &Ext) -> Self {
+        Self {
+            funnel: ext.funnel.clone(),
+            blocks: ext.blocks_by_code.clone(),
+            latency: ext.latency.clone(),
+            series: ext.series.clone(),
+        }
+    }
+}
+
 pub(super) async fn read(
     conn: &mut PgConnection,
     sight: &Sight<'_>,
     identity: &Identity,
+    day: Day,
 ) -> Result<Ext, ReadError> {
     let live = sight.live;
     let beats = ingest::heartbeats(conn, sight, &identity.domain).await?;
@@ -49,13 +82,13 @@ pub(super) async fn read(
         engine_alerts: symbols::engine_alerts(conn).await?,
         positions: positions::cards(conn, sight).await?,
         candles: candles::read(conn, sight).await?,
-        funnel: day::funnel(conn, sight).await?,
-        blocks_by_code: day::blocks(conn, sight).await?,
+        funnel: day.funnel,
+        blocks_by_code: day.blocks,
         no_order_class: no_order_class(sight)?,
-        latency: day::latency(conn, sight).await?,
+        latency: day.latency,
         limits: live.limits.clone(),
         churn: day::churn(conn, sight).await?,
-        series: series::read(conn, sight).await?,
+        series: day.series,
         checklist: live.checklist.iter().cloned().collect(),
         backup_age_ms: 0,
         stale_ms: 0,
