@@ -122,7 +122,8 @@ impl Builder {
     async fn build(&self, last: &mut Last) {
         let began = Instant::now();
         let before = self.look.look();
-        let read = rows::read(&self.pool, &self.identity, &self.lengths, &before);
+        let read =
+            rows::read_after(&self.pool, &self.identity, &self.lengths, &before, &last.stored);
         let problem = match tokio::time::timeout(READ_MAX, read).await {
             Ok(Ok(stored)) => {
                 last.stored = stored;

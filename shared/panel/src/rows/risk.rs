@@ -31,6 +31,7 @@ pub(super) async fn read(
     let money = capital::money(conn, sight, &identity.quote_asset).await?;
     let exposures = exposures(sight);
     let total: Decimal = exposures.values().sum();
+    let unrealized = unrealized(sight);
     let mut by_symbol: Vec<(&Symbol, Decimal)> =
         exposures.iter().map(|(symbol, value)| (*symbol, *value)).collect();
     by_symbol.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
@@ -44,8 +45,8 @@ pub(super) async fn read(
         locked_quote: amount(money.reserved + money.held),
         free_quote: amount(capital::free(sight, &money, settings.as_ref())),
         daily_pnl_realized_quote: amount(money.realized_today),
-        daily_pnl_unrealized_quote: amount(unrealized(sight)),
-        daily_loss_limit_remaining_quote: amount(remaining(identity, &money)),
+        daily_pnl_unrealized_quote: amount(unrealized),
+        daily_loss_limit_remaining_quote: amount(remaining(identity, &money, unrealized)),
         drawdown_quote: amount(money.drawdown),
         trades_today: money.trades_today,
         cooldowns: cooldowns::read(conn, sight, identity.cooldown_s, settings.as_ref()).await?,
@@ -69,10 +70,11 @@ fn unrealized(sight: &Sight<'_>) -> Decimal {
     sight.positions.iter().filter_map(of).sum()
 }
 
-/// What of the smaller daily limit is left: the limit and what the day has realised.
-fn remaining(identity: &Identity, money: &Money) -> Decimal {
+/// What of the smaller daily limit is left: the limit, what the day has realised, and what open positions stand at,
+/// because the switch counts both.
+fn remaining(identity: &Identity, money: &Money, unrealized: Decimal) -> Decimal {
     let share = money.day_open.map(|open| open * identity.daily_loss_limit_bps / BPS_OF_ONE);
     let limit = identity.daily_loss_limit_quote;
     let limit = share.map_or(limit, |share| limit.min(share));
-    (limit + money.realized_today).max(Decimal::ZERO)
+    (limit + money.realized_today + unrealized).max(Decimal::ZERO)
 }

@@ -137,8 +137,8 @@ async fn money_follows_the_rules_that_entries_are_sized_by() {
         // 0.3 · 0.95 · (1000 + 201 + 49.5 + 0.5) − 251 − 25.25
         "free_quote": "80.285",
         "daily_pnl_realized_quote": "-8", "daily_pnl_unrealized_quote": "1",
-        // 2 % of 990, less 8.
-        "daily_loss_limit_remaining_quote": "11.8",
+        // 2 % of 990, less 8, and 1 that is not realised.
+        "daily_loss_limit_remaining_quote": "12.8",
         "drawdown_quote": "5", "trades_today": 3,
         "cooldowns": [
             {"symbol": "A/USD", "cooldown_until_ts_ms": 0, "trades_per_hour": 1, "loss_streak": 0},
