@@ -165,6 +165,10 @@ fn configuration(
             put("DECISION_DATABASE_URL", pair.url(ClusterRole::Decision, "exec_rw"));
             put("KRAKEN_API_KEY", venue.api_key.clone());
             put("KRAKEN_API_SECRET", venue.api_secret.clone());
+            // Tests of this program run beside one another, and each service has its panel.
+            let (address, port) = penstock_clusters::testing::own_place();
+            put("WEBUI_BIND", address.to_string());
+            put("WEBUI_PORT", port.to_string());
         }
     }
     Sources {
