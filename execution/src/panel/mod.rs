@@ -2,7 +2,7 @@
 //!
 //! Purpose: start the panel beside everything else and give it only what it may have: a read-only pool in the role of
 //! the observer, figures, and no way back. Inputs: the context, the desk's handle. Outputs: the running panel. Invariant:
-//! a panel that cannot be had is said and holds nothing up.
+//! an address beyond this machine ends the start; one that is taken does not, it is an item of the checklist.
 
 mod look;
 

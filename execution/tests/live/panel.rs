@@ -175,21 +175,27 @@ async fn no_write_handle() {
     for name in ["reqwest", "tokio-tungstenite"] {
         assert!(!packages.contains(name), "the panel is built from {name}");
     }
-    // The pool that it is given lets nothing be written: each table refuses an insert, an update and a removal.
+    // The pool that it is given lets nothing be written: each table refuses all four changes.
     let pair = penstock_store::testing::TestPair::new().await.unwrap();
     let url = pair.url(ClusterRole::Decision, "exec_rw");
     let settings = PoolSettings::observer("penstock-test panel", 2);
     let pool = pools::open(&url, ClusterRole::Decision, &settings, LIMIT).await.unwrap();
-    let tables: Vec<String> = sqlx::query_scalar(
-        "select table_name::text from information_schema.tables
-         where table_schema = 'penstock' and table_type = 'BASE TABLE' order by table_name",
+    // A table and a column of it that an update may name.
+    let tables: Vec<(String, String)> = sqlx::query_as(
+        "select t.table_name::text, min(c.column_name)::text
+         from information_schema.tables t
+         join information_schema.columns c using (table_schema, table_name)
+         where t.table_schema = 'penstock' and t.table_type = 'BASE TABLE' and c.is_identity = 'NO'
+             and c.is_generated = 'NEVER'
+         group by t.table_name order by t.table_name",
     )
     .fetch_all(&pool)
     .await
     .unwrap();
     assert!(tables.len() > 40, "{tables:?}");
-    for table in &tables {
+    for (table, column) in &tables {
         for change in [
+            format!("update {table} set {column} = {column}"),
             format!("insert into {table} default values"),
             format!("delete from {table}"),
             format!("truncate {table}"),

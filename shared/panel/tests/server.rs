@@ -2,7 +2,7 @@
 //! heads, readers who do not read, what is shown when the rows are old.
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ struct Rig {
     panel: Option<Panel>,
     at: SocketAddr,
     figures: Arc<Figures>,
-    pair: TestPair,
+    _pair: TestPair,
 }
 
 impl Rig {
@@ -149,7 +149,7 @@ impl Rig {
         });
         let look: Arc<dyn Look> = Arc::<Figures>::clone(&figures);
         let panel = start(settings, identity(), look, open).unwrap();
-        let rig = Self { panel: Some(panel), at, figures, pair };
+        let rig = Self { panel: Some(panel), at, figures, _pair: pair };
         rig.until(|| rig.panel.as_ref().unwrap().listening().place() == Place::Listens).await;
         // The first document is built beside the listener.
         while rig.get("/api/dashboard").await.0 == 500 {
@@ -225,7 +225,6 @@ async fn a_stream_shows_the_newest_document_at_once_then_each_and_alerts_when_th
     let mut stream = rig.stream().await;
     let first = until_text(&mut stream, "event: snapshot\ndata: {", 2).await;
     assert!(first.contains("content-type: text/event-stream"), "{first}");
-    assert!(first.find("event: snapshot").unwrap() < first.len(), "{first}");
     rig.figures.0.lock().unwrap().alerts = vec![alert(Severity::Warn)];
     let risen = until_text(&mut stream, "event: alert\ndata: {", 1).await;
     assert!(risen.contains("\"severity\":\"WARN\""), "{risen}");
@@ -372,7 +371,6 @@ async fn rows_that_do_not_come_leave_the_process_in_sight() {
 async fn an_address_that_is_taken_is_said_and_tried_again() {
     let pair = TestPair::new().await.unwrap();
     let (address, port) = penstock_clusters::testing::own_place();
-    assert_ne!(address, Ipv4Addr::LOCALHOST);
     let holder = std::net::TcpListener::bind((address, port)).unwrap();
     let url = pair.url(ClusterRole::Decision, "exec_rw");
     let settings = Settings {
@@ -392,10 +390,9 @@ async fn an_address_that_is_taken_is_said_and_tried_again() {
         panel: Some(panel),
         at: SocketAddr::from((address, port)),
         figures: Arc::new(Figures(Mutex::new(live()))),
-        pair,
+        _pair: pair,
     };
     rig.until(|| listening.place() == Place::Taken).await;
     drop(holder);
     rig.until(|| listening.place() == Place::Listens).await;
-    assert!(!rig.pair.url(ClusterRole::Decision, "exec_rw").is_empty());
 }

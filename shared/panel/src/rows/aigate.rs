@@ -4,11 +4,12 @@
 //! it failed; a gate that was never asked lets everything pass when it is off, and nothing otherwise.
 
 use penstock_contracts::dashboard::AiGateSnapshot;
-use penstock_contracts::units::{HashOrEmpty, Hex64, TsMs};
+use penstock_contracts::units::{HashOrEmpty, Hex64};
 use penstock_contracts::vocab::AiVerdict;
 use penstock_types::vocab::ReasonCode;
 use sqlx::PgConnection;
 
+use super::empty::never_asked;
 use super::error::ReadError;
 use super::form::ms;
 
@@ -54,21 +55,6 @@ pub(super) async fn read(
         modify_applied: row.modify_applied,
         error_kind,
     })
-}
-
-fn never_asked(ai_dec: i64) -> AiGateSnapshot {
-    AiGateSnapshot {
-        last_call_ts_ms: TsMs(0),
-        latency_ms: 0,
-        model: String::new(),
-        verdict: if ai_dec == 0 { AiVerdict::Allow } else { AiVerdict::Block },
-        reason_codes: [].into_iter().collect(),
-        input_hash: HashOrEmpty(None),
-        snapshot_hash: HashOrEmpty(None),
-        raw_hash: HashOrEmpty(None),
-        modify_applied: false,
-        error_kind: String::new(),
-    }
 }
 
 fn hash(text: &str) -> Result<HashOrEmpty, ReadError> {

@@ -34,7 +34,7 @@ impl Stored {
             },
             market: MarketSnapshot { symbols: List::default() },
             risk: risk(),
-            aigate: aigate(identity),
+            aigate: never_asked(identity.ai_dec),
             topk: TopKSnapshot {
                 cycle_id: String::new(),
                 items: List::default(),
@@ -64,12 +64,12 @@ fn risk() -> RiskSnapshot {
 }
 
 /// A gate that was never asked lets everything pass while it is off, and nothing while it is on.
-fn aigate(identity: &Identity) -> AiGateSnapshot {
+pub(super) fn never_asked(ai_dec: i64) -> AiGateSnapshot {
     AiGateSnapshot {
         last_call_ts_ms: TsMs(0),
         latency_ms: 0,
         model: String::new(),
-        verdict: if identity.ai_dec == 0 { AiVerdict::Allow } else { AiVerdict::Block },
+        verdict: if ai_dec == 0 { AiVerdict::Allow } else { AiVerdict::Block },
         reason_codes: List::default(),
         input_hash: HashOrEmpty::default(),
         snapshot_hash: HashOrEmpty::default(),
@@ -79,7 +79,8 @@ fn aigate(identity: &Identity) -> AiGateSnapshot {
     }
 }
 
-fn ext(identity: &Identity) -> Ext {
+/// The session's identity, and nothing else yet.
+pub(super) fn ext(identity: &Identity) -> Ext {
     let none = Percentiles { n: 0, p50_ms: 0, p95_ms: 0, p99_ms: 0 };
     Ext {
         build: BuildInfo {

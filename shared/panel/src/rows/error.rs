@@ -9,7 +9,7 @@ use core::fmt::Display;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The cluster did not answer, refused, or took longer than it may.
-    #[error("decision cluster: {what} cannot be read: {source}; next: penstock doctor")]
+    #[error("decision cluster: {what} cannot be read: {source}; next: penstock status")]
     Sql {
         /// What was read.
         what: &'static str,

@@ -93,11 +93,17 @@ async fn recent(
                o.qty as "qty!", o.cum_qty as "cum_qty!", o.limit_price, o.trigger_price,
                o.updated_at as "updated_at!", o.evaluation_id, d.decision_id as "decision_id?"
            from (
-               select * from (
-                   (select * from execution_orders where state <> 'created'
+               select order_id, symbol, side, role, order_type, state, qty, cum_qty, limit_price,
+                        trigger_price, updated_at, evaluation_id
+               from (
+                   (select order_id, symbol, side, role, order_type, state, qty, cum_qty, limit_price,
+                        trigger_price, updated_at, evaluation_id
+                    from execution_orders where state <> 'created'
                     order by created_at desc limit $2)
                    union
-                   (select * from execution_orders where not terminal and state <> 'created'
+                   (select order_id, symbol, side, role, order_type, state, qty, cum_qty, limit_price,
+                        trigger_price, updated_at, evaluation_id
+                    from execution_orders where not terminal and state <> 'created'
                     order by order_id desc limit $2)
                ) known order by updated_at desc, order_id desc limit $1
            ) o
@@ -178,7 +184,9 @@ pub(super) async fn orders(
                o.fee_quote as "fee_quote!", o.created_at as "created_at!", o.evaluation_id,
                d.decision_id as "decision_id?"
            from (
-               select * from execution_orders where state <> 'created'
+               select order_id, cl_ord_id, exchange_order_id, symbol, side, role, order_type, state, qty,
+                   cum_qty, limit_price, trigger_price, avg_price, fee_quote, created_at, evaluation_id
+               from execution_orders where state <> 'created'
                order by created_at desc, order_id desc limit $1
            ) o
            left join lateral (

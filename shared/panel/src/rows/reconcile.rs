@@ -25,10 +25,12 @@ pub(super) async fn read(
         r#"select reconcile_id as "id!", started_at as "started_at!", dur_ms as "dur_ms!",
                drift_score_x10000 as score
            from (
-               (select * from reconcile_runs where kind = 'LIGHT'
+               (select reconcile_id, started_at, dur_ms, drift_score_x10000
+                from reconcile_runs where kind = 'LIGHT'
                 order by started_at desc, reconcile_id desc limit 1)
                union all
-               (select * from reconcile_runs where kind = 'FULL'
+               (select reconcile_id, started_at, dur_ms, drift_score_x10000
+                from reconcile_runs where kind = 'FULL'
                 order by started_at desc, reconcile_id desc limit 1)
            ) r order by started_at desc, reconcile_id desc limit 1"#
     )
@@ -92,7 +94,8 @@ async fn diffs(
                f.settled as "settled!", f.resolved_at is not null as "resolved!",
                o.evaluation_id as "evaluation_id?", d.decision_id as "decision_id?"
            from (
-               select * from reconcile_diffs order by ts desc, diff_id desc limit $1
+               select diff_id, ts, diff_kind, symbol, order_id, local, remote, points, settled, resolved_at
+               from reconcile_diffs order by ts desc, diff_id desc limit $1
            ) f
            left join execution_orders o on o.order_id = f.order_id
            left join lateral (

@@ -10,12 +10,11 @@ mod positions;
 mod series;
 mod symbols;
 
-use penstock_contracts::dashboard::{
-    BuildInfo, CodeCount, Ext, Funnel, Latency, List, NoOrderClass, Series,
-};
+use penstock_contracts::dashboard::{CodeCount, Ext, Funnel, Latency, List, NoOrderClass, Series};
 use penstock_types::vocab::Verdict;
 use sqlx::PgConnection;
 
+use super::empty;
 use super::error::ReadError;
 use super::sight::Sight;
 use crate::settings::Identity;
@@ -59,21 +58,9 @@ pub(super) async fn read(
     let live = sight.live;
     let beats = ingest::heartbeats(conn, sight, &identity.domain).await?;
     Ok(Ext {
-        build: BuildInfo {
-            git_commit: identity.git_commit.clone(),
-            version: identity.version.clone(),
-            config_hash: identity.config_hash.clone(),
-        },
-        venue: identity.venue.clone(),
-        session_id: identity.session_id.0.to_string(),
-        ai_dec: identity.ai_dec,
-        execution_enable: identity.execution_enable,
-        engine_mode: identity.engine_mode.clone(),
         ingest: ingest::bound(conn, sight, &identity.domain).await?,
         heartbeats: beats.services,
-        alert_sound: identity.alert_sound,
         standby_orders: positions::standby_orders(conn).await?,
-        routes: [].into_iter().collect(),
         symbols: symbols::merged(conn, sight).await?,
         gates: symbols::gates(conn, &identity.domain).await?,
         stream_ages: beats.streams,
@@ -90,8 +77,7 @@ pub(super) async fn read(
         churn: day::churn(conn, sight).await?,
         series: day.series,
         checklist: live.checklist.iter().cloned().collect(),
-        backup_age_ms: 0,
-        stale_ms: 0,
+        ..empty::ext(identity)
     })
 }
 
