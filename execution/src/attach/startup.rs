@@ -170,7 +170,6 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     let mut busy_said = false;
     let mut fence =
         Fence::acquire(&pool, request, |event| said(&event, holder_id, &mut busy_said)).await?;
-    // How long the taking took is not known; the lease counts from a question whose beginning is.
     let lease = lease_of(&settings);
     let asked = lease.ask();
     fence.renew(&pool).await?;
@@ -222,6 +221,7 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     Ok(Session { context, fence, changes, audit })
 }
 
+/// A lease that counts from the first renewal: how long the taking took is not known, when that one was asked for is.
 fn lease_of(settings: &Settings) -> Lease {
     let areas = &settings.config.areas;
     let ms = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);

@@ -3,8 +3,8 @@
 //! Input: a [`PrivateRequest`] and what it is for. Output: a [`RestOutcome`]. One call of the key is
 //! in flight at a time, so that nonces arrive in the order in which they were given; the wait for
 //! that place is limited like the call itself. Every call is paid from the modelled counter before it
-//! leaves, and the gate of the account is asked at every step of it. A read whose nonce was refused is sent once more with a raised one; nothing else is ever
-//! repeated here. Secrets stay in the signature and in the answer; neither is logged.
+//! leaves, and the gate of the account is asked at every step of it. A read whose nonce was refused is
+//! sent once more with a raised one; nothing else is ever repeated here. Secrets stay in the signature and in the answer; neither is logged.
 
 use std::sync::Arc;
 use std::time::Duration;

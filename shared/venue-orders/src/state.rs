@@ -2,8 +2,8 @@
 //!
 //! Input: calls to be admitted, judgements of answers, reported counts, the time. Output: admission or
 //! the wait. Invariants: every call is charged before it is sent, and its counter does not decay until it was
-//! answered or given up; cancels, protection and exits are never refused by a counter or by a lockout; without a memory of what was sent before, counters start at their ceiling and for ten
-//! seconds only cancels and protection leave. Times are monotonic milliseconds of the process; the
+//! answered or given up; cancels, protection and exits are never refused by a counter or by a lockout;
+//! without a memory of what was sent before, counters start at their ceiling and for ten seconds only cancels and protection leave. Times are monotonic milliseconds of the process; the
 //! file keeps wall times. Pure: no file, no clock.
 
 mod counters;
