@@ -341,7 +341,10 @@ impl Running {
         self.context.stop.cancel();
         let fenced = matches!(why, End::FencedOut)
             || matches!(why, End::Desk(DeskError::FencedOut(_) | DeskError::Restored { .. }));
-        if !fenced && desk_task.is_some() {
+        if fenced {
+            // Whoever found it out: nothing leaves from here on.
+            self.context.lease.lose();
+        } else if desk_task.is_some() {
             self.cancel_resting_entries().await;
         }
         self.context.mode.request(ModeEvent::Stop);
@@ -350,6 +353,9 @@ impl Running {
         let engine = engine.map(|engine| tokio::spawn(engine.stop()));
         if let Some(task) = desk_task {
             join("desk", task).await;
+        }
+        if matches!(why, End::FencedOut | End::Desk(DeskError::FencedOut(_))) {
+            attach::say_fenced_out(&self.context).await;
         }
         join("mode", mode_log).await;
         for task in tasks {

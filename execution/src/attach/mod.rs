@@ -14,6 +14,6 @@ pub mod venue;
 
 pub use bindings::{BindingsOutcome, compare};
 pub use check::run_check;
-pub use fence::{FenceEnd, run_renewal};
+pub use fence::{FenceEnd, run_renewal, say_fenced_out};
 pub use installation::order_id_salt;
 pub use startup::{Session, decision_pool, engine_pool, ensure_partitions, start};

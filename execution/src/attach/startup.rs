@@ -26,6 +26,7 @@ use crate::audit::{AuditWriter, begin};
 use crate::context::Context;
 use crate::engine::EngineBoard;
 use crate::exit::StartError;
+use crate::lease::Lease;
 use crate::mode::{Changes, ModeHandle, Source};
 use crate::quotes::QuoteBoard;
 use crate::settings::Settings;
@@ -167,8 +168,12 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
         timeout: Duration::from_secs(fences.fence_acquire_timeout_secs),
     };
     let mut busy_said = false;
-    let fence =
+    let mut fence =
         Fence::acquire(&pool, request, |event| said(&event, holder_id, &mut busy_said)).await?;
+    let lease = lease_of(&settings);
+    let asked = lease.ask();
+    fence.renew(&pool).await?;
+    lease.renewed(asked);
     let session_id = SessionId(Uuid::now_v7());
     let started_at = UtcMicros::from(chrono::Utc::now());
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
@@ -204,7 +209,7 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
         pid,
         started_at,
         mode,
-        lease: Arc::default(),
+        lease: Arc::new(lease),
         figures: Arc::default(),
         quotes: QuoteBoard::new(),
         engine: EngineBoard::of(settings.engine.as_ref()),
@@ -214,6 +219,13 @@ pub async fn start(settings: Settings, pool: PgPool) -> Result<Session, StartErr
     };
     engine_start(&context);
     Ok(Session { context, fence, changes, audit })
+}
+
+/// A lease that counts from the first renewal: how long the taking took is not known, when that one was asked for is.
+fn lease_of(settings: &Settings) -> Lease {
+    let areas = &settings.config.areas;
+    let ms = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    Lease::new(ms(areas.fences.fence_ttl_ms), settings.desk().preauth_ms_max)
 }
 
 fn make_state_dir(dir: &std::path::Path) -> Result<(), StartError> {

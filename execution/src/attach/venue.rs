@@ -84,8 +84,8 @@ pub fn open(context: &Context) -> Result<Venue, StartError> {
     });
     let refused = |e: &dyn std::fmt::Display| StartError::Refused(e.to_string());
     let base = areas.venues.kraken_rest_url.as_str().trim_end_matches('/');
-    let rest =
-        PrivateRest::new(base, credentials(settings)?, state.clone()).map_err(|e| refused(&e))?;
+    let rest = PrivateRest::new(base, credentials(settings)?, state.clone(), context.lease.clone())
+        .map_err(|e| refused(&e))?;
     let (sender, events) = mpsc::channel(EVENTS_LEN_LIMIT);
     let mut config = SocketConfig::new(areas.venues.kraken_ws_auth_url.as_str());
     let int = |v: u64| i64::try_from(v).unwrap_or(i64::MAX);

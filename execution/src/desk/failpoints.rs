@@ -53,9 +53,16 @@ pub(crate) fn is_on(name: &'static str) -> bool {
 }
 
 /// Passes a crash point. A configured one (`FAILPOINTS=name=return`) ends the process by SIGKILL:
-/// nothing is flushed, nothing is dropped, nothing is caught.
+/// nothing is flushed, nothing is dropped, nothing is caught. `name=1*return(stop)` stops the whole process
+/// there instead, until somebody lets it go on.
 pub(crate) fn pass(name: &'static str) {
-    fail::fail_point!(name, |_| {
+    fail::fail_point!(name, |how: Option<String>| {
+        if how.as_deref() == Some("stop") {
+            tracing::info!("stopped at {name}");
+            // Returns when the process is continued; should it be refused, nothing was stopped.
+            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
+            return;
+        }
         // The signal does not return; should it be refused, the process ends all the same.
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
         std::process::abort()

@@ -145,6 +145,10 @@ pub(super) struct Inputs {
 async fn run(mut desk: Desk, inputs: Inputs) -> Result<(), DeskError> {
     let progress = desk.mode.progress().clone();
     let ended = turns(&mut desk, inputs).await;
+    if let Err(DeskError::FencedOut(_) | DeskError::Restored { .. }) = &ended {
+        // What waits for the socket must not leave any more.
+        desk.lease.lose();
+    }
     progress.ended(LoopName::ExitSupervisor);
     ended
 }

@@ -11,6 +11,7 @@ mod engine_crash;
 mod engine_judge;
 mod instances;
 mod ledger;
+mod lockout;
 #[path = "../../../shared/engine/tests/common/mod.rs"]
 mod made;
 #[path = "../rig/market.rs"]
@@ -29,3 +30,4 @@ mod shipped;
 #[path = "../../../shared/engine-io/tests/common/tape.rs"]
 mod tape;
 mod world;
+mod zombie;

@@ -105,6 +105,24 @@ impl Execution {
         self.ended().await.code()
     }
 
+    /// Stops it as it stands, and waits until the kernel has.
+    pub(crate) async fn sleep(&mut self) {
+        self.signal(Signal::SIGSTOP);
+        until("the stop", || self.sleeps()).await;
+    }
+
+    /// True while it is stopped.
+    pub(crate) fn sleeps(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        // The state follows the name, which stands in brackets and may hold anything.
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
     }

@@ -154,15 +154,26 @@ impl World {
 
     /// A life of the service; `failpoints` as the variable of that name.
     pub(crate) fn execution(&self, life: &str, failpoints: Option<&str>) -> Execution {
-        self.life(life, &[], failpoints)
+        self.life(life, &[], failpoints, &[])
+    }
+
+    /// A life with more in its environment, which goes before its file.
+    pub(crate) fn execution_with(&self, life: &str, more: &[(&'static str, String)]) -> Execution {
+        self.life(life, &[], None, more)
     }
 
     /// A life that takes the engine's state over under the configuration of this hash.
     pub(crate) fn accepting(&self, life: &str, sha256: &str) -> Execution {
-        self.life(life, &["--accept-config", sha256], None)
+        self.life(life, &["--accept-config", sha256], None, &[])
     }
 
-    fn life(&self, life: &str, arguments: &[&str], failpoints: Option<&str>) -> Execution {
+    fn life(
+        &self,
+        life: &str,
+        arguments: &[&str],
+        failpoints: Option<&str>,
+        more: &[(&'static str, String)],
+    ) -> Execution {
         let at = &self.venue.addresses;
         let mut environment = vec![
             ("DECISION_DATABASE_URL", self.access.service.clone()),
@@ -179,6 +190,7 @@ impl World {
         environment.push(("WEBUI_PORT", port.to_string()));
         *self.panel.lock().unwrap() = SocketAddr::from((address, port));
         environment.extend(failpoints.map(|text| ("FAILPOINTS", text.to_owned())));
+        environment.extend(more.iter().cloned());
         Execution::start(self.directory.path(), life, arguments, &environment)
     }
 

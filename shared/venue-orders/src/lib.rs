@@ -6,17 +6,20 @@
 //! * [`spawn_order_socket`]: the socket with executions and balances as an ordered bounded channel of
 //!   raw frames, and [`OrderSocket`] to add, amend and cancel. An outcome is `Acked`, `Rejected`,
 //!   `Unknown` or `NotSent`, never an error that hides one of them.
+//! * [`SendGate`]: asked before the bytes of every private request whether this process may send.
 //! * [`SharedVenueState`]: nonce, counters and back-offs, kept in one small file.
 //!
 //! It decides nothing about orders: no retry, no re-send, no lock per order. Public market data is
 //! not reachable from here.
 
+mod gate;
 mod outcome;
 mod private_rest;
 mod socket;
 mod state;
 mod state_file;
 
+pub use gate::{SendGate, Sending, Shut, SoleUser};
 pub use outcome::{NotSent, OrderAnswer, OrderOutcome, RestOutcome};
 pub use penstock_venue_net::{Clock, NetError, Stamp, SystemClock};
 pub use penstock_venues::kraken::rest::{RestAnswer, UnknownReason};

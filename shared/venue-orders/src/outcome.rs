@@ -8,6 +8,7 @@ use penstock_venues::kraken::response::Response;
 use penstock_venues::kraken::rest::{RestAnswer, UnknownReason};
 use thiserror::Error;
 
+use crate::gate::Shut;
 use penstock_venue_net::Stamp;
 
 /// Why a request did not leave this process. Nothing happened at the venue.
@@ -46,6 +47,9 @@ pub enum NotSent {
         /// Milliseconds that are needed.
         needed_ms: i64,
     },
+    /// The gate of the account is shut for this process.
+    #[error(transparent)]
+    Shut(#[from] Shut),
     /// Too many requests wait for the socket or for REST.
     #[error("too many requests wait")]
     QueueFull,

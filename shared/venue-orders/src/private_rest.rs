@@ -3,8 +3,8 @@
 //! Input: a [`PrivateRequest`] and what it is for. Output: a [`RestOutcome`]. One call of the key is
 //! in flight at a time, so that nonces arrive in the order in which they were given; the wait for
 //! that place is limited like the call itself. Every call is paid from the modelled counter before it
-//! leaves. A read whose nonce was refused is sent once more with a raised one; nothing else is ever
-//! repeated here. Secrets stay in the signature and in the answer; neither is logged.
+//! leaves, and the gate of the account is asked at every step of it. A read whose nonce was refused is
+//! sent once more with a raised one; nothing else is ever repeated here. Secrets stay in the signature and in the answer; neither is logged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use penstock_venues::kraken::rest::{
 use penstock_venues::kraken::signing::PrivateKey;
 use tokio::sync::Semaphore;
 
+use crate::gate::{SendGate, Sending, guarded};
 use crate::outcome::{NotSent, RestOutcome};
 use crate::state::Way;
 use crate::state_file::SharedVenueState;
@@ -46,22 +47,32 @@ impl core::fmt::Debug for Credentials {
 }
 
 /// Client of the private REST methods; clones share everything.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PrivateRest {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+impl core::fmt::Debug for PrivateRest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PrivateRest")
+            .field("endpoint", &self.inner.endpoint)
+            .field("credentials", &self.inner.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     endpoint: Endpoint,
     client: reqwest::Client,
     credentials: Credentials,
     state: SharedVenueState,
+    gate: Arc<dyn SendGate>,
     in_flight: Semaphore,
 }
 
 impl PrivateRest {
-    /// A client for `base` (without `/0`).
+    /// A client for `base` (without `/0`); the gate is asked before everything that it sends, and before
+    /// everything that the socket sends.
     ///
     /// # Errors
     /// The address is refused, or the client cannot be built.
@@ -69,6 +80,7 @@ impl PrivateRest {
         base: &str,
         credentials: Credentials,
         state: SharedVenueState,
+        gate: Arc<dyn SendGate>,
     ) -> Result<Self, NetError> {
         Ok(Self {
             inner: Arc::new(Inner {
@@ -76,6 +88,7 @@ impl PrivateRest {
                 client: http_client(CALL_TIMEOUT)?,
                 credentials,
                 state,
+                gate,
                 in_flight: Semaphore::new(1),
             }),
         })
@@ -84,6 +97,11 @@ impl PrivateRest {
     /// What the client remembers.
     pub fn state(&self) -> &SharedVenueState {
         &self.inner.state
+    }
+
+    /// The gate of the account.
+    pub(crate) fn gate(&self) -> &Arc<dyn SendGate> {
+        &self.inner.gate
     }
 
     /// Sends one private request.
@@ -103,14 +121,23 @@ impl PrivateRest {
 
     /// One request; the flag says whether its nonce was refused.
     async fn once(&self, request: &PrivateRequest<'_>, usage: RestUse) -> (RestOutcome, bool) {
+        // Before the charge: what does not leave costs nothing.
+        if let Err(shut) = self.inner.gate.judge(Sending::Upkeep) {
+            return (RestOutcome::NotSent(shut.into()), false);
+        }
         let at = self.inner.state.now();
         let admitted = self.inner.state.lock().admit_rest(request.cost(), usage, at);
         let nonce = match admitted {
             Ok(nonce) => nonce,
             Err(reason) => return (RestOutcome::NotSent(reason), false),
         };
+        let _under_way = UnderWay(&self.inner.state);
         let signed = request.signed(&self.inner.credentials.secret, nonce);
-        let answer = self.post(signed).await;
+        let answer = match guarded(&self.inner.gate, Sending::Upkeep, self.post(signed)).await {
+            Ok(answer) => answer,
+            // Bytes may have left before the gate was shut: nothing is proven.
+            Err(shut) => RestAnswer::Lost(UnknownReason::Connection(shut.to_string())),
+        };
         let mut nonce_refused = false;
         if let Some(judgement) = answer.reply::<AnyResult>().judgement() {
             nonce_refused = judgement.class == ErrorClass::Nonce;
@@ -142,6 +169,16 @@ impl PrivateRest {
     pub async fn public(&self, request: &PublicRequest<'_>) -> RestAnswer {
         let url = format!("{}{}", self.inner.endpoint.url(), request.path_and_query());
         answer(self.inner.client.get(url).send().await).await
+    }
+}
+
+/// An admitted call until its answer: whatever ends the wait for it, its counter learns that it is over.
+struct UnderWay<'a>(&'a SharedVenueState);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let now_ms = self.0.now().mono_ms();
+        self.0.lock().rest_settled(now_ms);
     }
 }
 

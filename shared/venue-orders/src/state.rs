@@ -1,9 +1,9 @@
 //! What the clients remember about the account: nonce, counters, back-offs.
 //!
 //! Input: calls to be admitted, judgements of answers, reported counts, the time. Output: admission or
-//! the wait. Invariants: every call is charged before it is sent; a cancel is never refused by a
-//! counter; without a memory of what was sent before, counters start at their ceiling and for ten
-//! seconds only cancels and protection leave. Times are monotonic milliseconds of the process; the
+//! the wait. Invariants: every call is charged before it is sent, and its counter does not decay until it was
+//! answered or given up; cancels, protection and exits are never refused by a counter or by a lockout;
+//! without a memory of what was sent before, counters start at their ceiling and for ten seconds only cancels and protection leave. Times are monotonic milliseconds of the process; the
 //! file keeps wall times. Pure: no file, no clock.
 
 mod counters;
@@ -28,7 +28,7 @@ pub use shares::CounterShares;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Every private call of the key.
+    /// Private REST of the key, and with it every new connection; entries and better prices on an open one.
     Key,
     /// Private REST.
     Rest,
@@ -53,7 +53,7 @@ pub enum EngineUse {
     Entry,
     /// A better price for a resting entry.
     Repeg,
-    /// Protection and exits: all of it.
+    /// Protection and exits: without a limit.
     Protective,
 }
 
@@ -65,6 +65,9 @@ const REST_PAUSE_MS: i64 = 10_000;
 const REST_HALF_RATE_MS: i64 = 10 * 60_000;
 /// Share of a pair's counter below which its adds and amends resume after a refusal.
 const PAIR_RESUME_SHARE: f64 = 0.5;
+/// How much younger an order may be at the venue than here, milliseconds: it counts from when it carried out the last
+/// change, which may be as late as the end of the ordinary wait for its answer.
+const AGE_DOUBT_MS: i64 = 3_000;
 /// Time without new orders after a start without memory, milliseconds.
 const COLD_START_MS: i64 = 10_000;
 
@@ -113,6 +116,9 @@ pub(crate) struct Kept {
     pub(crate) rest: f64,
     pub(crate) pairs: BTreeMap<String, f64>,
     pub(crate) not_before: Vec<(Scope, i64)>,
+    /// Until when private REST runs at half its rate, wall clock; a file of before has none.
+    #[serde(default)]
+    pub(crate) half_rate_until: Option<i64>,
 }
 
 /// Version of the file's form.
@@ -143,17 +149,20 @@ impl VenueState {
         for (symbol, value) in &kept.pairs {
             engine.set(symbol, *value, then_ms);
         }
-        let not_before_ms = kept
-            .not_before
-            .iter()
-            .map(|(scope, until)| (scope.clone(), now_ms + (until - at.wall.millis())))
-            .collect();
+        let left_ms = |until: i64, most_ms: i64| (until - at.wall.millis()).min(most_ms);
+        let until = |(scope, until): &(Scope, i64)| {
+            // A clock that was set back must not make a wait longer than any is. That of a pair ends with its counter.
+            let most_ms = if matches!(scope, Scope::Pair(_)) { i64::MAX / 2 } else { LOCKOUT_MS };
+            (scope.clone(), now_ms + left_ms(*until, most_ms))
+        };
+        let not_before_ms = kept.not_before.iter().map(until).collect();
+        let half_ms = kept.half_rate_until.map(|at| left_ms(at, REST_PAUSE_MS + REST_HALF_RATE_MS));
         Self {
             nonce: Nonce::start(Some(kept.nonce), at.wall_ns()),
             rest: RestBudget::new(tier, kept.rest, then_ms),
             engine,
             not_before_ms,
-            half_rate_until_ms: i64::MIN,
+            half_rate_until_ms: half_ms.map_or(i64::MIN, |left_ms| now_ms + left_ms),
             cold_until_ms: None,
             shares: CounterShares::default(),
             refusals: Refusals::default(),
@@ -182,6 +191,8 @@ impl VenueState {
                 .filter(|(_, until)| **until > now_ms)
                 .map(|(scope, until)| (scope.clone(), wall_ms + (until - now_ms)))
                 .collect(),
+            half_rate_until: (self.half_rate_until_ms > now_ms)
+                .then(|| wall_ms + (self.half_rate_until_ms - now_ms)),
         }
     }
 
@@ -197,7 +208,7 @@ impl VenueState {
 
     /// Share of a pair's counter that is used, times 10,000, rounded up.
     pub fn counter_share_x10000(&self, symbol: &str, now_ms: i64) -> i64 {
-        // At most 10,000 and never below zero: the counter stays between zero and its ceiling.
+        // Never below zero, and at most a few times its ceiling, which only cancels pass.
         (self.engine.counter(symbol).share(now_ms) * 10_000.0).ceil() as i64
     }
 
@@ -213,12 +224,24 @@ impl VenueState {
 
     /// Takes over the tier that the venue reported (`maxratecount`).
     pub fn set_tier(&mut self, max_rate_count: f64, now_ms: i64) {
-        self.engine.set_tier(Tier::from_max_rate_count(max_rate_count), now_ms);
+        let tier = Tier::from_max_rate_count(max_rate_count);
+        self.engine.set_tier(tier, now_ms);
+        self.rest.set_tier(tier, now_ms);
     }
 
     /// Takes over the venue's own count of a pair (`ratecount`).
-    pub fn set_pair_count(&mut self, symbol: &str, value: f64, now_ms: i64) {
-        self.engine.set(symbol, value, now_ms);
+    pub fn pair_count_reported(&mut self, symbol: &str, value: f64, now_ms: i64) {
+        self.engine.reported(symbol, value, now_ms);
+    }
+
+    /// An admitted order request of a pair was answered or given up.
+    pub fn order_settled(&mut self, symbol: &str, now_ms: i64) {
+        self.engine.settle(symbol, now_ms);
+    }
+
+    /// An admitted REST call was answered or given up.
+    pub fn rest_settled(&mut self, now_ms: i64) {
+        self.rest.settle(now_ms);
     }
 
     fn paused(&self, scope: &Scope, now_ms: i64) -> Result<(), NotSent> {
@@ -274,7 +297,11 @@ impl VenueState {
     ) -> Result<(), NotSent> {
         let is_cancel = matches!(call, EngineCall::Cancel { .. });
         let protective = is_cancel || usage == EngineUse::Protective;
-        self.paused(&Scope::Key, now_ms)?;
+        // A lockout is one of calls that are signed; a socket that is open stays what it was. What protects a
+        // position is sent there, and refused by the venue if anybody refuses it.
+        if !protective {
+            self.paused(&Scope::Key, now_ms)?;
+        }
         if let (Some(until), false) = (self.cold_until_ms, protective)
             && now_ms < until
         {
@@ -289,11 +316,8 @@ impl VenueState {
             }
             self.not_before_ms.remove(&pair);
         }
-        // Protection after a start without memory: the counter is a guess, the position is not.
-        let blind = protective && self.is_cold(now_ms);
-        let share_max = if blind { f64::INFINITY } else { self.shares.of(usage) };
         self.engine
-            .admit(symbol, call, share_max, now_ms)
+            .admit(symbol, call.younger_by(AGE_DOUBT_MS), self.shares.of(usage), now_ms)
             .map_err(|wait_ms| NotSent::Budget { scope: pair.to_string(), wait_ms })
     }
 
@@ -340,8 +364,8 @@ impl VenueState {
             }
             ErrorAction::PausePair => {
                 let Some(symbol) = symbol else { return false };
-                let ceiling = self.engine.counter(symbol).ceiling();
-                self.engine.set(symbol, ceiling, now_ms);
+                let counter = self.engine.counter(symbol);
+                self.engine.set(symbol, counter.value(now_ms).max(counter.ceiling()), now_ms);
                 // Its end is a matter of the counter; the entry says that the pause is on.
                 self.not_before_ms.insert(Scope::Pair(symbol.to_owned()), i64::MAX / 2);
                 true

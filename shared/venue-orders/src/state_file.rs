@@ -89,6 +89,7 @@ impl SharedVenueState {
         let is_same = saved.as_ref().is_some_and(|saved| {
             saved.nonce == kept.nonce
                 && saved.not_before == kept.not_before
+                && saved.half_rate_until == kept.half_rate_until
                 && saved.pairs.is_empty()
                 && kept.pairs.is_empty()
         });
@@ -147,6 +148,7 @@ fn read(path: &Path, host: &str) -> Result<Kept, String> {
         return Err(format!("written by host {:?}, this is {host:?}", kept.host));
     }
     let is_time = (0..=WALL_MS_MAX).contains(&kept.wall_ms)
+        && kept.half_rate_until.is_none_or(|until| (0..=NOT_BEFORE_MS_MAX).contains(&until))
         && kept.not_before.iter().all(|(_, until)| (0..=NOT_BEFORE_MS_MAX).contains(until));
     if !is_time || kept.nonce > NONCE_MAX {
         return Err("a time or the nonce is outside its range".to_owned());

@@ -9,7 +9,8 @@ use penstock_sim::server::{Handle, MarketSource, Options, start};
 use penstock_types::UtcMicros;
 use penstock_venue_orders::{
     Clock, Credentials, EngineUse, NotSent, OrderAnswer, OrderOutcome, PrivateEvent, PrivateRest,
-    RestOutcome, RunningSocket, SharedVenueState, SocketConfig, SystemClock, spawn_order_socket,
+    RestOutcome, RunningSocket, SharedVenueState, SocketConfig, SoleUser, SystemClock,
+    spawn_order_socket,
 };
 use penstock_venues::kraken::rates::{RestUse, Tier};
 use penstock_venues::kraken::request::{AddOrder, AmendOrder, OrderRef};
@@ -91,7 +92,7 @@ fn client(
         key: venue.addresses.api_key.clone(),
         secret: PrivateKey::from_base64(secret).unwrap(),
     };
-    PrivateRest::new(&venue.addresses.rest, credentials, state).unwrap()
+    PrivateRest::new(&venue.addresses.rest, credentials, state, Arc::new(SoleUser)).unwrap()
 }
 
 fn buy(price: &str, id: &'static str, deadline: Option<UtcMicros>) -> AddOrder<'static> {
@@ -239,7 +240,8 @@ async fn without_memory_the_token_waits_for_the_counter_and_no_entry_leaves() {
         key: venue.addresses.api_key.clone(),
         secret: PrivateKey::from_base64(&venue.addresses.api_secret).unwrap(),
     };
-    let rest = PrivateRest::new(&venue.addresses.rest, credentials, state).unwrap();
+    let rest =
+        PrivateRest::new(&venue.addresses.rest, credentials, state, Arc::new(SoleUser)).unwrap();
     let (sender, mut events) = mpsc::channel(64);
     let config = SocketConfig::new(&venue.addresses.ws_private);
     let running = spawn_order_socket(config, rest, sender, CancellationToken::new()).unwrap();

@@ -18,8 +18,8 @@ use penstock_types::{
     TickId, Uuid,
 };
 use penstock_venue_orders::{
-    Clock, Credentials, PrivateEvent, PrivateRest, SharedVenueState, SocketConfig, SystemClock,
-    spawn_order_socket,
+    Clock, Credentials, PrivateEvent, PrivateRest, SharedVenueState, SocketConfig, SoleUser,
+    SystemClock, spawn_order_socket,
 };
 use penstock_venues::kraken::rates::Tier;
 use penstock_venues::kraken::signing::PrivateKey;
@@ -141,7 +141,7 @@ impl Place {
             key: self.key.clone(),
             secret: PrivateKey::from_base64(&self.secret).unwrap(),
         };
-        let rest = PrivateRest::new(&self.rest, credentials, state).unwrap();
+        let rest = PrivateRest::new(&self.rest, credentials, state, Arc::new(SoleUser)).unwrap();
         let (sender, events) = mpsc::channel(4_096);
         let cancel = CancellationToken::new();
         let mut socket = SocketConfig::new(&self.ws_private);

@@ -1,7 +1,7 @@
 //! The two rate counters: the engine's, per pair, and the one of private REST calls.
 //!
 //! Inputs: costs with their times. Outputs: admitted or not, and the counter. Numbers are the
-//! venue's published ones for the Intermediate tier; counters decay continuously and never go
+//! venue's published ones of the account's tier; counters decay continuously and never go
 //! below zero. It does not know orders: the caller says how old the order was.
 
 use super::error::VenueError;
@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 const US_PER_S: i64 = 1_000_000;
 
-/// Limits of one account tier on engine transactions.
-#[derive(Clone, Copy, Debug)]
+/// Limits of one account tier: engine transactions per pair, private REST calls of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineTier {
     /// Counter above which adds and amends are refused.
     pub threshold: i64,
@@ -20,11 +20,44 @@ pub struct EngineTier {
     pub decay_centi: i64,
     /// Open orders per pair.
     pub open_orders_limit: usize,
+    /// REST counter above which calls are refused.
+    pub rest_ceiling: i64,
+    /// Decay of the REST counter per second, hundredths.
+    pub rest_decay_centi: i64,
 }
 
-/// The tier of the simulated account: Intermediate.
-pub(super) const INTERMEDIATE: EngineTier =
-    EngineTier { threshold: 125, decay_centi: 234, open_orders_limit: 80 };
+impl EngineTier {
+    /// The lowest tier.
+    pub const STARTER: EngineTier = EngineTier {
+        threshold: 60,
+        decay_centi: 100,
+        open_orders_limit: 60,
+        rest_ceiling: 15,
+        rest_decay_centi: 33,
+    };
+    /// The middle tier, which the simulated account has unless it is given another.
+    pub const INTERMEDIATE: EngineTier = EngineTier {
+        threshold: 125,
+        decay_centi: 234,
+        open_orders_limit: 80,
+        rest_ceiling: 20,
+        rest_decay_centi: 50,
+    };
+    /// The highest tier.
+    pub const PRO: EngineTier = EngineTier {
+        threshold: 180,
+        decay_centi: 375,
+        open_orders_limit: 225,
+        rest_ceiling: 20,
+        rest_decay_centi: 100,
+    };
+}
+
+impl Default for EngineTier {
+    fn default() -> EngineTier {
+        EngineTier::INTERMEDIATE
+    }
+}
 
 /// Kinds of engine transactions with a price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +99,8 @@ pub(crate) fn cost(transaction: Transaction, age_us: i64) -> i64 {
 /// Engine counters of all pairs.
 #[derive(Debug, Default)]
 pub(crate) struct EngineCounters {
+    /// The account's tier.
+    pub(super) tier: EngineTier,
     pairs: BTreeMap<SymbolNo, Counter>,
 }
 
@@ -73,7 +108,7 @@ impl EngineCounters {
     /// The counter of a pair now.
     pub(crate) fn value(&self, symbol: SymbolNo, now_us: i64) -> Decimal {
         let mut counter = self.pairs.get(&symbol).copied().unwrap_or_default();
-        counter.decay(now_us, INTERMEDIATE.decay_centi);
+        counter.decay(now_us, self.tier.decay_centi);
         counter.value.round_dp(2)
     }
 
@@ -87,11 +122,12 @@ impl EngineCounters {
         orders: usize,
         now_us: i64,
     ) -> Result<(), VenueError> {
+        let tier = self.tier;
         let counter = self.pairs.entry(symbol).or_default();
-        counter.decay(now_us, INTERMEDIATE.decay_centi);
+        counter.decay(now_us, tier.decay_centi);
         let price =
             Decimal::new(i64::try_from(orders).unwrap_or(i64::MAX / 5).saturating_mul(5), 1);
-        if counter.value + price > Decimal::from(INTERMEDIATE.threshold) {
+        if counter.value + price > Decimal::from(tier.threshold) {
             return Err(VenueError::OrderRateLimit);
         }
         counter.value += price;
@@ -109,10 +145,11 @@ impl EngineCounters {
         age_us: i64,
         now_us: i64,
     ) -> Result<(), VenueError> {
+        let tier = self.tier;
         let counter = self.pairs.entry(symbol).or_default();
-        counter.decay(now_us, INTERMEDIATE.decay_centi);
+        counter.decay(now_us, tier.decay_centi);
         let price = Decimal::from(cost(transaction, age_us));
-        let over = counter.value + price > Decimal::from(INTERMEDIATE.threshold);
+        let over = counter.value + price > Decimal::from(tier.threshold);
         if over && transaction != Transaction::Cancel {
             return Err(VenueError::OrderRateLimit);
         }
@@ -121,27 +158,32 @@ impl EngineCounters {
     }
 }
 
-/// The counter of private REST calls of one key: ceiling 20, decay 0.5 per second.
+/// The counter of private REST calls of one key.
 #[derive(Debug, Default)]
 pub struct RestCounter {
     counter: Counter,
+    tier: EngineTier,
 }
 
 impl RestCounter {
-    /// Ceiling of the Intermediate tier.
-    pub const CEILING: i64 = 20;
+    /// An empty counter of a tier.
+    #[must_use]
+    pub fn of(tier: EngineTier) -> RestCounter {
+        RestCounter { counter: Counter::default(), tier }
+    }
 
     /// Charges a call.
     ///
     /// # Errors
     /// The counter is above its ceiling; the call is charged all the same.
     pub fn charge(&mut self, points: i64, now_us: i64) -> Result<(), VenueError> {
-        self.counter.decay(now_us, 50);
+        self.counter.decay(now_us, self.tier.rest_decay_centi);
         self.counter.value += Decimal::from(points);
-        if self.counter.value > Decimal::from(RestCounter::CEILING) {
+        let ceiling = self.tier.rest_ceiling;
+        if self.counter.value > Decimal::from(ceiling) {
             // The counter saturates: a client that goes on calling waits for the decay, not for
             // ever.
-            self.counter.value = self.counter.value.min(Decimal::from(RestCounter::CEILING + 4));
+            self.counter.value = self.counter.value.min(Decimal::from(ceiling + 4));
             return Err(VenueError::RestRateLimit);
         }
         Ok(())
@@ -151,6 +193,14 @@ impl RestCounter {
     #[must_use]
     pub fn value(&self) -> Decimal {
         self.counter.value
+    }
+
+    /// The counter at a time after the last call.
+    #[must_use]
+    pub fn value_at(&self, now_us: i64) -> Decimal {
+        let mut counter = self.counter;
+        counter.decay(now_us, self.tier.rest_decay_centi);
+        counter.value
     }
 }
 

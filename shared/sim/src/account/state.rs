@@ -7,7 +7,7 @@
 
 use super::fees::{FeeTier, tier_of};
 use super::ids::IdSource;
-use super::limits::{EngineCounters, EngineTier, INTERMEDIATE};
+use super::limits::{EngineCounters, EngineTier};
 use super::order::{AccountTrade, BalanceChange, Order};
 use crate::exchange::{OrderNo, SymbolNo};
 use rust_decimal::Decimal;
@@ -142,7 +142,12 @@ impl Account {
     /// Limits of the account's tier.
     #[must_use]
     pub fn tier(&self) -> EngineTier {
-        INTERMEDIATE
+        self.counters.tier
+    }
+
+    /// Gives the account another tier.
+    pub(crate) const fn set_tier(&mut self, tier: EngineTier) {
+        self.counters.tier = tier;
     }
 
     /// 30-day volume that fixes the fees, USD.

@@ -12,7 +12,7 @@ use super::event::{
 };
 use super::instrument::{Instrument, PairStatus, Price, Qty, Side, SymbolNo};
 use super::matching::Taker;
-use crate::account::Account;
+use crate::account::{Account, EngineTier};
 use crate::ledger::{Timeline, TopEntry};
 use rust_decimal::Decimal;
 use std::collections::HashMap;
@@ -191,6 +191,11 @@ impl Exchange {
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// Gives the account another tier.
+    pub const fn set_tier(&mut self, tier: EngineTier) {
+        self.account.set_tier(tier);
     }
 
     /// The venue's status.

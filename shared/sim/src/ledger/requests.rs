@@ -17,7 +17,7 @@ pub struct RequestEntry {
     pub via: &'static str,
     /// Number of the connection.
     pub connection: u64,
-    /// `add_order`, `AddOrder`, `subscribe` …
+    /// `add_order`, `AddOrder`, `subscribe`, `ping` …
     pub method: String,
     /// Client ids that it names.
     pub cl_ord_id: Vec<String>,
@@ -27,6 +27,8 @@ pub struct RequestEntry {
     pub outcome: String,
     /// False when a fault swallowed the answer.
     pub answered: bool,
+    /// The nonce of a signed call whose signature was right.
+    pub nonce: Option<u64>,
 }
 
 #[derive(Debug, Default)]

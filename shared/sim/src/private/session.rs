@@ -189,6 +189,17 @@ impl Session {
         };
         let method = envelope.method.as_str();
         if method == "ping" {
+            self.venue.requests.push(RequestEntry {
+                first_byte_us,
+                via: "ws",
+                connection: self.connection,
+                method: method.to_owned(),
+                cl_ord_id: Vec::new(),
+                order_id: Vec::new(),
+                outcome: "ok".to_owned(),
+                answered: true,
+                nonce: None,
+            });
             let frame = wire::pong(envelope.req_id, (time_in, self.venue.now_us()));
             return self.answers.push("pong", frame, self.venue.faults.delay_ms());
         }
@@ -204,6 +215,7 @@ impl Session {
             order_id: ids.order_id,
             outcome: refused.map_or_else(|| "ok".to_owned(), ToString::to_string),
             answered,
+            nonce: None,
         });
         if !answered {
             return;

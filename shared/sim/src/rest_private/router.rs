@@ -72,6 +72,7 @@ async fn call(
         order_id,
         outcome: result.as_ref().map_or_else(ToString::to_string, |_| "ok".to_owned()),
         answered: !lost && http.is_none(),
+        nonce: fields.text("nonce").and_then(|text| text.parse().ok()),
     });
     venue.stats.rest(&method);
     let delay_ms = venue.faults.delay_ms();

@@ -15,9 +15,14 @@ use penstock_venues::kraken::rest::UnknownReason;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::messages::{Outgoing, StreamHealth};
+use crate::gate::Sending;
 use crate::outcome::{NotSent, OrderAnswer};
 use crate::state::EngineUse;
 use crate::state_file::SharedVenueState;
+
+/// How long a request may wait until it is written, milliseconds. The venue knows no deadline of a cancel: one that
+/// was kept back for longer than this (a stopped process, a socket that takes nothing) is decided anew.
+const WAIT_MS_MAX: i64 = 2_000;
 
 /// Token of the open connection.
 #[derive(Clone)]
@@ -123,13 +128,20 @@ impl OrderSocket {
     ) -> OrderAnswer {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(open) = open else { return OrderAnswer::not_sent(NotSent::NotConnected) };
-        if let (Some((call, usage)), Some(symbol)) = (request.charge, request.symbol) {
-            let now_ms = self.state.now().mono_ms();
-            let admitted = self.state.lock().admit_order(symbol, call, usage, now_ms);
-            if let Err(reason) = admitted {
-                return OrderAnswer::not_sent(reason);
+        let _under_way = match (request.charge, request.symbol) {
+            (Some((call, usage)), Some(symbol)) => {
+                let now_ms = self.state.now().mono_ms();
+                let admitted = self.state.lock().admit_order(symbol, call, usage, now_ms);
+                if let Err(reason) = admitted {
+                    return OrderAnswer::not_sent(reason);
+                }
+                Some(UnderWay { state: &self.state, symbol })
             }
-        }
+            _ => None,
+        };
+        let usage = request.charge.map_or(EngineUse::Protective, |(_, usage)| usage);
+        let not_after_ms =
+            request.not_after.is_none().then(|| self.state.now().mono_ms() + WAIT_MS_MAX);
         let req_id = self.next_req_id.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let outgoing = Outgoing {
@@ -138,7 +150,9 @@ impl OrderSocket {
             req_id,
             epoch: open.epoch,
             symbol: request.symbol.map(str::to_owned),
+            sending: Sending::of(usage),
             not_after: request.not_after,
+            not_after_ms,
             text: encode(&open.token, req_id),
             answer,
         };
@@ -156,6 +170,19 @@ impl OrderSocket {
             let reason = UnknownReason::Connection("the socket's task ended".to_owned());
             OrderAnswer::unknown(reason, None)
         })
+    }
+}
+
+/// An admitted request until its answer: whatever ends the wait for it, its counter learns that it is over.
+struct UnderWay<'a> {
+    state: &'a SharedVenueState,
+    symbol: &'a str,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let now_ms = self.state.now().mono_ms();
+        self.state.lock().order_settled(self.symbol, now_ms);
     }
 }
 

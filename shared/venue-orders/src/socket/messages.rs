@@ -7,6 +7,7 @@ use penstock_venues::kraken::ChannelKind;
 use penstock_venues::kraken::vocabulary::SystemStatus;
 use tokio::sync::oneshot;
 
+use crate::gate::{Sending, Shut};
 use crate::outcome::OrderAnswer;
 use penstock_venue_net::Stamp;
 
@@ -74,6 +75,8 @@ pub enum DisconnectReason {
     },
     /// The reader did not keep up: a message found no place.
     ReaderSlow,
+    /// The gate of the account is shut for this process.
+    Shut(Shut),
     /// The process stops.
     Stopped,
 }
@@ -198,8 +201,12 @@ pub(super) struct Outgoing {
     pub(super) epoch: u64,
     /// Symbol, for what the answer teaches about its counter.
     pub(super) symbol: Option<String>,
+    /// What the gate is asked for.
+    pub(super) sending: Sending,
     /// Deadline inside of the text.
     pub(super) not_after: Option<UtcMicros>,
+    /// Monotonic time after which a request without such a deadline is not written, milliseconds.
+    pub(super) not_after_ms: Option<i64>,
     /// The frame.
     pub(super) text: String,
     /// Where the answer goes.

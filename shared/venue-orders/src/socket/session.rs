@@ -11,8 +11,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use penstock_types::UtcMicros;
+use penstock_venues::kraken::private::ExecutionRow;
 use penstock_venues::kraken::request::{self, Subscription};
 use penstock_venues::kraken::response::Response;
+use penstock_venues::kraken::vocabulary::OrderStatus;
 use penstock_venues::kraken::{ChannelKind, Frame, decode};
 use penstock_venues::venue_clock::{ClockSample, VenueClock};
 
@@ -28,6 +30,9 @@ const PING_INTERVAL_MS: i64 = 30_000;
 /// Requests that may wait for an answer on one connection.
 const PENDING_MAX: usize = 1_024;
 
+/// Orders whose pair is kept; counters of others are not taken from their reports.
+const PAIRS_LEN_LIMIT: usize = 1_024;
+
 /// What the task is to do.
 #[derive(Debug, PartialEq)]
 pub(super) enum Action {
@@ -37,6 +42,13 @@ pub(super) enum Action {
     Tell(PrivateEvent),
     /// The engine counter's ceiling, as the venue reported it.
     MaxRateCount(f64),
+    /// The engine counter of a pair, as the venue reported it.
+    RateCount {
+        /// The pair.
+        symbol: String,
+        /// Its counter after the event that was reported.
+        value: f64,
+    },
     /// Close the socket.
     Close(DisconnectReason),
 }
@@ -76,6 +88,8 @@ pub(super) struct Session {
     executions: Channel,
     balances: Channel,
     pending: BTreeMap<u64, Pending>,
+    /// Pairs of live orders, by the venue's id.
+    pairs: BTreeMap<String, String>,
     actions: VecDeque<Action>,
     last_frame: Stamp,
     last_ping_ms: i64,
@@ -107,6 +121,7 @@ impl Session {
             executions: asked,
             balances: asked,
             pending: BTreeMap::new(),
+            pairs: BTreeMap::new(),
             actions: VecDeque::new(),
             last_frame: at,
             last_ping_ms: at.mono_ms() - PING_INTERVAL_MS + FIRST_PING_MS,
@@ -169,6 +184,7 @@ impl Session {
             Ok(Frame::Heartbeat) => None,
             Ok(Frame::Executions(message)) => {
                 let (snapshot, sequence) = (message.is_snapshot(), message.sequence);
+                message.rows.iter().for_each(|row| self.counted(row));
                 self.data(ChannelKind::Executions, snapshot, sequence, text, at);
                 None
             }
@@ -193,6 +209,31 @@ impl Session {
                 self.unreadable(error.to_string(), text, at);
                 None
             }
+        }
+    }
+
+    /// Keeps the pair of an order, which later reports leave out, and takes its counter from each.
+    fn counted(&mut self, row: &ExecutionRow<'_>) {
+        let id = row.order_id.as_str();
+        let symbol = match &row.symbol {
+            Some(symbol) => symbol.to_string(),
+            None => match self.pairs.get(id) {
+                Some(symbol) => symbol.clone(),
+                None => return,
+            },
+        };
+        if let Some(Ok(value)) = row.ratecount.as_ref().map(|count| count.decimal()) {
+            let value = penstock_types::decimal::to_feature(value);
+            self.actions.push_back(Action::RateCount { symbol: symbol.clone(), value });
+        }
+        let is_over = matches!(
+            row.order_status.known(),
+            Some(OrderStatus::Filled | OrderStatus::Canceled | OrderStatus::Expired)
+        );
+        if is_over {
+            self.pairs.remove(id);
+        } else if self.pairs.len() < PAIRS_LEN_LIMIT {
+            self.pairs.insert(id.to_owned(), symbol);
         }
     }
 

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::handle::{OpenToken, OrderSocket};
 use super::messages::{DisconnectReason, Outgoing, PrivateEvent, SocketConfig, StreamHealth};
 use super::session::{Action, Session};
+use crate::gate::{SendGate, Sending, Shut, guarded, shut};
 use crate::outcome::{self, NotSent, OrderAnswer, OrderOutcome, RestOutcome};
 use crate::private_rest::PrivateRest;
 use crate::state::Way;
@@ -36,6 +37,8 @@ const REQUESTS_LEN_LIMIT: usize = 256;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Time of one write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Distance of looks at a gate that is shut, milliseconds.
+const SHUT_LOOK_MS: i64 = 250;
 /// Time of the goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -61,7 +64,7 @@ pub fn spawn_order_socket(
     let endpoint = Endpoint::new(&config.url, Transport::Socket)?;
     let (requests, inbox) = mpsc::channel(REQUESTS_LEN_LIMIT);
     let open = Arc::new(RwLock::new(None));
-    let state = rest.state().clone();
+    let (state, gate) = (rest.state().clone(), rest.gate().clone());
     let last_frame_mono_ns = state.now().mono_ns;
     let before = StreamHealth { last_frame_mono_ns, ..StreamHealth::default() };
     let (health_sender, health) = watch::channel(before);
@@ -77,6 +80,7 @@ pub fn spawn_order_socket(
         endpoint,
         rest,
         state,
+        gate,
         events,
         cancel,
         inbox,
@@ -114,6 +118,7 @@ struct Runner {
     endpoint: Endpoint,
     rest: PrivateRest,
     state: SharedVenueState,
+    gate: Arc<dyn SendGate>,
     events: mpsc::Sender<PrivateEvent>,
     cancel: CancellationToken,
     inbox: mpsc::Receiver<Outgoing>,
@@ -170,6 +175,7 @@ impl Runner {
                     NotSent::Budget { wait_ms, .. } | NotSent::Paused { wait_ms, .. } => {
                         Some(*wait_ms)
                     }
+                    NotSent::Shut(_) => Some(SHUT_LOOK_MS),
                     _ => None,
                 };
                 return Err(NotOpened { error: format!("no token: {reason}"), wait_ms });
@@ -182,11 +188,12 @@ impl Runner {
                 }
             },
         };
-        let socket =
-            penstock_venue_net::connect(&self.endpoint, crate::private_rest::MESSAGE_BYTES_MAX)
-                .await
-                .map_err(|e| failed(e.to_string()))?;
-        Ok((socket, token))
+        let bytes_max = crate::private_rest::MESSAGE_BYTES_MAX;
+        let opening = penstock_venue_net::connect(&self.endpoint, bytes_max);
+        match guarded(&self.gate, Sending::Upkeep, opening).await {
+            Ok(opened) => Ok((opened.map_err(|e| failed(e.to_string()))?, token)),
+            Err(shut) => Err(NotOpened { error: shut.to_string(), wait_ms: Some(SHUT_LOOK_MS) }),
+        }
     }
 
     async fn pause(&mut self, delay_ms: i64) -> Result<(), Ended> {
@@ -252,11 +259,13 @@ impl Runner {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let lost = tokio::select! {
-                // Biased: a stop first; the tick is rare and must not starve; orders before what is
-                // received, because their deadlines run.
+                // Biased: a shut gate first, because even the goodbye and the answer to a ping are bytes; then
+                // a stop; the tick is rare and must not starve; orders before what is received, because their
+                // deadlines run.
                 biased;
+                shut = shut(&self.gate) => Some(self.shut_out(shut)),
                 () = self.cancel.cancelled() => {
-                    goodbye(&mut socket).await;
+                    self.goodbye(&mut socket).await;
                     Some(DisconnectReason::Stopped)
                 }
                 _ = tick.tick() => {
@@ -271,6 +280,39 @@ impl Runner {
             self.health.send_replace(session.health());
             if let Some(reason) = lost {
                 return reason;
+            }
+        }
+    }
+
+    /// The connection goes without a word. A stop that came with it stays a stop.
+    fn shut_out(&self, shut: Shut) -> DisconnectReason {
+        if self.cancel.is_cancelled() {
+            DisconnectReason::Stopped
+        } else {
+            DisconnectReason::Shut(shut)
+        }
+    }
+
+    /// Closes a socket, which goes away either way: a dead one must not keep the next one waiting.
+    async fn goodbye(&self, socket: &mut Socket) {
+        let closing = guarded(&self.gate, Sending::Upkeep, socket.close(None));
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, closing).await;
+    }
+
+    /// Writes one frame; the gate is asked before every step of it.
+    async fn write(
+        &self,
+        socket: &mut Socket,
+        what: Sending,
+        text: String,
+    ) -> Option<DisconnectReason> {
+        let writing = guarded(&self.gate, what, socket.send(Message::text(text)));
+        match tokio::time::timeout(WRITE_TIMEOUT, writing).await {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(error))) => Some(DisconnectReason::Failed(error.to_string())),
+            Ok(Err(shut)) => Some(self.shut_out(shut)),
+            Err(_) => {
+                Some(DisconnectReason::Failed("a request could not be written in 3 s".to_owned()))
             }
         }
     }
@@ -351,7 +393,17 @@ impl Runner {
             refuse(request, NotSent::NotConnected);
             return None;
         }
+        if let Err(shut) = self.gate.judge(request.sending) {
+            refuse(request, shut.into());
+            return None;
+        }
         let sent_at = self.state.now();
+        if let Some(left_ms) = request.not_after_ms.map(|at| at - sent_at.mono_ms())
+            && left_ms < 0
+        {
+            refuse(request, NotSent::DeadlineTooClose { left_ms, needed_ms: 0 });
+            return None;
+        }
         if let Some(deadline) = request.not_after {
             let left_ms = (deadline.0 - sent_at.wall.0).div_euclid(1_000);
             let needed_ms = self.config.deadline_left_ms;
@@ -364,13 +416,13 @@ impl Runner {
             refuse(request, NotSent::QueueFull);
             return None;
         }
-        let Outgoing { method, cl_ord_id, req_id, symbol, text, answer, .. } = request;
+        let Outgoing { method, cl_ord_id, req_id, symbol, sending, text, answer, .. } = request;
         self.waiting.insert(req_id, Waiting { sent_at, symbol, answer });
         if let Some(hook) = &self.config.before_write {
             hook(method, cl_ord_id.as_deref(), sent_at);
         }
         // From here on bytes may have left: whatever happens, the outcome is not "not sent".
-        write(socket, text).await
+        self.write(socket, sending, text).await
     }
 
     /// Does what the session wants done.
@@ -388,13 +440,16 @@ impl Runner {
                     }
                 }
                 Action::Send(text) => {
-                    if let Some(reason) = write(socket, text).await {
+                    if let Some(reason) = self.write(socket, Sending::Upkeep, text).await {
                         return Some(reason);
                     }
                 }
                 Action::MaxRateCount(max) => self.state.lock().set_tier(max, at.mono_ms()),
+                Action::RateCount { symbol, value } => {
+                    self.state.lock().pair_count_reported(&symbol, value, at.mono_ms());
+                }
                 Action::Close(reason) => {
-                    goodbye(socket).await;
+                    self.goodbye(socket).await;
                     return Some(reason);
                 }
             }
@@ -403,22 +458,7 @@ impl Runner {
     }
 }
 
-/// Closes a socket, which goes away either way: a dead one must not keep the next one waiting.
-async fn goodbye(socket: &mut Socket) {
-    let _ = tokio::time::timeout(GOODBYE_TIMEOUT, socket.close(None)).await;
-}
-
 fn refuse(request: Outgoing, reason: NotSent) {
     // A caller that went away does not want to know.
     let _ = request.answer.send(OrderAnswer::not_sent(reason));
-}
-
-async fn write(socket: &mut Socket, text: String) -> Option<DisconnectReason> {
-    match tokio::time::timeout(WRITE_TIMEOUT, socket.send(Message::text(text))).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(DisconnectReason::Failed(error.to_string())),
-        Err(_) => {
-            Some(DisconnectReason::Failed("a request could not be written in 3 s".to_owned()))
-        }
-    }
 }

@@ -56,7 +56,7 @@ impl VenueState {
 }
 
 fn look(scope: Scope, counter: &Counter, backoff_ms: i64, now_ms: i64) -> CounterLook {
-    // Between zero and a ceiling of a few hundred points.
+    // Between zero and a few hundred points.
     let x100 = |points: f64| (points * 100.0).ceil() as i64;
     CounterLook {
         scope: scope.to_string(),

@@ -1,7 +1,7 @@
 //! Shares of a pair's counter that a use may reach.
 //!
-//! Input: percentages of the configuration. Output: shares of the ceiling. Invariant: protection and exits may reach
-//! all of it.
+//! Input: percentages of the configuration. Output: shares of the ceiling. Invariant: protection and exits have no
+//! share: the model may be wrong, the position is not, and it is the venue that refuses.
 
 use super::EngineUse;
 
@@ -26,7 +26,7 @@ impl CounterShares {
         match usage {
             EngineUse::Entry => f64::from(self.entry_pct) / 100.0,
             EngineUse::Repeg => f64::from(self.repeg_pct) / 100.0,
-            EngineUse::Protective => 1.0,
+            EngineUse::Protective => f64::INFINITY,
         }
     }
 }

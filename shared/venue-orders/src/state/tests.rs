@@ -8,6 +8,13 @@ fn at(ms: i64) -> Stamp {
     Stamp { wall: UtcMicros(1_771_243_200_000_000 + ms * 1_000), mono_ns: ms * 1_000_000 }
 }
 
+/// A call that was answered at once.
+fn read(state: &mut VenueState, cost: u32, usage: RestUse, ms: i64) -> Result<u64, NotSent> {
+    let admitted = state.admit_rest(cost, usage, at(ms));
+    state.rest_settled(ms);
+    admitted
+}
+
 fn warm() -> VenueState {
     let mut state = VenueState::cold(Tier::Intermediate, at(-1_000_000));
     state.nonce = Nonce::start(None, 1);
@@ -87,9 +94,9 @@ fn a_refused_pair_rests_until_half_and_protection_does_not() {
 fn a_refused_rest_counter_pauses_ten_seconds_and_then_costs_double() {
     let mut state = warm();
     assert!(state.learn(judge("EAPI:Rate limit exceeded"), None, at(0)));
-    let read = |state: &mut VenueState, ms| state.admit_rest(1, RestUse::Reserved, at(ms));
-    assert!(matches!(read(&mut state, 9_999), Err(NotSent::Paused { wait_ms: 1, .. })));
-    assert!(read(&mut state, 10_000).is_ok());
+    let refused = read(&mut state, 1, RestUse::Reserved, 9_999);
+    assert!(matches!(refused, Err(NotSent::Paused { wait_ms: 1, .. })));
+    assert!(read(&mut state, 1, RestUse::Reserved, 10_000).is_ok());
     let value = state.rest().counter().value(10_000);
     assert!((value - 17.0).abs() < 1e-6, "{value}");
 }
@@ -98,7 +105,7 @@ fn a_refused_rest_counter_pauses_ten_seconds_and_then_costs_double() {
 fn calls_that_belong_together_ask_for_room_first() {
     let mut state = warm();
     for _ in 0..10 {
-        state.admit_rest(1, RestUse::Steady, at(0)).unwrap();
+        read(&mut state, 1, RestUse::Steady, 0).unwrap();
     }
     assert_eq!(state.rest_room_in_ms(6, RestUse::Reserved, 0), 0);
     assert_eq!(
@@ -106,7 +113,7 @@ fn calls_that_belong_together_ask_for_room_first() {
         8_000,
         "10 + 6 of 12, half a point a second"
     );
-    assert_eq!(state.rest_room_in_ms(6, RestUse::Steady, 8_000), 0);
+    assert_eq!(state.rest_room_in_ms(6, RestUse::Steady, 8_001), 0);
     state.learn(judge("EAPI:Rate limit exceeded"), None, at(8_000));
     assert!(state.rest_room_in_ms(1, RestUse::Reserved, 8_000) >= 10_000, "the pause, too");
 }
@@ -120,17 +127,29 @@ fn lockouts_and_throttles_are_waited_for() {
     state.learn(judge(&format!("EService:Throttled:{}", i64::MIN)), None, at(0));
     assert!(state.admit_rest(1, RestUse::Reserved, at(0)).is_ok(), "a time long ago");
     state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
-    let got = state.admit_order("X/Y", EngineCall::Add, EngineUse::Protective, 1);
+    for usage in [EngineUse::Entry, EngineUse::Repeg] {
+        let got = state.admit_order("X/Y", EngineCall::Add, usage, 1);
+        assert!(matches!(got, Err(NotSent::Paused { wait_ms: 899_999, .. })), "{got:?}");
+    }
+    let got = state.admit_rest(1, RestUse::Reserved, at(1));
     assert!(matches!(got, Err(NotSent::Paused { wait_ms: 899_999, .. })), "{got:?}");
+    // An open socket is no signed call: what protects goes on, whatever the counter says.
+    state.pair_count_reported("X/Y", 1_000.0, 1);
+    for call in [EngineCall::Add, EngineCall::Amend { age_ms: 0 }, EngineCall::Cancel { age_ms: 0 }]
+    {
+        assert_eq!(state.admit_order("X/Y", call, EngineUse::Protective, 1), Ok(()));
+    }
+    let cancel = EngineCall::Cancel { age_ms: 0 };
+    assert_eq!(state.admit_order("X/Y", cancel, EngineUse::Entry, 1), Ok(()));
 }
 
 #[test]
 fn what_is_kept_comes_back_decayed() {
     let mut state = warm();
     for _ in 0..10 {
-        state.admit_rest(1, RestUse::Reserved, at(0)).unwrap();
+        read(&mut state, 1, RestUse::Reserved, 0).unwrap();
     }
-    state.set_pair_count("BTC/USD", 100.0, 0);
+    state.pair_count_reported("BTC/USD", 100.0, 0);
     state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
     let kept = state.kept("host", at(0));
     let text = serde_json::to_string(&kept).unwrap();
@@ -144,4 +163,47 @@ fn what_is_kept_comes_back_decayed() {
     assert!(matches!(got, Err(NotSent::Paused { wait_ms: 890_000, .. })), "{got:?}");
     assert!(!back.is_cold(7));
     assert!(back.nonce.next(0) > kept.nonce);
+}
+
+#[test]
+fn half_the_rate_after_a_refusal_outlives_the_process() {
+    let mut state = warm();
+    state.learn(judge("EAPI:Rate limit exceeded"), None, at(0));
+    let kept = state.kept("host", at(1_000));
+    let text = serde_json::to_string(&kept).unwrap();
+    let end_ms = REST_PAUSE_MS + REST_HALF_RATE_MS;
+    let cost_at = |ms: i64| {
+        let mut back =
+            VenueState::restored(&serde_json::from_str(&text).unwrap(), Tier::Intermediate, at(ms));
+        let before = back.rest().counter().value(ms);
+        read(&mut back, 1, RestUse::Reserved, ms).unwrap();
+        back.rest().counter().value(ms) - before
+    };
+    assert!((cost_at(end_ms - 1) - 2.0).abs() < 1e-6);
+    assert!((cost_at(end_ms) - 1.0).abs() < 1e-6);
+    // A file of before knows nothing of it.
+    let old = text.replace(&format!(",\"half_rate_until\":{}", at(end_ms).wall.millis()), "");
+    assert_ne!(old, text);
+    let back: Kept = serde_json::from_str(&old).unwrap();
+    assert_eq!(back.half_rate_until, None);
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_wait_longer_than_it_was() {
+    let mut state = warm();
+    state.learn(judge("EGeneral:Temporary lockout"), None, at(0));
+    state.learn(judge("EAPI:Rate limit exceeded"), None, at(0));
+    let kept = state.kept("host", at(0));
+    let hour_before = -3_600_000;
+    let mut back = VenueState::restored(&kept, Tier::Intermediate, at(hour_before));
+    let got = back.admit_rest(1, RestUse::Reserved, at(hour_before));
+    assert!(matches!(got, Err(NotSent::Paused { wait_ms: LOCKOUT_MS, .. })), "{got:?}");
+}
+
+#[test]
+fn the_venue_s_tier_rules_both_counters() {
+    let mut state = VenueState::cold(Tier::Pro, at(0));
+    state.set_tier(60.0, 0);
+    assert!((state.rest().counter().ceiling() - 15.0).abs() < 1e-9);
+    assert!((state.engine().counter("X/Y").ceiling() - 60.0).abs() < 1e-9);
 }

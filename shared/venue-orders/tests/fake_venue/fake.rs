@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use penstock_venue_orders::{
-    Credentials, PrivateRest, SharedVenueState, SocketConfig, SystemClock,
+    Clock, Credentials, PrivateRest, SendGate, SharedVenueState, SocketConfig, SoleUser,
+    SystemClock,
 };
 use penstock_venues::kraken::rates::Tier;
 use penstock_venues::kraken::signing::PrivateKey;
@@ -167,6 +168,28 @@ impl Connection {
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
+    /// Waits for a ping of the client: the next one is half a minute away.
+    pub(crate) async fn pinged(&mut self) {
+        loop {
+            let next = tokio::time::timeout(DEADLINE, self.socket.next()).await.unwrap();
+            if matches!(next.unwrap().unwrap(), Message::Text(text) if text.contains("\"ping\"")) {
+                return;
+            }
+        }
+    }
+
+    /// Pings the client and says something, below the library; gives every byte that comes back until the client
+    /// has gone.
+    pub(crate) async fn provoke(mut self) -> Vec<u8> {
+        let stream = self.socket.get_mut();
+        // A ping frame without a payload, and a text frame with two letters; both may find the client gone.
+        let _ = stream.write_all(&[0x89, 0, 0x81, 2, b'{', b'}']).await;
+        let mut bytes = Vec::new();
+        // What was unread when the client went comes back as a reset, which ends the bytes like its leaving.
+        let _ = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut bytes)).await.expect("gone");
+        bytes
+    }
+
     /// The next request of the client, pings left out.
     pub(crate) async fn request(&mut self) -> serde_json::Value {
         loop {
@@ -182,17 +205,32 @@ impl Connection {
 
 /// A state that remembers that nothing was sent lately.
 pub(crate) fn warm_state(directory: &tempfile::TempDir) -> SharedVenueState {
+    warm_state_with(directory, Arc::new(SystemClock::new()))
+}
+
+/// The same with a clock of the test.
+pub(crate) fn warm_state_with(
+    directory: &tempfile::TempDir,
+    clock: Arc<dyn Clock>,
+) -> SharedVenueState {
     let path: PathBuf = directory.path().join("venue.json");
     let text = r#"{"version":1,"host":"test","wall_ms":0,"nonce":1,"rest":0.0,"pairs":{},"not_before":[]}"#;
     std::fs::write(&path, text).unwrap();
-    let clock = Arc::new(SystemClock::new());
     SharedVenueState::open(path, "test".to_owned(), Tier::Intermediate, clock)
 }
 
 pub(crate) fn rest_client(rest: &FakeRest, state: SharedVenueState) -> PrivateRest {
+    gated_client(rest, state, Arc::new(SoleUser))
+}
+
+pub(crate) fn gated_client(
+    rest: &FakeRest,
+    state: SharedVenueState,
+    gate: Arc<dyn SendGate>,
+) -> PrivateRest {
     let secret = PrivateKey::from_base64("c2VjcmV0").unwrap();
     let credentials = Credentials { key: "KEY".to_owned(), secret };
-    PrivateRest::new(&rest.url, credentials, state).unwrap()
+    PrivateRest::new(&rest.url, credentials, state, gate).unwrap()
 }
 
 pub(crate) fn config(url: &str) -> SocketConfig {

@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 mod fake;
+mod gate;
+mod memory;
 mod orders;
 mod rest;

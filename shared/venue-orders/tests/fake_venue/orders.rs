@@ -6,7 +6,7 @@ use crate::fake::{Connection, DEADLINE, FakeRest, FakeSocket, config, rest_clien
 use penstock_types::UtcMicros;
 use penstock_venue_orders::{
     DisconnectReason, EngineUse, NotSent, OrderAnswer, OrderOutcome, OrderSocket, PrivateEvent,
-    RunningSocket, SocketConfig, UnknownReason, spawn_order_socket,
+    PrivateRest, RunningSocket, SharedVenueState, SocketConfig, UnknownReason, spawn_order_socket,
 };
 use penstock_venues::kraken::ChannelKind;
 use penstock_venues::kraken::request::{AddOrder, OrderRef};
@@ -14,9 +14,10 @@ use penstock_venues::kraken::vocabulary::{OrderType, Side, TimeInForce};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-struct Rig {
-    rest: FakeRest,
-    socket: FakeSocket,
+pub(crate) struct Rig {
+    pub(crate) rest: FakeRest,
+    pub(crate) socket: FakeSocket,
+    pub(crate) calls: PrivateRest,
     events: mpsc::Receiver<PrivateEvent>,
     running: RunningSocket,
     cancel: CancellationToken,
@@ -25,33 +26,47 @@ struct Rig {
 
 impl Rig {
     async fn start(queue: usize, change: impl FnOnce(&mut SocketConfig)) -> Self {
+        Self::made(queue, change, rest_client, warm_state).await
+    }
+
+    /// The same with a client and a state of the test.
+    pub(crate) async fn made(
+        queue: usize,
+        change: impl FnOnce(&mut SocketConfig),
+        client: impl FnOnce(&FakeRest, SharedVenueState) -> PrivateRest,
+        state: impl FnOnce(&tempfile::TempDir) -> SharedVenueState,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let rest = FakeRest::start().await;
         let socket = FakeSocket::start().await;
-        let client = rest_client(&rest, warm_state(&directory));
+        let client = client(&rest, state(&directory));
+        let calls = client.clone();
         let mut config = config(&socket.url);
         change(&mut config);
         let (sender, events) = mpsc::channel(queue);
         let cancel = CancellationToken::new();
         let running = spawn_order_socket(config, client, sender, cancel.clone()).unwrap();
-        Self { rest, socket, events, running, cancel, _directory: directory }
+        Self { rest, socket, calls, events, running, cancel, _directory: directory }
     }
 
     /// A venue whose client is subscribed and whole.
-    async fn whole(queue: usize, change: impl FnOnce(&mut SocketConfig)) -> (Self, Connection) {
+    pub(crate) async fn whole(
+        queue: usize,
+        change: impl FnOnce(&mut SocketConfig),
+    ) -> (Self, Connection) {
         let rig = Self::start(queue, change).await;
         let connection = rig.socket.subscribed().await;
         rig.wait_whole().await;
         (rig, connection)
     }
 
-    async fn wait_whole(&self) {
+    pub(crate) async fn wait_whole(&self) {
         let mut health = self.running.orders.health();
         let whole = health.wait_for(|h| h.executions_whole && h.balances_whole);
         tokio::time::timeout(DEADLINE, whole).await.unwrap().unwrap();
     }
 
-    async fn event(&mut self, wanted: impl Fn(&PrivateEvent) -> bool) -> PrivateEvent {
+    pub(crate) async fn event(&mut self, wanted: impl Fn(&PrivateEvent) -> bool) -> PrivateEvent {
         loop {
             let next = tokio::time::timeout(DEADLINE, self.events.recv()).await;
             let event = next.expect("an event in time").expect("a running task");
@@ -61,12 +76,12 @@ impl Rig {
         }
     }
 
-    fn orders(&self) -> OrderSocket {
+    pub(crate) fn orders(&self) -> OrderSocket {
         self.running.orders.clone()
     }
 }
 
-fn order(deadline: Option<UtcMicros>) -> AddOrder<'static> {
+pub(crate) fn order(deadline: Option<UtcMicros>) -> AddOrder<'static> {
     AddOrder {
         order_type: OrderType::Limit,
         side: Side::Buy,

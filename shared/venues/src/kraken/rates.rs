@@ -2,8 +2,10 @@
 //!
 //! Input: what is about to be sent, the time, and what the venue reports. Output: whether it may be
 //! sent, and the modelled counter. Invariants: every call is charged before it is sent, failed ones
-//! included; cancels are never refused; a counter never goes below zero or above its ceiling. Times
-//! are milliseconds of one monotonic clock that the caller chose. It keeps no queue.
+//! included; cancels are never refused and may lift a counter above its ceiling, as they do at the venue; a
+//! modelled counter is never below the venue's own, which is why it does not decay while a call of it is under
+//! way: when within that time the venue charges is not known. Times are milliseconds of one monotonic clock
+//! that the caller chose. It keeps no queue.
 
 use std::collections::BTreeMap;
 
@@ -82,21 +84,26 @@ pub struct Counter {
     at_ms: i64,
     ceiling: f64,
     decay_per_s: f64,
+    /// Calls that were charged and may not have reached the venue.
+    under_way: u32,
 }
 
 impl Counter {
     /// A counter with a known value.
     pub fn new(ceiling: f64, decay_per_s: f64, value: f64, now_ms: i64) -> Self {
-        Self { value: value.clamp(0.0, ceiling), at_ms: now_ms, ceiling, decay_per_s }
+        Self { value: value.max(0.0), at_ms: now_ms, ceiling, decay_per_s, under_way: 0 }
     }
 
     /// Its value now.
     pub fn value(&self, now_ms: i64) -> f64 {
+        if self.under_way > 0 {
+            return self.value;
+        }
         let elapsed_s = (now_ms.saturating_sub(self.at_ms)).max(0) as f64 / 1_000.0;
         (self.value - self.decay_per_s * elapsed_s).max(0.0)
     }
 
-    /// Its share of the ceiling now, 0 to 1.
+    /// Its share of the ceiling now; above 1 when cancels went beyond it.
     pub fn share(&self, now_ms: i64) -> f64 {
         self.value(now_ms) / self.ceiling
     }
@@ -111,15 +118,36 @@ impl Counter {
         self.value(now_ms) + cost <= self.ceiling * share_max
     }
 
-    /// Adds a cost.
+    /// Adds the cost of a call that leaves now; it is under way until it is [settled](Self::settle).
     pub fn charge(&mut self, cost: f64, now_ms: i64) {
         self.set(self.value(now_ms) + cost, now_ms);
+        self.under_way += 1;
+    }
+
+    /// A call was answered or given up: without others under way the counter decays from here on.
+    pub fn settle(&mut self, now_ms: i64) {
+        if self.under_way > 0 {
+            self.under_way -= 1;
+            // A millisecond that has begun is not over.
+            self.at_ms = self.at_ms.max(now_ms + 1);
+        }
+    }
+
+    /// Whether a call is under way, or was within the last `quiet_ms`.
+    pub const fn is_busy(&self, quiet_ms: i64, now_ms: i64) -> bool {
+        self.under_way > 0 || now_ms - self.at_ms < quiet_ms
     }
 
     /// Takes over a value that the venue reported, or the ceiling after a refusal.
     pub fn set(&mut self, value: f64, now_ms: i64) {
-        self.value = value.clamp(0.0, self.ceiling);
+        self.value = value.max(0.0);
         self.at_ms = self.at_ms.max(now_ms);
+    }
+
+    /// Other limits; what is on it stays.
+    fn change(&mut self, ceiling: f64, decay_per_s: f64, now_ms: i64) {
+        self.set(self.value(now_ms), now_ms);
+        (self.ceiling, self.decay_per_s) = (ceiling, decay_per_s);
     }
 
     /// Milliseconds until `cost` more would stay within `share_max`; `None` if it never does.
@@ -182,9 +210,23 @@ impl RestBudget {
         Err(self.counter.admits_in_ms(cost, share, now_ms).unwrap_or(i64::MAX))
     }
 
-    /// The venue refused for its counter: it is at the ceiling.
+    /// A call was answered or given up.
+    pub fn settle(&mut self, now_ms: i64) {
+        self.counter.settle(now_ms);
+    }
+
+    /// The venue refused for its counter: it is at the ceiling, or above it if more was charged.
     pub fn refused(&mut self, now_ms: i64) {
-        self.counter.set(self.counter.ceiling, now_ms);
+        self.counter.set(self.counter.value(now_ms).max(self.counter.ceiling), now_ms);
+    }
+
+    /// Takes over the tier that the venue reported.
+    pub fn set_tier(&mut self, tier: Tier, now_ms: i64) {
+        if (tier.rest_ceiling(), tier.rest_decay())
+            != (self.counter.ceiling, self.counter.decay_per_s)
+        {
+            self.counter.change(tier.rest_ceiling(), tier.rest_decay(), now_ms);
+        }
     }
 }
 
@@ -211,6 +253,16 @@ const AMEND_EXTRA: [f64; 6] = [3.0, 2.0, 1.0, 0.0, 0.0, 0.0];
 const CANCEL_EXTRA: [f64; 6] = [8.0, 6.0, 5.0, 4.0, 2.0, 1.0];
 
 impl EngineCall {
+    /// The same call for an order that may be so much younger, milliseconds.
+    #[must_use]
+    pub const fn younger_by(self, doubt_ms: i64) -> Self {
+        match self {
+            Self::Add => Self::Add,
+            Self::Amend { age_ms } => Self::Amend { age_ms: age_ms - doubt_ms },
+            Self::Cancel { age_ms } => Self::Cancel { age_ms: age_ms - doubt_ms },
+        }
+    }
+
     /// Points that it costs.
     pub fn cost(self) -> f64 {
         let extra = |table: [f64; 6], age_ms: i64| {
@@ -223,6 +275,10 @@ impl EngineCall {
         }
     }
 }
+
+/// Time without a call after which a lower number of the venue is believed, milliseconds: the longest wait for an
+/// answer, so that no call is missing in it.
+const REPORT_QUIET_MS: i64 = 3_000;
 
 /// Share of the engine ceiling up to which adds and amends are sent.
 pub const ENGINE_SHARE_MAX: f64 = 0.8;
@@ -256,12 +312,7 @@ impl EngineBudget {
         }
         self.tier = tier;
         for counter in self.pairs.values_mut() {
-            *counter = Counter::new(
-                tier.engine_ceiling(),
-                tier.engine_decay(),
-                counter.value(now_ms),
-                now_ms,
-            );
+            counter.change(tier.engine_ceiling(), tier.engine_decay(), now_ms);
         }
     }
 
@@ -282,7 +333,7 @@ impl EngineBudget {
         self.pairs.iter().map(|(symbol, counter)| (symbol.as_str(), counter))
     }
 
-    /// Charges the call and admits it; adds and amends above `share_max` (at most 0.8) are refused,
+    /// Charges the call and admits it, and it is under way; adds and amends above `share_max` are refused,
     /// cancels never.
     ///
     /// # Errors
@@ -305,7 +356,23 @@ impl EngineBudget {
         Ok(())
     }
 
-    /// Takes over the venue's own value (`ratecount`), or the ceiling after a refusal.
+    /// A call of a pair was answered or given up.
+    pub fn settle(&mut self, symbol: &str, now_ms: i64) {
+        if let Some(counter) = self.pairs.get_mut(symbol) {
+            counter.settle(now_ms);
+        }
+    }
+
+    /// What the venue says that its counter of a pair was at some moment before now (`ratecount`). More than the
+    /// model has is believed at once; less only when no call was charged lately that the number may not know.
+    pub fn reported(&mut self, symbol: &str, value: f64, now_ms: i64) {
+        let counter = self.counter(symbol);
+        if value > counter.value(now_ms) || !counter.is_busy(REPORT_QUIET_MS, now_ms) {
+            self.set(symbol, value, now_ms);
+        }
+    }
+
+    /// Takes over a value, for example the ceiling after a refusal.
     pub fn set(&mut self, symbol: &str, value: f64, now_ms: i64) {
         let mut counter = self.counter(symbol);
         counter.set(value, now_ms);
@@ -314,76 +381,4 @@ impl EngineBudget {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn add_amend_cancel_of_the_documented_example_cost_eight() {
-        let total = EngineCall::Add.cost()
-            + EngineCall::Amend { age_ms: 7_000 }.cost()
-            + EngineCall::Cancel { age_ms: 36_000 }.cost();
-        assert!((total - 8.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn ages_fall_into_their_classes() {
-        let cancel = |age_ms| EngineCall::Cancel { age_ms }.cost();
-        let amend = |age_ms| EngineCall::Amend { age_ms }.cost();
-        for (age_ms, want) in [
-            (0, 8.0),
-            (4_999, 8.0),
-            (5_000, 6.0),
-            (10_000, 5.0),
-            (15_000, 4.0),
-            (45_000, 2.0),
-            (90_000, 1.0),
-            (300_000, 0.0),
-        ] {
-            assert!((cancel(age_ms) - want).abs() < 1e-9, "{age_ms}");
-        }
-        assert!((amend(0) - 4.0).abs() < 1e-9);
-        assert!((amend(15_000) - 1.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn steady_reads_leave_the_reserve_to_looks() {
-        let mut budget = RestBudget::new(Tier::Intermediate, 0.0, 0);
-        for _ in 0..12 {
-            assert_eq!(budget.admit(1, RestUse::Steady, 0), Ok(()));
-        }
-        assert_eq!(budget.admit(1, RestUse::Steady, 0), Err(2_000));
-        for _ in 0..8 {
-            assert_eq!(budget.admit(1, RestUse::Reserved, 0), Ok(()));
-        }
-        assert_eq!(budget.admit(1, RestUse::Reserved, 0), Err(2_000));
-        assert_eq!(budget.admit(1, RestUse::Reserved, 2_000), Ok(()));
-    }
-
-    #[test]
-    fn a_refusal_sets_the_model_to_the_ceiling() {
-        let mut budget = RestBudget::new(Tier::Pro, 0.0, 0);
-        budget.refused(0);
-        assert!((budget.counter().value(0) - 20.0).abs() < 1e-9);
-        assert!((budget.counter().value(5_000) - 15.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn cancels_pass_at_the_ceiling_and_adds_do_not() {
-        let mut budget = EngineBudget::new(Tier::Starter, true, 0);
-        assert!(budget.admit("BTC/USD", EngineCall::Add, ENGINE_SHARE_MAX, 0).is_err());
-        let cancel = EngineCall::Cancel { age_ms: 1 };
-        assert_eq!(budget.admit("BTC/USD", cancel, ENGINE_SHARE_MAX, 0), Ok(()));
-        assert_eq!(budget.admit("BTC/USD", EngineCall::Add, ENGINE_SHARE_MAX, 13_000), Ok(()));
-    }
-
-    #[test]
-    fn the_venue_s_own_count_replaces_the_model() {
-        let mut budget = EngineBudget::new(Tier::Intermediate, false, 0);
-        budget.set("ETH/USD", 99.0, 0);
-        assert!(budget.admit("ETH/USD", EngineCall::Add, ENGINE_SHARE_MAX, 0).is_ok());
-        assert!(budget.admit("ETH/USD", EngineCall::Add, ENGINE_SHARE_MAX, 0).is_err());
-        budget.set_tier(Tier::Pro, 0);
-        assert!(budget.admit("ETH/USD", EngineCall::Add, ENGINE_SHARE_MAX, 0).is_ok());
-        assert_eq!(Tier::from_max_rate_count(125.0), Tier::Intermediate);
-    }
-}
+mod tests;
