@@ -51,7 +51,7 @@ impl Desk {
                 marker!(PRIVATE_WS_SUBSCRIBED, channel = channel.wire(), conn_seq = epoch);
                 Ok(())
             }
-            PrivateEvent::Frame { epoch, at, channel, sequence, is_snapshot, text } => {
+            PrivateEvent::Frame { epoch, at, channel, sequence, is_snapshot, text, .. } => {
                 self.keep(epoch, at, channel, sequence, is_snapshot, &text);
                 self.on_frame(is_snapshot, at, &text).await
             }

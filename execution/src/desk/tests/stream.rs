@@ -64,6 +64,7 @@ impl Session {
             channel: ChannelKind::Executions,
             sequence: None,
             is_snapshot: false,
+            asked: None,
             text,
         };
         self.hears.send(frame).await.unwrap();
