@@ -182,6 +182,7 @@ async fn turns(desk: &mut Desk, mut inputs: Inputs) -> Result<(), DeskError> {
             desk.mode.progress().enter(LoopName::ExitSupervisor, StageName::PositionManage);
             desk.tracker.said.enter(StageName::PositionManage, "");
         }
+        desk.reconcile.queued_events = inputs.events.len();
         desk.step(input).await?;
         desk.publish();
     }

@@ -85,9 +85,9 @@ impl Desk {
     async fn replay(&mut self, record: Record) -> Result<(), DeskError> {
         match record {
             Record::Event {
-                event: PrivateEvent::Frame { at, is_snapshot, text, .. },
+                event: PrivateEvent::Frame { at, is_snapshot, asked, text, .. },
                 kept: true,
-            } => self.on_frame(is_snapshot, at, &text).await,
+            } => self.on_frame(is_snapshot, asked, at, &text).await,
             Record::Event { event, .. } => self.on_event(event).await,
             Record::Answer { order_id, kind, answer } => {
                 self.on_answer(order_id, kind, answer).await

@@ -1,26 +1,44 @@
 //! Proof that an order does not exist.
 //!
-//! Input: looks and snapshots that lack it. Output: `proven_absent`, or another look later. An entry
-//! needs two: the stream's snapshot (or a whole look) after its deadline, and a whole look started after
-//! the deadline and the grace. A reduce order needs the first alone: should it exist after all, it holds
-//! the base and the venue refuses the next.
+//! Input: looks and images that lack it. Output: `proven_absent`, or another look later. Two proofs: (i) an
+//! image of the stream that was asked for after the deadline and the slack, and whose trades reach back to
+//! the order; (ii) a whole look by REST, open, closed and trades, that started after the deadline and the
+//! grace, because REST lags. An entry needs both. A reduce order needs the first alone: should it exist after
+//! all, it holds the base and the venue refuses the next; the second follows and corrects. A look by REST
+//! alone proves nothing.
 
 use penstock_store_orders::orders::OrderRecord;
 use penstock_trading::mode::Signal;
 use penstock_trading::order::OrderEvent;
 use penstock_types::vocab::OrderState;
 use penstock_types::{OrderId, UtcMicros};
+use penstock_venue_orders::Stamp;
 
 use super::fetch::LookResult;
+use super::views::Image;
 use crate::desk::{Desk, DeskError};
+use crate::stream::Report;
 use crate::tracker::Tracked;
 
 /// After the deadline the request may still be on its way for this long.
 const DEADLINE_SLACK_MS: i64 = 2_000;
 /// Deadline of a row that has none: the longest that a reduce order gets.
 const DEADLINE_DEFAULT_MS: i64 = 5_000;
+/// A cancel of an order that must not live is sent again after this, milliseconds.
+const CANCEL_AGAIN_MS: i64 = 5_000;
 /// Whole looks after the grace before a person is called.
 const LOOKS_AFTER_GRACE: u32 = 3;
+
+/// When the request of an order can no longer be taken.
+fn deadline_of(row: &OrderRecord) -> UtcMicros {
+    row.deadline_at.unwrap_or_else(|| row.created_at.plus_millis(DEADLINE_DEFAULT_MS))
+}
+
+/// Nobody has seen the order at the venue, and nothing of it is booked.
+fn is_in_doubt(row: &OrderRecord) -> bool {
+    let asks = matches!(row.state, OrderState::SubmitUnknown | OrderState::ReconcileRequired);
+    asks && row.exchange_order_id.is_none() && row.cum_qty.is_zero()
+}
 
 impl Desk {
     /// A whole look did not show the order.
@@ -43,12 +61,9 @@ impl Desk {
             // It was there: it cannot vanish. REST lags, or forgets.
             return Ok(());
         }
-        let deadline =
-            row.deadline_at.unwrap_or_else(|| row.created_at.plus_millis(DEADLINE_DEFAULT_MS));
-        let first = result.started_at >= deadline.plus_millis(DEADLINE_SLACK_MS)
-            || self.snapshot_after(deadline);
+        let deadline = deadline_of(&row);
         let second = result.started_at >= deadline.plus_millis(self.config.unknown_grace_ms);
-        let proven = if row.reduces() { first } else { first && second };
+        let proven = self.image_proves(&row) && (row.reduces() || second);
         if !proven {
             return Ok(());
         }
@@ -58,11 +73,26 @@ impl Desk {
             let back = self.note().because("absent from a whole look");
             self.apply(id, OrderEvent::StreamBack, &back).await?;
         }
-        let note = self.note().because("absent after its deadline");
-        if self.apply(id, OrderEvent::ProvenAbsent, &note).await? {
-            self.after_failed_send(id).await?;
+        self.is_absent(id, "absent after its deadline").await
+    }
+
+    async fn is_absent(&mut self, id: OrderId, why: &str) -> Result<(), DeskError> {
+        let note = self.note().because(why);
+        if !self.apply(id, OrderEvent::ProvenAbsent, &note).await? {
+            return Ok(());
         }
-        Ok(())
+        self.look_after_grace(id);
+        self.after_failed_send(id).await
+    }
+
+    /// The second look at a reduce order that the first alone has ended: what it finds corrects.
+    pub(crate) fn look_after_grace(&mut self, id: OrderId) {
+        let (now, mono) = (self.now(), self.mono_ms());
+        let grace_ms = self.config.unknown_grace_ms;
+        let Some(tracked) = self.tracker.get_mut(id).filter(|t| t.record.reduces()) else { return };
+        let due = deadline_of(&tracked.record).plus_millis(grace_ms);
+        tracked.next_look_mono_ms = mono + due.millis_since(now).max(0);
+        tracked.look_wanted = true;
     }
 
     /// Time until a whole look can be the last proof that an order needs, milliseconds; 0 from then on,
@@ -71,32 +101,95 @@ impl Desk {
         if row.exchange_order_id.is_some() {
             return 0;
         }
-        let deadline =
-            row.deadline_at.unwrap_or_else(|| row.created_at.plus_millis(DEADLINE_DEFAULT_MS));
-        let slack = if row.reduces() { DEADLINE_SLACK_MS } else { self.config.unknown_grace_ms };
+        let deadline = deadline_of(row);
+        let slack = if row.reduces() && !row.state.is_terminal() {
+            DEADLINE_SLACK_MS
+        } else {
+            self.config.unknown_grace_ms
+        };
         deadline.plus_millis(slack).millis_since(self.now()).max(0)
     }
 
-    /// The snapshot in hand was asked for after the order could still have arrived.
-    fn snapshot_after(&self, deadline: UtcMicros) -> bool {
-        self.reconcile.snapshot_at.is_some_and(|at| at >= deadline.plus_millis(DEADLINE_SLACK_MS))
+    /// The image in hand was asked for when the order could no longer arrive, and would show its trades.
+    fn image_proves(&self, row: &OrderRecord) -> bool {
+        let since = deadline_of(row).plus_millis(DEADLINE_SLACK_MS);
+        self.reconcile
+            .image
+            .is_some_and(|image| image.asked.wall >= since && image.reaches(row.created_at))
     }
 
-    /// Orders that the snapshot lacks and that need no second proof.
-    pub(crate) async fn absent_from_snapshot(&mut self) -> Result<(), DeskError> {
+    /// An order in doubt could no longer arrive, and no image was asked for since.
+    pub(super) fn is_image_needed(&self) -> bool {
+        let now = self.now();
+        self.tracker.live().map(|t| &t.record).filter(|row| is_in_doubt(row)).any(|row| {
+            now >= deadline_of(row).plus_millis(DEADLINE_SLACK_MS) && !self.image_proves(row)
+        })
+    }
+
+    /// An image of executions, after its reports were taken.
+    pub(super) async fn take_image(
+        &mut self,
+        reports: &[Report],
+        asked: Stamp,
+    ) -> Result<(), DeskError> {
+        let trades = reports.iter().filter(|r| r.trade.is_some());
+        let oldest = trades.clone().map(|r| r.at).min();
+        self.reconcile.image = Some(Image::new(asked, trades.count(), oldest));
+        self.reconcile.unjudged.extend(self.reconcile.watched.keys().cloned());
+        let asked_ms = asked.mono_ms();
+        let shown = |t: &Tracked| {
+            let venue = t.record.exchange_order_id.as_deref();
+            reports.iter().any(|r| r.is_open && Some(r.order_id.as_str()) == venue)
+        };
+        let tracker = &self.tracker;
+        self.reconcile.image_lacks.retain(|id, _| tracker.get(*id).is_some_and(Tracked::is_live));
+        // What lived before it was asked for and is not in it has ended: how, a look says.
+        let older = |t: &Tracked| {
+            t.changed_mono_ms < asked_ms || t.record.state == OrderState::ReconcileRequired
+        };
+        let ended: Vec<OrderId> = self
+            .tracker
+            .live()
+            .filter(|t| t.record.exchange_order_id.is_some() && older(t) && !shown(t))
+            .map(|t| t.record.order_id)
+            .collect();
+        for id in ended {
+            self.reconcile.image_lacks.insert(id, asked_ms);
+            let note = self.note().because("not in the image");
+            self.apply(id, OrderEvent::Unverified, &note).await?;
+        }
+        self.absent_from_image().await
+    }
+
+    /// Orders that the image lacks and that need no second proof.
+    pub(crate) async fn absent_from_image(&mut self) -> Result<(), DeskError> {
         let lost: Vec<OrderId> = self
             .tracker
             .live()
-            .filter(|t| t.record.state == OrderState::ReconcileRequired && t.record.reduces())
-            .filter(|t| t.record.exchange_order_id.is_none())
-            .filter(|t| t.record.deadline_at.is_some_and(|d| self.snapshot_after(d)))
-            .map(|t| t.record.order_id)
+            .map(|t| &t.record)
+            .filter(|row| row.state == OrderState::ReconcileRequired && row.reduces())
+            .filter(|row| is_in_doubt(row) && self.image_proves(row))
+            .map(|row| row.order_id)
             .collect();
         for id in lost {
-            let note = self.note().because("absent from the snapshot after its deadline");
-            if self.apply(id, OrderEvent::ProvenAbsent, &note).await? {
-                self.after_failed_send(id).await?;
-            }
+            self.is_absent(id, "absent from the image after its deadline").await?;
+        }
+        Ok(())
+    }
+
+    /// Cancels again, until it has ended, what must not live: it came back after its row had ended.
+    pub(super) async fn cancel_doomed(&mut self) -> Result<(), DeskError> {
+        let mono = self.mono_ms();
+        let tracker = &self.tracker;
+        self.reconcile.doomed.retain(|id| tracker.get(*id).is_some_and(Tracked::is_live));
+        let due = |t: &&Tracked| {
+            self.reconcile.doomed.contains(&t.record.order_id)
+                && t.cancel_mono_ms.is_none_or(|at| mono - at >= CANCEL_AGAIN_MS)
+        };
+        let due: Vec<OrderId> =
+            self.tracker.live().filter(due).map(|t| t.record.order_id).collect();
+        for id in due {
+            self.cancel(id, "resurrected").await?;
         }
         Ok(())
     }

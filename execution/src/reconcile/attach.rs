@@ -12,20 +12,13 @@ use penstock_trading::order::OrderEvent;
 use penstock_types::vocab::{ExecutionIntent, OrderRole, OrderState, OrderType, Side, TimeInForce};
 use penstock_types::{Decimal, OrderId, PositionId, Uuid};
 use penstock_venue_orders::Stamp;
-use penstock_venues::kraken::rates::RestUse;
-use penstock_venues::kraken::rest::PrivateRequest;
 
-use super::fetch::{LookKind, LookResult};
 use crate::desk::{Desk, DeskError};
 use crate::stream::Report;
 use crate::tracker::Held;
 
-/// The history is read from this long before the last known fill.
-const HISTORY_OVERLAP_MS: i64 = 300_000;
-/// Pause before an incomplete history is asked for again.
-const HISTORY_RETRY_MS: i64 = 1_000;
-/// Pause before a FULL pass that failed is tried again.
-const FULL_RETRY_MS: i64 = 15_000;
+/// Orders that were lost this long ago are looked at once more by the next session: as long as memory keeps them.
+const LOST_LOOK_BACK_MS: i64 = 600_000;
 /// Distance of a stop below its reference when nothing better is known, basis points.
 const FALLBACK_STOP_BPS: i64 = 150;
 
@@ -48,6 +41,13 @@ impl Desk {
             self.tracker.said.known(&position, plan.as_ref());
             self.tracker.positions.insert(id, Held::new(position, plan, mono));
         }
+        // The second look at what was lost a short time ago may not have been taken.
+        let since = self.now().plus_millis(-LOST_LOOK_BACK_MS);
+        for row in self.store.lost_since(since).await? {
+            let id = row.order_id;
+            self.tracker.put(row, mono);
+            self.look_after_grace(id);
+        }
         let ids: Vec<OrderId> = self.tracker.live().map(|t| t.record.order_id).collect();
         for id in ids {
             let note = self.note().because("attach");
@@ -64,11 +64,12 @@ impl Desk {
     pub(crate) async fn on_snapshot(
         &mut self,
         reports: Vec<Report>,
+        asked: Option<Stamp>,
         at: Stamp,
     ) -> Result<(), DeskError> {
         // A trade of it must not get a stop before the stops that it shows are known.
         self.reconcile.in_snapshot = true;
-        let applied = self.apply_snapshot(reports, at).await;
+        let applied = self.apply_snapshot(reports, asked, at).await;
         self.reconcile.in_snapshot = false;
         applied?;
         let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
@@ -81,6 +82,7 @@ impl Desk {
     async fn apply_snapshot(
         &mut self,
         mut reports: Vec<Report>,
+        asked: Option<Stamp>,
         at: Stamp,
     ) -> Result<(), DeskError> {
         self.load_reported(&reports).await?;
@@ -112,8 +114,9 @@ impl Desk {
         }
         self.outsiders_from_snapshot(&reports).await?;
         self.reconcile.snapshot_seen = true;
-        self.reconcile.snapshot_at = Some(at.wall);
-        self.absent_from_snapshot().await?;
+        if let Some(asked) = asked {
+            self.take_image(&reports, asked).await?;
+        }
         let doubtful: Vec<OrderId> = self
             .tracker
             .live()
@@ -145,77 +148,6 @@ impl Desk {
             }
         }
         Ok(())
-    }
-
-    /// Starts the look at the history when it is due, from the share of the counters in which its room was found.
-    pub(crate) async fn start_history(&mut self, usage: RestUse) -> Result<(), DeskError> {
-        let read = self.store.newest_fill_at().await;
-        let Some(newest) = self.written(read)? else { return Ok(()) };
-        // Without a fill and without an order there is nothing that could be missing.
-        let first = !self.reconcile.complete;
-        if first && newest.is_none() && self.tracker.orders().next().is_none() {
-            self.reconcile.history_done = true;
-            return Ok(());
-        }
-        let since = newest.map_or_else(
-            || self.reconcile.started_at.plus_millis(-HISTORY_OVERLAP_MS),
-            |at| at.plus_millis(-HISTORY_OVERLAP_MS),
-        );
-        self.reconcile.history_open = true;
-        let full = self.reconcile.complete;
-        self.start_look(LookKind::History { since: Some(since), full }, usage);
-        Ok(())
-    }
-
-    /// What the next look at the history costs at least, in points of the REST counter, and from which share of it.
-    pub(crate) fn full_pass(&self) -> (u32, RestUse) {
-        let history = PrivateRequest::TradesHistory { start: None, end: None, ofs: None }.cost();
-        if !self.reconcile.complete {
-            return (history, RestUse::Reserved);
-        }
-        let orders = PrivateRequest::OpenOrders { cl_ord_id: None }.cost();
-        let all = history + orders + PrivateRequest::BalanceEx.cost();
-        // The way out of a PAUSE waits for nothing else; a pass yields to looks that confirm stops, for an interval.
-        let late_ms = self.mono_ms() - self.reconcile.next_full_mono_ms;
-        let yields = self.reconcile.recovery.is_none() && late_ms < self.config.full_interval_ms;
-        (all, if yields { RestUse::Steady } else { RestUse::Reserved })
-    }
-
-    pub(crate) async fn on_history(&mut self, result: LookResult) -> Result<(), DeskError> {
-        self.reconcile.history_open = false;
-        let venue: Vec<String> = result.trades.iter().map(|t| t.order_id.clone()).collect();
-        let read = self.store.orders_by_venue_id(&venue).await;
-        let mono = self.mono_ms();
-        for row in self.written(read)?.unwrap_or_default() {
-            if self.tracker.get(row.order_id).is_none() {
-                self.tracker.put(row, mono);
-            }
-        }
-        let mut trades = result.trades.clone();
-        trades.sort_by_key(|t| t.at);
-        for trade in &trades {
-            if let Some(id) = self.tracker.by_venue(&trade.order_id) {
-                self.book_found(id, trade).await?;
-            }
-        }
-        self.reconcile.history_done |= result.whole;
-        let full = matches!(result.kind, LookKind::History { full: true, .. });
-        if !result.whole {
-            // Refused by the counters or cut off. A start waits for it; a pass has time, and what it
-            // asks for at once is what the counters lack.
-            let pause_ms = if full { FULL_RETRY_MS } else { HISTORY_RETRY_MS };
-            let mono = self.mono_ms();
-            self.reconcile.next_full_mono_ms = mono + pause_ms;
-            // It took the place of the pass that shows the venue alive, and showed nothing.
-            self.reconcile.next_light_mono_ms = self.reconcile.next_light_mono_ms.min(mono);
-        }
-        if !full {
-            return Ok(());
-        }
-        self.believe_balances(&result);
-        let adjusted = if result.whole { self.compare_balances().await? } else { 0 };
-        self.reconcile.full_passes = self.reconcile.full_passes.saturating_add(result.whole.into());
-        self.finish_pass("FULL", &result, adjusted).await
     }
 
     /// Ends the session's first reconcile once everything has been looked at.

@@ -1,20 +1,23 @@
 //! Balances: openings, deposits, corrections of positions.
 //!
 //! Input: rows of the stream, looks. Output: `balance_changes`, adjustments. Balances may overtake
-//! trades, so a difference counts only when it was seen twice, five seconds apart, with nothing of the
-//! symbol unproven.
+//! trades, so a difference counts only when the venue said it twice, five seconds apart, and showed its
+//! orders afterwards, with nothing of the symbol unproven.
+
+use std::collections::BTreeSet;
 
 use penstock_store_orders::balances::BalanceChange;
 use penstock_telemetry::marker;
 use penstock_trading::exit::policy::{PolicyInput, plan_terms};
 use penstock_trading::ledger::difference::{Difference, DifferenceInput, judge};
 use penstock_types::vocab::{ExitPolicy, Horizon, OrderState};
-use penstock_types::{Decimal, PositionId, Symbol};
+use penstock_types::{Decimal, OrderId, PositionId, Symbol};
 use penstock_venue_orders::Stamp;
 use penstock_venues::kraken::rates::RestUse;
 use serde_json::json;
 
 use super::fetch::{LookKind, LookResult};
+use super::views::Sights;
 use crate::desk::{Balance, Desk, DeskError};
 use crate::stream::BalanceUpdate;
 use crate::tracker::Held;
@@ -52,7 +55,11 @@ impl Desk {
     ) -> Result<(), DeskError> {
         let (Some(kind), Some(amount)) = (row.kind.as_deref(), row.amount) else { return Ok(()) };
         let cause = match kind {
-            "trade" => return Ok(()),
+            "trade" => {
+                // Whatever the stream of executions says of it: newer balances alone tell about now.
+                self.reconcile.balance_traded.insert(row.asset.clone(), at.mono_ms());
+                return Ok(());
+            }
             "deposit" => "deposit",
             "withdrawal" => "withdrawal",
             "conversion" => "conversion",
@@ -94,6 +101,8 @@ impl Desk {
     pub(super) fn believe_balances(&mut self, result: &LookResult) {
         let now = self.now();
         for (asset, amount) in &result.balances {
+            let started = (result.started_mono_ms, result.started_at);
+            self.see_looked_up(asset, *amount, started);
             let known = self.balances.get(asset);
             let newer = known.is_some_and(|b| b.seen_mono_ms >= result.started_mono_ms);
             let same = known.is_some_and(|b| b.amount == *amount);
@@ -121,43 +130,42 @@ impl Desk {
         Ok(())
     }
 
-    /// Compares base balances with positions; corrects what was seen twice.
-    pub(crate) async fn compare_balances(&mut self) -> Result<u32, DeskError> {
-        let mono = self.mono_ms();
+    /// Compares base balances with positions, of all symbols or of some assets; corrects what the venue said twice.
+    pub(crate) async fn compare_balances(
+        &mut self,
+        only: Option<&BTreeSet<String>>,
+    ) -> Result<u32, DeskError> {
         let mut adjusted = 0;
         let symbols: Vec<Symbol> = self.instruments.load().keys().cloned().collect();
         for symbol in symbols {
-            if symbol.quote() != self.config.quote_asset {
+            let wanted = only.is_none_or(|assets| assets.contains(symbol.base()));
+            if !wanted || symbol.quote() != self.config.quote_asset {
                 continue;
             }
-            let Some(balance) = self.balances.get(symbol.base()).copied() else { continue };
+            let last_trade_ms = self.last_trade_ms(&symbol);
+            let Some(seen) = self.views_after(symbol.base(), last_trade_ms) else { continue };
             let read = self.store.base_held(&symbol).await;
             let Some(held) = self.written(read)? else { return Ok(adjusted) };
             let lot = self.instrument(&symbol).map_or(Decimal::ZERO, |i| i.qty_increment);
-            let key = symbol.base().to_owned();
-            let first = self.reconcile.differed.get(&key).copied();
             let view = DifferenceInput {
-                venue: balance.amount,
+                first: seen.first.view,
+                last: seen.last.view,
                 ledger: held,
                 tolerance: lot.max(held * Decimal::new(1, 3)),
-                first_seen_ms: first.filter(|(amount, _)| *amount == balance.amount).map(|f| f.1),
-                last_trade_ms: self.reconcile.traded.get(&symbol).copied(),
-                now_ms: mono,
+                last_trade_ms,
+                orders_seen_ms: self.orders_seen_ms(&symbol, &seen.first),
+                queue_empty: self.is_queue_empty(),
                 unproven: self.is_unproven(&symbol),
-                // An order whose trades are missing is unproven; all others are booked.
-                booked_all: true,
+                booked_all: self.is_all_booked(&symbol),
             };
             match judge(&view) {
                 Difference::None => {
-                    self.reconcile.differed.remove(&key);
+                    self.reconcile.watched.remove(symbol.base());
                 }
-                Difference::Watch if view.first_seen_ms.is_none() => {
-                    self.reconcile.differed.insert(key, (balance.amount, mono));
-                }
-                Difference::Watch => {}
+                Difference::Watch => self.watch_balance(symbol.base(), seen.first.view.as_of_ms),
                 Difference::Correct(delta) => {
-                    self.reconcile.differed.remove(&key);
-                    adjusted += u32::from(self.adjust(&symbol, delta).await?);
+                    adjusted += u32::from(self.adjust(&symbol, delta, &seen).await?);
+                    self.reconcile.watched.remove(symbol.base());
                 }
             }
         }
@@ -177,7 +185,12 @@ impl Desk {
         })
     }
 
-    async fn adjust(&mut self, symbol: &Symbol, delta: Decimal) -> Result<bool, DeskError> {
+    async fn adjust(
+        &mut self,
+        symbol: &Symbol,
+        delta: Decimal,
+        seen: &Sights,
+    ) -> Result<bool, DeskError> {
         let Some(quote) = self.quotes.table().sound(symbol).cloned() else { return Ok(false) };
         let mid = (quote.bid + quote.ask) / Decimal::TWO;
         let now = self.now();
@@ -197,7 +210,9 @@ impl Desk {
         if delta < Decimal::ZERO && self.tracker.position_of(symbol).is_none() {
             return Ok(false);
         }
-        let stored = self.store.adjust_position(symbol, delta, mid, reason, &terms, now).await;
+        let evidence = seen.evidence();
+        let why = (reason, &evidence);
+        let stored = self.store.adjust_position(symbol, delta, mid, why, &terms, now).await;
         let Some((position, plan)) = self.written(stored)? else { return Ok(false) };
         if delta < Decimal::ZERO {
             marker!(
@@ -220,8 +235,25 @@ impl Desk {
         held.position = position;
         held.plan = plan;
         if gone {
-            self.tracker.positions.remove(&id);
+            self.nothing_left(id).await?
+        } else {
+            self.protect(id).await?
         }
         Ok(true)
+    }
+
+    /// What would sell base that is not there holds nothing, and must not sell the next.
+    async fn nothing_left(&mut self, id: PositionId) -> Result<(), DeskError> {
+        self.tracker.positions.remove(&id);
+        let left: Vec<OrderId> = self
+            .tracker
+            .live()
+            .filter(|t| t.record.reduces() && t.record.position_id == Some(id))
+            .map(|t| t.record.order_id)
+            .collect();
+        for order in left {
+            self.cancel(order, "no base is left").await?;
+        }
+        self.reload_standbys().await
     }
 }

@@ -9,7 +9,7 @@ use penstock_trading::drift::{DiffKey, DiffKind, score_x10000};
 use penstock_trading::mode::{CauseCode, Level, Signal};
 use penstock_types::cl_ord_id::{Origin, recognise};
 use penstock_types::vocab::PlanState;
-use penstock_types::{Decimal, OrderId};
+use penstock_types::{Decimal, OrderId, Symbol, Uuid};
 use penstock_venues::kraken::vocabulary::RestOrderStatus;
 
 use super::fetch::{FoundOrder, LookResult};
@@ -31,7 +31,6 @@ impl Desk {
         &mut self,
         kind: &'static str,
         result: &LookResult,
-        adjusted: u32,
     ) -> Result<(), DeskError> {
         let mono = self.mono_ms();
         let mut found = Vec::new();
@@ -39,7 +38,9 @@ impl Desk {
             self.compare_orders(&result.orders, mono, &mut found);
             self.compare_stops(&result.orders, mono, &mut found);
             self.compare_bases(&result.balances, mono, &mut found);
+            self.pass_saw(result, &found);
         }
+        let adjusted = if result.whole { self.compare_balances(None).await? } else { 0 };
         let keys: Vec<DiffKey> = found.iter().map(|f| f.key.clone()).collect();
         let settled = self.reconcile.settling.pass(mono, self.config.settle_ms, &keys);
         let counting = keys.iter().zip(&settled).filter(|(_, s)| **s).map(|(k, _)| k.0);
@@ -88,6 +89,26 @@ impl Desk {
         Ok(())
     }
 
+    /// The moment for which a whole pass speaks, and the symbols whose orders it saw otherwise than we do.
+    fn pass_saw(&mut self, result: &LookResult, found: &[Found]) {
+        for order in &result.orders {
+            if let Some(id) = self.tracker.by_venue(&order.venue_id) {
+                self.note_executed(id, order.executed);
+            }
+        }
+        let of_orders = |f: &&Found| {
+            matches!(f.key.0, DiffKind::OrderMissing | DiffKind::OrderExtra | DiffKind::OrderStatus)
+        };
+        let symbol = |f: &Found| match &f.extra {
+            Some(order) => self.symbol_of_pair(&order.pair),
+            None => Symbol::new(&f.key.1).ok(),
+        };
+        let differs = found.iter().filter(of_orders).filter_map(symbol).collect();
+        self.reconcile.pass_differs = differs;
+        let as_of_ms = result.started_mono_ms - self.config.stream_wins_ms;
+        self.reconcile.pass_seen_mono_ms = self.reconcile.pass_seen_mono_ms.max(Some(as_of_ms));
+    }
+
     /// Our live orders against what rests, and what rests of ours against our rows.
     fn compare_orders(&self, orders: &[FoundOrder], mono: i64, found: &mut Vec<Found>) {
         for tracked in self.tracker.live() {
@@ -111,6 +132,9 @@ impl Desk {
         for order in orders {
             let open =
                 matches!(order.status, Some(RestOrderStatus::Open | RestOrderStatus::Pending));
+            if open {
+                found.extend(self.lives_after_its_end(order, mono));
+            }
             let known = self.tracker.by_venue(&order.venue_id).is_some()
                 || self.reconcile.outsiders.contains_key(&order.venue_id);
             let Origin::Ours(own) = recognise(&self.salt, order.cl_ord_id.as_deref()) else {
@@ -124,6 +148,23 @@ impl Desk {
             let extra = Some(order.clone());
             found.push(Found { key, local: "no row".to_owned(), remote, extra });
         }
+    }
+
+    /// An order that has ended by our rows and rests at the venue.
+    fn lives_after_its_end(&self, order: &FoundOrder, mono: i64) -> Option<Found> {
+        let id = self.tracker.by_venue(&order.venue_id).or_else(|| {
+            let own = order.cl_ord_id.as_deref().and_then(|text| Uuid::try_parse(text).ok())?;
+            self.tracker.by_client(own)
+        });
+        let tracked = self.tracker.get(id?)?;
+        let row = &tracked.record;
+        if !row.state.is_terminal() || is_fresh(tracked, mono, self.config.stream_wins_ms) {
+            return None;
+        }
+        let key = (DiffKind::OrderStatus, row.symbol.to_string(), Some(row.order_id));
+        let local = format!("{} {} of {}", row.state, row.cum_qty, row.qty);
+        let remote = format!("open, {} of {}", order.executed, order.qty);
+        Some(Found { key, local, remote, extra: None })
     }
 
     /// Positions whose stop stands by our rows and does not rest.

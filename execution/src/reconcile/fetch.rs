@@ -22,6 +22,8 @@ const PAGE_ROWS: usize = 50;
 const PAGES_MAX: u32 = 20;
 /// Most trades of one query.
 const TRADES_PER_QUERY: usize = 20;
+/// Most orders of one query.
+const ORDERS_PER_QUERY: usize = 50;
 
 /// An order as REST shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,7 @@ pub(crate) struct FoundOrder {
 pub(crate) struct FoundTrade {
     pub(crate) exec_id: String,
     pub(crate) order_id: String,
+    pub(crate) cl_ord_id: Option<String>,
     pub(crate) price: Decimal,
     pub(crate) qty: Decimal,
     pub(crate) fee: Decimal,
@@ -56,7 +59,14 @@ pub(crate) struct FoundTrade {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum LookKind {
     /// One order, to the end.
-    Order { id: OrderId, cl_ord_id: Uuid, venue_id: Option<String>, booked: Decimal, proves: bool },
+    Order {
+        id: OrderId,
+        cl_ord_id: Uuid,
+        venue_id: Option<String>,
+        booked: Decimal,
+        /// It may be a proof of absence: trades since then are looked at as well.
+        proves: Option<UtcMicros>,
+    },
     /// Changes to confirm: orders with the venue's ids.
     Confirm { ids: Vec<(OrderId, String)>, cause: &'static str },
     /// All open orders.
@@ -66,6 +76,8 @@ pub(crate) enum LookKind {
     History { since: Option<UtcMicros>, full: bool },
     /// Balances.
     Balances,
+    /// Whose trades these are, of a round that began then.
+    Strays { trades: Vec<FoundTrade>, round_at: UtcMicros },
 }
 
 /// What a look saw.
@@ -115,6 +127,12 @@ pub(crate) async fn look(rest: PrivateRest, kind: LookKind, usage: RestUse) -> L
             }
         }
         LookKind::Balances => call.balances().await,
+        LookKind::Strays { trades, .. } => {
+            let mut ids: Vec<String> = trades.into_iter().map(|t| t.order_id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            call.orders_by_id(&ids).await;
+        }
     }
     result
 }
@@ -142,7 +160,7 @@ impl Call<'_> {
         cl_ord_id: Uuid,
         venue_id: Option<String>,
         booked: Decimal,
-        proves: bool,
+        proves: Option<UtcMicros>,
     ) {
         let own = cl_ord_id.as_hyphenated().to_string();
         if let Some(venue) = &venue_id {
@@ -153,20 +171,49 @@ impl Call<'_> {
                 self.closed_orders(&own).await;
             }
         }
+        let unseen = venue_id.is_none() && self.result.orders.is_empty();
+        if let Some(since) = proves.filter(|_| unseen) {
+            self.order_by_its_trades(&own, since).await;
+        }
+        let seen: Vec<&str> = self.result.trades.iter().map(|t| t.exec_id.as_str()).collect();
         let wanted: Vec<String> = self
             .result
             .orders
             .iter()
-            .filter(|o| o.executed > booked)
+            .filter(|o| {
+                o.executed > booked && (venue_id.is_some() || o.cl_ord_id.as_ref() == Some(&own))
+            })
             .flat_map(|o| o.trades.iter().cloned())
+            .filter(|id| !seen.contains(&id.as_str()))
             .collect();
         for part in wanted.chunks(TRADES_PER_QUERY) {
             let ids: Vec<&str> = part.iter().map(String::as_str).collect();
             self.query_trades(&ids).await;
         }
-        if self.result.orders.is_empty() && proves {
-            // Absent from both lists: a trade of it would still prove that it was there.
-            self.history(None).await;
+    }
+
+    /// Absent from both lists: a trade of it would still prove that it was there. A trade names the venue's order; what
+    /// that one is called by us, the order says. One that REST does not show leaves the look without a proof.
+    async fn order_by_its_trades(&mut self, own: &str, since: UtcMicros) {
+        self.history(Some(since)).await;
+        let mut ids: Vec<String> = self
+            .result
+            .trades
+            .iter()
+            .filter(|t| t.cl_ord_id.as_deref().is_none_or(|id| id == own))
+            .map(|t| t.order_id.clone())
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        self.orders_by_id(&ids).await;
+        let shown = |id: &String| self.result.orders.iter().any(|o| o.venue_id == *id);
+        self.result.whole &= ids.iter().all(shown);
+    }
+
+    async fn orders_by_id(&mut self, ids: &[String]) {
+        for part in ids.chunks(ORDERS_PER_QUERY) {
+            let part: Vec<&str> = part.iter().map(String::as_str).collect();
+            self.query_orders(&part).await;
         }
     }
 
@@ -234,8 +281,7 @@ impl Call<'_> {
                 }
             }
             let got = self.result.trades.len() - before;
-            // Without a start the newest page is enough: an unproven order is seconds old.
-            if got < PAGE_ROWS || since.is_none() {
+            if got < PAGE_ROWS {
                 return;
             }
         }
@@ -298,6 +344,7 @@ fn found_trade(id: &str, row: &TradeRow<'_>) -> Option<FoundTrade> {
     Some(FoundTrade {
         exec_id: id.to_owned(),
         order_id: row.ordertxid.to_string(),
+        cl_ord_id: row.cl_ord_id.as_ref().map(|t| t.to_string()),
         price: row.price.decimal().ok()?,
         qty: row.vol.decimal().ok()?,
         fee: row.fee.decimal().ok()?,

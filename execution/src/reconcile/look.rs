@@ -17,6 +17,9 @@ use crate::desk::{Desk, DeskError, Message};
 /// Pauses between looks at an order that stays unproven.
 const LOOK_PAUSES_MS: [i64; 5] = [1_000, 2_000, 5_000, 15_000, 30_000];
 
+/// Trades of an order are looked for from this long before its row was written: the venue's clock is not ours.
+const CLOCKS_APART_MS_MAX: i64 = 60_000;
+
 impl Desk {
     /// Asks for a look at an order, not before `delay_ms`.
     pub(crate) fn look_soon(&mut self, id: OrderId, delay_ms: i64) {
@@ -46,7 +49,11 @@ impl Desk {
             .map(|t| t.record.order_id)
             .collect();
         for id in due {
-            let proves = self.tracker.get(id).is_some_and(|t| self.until_proof_ms(&t.record) == 0);
+            let proves = self
+                .tracker
+                .get(id)
+                .filter(|t| self.until_proof_ms(&t.record) == 0)
+                .map(|t| t.record.created_at.plus_millis(-CLOCKS_APART_MS_MAX));
             let Some(tracked) = self.tracker.get_mut(id) else { continue };
             tracked.look_open = true;
             tracked.look_wanted = false;
@@ -81,6 +88,7 @@ impl Desk {
             LookKind::Light => self.on_light(result).await,
             LookKind::History { .. } => self.on_history(result).await,
             LookKind::Balances => self.on_balance_look(result).await,
+            LookKind::Strays { trades, round_at } => self.on_strays(trades, round_at, result).await,
         }
     }
 
@@ -96,6 +104,8 @@ impl Desk {
             LookKind::Confirm { .. } => self.reconcile.confirm_open = false,
             LookKind::Light => self.reconcile.light_open = false,
             LookKind::History { .. } => self.reconcile.history_open = false,
+            // The next round asks again.
+            LookKind::Strays { .. } => {}
             LookKind::Balances => {
                 for held in self.tracker.positions.values_mut() {
                     held.balance_look_open = false;
@@ -178,8 +188,11 @@ impl Desk {
         let state = tracked.record.state;
         let amending = tracked.mutation.is_some();
         let open = matches!(found.status, Some(RestOrderStatus::Open | RestOrderStatus::Pending));
-        // REST lags: it still shows open what the stream has ended.
-        if open && fresh && state.is_terminal() {
+        self.note_executed(id, found.executed);
+        // REST lags: it still shows open what the stream has ended, and what its image lacked.
+        let gone = self.reconcile.image_lacks.get(&id);
+        let gone = gone.is_some_and(|at| mono - at < self.config.stream_wins_ms);
+        if open && ((fresh && state.is_terminal()) || gone) {
             return Ok(());
         }
         let event = match found.status {

@@ -10,6 +10,7 @@ mod balance;
 mod compare;
 mod confirm;
 mod fetch;
+mod history;
 mod look;
 mod passes;
 mod quiet;
@@ -17,8 +18,9 @@ mod recover;
 mod rules;
 mod state;
 mod strangers;
+mod views;
 
-#[cfg(test)]
-pub(crate) use fetch::LookKind;
 pub(crate) use fetch::LookResult;
+#[cfg(test)]
+pub(crate) use fetch::{FoundOrder, FoundTrade, LookKind};
 pub(crate) use state::ReconcileState;

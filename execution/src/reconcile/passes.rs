@@ -20,6 +20,7 @@ const LIGHT_RETRY_MS: i64 = 1_000;
 impl Desk {
     pub(crate) async fn housekeeping(&mut self) -> Result<(), DeskError> {
         self.overdue().await?;
+        self.cancel_doomed().await?;
         self.start_looks();
         self.cancel_outsiders();
         self.start_confirms();
@@ -33,8 +34,10 @@ impl Desk {
         }
         self.start_full(mono).await?;
         if self.reconcile.complete {
+            self.judge_new_balances().await?;
             self.steady(mono).await?;
         }
+        self.ask_images().await?;
         self.judge_stream();
         self.judge_account(mono);
         self.judge_unproven();
@@ -133,8 +136,7 @@ impl Desk {
             let soon = self.mono_ms() + LIGHT_RETRY_MS.min(self.config.light_interval_ms);
             self.reconcile.next_light_mono_ms = self.reconcile.next_light_mono_ms.min(soon);
         }
-        let adjusted = self.compare_balances().await?;
-        self.finish_pass("LIGHT", &result, adjusted).await
+        self.finish_pass("LIGHT", &result).await
     }
 
     /// What the private stream's state means for the mode. A stream that is not connected counts as silent.

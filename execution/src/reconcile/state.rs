@@ -2,7 +2,7 @@
 //!
 //! Plain data with a bounded queue.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use penstock_store_orders::private_log::PrivateMessage;
 use penstock_trading::drift::Settling;
@@ -10,6 +10,7 @@ use penstock_trading::quiet::Quiets;
 use penstock_types::{Decimal, OrderId, Symbol, UtcMicros};
 
 use super::recover::Recovery;
+use super::views::{Image, Sights, Watched};
 
 /// Private messages that wait for their table; beyond it the oldest go, counted.
 const PRIVATE_LEN_LIMIT: usize = 4_096;
@@ -71,8 +72,16 @@ pub(crate) struct ReconcileState {
     pub(crate) in_snapshot: bool,
     /// The executions snapshot of this connection was applied.
     pub(crate) snapshot_seen: bool,
-    /// When it was received.
-    pub(crate) snapshot_at: Option<UtcMicros>,
+    /// The newest one that says when it was asked for.
+    pub(crate) image: Option<Image>,
+    /// Orders of ours that lived and that it lacks, with the time for which it speaks, monotonic.
+    pub(crate) image_lacks: BTreeMap<OrderId, i64>,
+    /// When an image may be asked for again because of an order in doubt.
+    pub(crate) next_doubt_mono_ms: i64,
+    /// Events that waited when the present one was taken.
+    pub(crate) queued_events: usize,
+    /// Orders that are to end whatever the venue says of them.
+    pub(crate) doomed: BTreeSet<OrderId>,
     /// Balances were seen.
     pub(crate) balances_seen: bool,
     /// The trades of the time before this session are booked.
@@ -100,12 +109,26 @@ pub(crate) struct ReconcileState {
     pub(crate) quiets: BTreeMap<Symbol, Quiets>,
     /// Differences that the last pass saw.
     pub(crate) settling: Settling,
-    /// Balances that differed once: asset → when.
-    pub(crate) differed: BTreeMap<String, (rust_decimal::Decimal, i64)>,
+    /// What the venue said of balances.
+    pub(crate) views: BTreeMap<String, Sights>,
+    /// Those that are to be judged.
+    pub(crate) unjudged: BTreeSet<String>,
+    /// Those that differ from the ledger.
+    pub(crate) watched: BTreeMap<String, Watched>,
+    /// Trades that a balance told, by base, monotonic.
+    pub(crate) balance_traded: BTreeMap<String, i64>,
+    /// The moment for which the last whole pass speaks, monotonic.
+    pub(crate) pass_seen_mono_ms: Option<i64>,
+    /// Symbols whose orders it saw otherwise than we do.
+    pub(crate) pass_differs: BTreeSet<Symbol>,
+    /// Orders of which the venue counts more as executed than is booked, with its count.
+    pub(crate) owed: BTreeMap<OrderId, Decimal>,
     /// Last booked trade by symbol, monotonic.
     pub(crate) traded: BTreeMap<Symbol, i64>,
     /// Fills that reconcile found.
     pub(crate) fills_recovered: u32,
+    /// Orders of others whose trades were seen, by the venue's id.
+    pub(crate) others: BTreeSet<String>,
     private: VecDeque<PrivateMessage>,
     dropped: u64,
 }

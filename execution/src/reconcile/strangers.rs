@@ -300,7 +300,7 @@ impl Desk {
     }
 
     /// The symbol that REST's short name of a pair means, among those that we know.
-    fn symbol_of_pair(&self, pair: &str) -> Option<Symbol> {
+    pub(super) fn symbol_of_pair(&self, pair: &str) -> Option<Symbol> {
         let modern = pair.replace("XBT", "BTC").replace("XDG", "DOGE").replace('/', "");
         let known = self.instruments.load();
         known.keys().find(|s| s.as_str().replace('/', "") == modern).cloned()

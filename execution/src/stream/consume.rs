@@ -51,9 +51,9 @@ impl Desk {
                 marker!(PRIVATE_WS_SUBSCRIBED, channel = channel.wire(), conn_seq = epoch);
                 Ok(())
             }
-            PrivateEvent::Frame { epoch, at, channel, sequence, is_snapshot, text } => {
+            PrivateEvent::Frame { epoch, at, channel, sequence, is_snapshot, asked, text } => {
                 self.keep(epoch, at, channel, sequence, is_snapshot, &text);
-                self.on_frame(is_snapshot, at, &text).await
+                self.on_frame(is_snapshot, asked, at, &text).await
             }
             PrivateEvent::Gap { expected, got, channel, .. } => {
                 marker!(
@@ -130,12 +130,13 @@ impl Desk {
     pub(crate) async fn on_frame(
         &mut self,
         snapshot: bool,
+        asked: Option<Stamp>,
         at: Stamp,
         text: &str,
     ) -> Result<(), DeskError> {
         match read(text) {
             Ok(StreamMessage::Executions(reports)) if snapshot => {
-                self.on_snapshot(reports, at).await
+                self.on_snapshot(reports, asked, at).await
             }
             Ok(StreamMessage::Executions(reports)) => {
                 for report in reports {
@@ -226,11 +227,7 @@ impl Desk {
         if source == EventSource::WsExecutions && self.is_late(id, report) {
             return Ok(());
         }
-        let mono = self.mono_ms();
-        if let Some(tracked) = self.tracker.get_mut(id) {
-            tracked.stream_mono_ms = Some(mono);
-            tracked.stream_at = tracked.stream_at.max(Some(report.at));
-        }
+        self.heard_of(id, report);
         if let Some(entry) = self.entry_of_unplaced_stop(id) {
             self.look_soon(entry, 0);
             return self.wait_for_order(report).await;
@@ -282,6 +279,18 @@ impl Desk {
             self.after_amend(id, true).await?;
         }
         Ok(())
+    }
+
+    fn heard_of(&mut self, id: OrderId, report: &Report) {
+        let mono = self.mono_ms();
+        if let Some(tracked) = self.tracker.get_mut(id) {
+            tracked.stream_mono_ms = Some(mono);
+            tracked.stream_at = tracked.stream_at.max(Some(report.at));
+        }
+        self.reconcile.image_lacks.remove(&id);
+        if let Some(executed) = report.cum_qty {
+            self.note_executed(id, executed);
+        }
     }
 
     /// A report that the venue made before one that was taken already says nothing about now: it is dropped and counted,
@@ -414,6 +423,8 @@ impl Desk {
                 at: row.at.unwrap_or(at.wall),
             };
             self.balances.insert(row.asset.clone(), balance);
+            let source = if snapshot { "stream image" } else { "stream" };
+            self.see_balance(&row.asset, row.balance, (at.mono_ms(), at.wall), source);
             if !snapshot {
                 self.on_balance_change(row, at).await?;
             }

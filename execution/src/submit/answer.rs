@@ -3,12 +3,13 @@
 //! Input: what the gateway said. Output: transactions, looks, markers. The answer is only an
 //! acknowledgement: what became of the order is told by the stream, and either may come first.
 
+use penstock_alerts::Metrics;
 use penstock_store_orders::orders::transition::Knowledge;
 use penstock_store_orders::orders::{Applied, EventNote, EventSource, OrderRecord, Terms};
 use penstock_telemetry::{Fields, marker};
 use penstock_trading::order::{Effect, OrderEvent, Step};
 use penstock_types::OrderId;
-use penstock_types::vocab::{OrderRole, OrderState};
+use penstock_types::vocab::{OrderRole, OrderState, ReasonCode};
 use penstock_venue_orders::{OrderAnswer, OrderOutcome};
 use penstock_venues::kraken::error_table::{ErrorClass, ErrorOutcome, Judgement};
 use penstock_venues::kraken::rest::UnknownReason;
@@ -262,7 +263,10 @@ impl Desk {
             match effect {
                 Effect::LookUp => self.look_soon(after.order_id, 0),
                 Effect::FetchTrades => self.look_soon(after.order_id, 0),
-                Effect::CancelAtOnce => self.spawn_cancel(after.order_id),
+                Effect::CancelAtOnce => {
+                    self.reconcile.doomed.insert(after.order_id);
+                    self.spawn_cancel(after.order_id);
+                }
                 // The venue's text says for how long: the answer's handler has it.
                 Effect::QuietSymbol
                 | Effect::ReleaseReservation
@@ -271,6 +275,9 @@ impl Desk {
                 | Effect::AlertCritical
                 | Effect::RefreshTerms => {}
             }
+        }
+        if after.state == OrderState::SubmitUnknown && before.state != after.state {
+            self.tell_unknown(after);
         }
         if after.state.is_terminal() && !before.state.is_terminal() {
             if after.enters() {
@@ -287,6 +294,15 @@ impl Desk {
             self.after_end(after).await?;
         }
         Ok(())
+    }
+
+    /// A person hears at once of a send whose outcome is unknown; the mode waits for what the looks find.
+    fn tell_unknown(&self, row: &OrderRecord) {
+        let summary =
+            format!("outcome of {} order {} is unknown, looked up", row.role, row.order_id.0);
+        let occurrence = self.alerts.occurrence(ReasonCode::IntentSentUnknown, &summary);
+        let metrics = Metrics::default().with("order_id", row.order_id.0);
+        self.alerts.raise(occurrence.with_metrics(metrics).of_symbol(row.symbol.as_str()));
     }
 
     /// A stop over base that no other live reduce order covers.

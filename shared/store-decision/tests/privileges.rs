@@ -95,6 +95,7 @@ async fn t40_writes_outside_a_role_are_refused_on_the_decision_cluster() {
         "update engine_checkpoints set tick_id = 0",
         "delete from engine_day_manifests",
         "delete from balance_changes",
+        "delete from quarantined_trades",
         "update exec_configs set config = '{}'",
         "insert into control_requests (kind, args, requested_by) values ('mode', '{}', 'x')",
         "create table penstock.x (a int)",

@@ -16,6 +16,7 @@ pub mod private_log;
 pub mod reconcile;
 pub mod safety;
 pub mod shadow;
+pub mod trades;
 pub mod writer;
 
 pub use writer::{ExecStore, WriteError};

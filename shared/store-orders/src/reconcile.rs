@@ -8,7 +8,7 @@ use penstock_trading::exit::policy::PlanTerms;
 use penstock_trading::ledger::{Head, LedgerKind, LedgerRow, book_adjust, fold};
 use penstock_types::vocab::{OrderRole, PositionOrigin, Regime, RegimeSub};
 use penstock_types::{Decimal, OrderId, PositionId, Symbol, UtcMicros};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exit_plans::insert_plan;
 use crate::fills::{RowRef, insert_ledger_of, write_head};
@@ -206,7 +206,8 @@ impl ExecStore {
         Ok(id)
     }
 
-    /// Corrects the base of a position, or opens an external one with its plan.
+    /// Corrects the base of a position, or opens an external one with its plan; the ledger's row keeps why, and on what
+    /// evidence.
     ///
     /// # Errors
     /// [`WriteError`].
@@ -215,7 +216,7 @@ impl ExecStore {
         symbol: &Symbol,
         delta: Decimal,
         price: Decimal,
-        reason: &str,
+        (reason, evidence): (&str, &Value),
         plan: &PlanTerms,
         now: UtcMicros,
     ) -> Result<(PositionRecord, Option<PlanRecord>), WriteError> {
@@ -229,7 +230,8 @@ impl ExecStore {
         let booked = book_adjust(&head, delta, price)
             .map_err(|e| WriteError::row("positions", position_id.0, e))?;
         write_head(&mut tx, position_id, &booked.head, now).await?;
-        let row = RowRef { position_id, fill_id: None, reason: Some(reason) };
+        let row =
+            RowRef { position_id, fill_id: None, reason: Some(reason), evidence: Some(evidence) };
         insert_ledger_of(&mut tx, &row, symbol.as_str(), &booked.row, now).await?;
         if held.is_none() {
             insert_plan(&mut tx, position_id, plan, &json!({}), now).await?;

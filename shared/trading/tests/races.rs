@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 use penstock_trading::exit::closing::{self, ClosingAction, ClosingInput, OrderView};
-use penstock_trading::ledger::difference::{self, Difference, DifferenceInput};
+use penstock_trading::ledger::difference::{self, Difference, DifferenceInput, View};
 use penstock_trading::ledger::{FillTerms, Head, book_fill};
 use penstock_trading::order::{Effect, Facts, OrderEvent, step};
 use penstock_trading::protection::{ProtectAction, ProtectInput, StopView, next};
@@ -139,19 +139,24 @@ fn r1_balance_before_trade() {
     // given a live entry that fills, and a balance that is here before its trade
     let mut entry = Ours::new(OrderState::AckedOpen, d(1));
     let mut head = Head::default();
+    let seen = |amount, as_of_ms| View { amount: d(amount), as_of_ms };
     let mut view = DifferenceInput {
-        venue: d(1),
+        first: seen(1, 0),
+        last: seen(1, 0),
         ledger: head.base,
         tolerance: Decimal::ZERO,
-        first_seen_ms: None,
         last_trade_ms: None,
-        now_ms: 0,
+        orders_seen_ms: None,
+        queue_empty: true,
         unproven: false,
         booked_all: true,
     };
     assert_eq!(difference::judge(&view), Difference::Watch);
+    // however often it is seen: the orders were last seen before it, and may hide the trade
+    (view.last, view.orders_seen_ms) = (seen(1, 60_000), Some(0));
+    assert_eq!(difference::judge(&view), Difference::Watch);
     // while its order is unproven, or the venue counts a trade that is not booked, nothing is corrected
-    (view.first_seen_ms, view.now_ms) = (Some(0), 60_000);
+    view.orders_seen_ms = Some(60_000);
     view.unproven = true;
     assert_eq!(difference::judge(&view), Difference::Watch);
     (view.unproven, view.booked_all) = (false, false);
@@ -162,9 +167,9 @@ fn r1_balance_before_trade() {
     (view.ledger, view.booked_all, view.last_trade_ms) = (head.base, true, Some(60_000));
     assert_eq!(difference::judge(&view), Difference::None);
     // a balance older than that trade never corrects
-    (view.venue, view.now_ms) = (d(0), 120_000);
+    (view.first, view.last, view.orders_seen_ms) = (seen(0, 0), seen(0, 120_000), Some(120_000));
     assert_eq!(difference::judge(&view), Difference::Watch);
-    view.first_seen_ms = Some(61_000);
+    view.first = seen(0, 61_000);
     assert_eq!(difference::judge(&view), Difference::Correct(d(-1)));
 }
 

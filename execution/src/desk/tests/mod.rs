@@ -19,6 +19,7 @@ mod reviews;
 mod still;
 mod strangers;
 mod stream;
+mod truth;
 
 use std::time::{Duration, Instant};
 

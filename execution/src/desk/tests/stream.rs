@@ -10,14 +10,14 @@ use super::{ENTRY, LIMIT, LOOK, PLAN, World};
 use crate::account::EntryOutcome;
 
 /// Ids and times of an order at the venue.
-struct AtVenue {
-    txid: String,
+pub(super) struct AtVenue {
+    pub(super) txid: String,
     own: String,
 }
 
 impl World {
     /// The newest order of a role.
-    async fn at_venue(&self, role: &str) -> AtVenue {
+    pub(super) async fn at_venue(&self, role: &str) -> AtVenue {
         let (txid, own): (String, String) = sqlx::query_as(
             "select exchange_order_id, cl_ord_id::text from execution_orders
              where role = $1 and exchange_order_id is not null order by order_id desc limit 1",
@@ -53,7 +53,7 @@ impl World {
 
 impl Session {
     /// The socket hears this report of an order.
-    async fn hear(&self, order: &AtVenue, at: &str, what: &str) {
+    pub(super) async fn hear(&self, order: &AtVenue, at: &str, what: &str) {
         let (txid, own) = (&order.txid, &order.own);
         let text = format!(
             r#"{{"channel":"executions","type":"update","data":[{{"order_id":"{txid}","cl_ord_id":"{own}","timestamp":"{at}",{what}}}],"sequence":9}}"#
@@ -64,6 +64,7 @@ impl Session {
             channel: ChannelKind::Executions,
             sequence: None,
             is_snapshot: false,
+            asked: None,
             text,
         };
         self.hears.send(frame).await.unwrap();

@@ -10,7 +10,7 @@ use penstock_trading::ledger::{
 };
 use penstock_types::vocab::{ExitPolicy, ExitReason, Horizon, OrderRole, PositionOrigin, Side};
 use penstock_types::{Decimal, PositionId, UtcMicros};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Postgres, Transaction};
 
 use super::book::{FillContext, FillReport};
@@ -49,7 +49,7 @@ pub(super) async fn apply(
         None => (insert_position(tx, order, PositionOrigin::Strategy, report).await?, true),
     };
     write_head(tx, position_id, &booked.head, now).await?;
-    let row = RowRef { position_id, fill_id: Some(fill_id), reason: None };
+    let row = RowRef { position_id, fill_id: Some(fill_id), reason: None, evidence: None };
     insert_ledger(tx, &row, order, &booked.row, now).await?;
     if booked.excess > Decimal::ZERO {
         book_excess(tx, order, booked.excess, report).await?;
@@ -249,6 +249,8 @@ pub(crate) struct RowRef<'a> {
     pub(crate) position_id: PositionId,
     pub(crate) fill_id: Option<i64>,
     pub(crate) reason: Option<&'a str>,
+    /// What an adjustment rests on.
+    pub(crate) evidence: Option<&'a Value>,
 }
 
 pub(crate) async fn insert_ledger(
@@ -271,8 +273,8 @@ pub(crate) async fn insert_ledger_of(
     sqlx::query!(
         "insert into fills_ledger (fill_id, position_id, ledger_seq, symbol, kind, delta_base,
             base_before, base_after, cost_before, cost_after, avg_entry_before, avg_entry_after,
-            open_fees_after, realized_quote, fee_quote, reason, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            open_fees_after, realized_quote, fee_quote, reason, created_at, evidence)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         to.fill_id,
         to.position_id.0,
         row.seq,
@@ -289,7 +291,8 @@ pub(crate) async fn insert_ledger_of(
         row.realized_quote,
         row.fee_quote,
         to.reason,
-        timestamp(now)
+        timestamp(now),
+        to.evidence
     )
     .execute(&mut **tx)
     .await
@@ -308,7 +311,7 @@ async fn book_excess(
     let position_id = insert_position(tx, order, PositionOrigin::External, report).await?;
     let found = book_adjust(&Head::default(), excess, report.price).map_err(bad)?;
     let gone = book_adjust(&found.head, -excess, report.price).map_err(bad)?;
-    let row = RowRef { position_id, fill_id: None, reason: Some("oversell") };
+    let row = RowRef { position_id, fill_id: None, reason: Some("oversell"), evidence: None };
     insert_ledger(tx, &row, order, &found.row, report.ts_local).await?;
     insert_ledger(tx, &row, order, &gone.row, report.ts_local).await?;
     write_head(tx, position_id, &gone.head, report.ts_local).await

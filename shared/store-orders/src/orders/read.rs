@@ -3,11 +3,11 @@
 //! Input: keys. Output: [`OrderRecord`]. A word that the product does not know is an error that names
 //! the row.
 
-use penstock_types::{OrderId, Uuid};
+use penstock_types::{OrderId, UtcMicros, Uuid};
 use sqlx::PgConnection;
 
 use super::terms::{OrderRecord, RawOrder};
-use crate::writer::{ExecStore, WriteError};
+use crate::writer::{ExecStore, WriteError, timestamp};
 
 const ACTION: &str = "read orders";
 
@@ -68,6 +68,25 @@ impl ExecStore {
         let mut conn = self.conn().await?;
         let ids = sqlx::query_scalar!(
             "select order_id from execution_orders where not terminal order by order_id"
+        )
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(sql)?;
+        by_ids(&mut conn, &ids.into_iter().map(OrderId).collect::<Vec<_>>()).await
+    }
+
+    /// Orders that reduce and were proven absent since this time: a second look at them may be due.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn lost_since(&self, since: UtcMicros) -> Result<Vec<OrderRecord>, WriteError> {
+        let sql = WriteError::sql(ACTION);
+        let mut conn = self.conn().await?;
+        let ids = sqlx::query_scalar!(
+            "select order_id from execution_orders
+             where state = 'lost_or_rejected' and side = 'sell' and state_since >= $1
+             order by order_id",
+            timestamp(since)
         )
         .fetch_all(&mut *conn)
         .await

@@ -56,8 +56,8 @@ pub fn step(from: OrderState, event: OrderEvent, facts: Facts) -> Result<Step, I
         LiveReport [AO PF] Ok(Step { to: live(facts), marker: None, effects: LIVE });
         LiveReport [PC] Ok(Step { to: PC, marker: None, effects: LIVE });
         LiveReport [SP RR] if facts.booked_all { go(live(facts), "ORDER_RECONCILED", LIVE) } else { missing_trades(RR) };
-        LiveReport [FI] stay;
-        LiveReport [CA EX RJ LR ER] resurrect(from, facts);
+        LiveReport [FI] if facts.complete { stay } else { resurrect(facts) };
+        LiveReport [CA EX RJ LR ER] resurrect(facts);
         LiveReport [CR] no;
         Fill [PS SU AO PF] go(filled_or(facts, PF), "ORDER_FILL", &[]);
         Fill [PC] go(filled_or(facts, PC), "ORDER_FILL", &[]);
@@ -132,22 +132,26 @@ const fn ended(to: OrderState, marker: &'static str, facts: Facts) -> Outcome {
     }
 }
 
-/// An order that was ended without a fill is live after all. A stop that covers bare base may stay,
-/// everything else is cancelled at once: its successor already works.
-const fn resurrect(from: OrderState, facts: Facts) -> Outcome {
-    if facts.has_fills {
-        return Ok(Step { to: from, marker: None, effects: &[] });
+/// An order that has ended is live after all. A stop without a fill that covers bare base may stay; everything else
+/// is cancelled at once, what has fills too: its successor already works, and it would go on trading for nobody.
+const fn resurrect(facts: Facts) -> Outcome {
+    if !facts.booked_all {
+        return go(PC, "ORDER_RESURRECTED", BACK_WITH_TRADES);
     }
-    if facts.adoptable {
-        return go(
-            AO,
-            "ORDER_RESURRECTED",
-            &[Effect::StoreVenueId, Effect::RefreshTerms, Effect::AlertCritical],
-        );
+    if facts.adoptable && !facts.has_fills {
+        return go(AO, "ORDER_RESURRECTED", BACK_TO_STAY);
     }
-    go(
-        PC,
-        "ORDER_RESURRECTED",
-        &[Effect::StoreVenueId, Effect::CancelAtOnce, Effect::AlertCritical],
-    )
+    go(PC, "ORDER_RESURRECTED", BACK)
 }
+
+const BACK_TO_STAY: &[Effect] =
+    &[Effect::StoreVenueId, Effect::RefreshTerms, Effect::AlertCritical];
+const BACK: &[Effect] =
+    &[Effect::StoreVenueId, Effect::RefreshTerms, Effect::CancelAtOnce, Effect::AlertCritical];
+const BACK_WITH_TRADES: &[Effect] = &[
+    Effect::StoreVenueId,
+    Effect::RefreshTerms,
+    Effect::CancelAtOnce,
+    Effect::AlertCritical,
+    Effect::FetchTrades,
+];

@@ -69,6 +69,23 @@ fn a_terminal_state_is_left_only_by_facts_of_the_venue() {
 }
 
 #[test]
+fn an_order_that_has_ended_and_lives_is_never_left_alone() {
+    every(|state, event, facts| {
+        if event != OrderEvent::LiveReport || !state.is_terminal() {
+            return;
+        }
+        let next = step(state, event, facts).expect("the venue says so");
+        let whole = state == OrderState::Filled && facts.complete;
+        let stays = next.to == OrderState::AckedOpen && facts.adoptable && !facts.has_fills;
+        let cancelled =
+            next.to == OrderState::PendingCancel && next.effects.contains(&Effect::CancelAtOnce);
+        assert!(whole || stays || cancelled, "{state} {facts:?}");
+        let fetched = next.effects.contains(&Effect::FetchTrades);
+        assert_eq!(fetched, !whole && !facts.booked_all, "{state} {facts:?}");
+    });
+}
+
+#[test]
 fn absence_needs_a_looked_up_order_without_fill_and_without_venue_id() {
     every(|state, event, facts| {
         let Ok(next) = step(state, event, facts) else { return };

@@ -5,7 +5,7 @@
 //! its time-out or by the loss of the connection. Whether two requests may be under way for one order
 //! is the caller's rule.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use penstock_types::UtcMicros;
@@ -37,6 +37,7 @@ pub struct OrderSocket {
     pub(super) requests: mpsc::Sender<Outgoing>,
     pub(super) open: Arc<RwLock<Option<OpenToken>>>,
     pub(super) next_req_id: Arc<AtomicU64>,
+    pub(super) images: Arc<AtomicBool>,
     pub(super) state: SharedVenueState,
     pub(super) health: watch::Receiver<StreamHealth>,
 }
@@ -59,6 +60,12 @@ impl OrderSocket {
     /// How whole the private stream is, now and on every change.
     pub fn health(&self) -> watch::Receiver<StreamHealth> {
         self.health.clone()
+    }
+
+    /// Asks for new images of executions and balances on the open connection; they say when they were asked for.
+    /// Without a connection nothing happens: the next one brings them.
+    pub fn ask_images(&self) {
+        self.images.store(true, Ordering::Relaxed);
     }
 
     /// Sends a new order.

@@ -110,6 +110,8 @@ pub enum PrivateEvent {
         sequence: Option<u64>,
         /// Whether it is an image.
         is_snapshot: bool,
+        /// When the image was asked for: it shows the account as it was later than that.
+        asked: Option<Stamp>,
         /// Its text; decode it with `penstock_venues`.
         text: String,
     },

@@ -2,7 +2,8 @@
 //!
 //! Input: frames, the time. Output: requests to send, events for the reader, answers to requests.
 //!
-//! Per channel: `Asked ─ack, image─▶ Whole ─number skipped─▶ Asked` (unsubscribe, subscribe, image).
+//! Per channel: `Asked ─ack, image─▶ Whole ─number skipped, image wanted─▶ Asked` (unsubscribe, subscribe,
+//! image).
 //! Invariants: numbers of a channel rise by one from its image on; a skipped one is reported before
 //! the frame that showed it; every subscription is answered within ten seconds or the connection goes;
 //! every order request ends in exactly one of answer, time-out, loss of the connection. It folds no
@@ -65,7 +66,7 @@ enum Channel {
     /// Subscribed, no image yet.
     Asked {
         /// When.
-        at_ms: i64,
+        at: Stamp,
         /// Whether the venue accepted.
         acked: bool,
     },
@@ -114,7 +115,7 @@ impl Session {
         ack_timeout_ms: i64,
         at: Stamp,
     ) -> Self {
-        let asked = Channel::Asked { at_ms: at.mono_ms(), acked: false };
+        let asked = Channel::Asked { at, acked: false };
         let mut session = Self {
             epoch,
             token,
@@ -255,13 +256,14 @@ impl Session {
         at: Stamp,
     ) {
         let epoch = self.epoch;
-        let mut gap = None;
+        let (mut gap, mut asked) = (None, None);
         if let Some(channel) = self.channel(kind) {
             match *channel {
                 // Changes before the image belong to an earlier subscription; they are passed on.
-                Channel::Asked { at_ms, acked } if is_snapshot => {
+                Channel::Asked { at: asked_at, acked } if is_snapshot => {
                     let next = sequence.map(|n| n + 1);
-                    *channel = Channel::Whole { next, acked, at_ms };
+                    *channel = Channel::Whole { next, acked, at_ms: asked_at.mono_ms() };
+                    asked = Some(asked_at);
                 }
                 Channel::Asked { .. } => {}
                 Channel::Whole { next, acked, at_ms } => {
@@ -269,7 +271,7 @@ impl Session {
                         && expected != got
                     {
                         gap = Some((expected, got));
-                        *channel = Channel::Asked { at_ms: at.mono_ms(), acked: false };
+                        *channel = Channel::Asked { at, acked: false };
                     } else {
                         let next = sequence.map(|n| n + 1).or(next);
                         *channel = Channel::Whole { next, acked, at_ms };
@@ -279,14 +281,29 @@ impl Session {
         }
         if let Some((expected, got)) = gap {
             self.tell(PrivateEvent::Gap { epoch, at, channel: kind, expected, got });
-            let req_id = self.own_id();
-            let subscription = subscription(kind, &self.token);
-            let text = request::unsubscribe(&subscription, req_id);
-            self.actions.push_back(Action::Send(text));
-            self.subscribe(kind);
+            self.subscribe_anew(kind);
         }
-        let text = text.to_owned();
-        self.tell(PrivateEvent::Frame { epoch, at, channel: kind, sequence, is_snapshot, text });
+        let (channel, text) = (kind, text.to_owned());
+        self.tell(PrivateEvent::Frame { epoch, at, channel, sequence, is_snapshot, asked, text });
+    }
+
+    fn subscribe_anew(&mut self, kind: ChannelKind) {
+        let req_id = self.own_id();
+        let text = request::unsubscribe(&subscription(kind, &self.token), req_id);
+        self.actions.push_back(Action::Send(text));
+        self.subscribe(kind);
+    }
+
+    /// New images of both channels; of one whose image is under way already none is asked for.
+    pub(super) fn ask_images(&mut self, at: Stamp) {
+        for kind in [ChannelKind::Executions, ChannelKind::Balances] {
+            let whole =
+                self.channel(kind).filter(|c| matches!(c, Channel::Whole { acked: true, .. }));
+            if let Some(channel) = whole {
+                *channel = Channel::Asked { at, acked: false };
+                self.subscribe_anew(kind);
+            }
+        }
     }
 
     fn response<'t>(
@@ -393,9 +410,10 @@ impl Session {
             }
             for kind in [ChannelKind::Executions, ChannelKind::Balances] {
                 let late = match self.channel(kind) {
-                    Some(
-                        Channel::Asked { at_ms, .. } | Channel::Whole { at_ms, acked: false, .. },
-                    ) => now_ms - *at_ms >= SUBSCRIBE_WAIT_MS,
+                    Some(Channel::Asked { at, .. }) => now_ms - at.mono_ms() >= SUBSCRIBE_WAIT_MS,
+                    Some(Channel::Whole { at_ms, acked: false, .. }) => {
+                        now_ms - *at_ms >= SUBSCRIBE_WAIT_MS
+                    }
                     Some(Channel::Whole { acked: true, .. }) | None => false,
                 };
                 if late {

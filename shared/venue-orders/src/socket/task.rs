@@ -6,7 +6,7 @@
 //! keep up loses the connection, not a message: what follows is an image and a reconcile.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ pub fn spawn_order_socket(
     let (requests, inbox) = mpsc::channel(REQUESTS_LEN_LIMIT);
     let open = Arc::new(RwLock::new(None));
     let (state, gate) = (rest.state().clone(), rest.gate().clone());
+    let images = Arc::new(AtomicBool::new(false));
     let last_frame_mono_ns = state.now().mono_ns;
     let before = StreamHealth { last_frame_mono_ns, ..StreamHealth::default() };
     let (health_sender, health) = watch::channel(before);
@@ -72,6 +73,7 @@ pub fn spawn_order_socket(
         requests,
         open: open.clone(),
         next_req_id: Arc::new(AtomicU64::new(1)),
+        images: images.clone(),
         state: state.clone(),
         health,
     };
@@ -85,6 +87,7 @@ pub fn spawn_order_socket(
         cancel,
         inbox,
         open,
+        images,
         health: health_sender,
         waiting: BTreeMap::new(),
         reconnect: Reconnect::new(PRIVATE),
@@ -123,6 +126,8 @@ struct Runner {
     cancel: CancellationToken,
     inbox: mpsc::Receiver<Outgoing>,
     open: Arc<RwLock<Option<OpenToken>>>,
+    /// New images are wanted.
+    images: Arc<AtomicBool>,
     health: watch::Sender<StreamHealth>,
     waiting: BTreeMap<u64, Waiting>,
     reconnect: Reconnect,
@@ -248,6 +253,8 @@ impl Runner {
         self.epoch += 1;
         let epoch = self.epoch;
         let (silent_ms, ack_ms) = (self.config.silent_ms, self.config.ack_timeout_ms);
+        // It begins with images: what was wanted before is on its way.
+        self.images.store(false, Ordering::Relaxed);
         let mut session = Session::open(epoch, token.clone(), silent_ms, ack_ms, at);
         self.reconnect.connected(at.mono_ms());
         if self.events.try_send(PrivateEvent::Connected { epoch, at }).is_err() {
@@ -270,6 +277,9 @@ impl Runner {
                 }
                 _ = tick.tick() => {
                     self.expire(&mut session);
+                    if self.images.swap(false, Ordering::Relaxed) {
+                        session.ask_images(self.state.now());
+                    }
                     self.act(&mut session, &mut socket).await
                 }
                 Some(request) = self.inbox.recv() => {

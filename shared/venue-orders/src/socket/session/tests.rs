@@ -74,6 +74,41 @@ fn a_skipped_number_is_told_first_and_subscribes_anew() {
     assert!(session.health().balances_whole);
 }
 
+/// When the images among these actions were asked for.
+fn images(actions: &[Action]) -> Vec<Option<Stamp>> {
+    let image = |action: &Action| match action {
+        Action::Tell(PrivateEvent::Frame { is_snapshot: true, asked, .. }) => Some(*asked),
+        _ => None,
+    };
+    actions.iter().filter_map(image).collect()
+}
+
+#[test]
+fn an_image_that_is_wanted_is_asked_for_once_and_says_when() {
+    let mut session = whole();
+    session.ask_images(at(5_000));
+    session.ask_images(at(5_001));
+    let actions = session.poll(at(5_001));
+    let sent = |word: &str| {
+        let hit = |a: &&Action| matches!(a, Action::Send(text) if text.contains(word));
+        actions.iter().filter(hit).count()
+    };
+    assert_eq!((sent("\"unsubscribe\""), sent("\"subscribe\"")), (2, 2));
+    assert!(!session.health().executions_whole && !session.health().balances_whole);
+    // A change of the old subscription is passed on, and is no image.
+    session.frame(&balances("update", 2), at(5_010));
+    session.frame(&balances("snapshot", 1), at(5_020));
+    session.frame(&ack("balances"), at(5_021));
+    assert_eq!(images(&session.poll(at(5_030))), [Some(at(5_000))]);
+    assert!(session.health().balances_whole);
+    // The other one does not come: the connection goes.
+    let end = session.poll(at(15_000));
+    assert!(
+        matches!(end.last(), Some(Action::Close(DisconnectReason::NotSubscribed { .. }))),
+        "{end:?}"
+    );
+}
+
 #[test]
 fn the_answer_to_a_ping_says_how_far_the_venues_clock_is() {
     let mut session = whole();
