@@ -328,10 +328,11 @@ mod tests {
     #[test]
     fn a_stage_is_news_when_it_differs_from_the_one_before_it_in_its_loop() {
         let stages = Stages::default();
-        assert_eq!(stages.enter(Loop::Evaluation, StageName::RankTopn), Some(None));
-        assert_eq!(stages.enter(Loop::Evaluation, StageName::RankTopn), None);
-        assert_eq!(stages.enter(Loop::Exits, StageName::RankTopn), Some(None));
-        let next = stages.enter(Loop::Evaluation, StageName::DeepScan);
+        let at = |stage| StageNow { stage, since_ms: 0, decision_id: String::new() };
+        assert_eq!(stages.enter(Loop::Evaluation, at(StageName::RankTopn)), Some(None));
+        assert_eq!(stages.enter(Loop::Evaluation, at(StageName::RankTopn)), None);
+        assert_eq!(stages.enter(Loop::Exits, at(StageName::RankTopn)), Some(None));
+        let next = stages.enter(Loop::Evaluation, at(StageName::DeepScan));
         assert_eq!(next, Some(Some(StageName::RankTopn)));
     }
 
