@@ -7,6 +7,7 @@
 
 pub mod closing;
 pub mod limits;
+pub mod market;
 pub mod plan;
 pub mod policy;
 pub mod regime;
