@@ -133,12 +133,14 @@ impl Desk {
             let Some(balance) = self.balances.get(symbol.base()).copied() else { continue };
             let read = self.store.base_held(&symbol).await;
             let Some(held) = self.written(read)? else { return Ok(adjusted) };
+            let read = self.store.base_outside(symbol.base()).await;
+            let Some(outside) = self.written(read)? else { return Ok(adjusted) };
             let lot = self.instrument(&symbol).map_or(Decimal::ZERO, |i| i.qty_increment);
             let key = symbol.base().to_owned();
             let first = self.reconcile.differed.get(&key).copied();
             let view = DifferenceInput {
                 venue: balance.amount,
-                ledger: held,
+                ledger: held + outside,
                 tolerance: lot.max(held * Decimal::new(1, 3)),
                 first_seen_ms: first.filter(|(amount, _)| *amount == balance.amount).map(|f| f.1),
                 last_trade_ms: self.reconcile.traded.get(&symbol).copied(),
@@ -157,6 +159,9 @@ impl Desk {
                 Difference::Watch => {}
                 Difference::Correct(delta) => {
                     self.reconcile.differed.remove(&key);
+                    let Some(delta) = self.correct_outside(&symbol, delta, outside).await? else {
+                        continue;
+                    };
                     adjusted += u32::from(self.adjust(&symbol, delta).await?);
                 }
             }

@@ -8,6 +8,7 @@
 pub mod closing;
 pub mod limits;
 pub mod market;
+pub mod order;
 pub mod plan;
 pub mod policy;
 pub mod regime;
