@@ -172,6 +172,7 @@ impl Settings {
         let a = &self.config.areas;
         let (orders, exits, evaluation) = (&a.orders, &a.exits, &a.evaluation);
         DeskConfig {
+            execution_enable: evaluation.execution_enable,
             quote_asset: self.decide.quote_asset.clone(),
             exit_quote_age_ms_max: int(evaluation.exit_quote_max_age_ms),
             quote_age_ms_max: int(evaluation.quote_max_age_ms),

@@ -9,6 +9,8 @@ use penstock_types::Decimal;
 /// Limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeskConfig {
+    /// Orders, changes and cancels may be sent; without it the desk only watches, also what it has open.
+    pub execution_enable: bool,
     /// Quote asset of the account.
     pub quote_asset: String,
     /// Oldest quote that exits use, milliseconds.
@@ -69,6 +71,7 @@ pub struct DeskConfig {
 impl Default for DeskConfig {
     fn default() -> Self {
         Self {
+            execution_enable: false,
             quote_asset: "USD".to_owned(),
             exit_quote_age_ms_max: 3_000,
             quote_age_ms_max: 2_000,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use penstock_alerts::Alerts;
 use penstock_store_orders::ExecStore;
+use penstock_trading::exit::market::Market;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
 use penstock_types::vocab::StageName;
@@ -120,6 +121,7 @@ pub(super) fn assemble(parts: DeskParts) -> Result<(Desk, Inputs, DeskHandle), D
         late_reports: 0,
         balances: BTreeMap::new(),
         reconcile: ReconcileState::default(),
+        system: Market::default(),
         entries_stopped: false,
         outage: None,
         lease: parts.lease,

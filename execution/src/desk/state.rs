@@ -10,6 +10,7 @@ use penstock_alerts::Alerts;
 use penstock_store_orders::orders::{EventNote, EventSource};
 use penstock_store_orders::{ExecStore, WriteError};
 use penstock_telemetry::{Fields, Marker, marker};
+use penstock_trading::exit::market::Market;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdError, ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
@@ -97,6 +98,8 @@ pub(crate) struct Desk {
     pub(crate) late_reports: u64,
     pub(crate) balances: BTreeMap<String, Balance>,
     pub(crate) reconcile: ReconcileState,
+    /// What the venue as a whole takes.
+    pub(crate) system: Market,
     pub(crate) entries_stopped: bool,
     /// The decision cluster is away.
     pub(crate) outage: Option<Outage>,
@@ -262,7 +265,8 @@ impl Desk {
             ));
         }
         let mut unprotected = 0;
-        for held in self.tracker.positions.values() {
+        let open = || self.tracker.positions.values().filter(|held| !held.is_dust());
+        for held in open() {
             busy.insert(held.position.symbol.clone());
             let state = held.plan.as_ref().map(|p| p.state);
             unprotected += usize::from(state == Some(PlanState::Unprotected));
@@ -270,7 +274,7 @@ impl Desk {
         let status = DeskStatus {
             reconciled: self.reconcile.complete,
             busy,
-            open_positions: self.tracker.positions.len(),
+            open_positions: open().count(),
             live_orders: live,
             unresolved_orders: unresolved,
             unprotected,

@@ -9,23 +9,28 @@ use penstock_store_orders::orders::persist::{NextStandby, Release};
 use penstock_store_orders::orders::{NewOrder, OrderRecord, PersistedOrder};
 use penstock_telemetry::marker;
 use penstock_trading::exit::closing::{ClosingAction, ClosingInput, OrderView, next};
+use penstock_trading::exit::market::CloseForm;
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::mode::{CauseCode, Level};
+use penstock_types::decimal::floor_to_step;
 use penstock_types::vocab::{ExecutionIntent, ExitReason, OrderRole, OrderType, Side, TimeInForce};
 use penstock_types::{Decimal, PositionId, Symbol};
 use penstock_venue_orders::EngineUse;
 
+use super::market::CLOSE_AGAIN_MS;
 use crate::desk::{Desk, DeskError, failpoints};
-use crate::tracker::Tracked;
+use crate::tracker::{Held, Tracked};
 
 /// Deadline of a close after its decision.
 const CLOSE_DEADLINE_MS: i64 = 5_000;
+/// A close as a limit that takes goes so far below the bid, basis points: as far as the loss cap.
+const LIMIT_CLOSE_BPS: i64 = 100;
 /// Lock of the symbol while it is being closed.
 const EXIT_LOCK_MS: i64 = 60_000;
 
 impl Desk {
     pub(crate) async fn closing_step(&mut self, id: PositionId) -> Result<(), DeskError> {
-        if !self.knows_all() {
+        if !self.knows_all() || !self.is_permitted() {
             return Ok(());
         }
         let Some(input) = self.closing_input(id) else { return Ok(()) };
@@ -36,6 +41,10 @@ impl Desk {
         let entry = self.tracker.entry_of(&symbol).map(|t| t.record.order_id);
         let action = next(&input);
         self.say_close(id, &action);
+        let bare = (input.stop, input.close) == (OrderView::Gone, OrderView::Gone);
+        if action == ClosingAction::Wait && bare && input.base >= input.min_qty {
+            self.alarm_bare_close(id);
+        }
         match (action, stop, close, entry) {
             (ClosingAction::CancelEntry, _, _, Some(entry)) => self.cancel(entry, "closing").await,
             (ClosingAction::CancelStop, Some(stop), _, _) => self.cancel(stop, "closing").await,
@@ -63,8 +72,8 @@ impl Desk {
                 }
                 self.cancel(close, "close takes too long").await
             }
-            (ClosingAction::Submit { qty, rest }, _, _, _) => {
-                self.submit_close(id, qty, rest).await
+            (ClosingAction::Submit { qty, form }, _, _, _) => {
+                self.submit_close(id, qty, form).await
             }
             (ClosingAction::ReadBalance, _, _, _) => {
                 self.read_balance(id);
@@ -93,7 +102,7 @@ impl Desk {
         self.tracker.live_of(id, OrderRole::Exit)
     }
 
-    fn closing_input(&mut self, id: PositionId) -> Option<ClosingInput> {
+    pub(super) fn closing_input(&mut self, id: PositionId) -> Option<ClosingInput> {
         let mono = self.mono_ms();
         let held = self.tracker.positions.get(&id)?;
         let plan = held.plan.as_ref()?;
@@ -119,7 +128,7 @@ impl Desk {
                 plan.trigger_reason,
                 Some(ExitReason::PanicExit | ExitReason::LossCap)
             ),
-            close_rests: close.is_some_and(|t| t.record.order_type == OrderType::Limit),
+            close_rests: close.is_some_and(|t| t.record.post_only),
             maker_wanted: held.maker_close && self.config.maker_close,
             base,
             available,
@@ -132,6 +141,9 @@ impl Desk {
             since_short_ms: held.short_since_mono_ms.map_or(0, |at| mono - at),
             maker_rest_ms: self.config.maker_close_ms,
             maker_void: old || !whole || price <= plan.sl_price,
+            market: self.market_of(held),
+            refusals: held.close_refusals,
+            since_refusal_ms: mono - held.close_refused_mono_ms,
         };
         let short = available < base && input.stop == OrderView::Gone;
         let held = self.tracker.positions.get_mut(&id)?;
@@ -154,20 +166,25 @@ impl Desk {
         &mut self,
         id: PositionId,
         qty: Decimal,
-        rest: bool,
+        form: CloseForm,
     ) -> Result<(), DeskError> {
         failpoints::pass(failpoints::AFTER_CANCEL_BEFORE_CLOSE);
         let Some(held) = self.tracker.positions.get(&id) else { return Ok(()) };
         let symbol = held.position.symbol.clone();
         let reason = held.plan.as_ref().and_then(|p| p.trigger_reason);
-        let ask = self.quote_of(held).map(|q| q.ask);
-        let limit_price = ask.filter(|_| rest);
+        let limit_price = self.close_limit(held, form);
+        // The venue takes a limit alone, and nobody knows a price.
+        if form != CloseForm::Market && limit_price.is_none() && !self.market_of(held).takes_stop()
+        {
+            return Ok(());
+        }
         let t0 = self.now();
         let until = t0.plus_millis(EXIT_LOCK_MS);
         let locked = self.store.lock_for_exit(&symbol, &format!("position {}", id.0), until).await;
         // The lock only keeps entries out; a close does not wait for it.
         self.written(locked)?;
-        let persisted = self.persist_close(id, &symbol, qty, limit_price, reason).await?;
+        let takes = form == CloseForm::Limit;
+        let persisted = self.persist_close(id, &symbol, (qty, takes), limit_price, reason).await?;
         let Some(persisted) = self.written(persisted)? else { return Ok(()) };
         let order_id = persisted.record().order_id;
         self.tracker.put_sent(&persisted, self.mono_ms());
@@ -195,14 +212,16 @@ impl Desk {
         &mut self,
         id: PositionId,
         symbol: &Symbol,
-        qty: Decimal,
+        (qty, takes): (Decimal, bool),
         limit_price: Option<Decimal>,
         exit_reason: Option<ExitReason>,
     ) -> Result<Result<PersistedOrder, WriteError>, DeskError> {
         let t0 = self.now();
         let deadline_at = t0.plus_millis(CLOSE_DEADLINE_MS);
         let standby = self.tracker.standby(id, OrderRole::Exit).cloned();
-        let own = |row: &OrderRecord| row.qty >= qty && row.fencing_token == self.store.token();
+        // The row in stock becomes a market order or one that rests; a limit that takes is a row of its own.
+        let own =
+            |row: &OrderRecord| row.qty >= qty && row.fencing_token == self.store.token() && !takes;
         if let Some(row) = standby.filter(own) {
             let cl_ord_id = self.new_id().await?;
             let next = Some(NextStandby { cl_ord_id, qty: row.qty, trigger_price: None });
@@ -217,7 +236,7 @@ impl Desk {
             };
             return Ok(self.store.authorise(row.order_id, &release, t0, self.now()).await);
         }
-        let rests = limit_price.is_some();
+        let rests = limit_price.is_some() && !takes;
         let order = NewOrder {
             cl_ord_id: self.new_id().await?,
             symbol: symbol.clone(),
@@ -226,8 +245,8 @@ impl Desk {
             parent_order_id: None,
             position_id: Some(id),
             intent: if rests { ExecutionIntent::MakerExit } else { ExecutionIntent::TakerExit },
-            order_type: if rests { OrderType::Limit } else { OrderType::Market },
-            tif: TimeInForce::Gtc,
+            order_type: if rests || takes { OrderType::Limit } else { OrderType::Market },
+            tif: if takes { TimeInForce::Ioc } else { TimeInForce::Gtc },
             post_only: rests,
             limit_price,
             trigger_price: None,
@@ -241,6 +260,22 @@ impl Desk {
         Ok(self.store.persist_reduce(&order, t0, self.now()).await)
     }
 
+    /// Limit of a close: the ask to rest there, or far enough below the bid to take what is there.
+    fn close_limit(&self, held: &Held, form: CloseForm) -> Option<Decimal> {
+        let quote = self.quote_of(held)?;
+        match form {
+            CloseForm::Market => None,
+            CloseForm::Rest => Some(quote.ask),
+            CloseForm::Limit => {
+                let tick = self
+                    .instrument(&held.position.symbol)
+                    .map_or(Decimal::new(1, 8), |i| i.price_increment);
+                let below = quote.bid * Decimal::from(LIMIT_CLOSE_BPS) / Decimal::from(10_000);
+                Some(floor_to_step(quote.bid - below, tick))
+            }
+        }
+    }
+
     fn alarm_cancel(&mut self, id: PositionId) {
         let Some(held) = self.tracker.positions.get_mut(&id) else { return };
         if held.cancel_alarmed {
@@ -251,11 +286,12 @@ impl Desk {
     }
 
     /// The close cannot go on: the stop goes back, and a person is called.
+    /// What asked for the close goes on asking: it is tried anew after a pause.
     async fn rearm(&mut self, id: PositionId, funds: bool) -> Result<(), DeskError> {
+        let again = self.mono_ms() + CLOSE_AGAIN_MS;
         let Some(held) = self.tracker.positions.get_mut(&id) else { return Ok(()) };
         held.short_since_mono_ms = None;
-        held.flatten = false;
-        held.close_reason = None;
+        held.close_again_mono_ms = again;
         let symbol = held.position.symbol.clone();
         if funds {
             marker!(PROTECTION_RESERVED_FUNDS, position_id = id.0, symbol = symbol.as_str());
@@ -272,17 +308,5 @@ impl Desk {
         let change = PlanChange { event: Some(PlanEvent::CloseFailed), ..PlanChange::default() };
         self.change_plan(id, &change).await?;
         self.protect(id).await
-    }
-
-    /// A remainder that can be sold again is sold.
-    pub(crate) async fn dust(&mut self, id: PositionId) -> Result<(), DeskError> {
-        let Some(input) = self.closing_input(id) else { return Ok(()) };
-        if input.base < input.min_qty || input.min_qty.is_zero() {
-            return Ok(());
-        }
-        let event = Some(PlanEvent::Sellable);
-        let change = PlanChange { event, ..PlanChange::default() };
-        self.change_plan(id, &change).await?;
-        Ok(())
     }
 }

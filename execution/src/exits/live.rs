@@ -62,7 +62,10 @@ impl Desk {
         };
         let Some(position) = row.position_id else { return Ok(()) };
         if let Some(held) = self.tracker.positions.get_mut(&position) {
-            held.amend_refusals = if ok { 0 } else { held.amend_refusals + 1 };
+            if ok {
+                held.amend_refusals = 0;
+                held.amend_refused_mono_ms = None;
+            }
             // The report that shows the new level, or the refusal, ends the raise.
             let answered = !ok || held.raise.is_some_and(|r| Some(r.new) == row.trigger_price);
             if let Some(raise) = held.raise.take_if(|_| answered) {
@@ -254,6 +257,9 @@ impl Desk {
             return Ok(());
         }
         let Some(position) = row.position_id else { return Ok(()) };
+        if row.role == OrderRole::Exit && !row.post_only {
+            self.note_close_end(position, row.cum_qty > Decimal::ZERO);
+        }
         let Some(held) = self.tracker.positions.get_mut(&position) else { return Ok(()) };
         let closing = held
             .plan

@@ -5,25 +5,29 @@
 //! rows in memory, so that a restart goes on where the rows are.
 
 mod close;
+mod dust;
 mod live;
+mod market;
+mod outside;
 mod protect;
 mod regime;
 mod review;
 mod tick;
 
 use penstock_store_orders::positions::PlanRecord;
-use penstock_trading::exit::trigger::{Decision, Tick};
-use penstock_types::vocab::{ExitReason, PlanState};
+use penstock_types::vocab::PlanState;
 
-/// Whether regime or engine may act on a position in this tick: operator, panic and loss cap come before them, and
-/// without a price nothing is decided.
-fn may_act(plan: &PlanRecord, judged: &Tick) -> bool {
-    let is_decided = matches!(
-        judged.decision,
-        Decision::InputStale
-            | Decision::CloseMarket(
-                ExitReason::Operator | ExitReason::PanicExit | ExitReason::LossCap
-            )
-    );
-    !is_decided && matches!(plan.state, PlanState::Armed | PlanState::Trailing)
+use crate::desk::Desk;
+
+impl Desk {
+    /// Orders, changes and cancels may be sent. The switch stops exits too: what is open is watched, booked and
+    /// alarmed, and nothing is decided about it, so that no decision waits in a row to be carried out later.
+    pub(crate) const fn is_permitted(&self) -> bool {
+        self.config.execution_enable
+    }
+}
+
+/// Whether regime or engine may ask for something of a position: while its stop stands.
+const fn may_ask(plan: &PlanRecord) -> bool {
+    matches!(plan.state, PlanState::Armed | PlanState::Trailing)
 }

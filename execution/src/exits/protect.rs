@@ -9,6 +9,7 @@ use penstock_store_orders::orders::{NewOrder, OrderRecord};
 use penstock_telemetry::marker;
 use penstock_trading::exit::closing::OrderView;
 use penstock_trading::exit::plan::PlanEvent;
+use penstock_trading::exit::trigger::stop_ceiling;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_trading::protection::{ProtectAction, ProtectInput, StopView, next};
 use penstock_types::vocab::{
@@ -27,7 +28,7 @@ const REDUCE_DEADLINE_MS: i64 = 5_000;
 impl Desk {
     /// One step towards the stop that the plan wants.
     pub(crate) async fn protect(&mut self, id: PositionId) -> Result<(), DeskError> {
-        if !self.knows_all() {
+        if !self.knows_all() || !self.is_permitted() {
             return Ok(());
         }
         let Some(held) = self.tracker.positions.get(&id) else { return Ok(()) };
@@ -112,11 +113,23 @@ impl Desk {
             min_qty,
             lot,
             amend_refusals: held.amend_refusals,
+            since_amend_refusal_ms: held.amend_refused_mono_ms.map(|at| mono - at),
+            ceiling: self.ceiling_of(held),
+            market: self.market_of(held),
             failures: held.failures,
             since_failure_ms: mono - held.failed_mono_ms,
             since_fence_ms: mono - self.fence_mono_ms,
             stop_is_inherited: stop.is_some_and(|t| t.record.fencing_token < self.store.token()),
         }
+    }
+
+    /// The highest level that the best bid allows, while there is a bid that exits may use.
+    fn ceiling_of(&self, held: &Held) -> Option<Decimal> {
+        let quote = self.quote_of(held)?;
+        let tick = self
+            .instrument(&held.position.symbol)
+            .map_or(Decimal::new(1, 8), |i| i.price_increment);
+        quote.usable(self.config.exit_quote_age_ms_max).then(|| stop_ceiling(quote.bid, tick))
     }
 
     async fn place_stop(
@@ -278,11 +291,13 @@ impl Desk {
             let change = PlanChange { event, ..PlanChange::default() };
             self.change_plan(id, &change).await?;
         }
-        let hard = bare_ms >= self.config.protection_hard_ms;
-        if hard && input.stop.covered().is_zero() && input.stop.order == OrderView::Gone {
+        let hard = bare_ms >= self.config.protection_hard_ms && self.is_permitted();
+        let gone = input.stop.covered().is_zero() && input.stop.order == OrderView::Gone;
+        if hard && gone && self.may_close(id, ExitReason::PanicExit) {
             marker!(EXPOSURE_PROTECTION_FALLBACK_MARKET, position_id = id.0);
             let nothing = penstock_trading::exit::trigger::Tick {
                 decision: penstock_trading::exit::trigger::Decision::Hold,
+                trigger: None,
                 peak: Decimal::ZERO,
                 trough: Decimal::ZERO,
                 loss_since: None,

@@ -13,7 +13,7 @@ use penstock_trading::exit::trigger::{RaiseCause, Tick, stop_ceiling};
 use penstock_types::vocab::{ExitReason, Regime};
 use penstock_types::{Decimal, PositionId, Symbol};
 
-use super::may_act;
+use super::may_ask;
 use crate::desk::{Desk, DeskError};
 use crate::tracker::{Held, TakeProfit};
 
@@ -23,6 +23,21 @@ const MARKETS_MS: i64 = 500;
 const STATE_AGE_MS_MAX: i64 = 45_000;
 /// Trail of a position whose take-profit was given up.
 const TRAIL_ONLY_BPS: i64 = 70;
+
+/// What the pair of regimes asks for at a tick.
+pub(super) struct RegimeAsk {
+    then: Regime,
+    now: Regime,
+    what: RegimeAction,
+    due: Due,
+}
+
+impl RegimeAsk {
+    /// What is still to be done of it.
+    pub(super) fn due(&self) -> Option<RegimeAction> {
+        (self.due != Due::Nothing).then_some(self.what)
+    }
+}
 
 impl Desk {
     /// Reads the published state of held symbols.
@@ -58,41 +73,44 @@ impl Desk {
         held.watch.settled(self.now()).filter(|_| age_ms <= STATE_AGE_MS_MAX)
     }
 
-    /// Acts on the present pair of regimes; true when this tick is done with it.
-    pub(crate) async fn regime_exit(
+    /// What the present pair of regimes asks for.
+    pub(super) fn regime_ask(
+        &self,
+        held: &Held,
+        plan: &PlanRecord,
+        g_bps: Decimal,
+    ) -> Option<RegimeAsk> {
+        let then = held.position.regime_at_entry.filter(|_| may_ask(plan))?;
+        let now = self.fresh_regime(held)?;
+        let drift = held.watch.drift(self.now());
+        let what = action(then, now, held.regime_sub, drift, g_bps);
+        Some(RegimeAsk { then, now, what, due: due(held.regime_acted, now, what) })
+    }
+
+    /// It was its turn: what it asks for is done now, or was done before.
+    pub(super) fn regime_heard(&mut self, id: PositionId, plan: &PlanRecord, ask: &RegimeAsk) {
+        let Some(held) = self.tracker.positions.get_mut(&id) else { return };
+        held.regime_acted = Some((ask.now, ask.what));
+        if ask.due == Due::First {
+            marker!(
+                EXIT_MODE_REROUTED,
+                plan_id = plan.plan_id,
+                symbol = held.position.symbol.as_str(),
+                from_regime = ask.then.as_str(),
+                to_regime = ask.now.as_str(),
+                action = format!("{:?}", ask.what)
+            );
+        }
+    }
+
+    /// Carries out what the pair of regimes asks for.
+    pub(super) async fn regime_exit(
         &mut self,
         id: PositionId,
         plan: &PlanRecord,
+        what: RegimeAction,
         judged: &Tick,
-    ) -> Result<bool, DeskError> {
-        if !may_act(plan, judged) {
-            return Ok(false);
-        }
-        let Some(held) = self.tracker.positions.get(&id) else { return Ok(false) };
-        let (Some(then), Some(now)) = (held.position.regime_at_entry, self.fresh_regime(held))
-        else {
-            return Ok(false);
-        };
-        let drift = held.watch.drift(self.now());
-        let g = judged.g_bps.unwrap_or_default();
-        let what = action(then, now, held.regime_sub, drift, g);
-        let due = due(held.regime_acted, now, what);
-        let symbol = held.position.symbol.clone();
-        if let Some(held) = self.tracker.positions.get_mut(&id) {
-            held.regime_acted = Some((now, what));
-        }
-        match due {
-            Due::Nothing => return Ok(false),
-            Due::First => marker!(
-                EXIT_MODE_REROUTED,
-                plan_id = plan.plan_id,
-                symbol = symbol.as_str(),
-                from_regime = then.as_str(),
-                to_regime = now.as_str(),
-                action = format!("{what:?}")
-            ),
-            Due::Again => {}
-        }
+    ) -> Result<(), DeskError> {
         match what {
             RegimeAction::Close => {
                 self.decide_close(id, ExitReason::RegimeExit, false, judged).await?;
@@ -112,7 +130,7 @@ impl Desk {
             }
             RegimeAction::Keep => {}
         }
-        Ok(true)
+        Ok(())
     }
 
     fn take_profit(&mut self, id: PositionId, to: TakeProfit) {

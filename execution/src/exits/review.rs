@@ -7,56 +7,89 @@
 use penstock_store_orders::positions::PlanRecord;
 use penstock_telemetry::marker;
 use penstock_trading::engine_gate::EngineGates;
-use penstock_trading::exit::review::{DISTANCE_PCT, ReviewAction, Sight, review};
+use penstock_trading::exit::review::{DISTANCE_PCT, Review, ReviewAction, Sight, review};
 use penstock_trading::exit::trigger::Tick;
 use penstock_types::vocab::ExitReason;
 use penstock_types::{Decimal, PositionId};
 
-use super::may_act;
+use super::may_ask;
 use crate::desk::{Desk, DeskError};
+use crate::tracker::Held;
+
+/// What the engine's review asks for at a tick.
+pub(super) struct EngineAsk {
+    before: Review,
+    after: Review,
+    action: ReviewAction,
+    sight: Sight,
+    /// Level of a tighter stop, when that is a raise.
+    to: Option<Decimal>,
+    is_enforced: bool,
+}
+
+impl EngineAsk {
+    /// What is to be done: nothing in shadow, and no raise that is none.
+    pub(super) fn due(&self) -> Option<ReviewAction> {
+        match self.action {
+            ReviewAction::Keep => None,
+            ReviewAction::Tighten => (self.is_enforced && self.to.is_some()).then_some(self.action),
+            ReviewAction::Close => self.is_enforced.then_some(self.action),
+        }
+    }
+}
 
 impl Desk {
-    /// Reviews a position by the engine's view; true when this tick is done with it.
-    pub(crate) async fn engine_exit(
+    /// What the engine's view of a position asks for.
+    pub(super) fn engine_ask(
+        &self,
+        held: &Held,
+        plan: &PlanRecord,
+        g_bps: Decimal,
+    ) -> Option<EngineAsk> {
+        let sight = self.engine.sight(&held.position.symbol).filter(|_| may_ask(plan))?;
+        let before = held.review;
+        let (after, action) = review(before, Some(&sight), Some(g_bps));
+        let to = self.nearer(held.position.position_id, plan, DISTANCE_PCT);
+        let is_enforced = self.config.engine_gates == EngineGates::Enforce;
+        Some(EngineAsk { before, after, action, sight, to, is_enforced })
+    }
+
+    /// It was its turn: what it asks for is done now, or in shadow only said.
+    pub(super) fn engine_heard(&mut self, id: PositionId, plan: &PlanRecord, ask: &EngineAsk) {
+        if let Some(held) = self.tracker.positions.get_mut(&id) {
+            held.review = ask.after;
+        }
+        match ask.action {
+            ReviewAction::Keep => {}
+            ReviewAction::Tighten => {
+                let word = if ask.to.is_some() { "tighten" } else { "keep" };
+                self.say_review(id, plan, &ask.sight, ask.to, word);
+            }
+            // Asked for again at every tick; in shadow nothing becomes of it, and it may wait: one line for each spell.
+            ReviewAction::Close => {
+                if !ask.before.has_asked_to_close() {
+                    self.say_review(id, plan, &ask.sight, None, "close");
+                }
+            }
+        }
+    }
+
+    /// Carries out what the review asks for.
+    pub(super) async fn engine_exit(
         &mut self,
         id: PositionId,
         plan: &PlanRecord,
+        action: ReviewAction,
         judged: &Tick,
-    ) -> Result<bool, DeskError> {
-        if !may_act(plan, judged) {
-            return Ok(false);
-        }
-        let Some(held) = self.tracker.positions.get_mut(&id) else { return Ok(false) };
-        let symbol = held.position.symbol.clone();
-        let Some(sight) = self.engine.sight(&symbol) else { return Ok(false) };
-        let before = held.review;
-        let (after, action) = review(before, Some(&sight), judged.g_bps);
-        held.review = after;
-        let is_enforced = self.config.engine_gates == EngineGates::Enforce;
-        let of_raise = |to: Option<Decimal>| if to.is_some() { "tighten" } else { "keep" };
-        match (action, is_enforced) {
-            (ReviewAction::Keep, true | false) => Ok(false),
-            (ReviewAction::Tighten, false) => {
-                let to = self.nearer(id, plan, DISTANCE_PCT);
-                self.say_review(id, plan, &sight, to, of_raise(to));
-                Ok(false)
+    ) -> Result<(), DeskError> {
+        match action {
+            ReviewAction::Keep => Ok(()),
+            ReviewAction::Tighten => {
+                self.tighten(id, plan, DISTANCE_PCT, judged).await?;
+                Ok(())
             }
-            (ReviewAction::Close, false) => {
-                // It is asked for again at every tick, and nothing becomes of it here: one line for each spell.
-                if !before.has_asked_to_close() {
-                    self.say_review(id, plan, &sight, None, "close");
-                }
-                Ok(false)
-            }
-            (ReviewAction::Tighten, true) => {
-                let to = self.tighten(id, plan, DISTANCE_PCT, judged).await?;
-                self.say_review(id, plan, &sight, to, of_raise(to));
-                Ok(to.is_some())
-            }
-            (ReviewAction::Close, true) => {
-                self.say_review(id, plan, &sight, None, "close");
-                self.decide_close(id, ExitReason::EngineExit, false, judged).await?;
-                Ok(true)
+            ReviewAction::Close => {
+                self.decide_close(id, ExitReason::EngineExit, false, judged).await
             }
         }
     }

@@ -6,11 +6,16 @@
 use penstock_store_orders::exit_plans::{PlanChange, PlanOutcome};
 use penstock_store_orders::positions::PlanRecord;
 use penstock_telemetry::marker;
+use penstock_trading::exit::order::{Asked, Trigger};
 use penstock_trading::exit::plan::PlanEvent;
-use penstock_trading::exit::trigger::{Decision, Quote, RaiseCause, Tick, TickInput, judge};
+use penstock_trading::exit::trigger::{
+    Decision, Moment, Quote, RaiseCause, Tick, TickInput, judge,
+};
 use penstock_types::vocab::{ExitReason, PlanState};
 use penstock_types::{Decimal, PositionId};
 
+use super::regime::RegimeAsk;
+use super::review::EngineAsk;
 use crate::desk::{Desk, DeskError, failpoints};
 use crate::tracker::{Held, RaiseNote, TakeProfit};
 
@@ -39,9 +44,22 @@ impl Desk {
         let Some(plan) = held.plan.clone() else { return Ok(()) };
         let quote = self.quote_of(held);
         let (now, mono) = (self.now(), self.mono_ms());
-        let judged = judge(&self.tick_input(held, &plan, quote));
+        let mut input = self.tick_input(held, &plan, quote);
+        let g = Moment::of(&input).map(|at| at.g);
+        let regime = g.and_then(|g| self.regime_ask(held, &plan, g));
+        let engine = g.and_then(|g| self.engine_ask(held, &plan, g));
+        input.asked = Asked {
+            stop_fired: self.stop_of(id).is_some_and(|t| t.triggered),
+            regime: regime.as_ref().and_then(|ask| ask.due()),
+            engine: engine.as_ref().and_then(|ask| ask.due()),
+        };
+        let judged = judge(&input);
         if let Some(held) = self.tracker.positions.get_mut(&id) {
             remember(held, &judged, quote, now);
+        }
+        if !self.is_permitted() {
+            self.status_line(id, &judged, mono);
+            return self.watch_grace(id).await;
         }
         match plan.state {
             PlanState::Closed => return Ok(()),
@@ -53,15 +71,48 @@ impl Desk {
             | PlanState::Trailing
             | PlanState::Unprotected => {}
         }
-        if !self.regime_exit(id, &plan, &judged).await?
-            && !self.engine_exit(id, &plan, &judged).await?
-        {
-            self.carry_out(id, &plan, &judged).await?;
+        self.remember_asked(id, &plan, &judged, regime.as_ref(), engine.as_ref());
+        match judged.decision {
+            Decision::Regime(action) => self.regime_exit(id, &plan, action, &judged).await?,
+            Decision::Engine(action) => self.engine_exit(id, &plan, action, &judged).await?,
+            Decision::Hold
+            | Decision::InputStale
+            | Decision::CloseMarket(_)
+            | Decision::CloseMaker(_)
+            | Decision::Raise { .. }
+            | Decision::AwaitStop
+            | Decision::ExtendTimeStop { .. } => self.carry_out(id, &plan, &judged).await?,
         }
         self.store_extremes(id, mono).await?;
         self.status_line(id, &judged, mono);
         self.protect(id).await?;
         self.watch_grace(id).await
+    }
+
+    /// What regime and engine were heard for is remembered, unless a trigger before them spoke.
+    fn remember_asked(
+        &mut self,
+        id: PositionId,
+        plan: &PlanRecord,
+        judged: &Tick,
+        regime: Option<&RegimeAsk>,
+        engine: Option<&EngineAsk>,
+    ) {
+        let (to_regime, to_engine) = match judged.trigger {
+            Some(Trigger::Operator | Trigger::Panic | Trigger::LossCap | Trigger::Stop) => {
+                (false, false)
+            }
+            Some(Trigger::Regime) => (true, false),
+            None
+            | Some(Trigger::Engine | Trigger::TakeProfit | Trigger::TimeStop)
+            | Some(Trigger::StaleLoser | Trigger::Breakeven | Trigger::Trail) => (true, true),
+        };
+        if let Some(ask) = regime.filter(|_| to_regime) {
+            self.regime_heard(id, plan, ask);
+        }
+        if let Some(ask) = engine.filter(|_| to_engine) {
+            self.engine_heard(id, plan, ask);
+        }
     }
 
     pub(crate) fn quote_of(&self, held: &Held) -> Option<Quote> {
@@ -103,6 +154,7 @@ impl Desk {
             quote,
             quote_age_ms_max: self.config.exit_quote_age_ms_max,
             flatten: held.flatten || held.close_reason.is_some(),
+            asked: Asked::default(),
             tp_closes: self.config.tp_closes,
             raised_at: held.raised_at,
             raise_interval_ms: self.config.trail_interval_ms,
@@ -117,7 +169,9 @@ impl Desk {
         judged: &Tick,
     ) -> Result<(), DeskError> {
         match judged.decision {
-            Decision::Hold => Ok(()),
+            Decision::Hold | Decision::AwaitStop => Ok(()),
+            // Carried out by their own rooms.
+            Decision::Regime(_) | Decision::Engine(_) => Ok(()),
             Decision::InputStale => {
                 self.note_stale(id, plan, true);
                 Ok(())
@@ -161,6 +215,9 @@ impl Desk {
         maker: bool,
         judged: &Tick,
     ) -> Result<(), DeskError> {
+        if !self.may_close(id, reason) {
+            return Ok(());
+        }
         let change = PlanChange {
             event: Some(PlanEvent::CloseDecided),
             reason: Some(reason),
@@ -174,6 +231,7 @@ impl Desk {
             held.short_since_mono_ms = None;
             held.cancel_alarmed = false;
             held.attempts_base = plan.attempts;
+            held.close_refusals = 0;
         }
         marker!(
             EXIT_REASON_TRIGGERED,

@@ -27,7 +27,7 @@ const CANCEL_AGAIN_MS: i64 = 5_000;
 impl Desk {
     /// Whether the fence was renewed recently enough to send without asking for it.
     fn may_send(&self) -> bool {
-        self.lease.age_ms() <= self.config.preauth_ms_max
+        self.is_permitted() && self.lease.age_ms() <= self.config.preauth_ms_max
     }
 
     /// Everything that may be done now.
@@ -159,6 +159,10 @@ impl Desk {
             min_qty,
             lot,
             amend_refusals: 0,
+            since_amend_refusal_ms: None,
+            // No level is changed here.
+            ceiling: None,
+            market: self.system,
             failures,
             since_failure_ms: mono - failed_mono_ms,
             since_fence_ms: mono - self.fence_mono_ms,

@@ -123,6 +123,7 @@ impl Desk {
                 }
             }
             PrivateEvent::System { status, .. } => {
+                self.system_is(*status);
                 let online = *status == Some(SystemStatus::Online);
                 self.mode.set(CauseCode::ExchangeUnavailable, Level::Degrade, !online, None);
             }

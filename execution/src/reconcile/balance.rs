@@ -146,11 +146,13 @@ impl Desk {
             let Some(seen) = self.views_after(symbol.base(), last_trade_ms) else { continue };
             let read = self.store.base_held(&symbol).await;
             let Some(held) = self.written(read)? else { return Ok(adjusted) };
+            let read = self.store.base_outside(symbol.base()).await;
+            let Some(outside) = self.written(read)? else { return Ok(adjusted) };
             let lot = self.instrument(&symbol).map_or(Decimal::ZERO, |i| i.qty_increment);
             let view = DifferenceInput {
                 first: seen.first.view,
                 last: seen.last.view,
-                ledger: held,
+                ledger: held + outside,
                 tolerance: lot.max(held * Decimal::new(1, 3)),
                 last_trade_ms,
                 orders_seen_ms: self.orders_seen_ms(&symbol, &seen.first),
@@ -164,8 +166,11 @@ impl Desk {
                 }
                 Difference::Watch => self.watch_balance(symbol.base(), seen.first.view.as_of_ms),
                 Difference::Correct(delta) => {
-                    adjusted += u32::from(self.adjust(&symbol, delta, &seen).await?);
                     self.reconcile.watched.remove(symbol.base());
+                    let Some(delta) = self.correct_outside(&symbol, delta, outside).await? else {
+                        continue;
+                    };
+                    adjusted += u32::from(self.adjust(&symbol, delta, &seen).await?);
                 }
             }
         }

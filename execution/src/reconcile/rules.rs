@@ -52,6 +52,10 @@ impl Desk {
             let symbol = request.args.get("symbol").and_then(serde_json::Value::as_str);
             let symbol = symbol.map(Symbol::new).transpose();
             let result = match &symbol {
+                Ok(_) if !self.is_permitted() => {
+                    "refused: EXECUTION_ENABLE=false, nothing is sent; next: set it and start again"
+                        .to_owned()
+                }
                 Ok(symbol) => format!("closing {} positions", self.flatten(symbol.as_ref())),
                 Err(error) => format!("refused: {error}"),
             };
@@ -71,6 +75,9 @@ impl Desk {
     /// Marks positions to be closed by the next tick; how many.
     pub(crate) fn flatten(&mut self, symbol: Option<&Symbol>) -> usize {
         let mut count = 0;
+        if !self.is_permitted() {
+            return count;
+        }
         for held in self.tracker.positions.values_mut() {
             if symbol.is_none_or(|s| *s == held.position.symbol) {
                 held.flatten = true;

@@ -206,7 +206,7 @@ impl Desk {
 
     /// Cancels own orders without a row, again and again until the venue says that they have ended.
     pub(crate) fn cancel_outsiders(&mut self) {
-        if !self.config.cancel_unknown_orders {
+        if !self.config.cancel_unknown_orders || !self.is_permitted() {
             return;
         }
         let mono = self.mono_ms();

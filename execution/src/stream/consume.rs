@@ -66,6 +66,7 @@ impl Desk {
                 Ok(())
             }
             PrivateEvent::System { status, .. } => {
+                self.system_is(status);
                 let online = status == Some(SystemStatus::Online);
                 let value = status.map(|s| format!("{s:?}"));
                 self.mode.set(CauseCode::ExchangeUnavailable, Level::Degrade, !online, value);

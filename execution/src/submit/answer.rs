@@ -139,6 +139,7 @@ impl Desk {
                 OrderEvent::Refused
             }
         };
+        self.learn_market(id, judgement.action);
         let applied = self.apply(id, event, note).await?;
         if applied && event == OrderEvent::Refused {
             self.after_refusal(id, judgement.class, text).await?;
@@ -189,10 +190,10 @@ impl Desk {
                 self.confirm_soon(id, "AMEND");
                 Ok(())
             }
-            OrderOutcome::Rejected { text, .. } => {
+            OrderOutcome::Rejected { text, judgement } => {
                 self.close_mutation(id);
-                tracing::warn!("amend of order {} refused: {text}", id.0);
-                self.after_amend(id, false).await?;
+                let of_quantity = terms.qty.is_some();
+                self.after_amend_refusal(id, of_quantity, judgement.action, text).await?;
                 self.look_soon(id, 0);
                 Ok(())
             }

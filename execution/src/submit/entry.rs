@@ -79,6 +79,9 @@ impl Desk {
 
     /// Why nothing is committed, and whether the entry of another symbol of the cycle may be.
     fn refusal(&self, request: &EntryRequest) -> Option<(&'static str, bool)> {
+        if !self.is_permitted() {
+            return Some(("RISK_MODE_BLOCK", false));
+        }
         if !self.reconcile.complete {
             return Some(("NOT_RECONCILED", false));
         }

@@ -108,6 +108,9 @@ impl Desk {
 
     /// Cancels a live order; nothing happens while another request of it is open.
     pub(crate) async fn cancel(&mut self, id: OrderId, why: &str) -> Result<(), DeskError> {
+        if !self.is_permitted() {
+            return Ok(());
+        }
         let ready = self.tracker.get(id).is_some_and(|t| {
             t.mutation.is_none()
                 && t.is_live()
@@ -135,6 +138,9 @@ impl Desk {
 
     /// The request alone; its event is written.
     pub(crate) fn spawn_cancel(&mut self, id: OrderId) {
+        if !self.is_permitted() {
+            return tracing::warn!("order {} is not cancelled: EXECUTION_ENABLE=false", id.0);
+        }
         let now = self.mono_ms();
         let Some(tracked) = self.tracker.get_mut(id) else { return };
         let age_ms = tracked.age_ms(now);

@@ -5,9 +5,10 @@
 use std::collections::VecDeque;
 
 use penstock_store_orders::positions::{PlanRecord, PositionRecord};
+use penstock_trading::exit::market::Market;
 use penstock_trading::exit::regime::{RegimeAction, RegimeWatch};
 use penstock_trading::exit::review::Review;
-use penstock_types::vocab::{ExitReason, Regime, RegimeSub};
+use penstock_types::vocab::{ExitReason, PlanState, Regime, RegimeSub};
 use penstock_types::{Decimal, OrderId, UtcMicros};
 
 /// Mids kept for the stale-loser rule: one a second for five minutes and a margin.
@@ -64,6 +65,18 @@ pub(crate) struct Held {
     pub(crate) failed_mono_ms: i64,
     /// Refused amends of the quantity in a row.
     pub(crate) amend_refusals: i32,
+    /// An amend was refused at this time, and none was accepted since.
+    pub(crate) amend_refused_mono_ms: Option<i64>,
+    /// State of the market that a refusal named, and when.
+    pub(crate) taught: Option<(Market, i64)>,
+    /// Closes in a row that ended without a fill.
+    pub(crate) close_refusals: i32,
+    /// When the last of them ended.
+    pub(crate) close_refused_mono_ms: i64,
+    /// No further close is decided before this time: one has given up.
+    pub(crate) close_again_mono_ms: i64,
+    /// It was said that a close waits for the market.
+    pub(crate) close_waits: bool,
     /// The stop is being cancelled to be placed anew.
     pub(crate) swapping: bool,
     /// Since when the loss is beyond the cap.
@@ -134,6 +147,12 @@ impl Held {
             failures: 0,
             failed_mono_ms: 0,
             amend_refusals: 0,
+            amend_refused_mono_ms: None,
+            taught: None,
+            close_refusals: 0,
+            close_refused_mono_ms: 0,
+            close_again_mono_ms: 0,
+            close_waits: false,
             swapping: false,
             loss_since: None,
             raised_at: None,
@@ -159,6 +178,12 @@ impl Held {
             extremes_dirty: false,
             extremes_mono_ms: now_mono_ms,
         }
+    }
+
+    /// A remainder below the venue's minimum: it holds base and keeps nobody from its symbol.
+    #[must_use]
+    pub(crate) fn is_dust(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.state == PlanState::DustHold)
     }
 
     /// Base held.

@@ -121,10 +121,10 @@ impl Tracker {
         self.live().find(|t| t.record.role == role && t.record.position_id == Some(position))
     }
 
-    /// The open position of a symbol.
+    /// The open position of a symbol; a remainder is none.
     #[must_use]
     pub(crate) fn position_of(&self, symbol: &Symbol) -> Option<&Held> {
-        self.positions.values().find(|h| h.position.symbol == *symbol)
+        self.positions.values().find(|h| h.position.symbol == *symbol && !h.is_dust())
     }
 
     /// An order lives or a position is open.

@@ -109,6 +109,29 @@ impl ExecStore {
         .map_err(WriteError::sql("sum the positions of a symbol"))
     }
 
+    /// Base of the account that is none of our positions: what it had at the first attach, what was moved since, and
+    /// dust that was written off. What was taken out beyond it was taken out of positions, so the sum never falls below
+    /// zero.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn base_outside(&self, asset: &str) -> Result<Decimal, WriteError> {
+        sqlx::query_scalar!(
+            r#"with moves as (
+                select ts as at, amount from balance_changes where asset = $1
+                union all
+                select created_at, -delta_base from fills_ledger
+                where reason = 'dust_writeoff' and split_part(symbol, '/', 1) = $1),
+             sums as (select sum(amount) over (order by at) as total from moves)
+             select coalesce((select sum(amount) from moves), 0)
+                - least(0, coalesce((select min(total) from sums), 0)) as "outside!""#,
+            asset
+        )
+        .fetch_one(&mut *self.conn().await?)
+        .await
+        .map_err(WriteError::sql("sum the changes of a balance"))
+    }
+
     /// Stores the account's fees.
     ///
     /// # Errors

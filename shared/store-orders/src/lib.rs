@@ -7,6 +7,7 @@
 
 pub mod balances;
 pub mod cells;
+pub mod dust;
 pub mod exit_plans;
 pub mod fills;
 pub mod latency;

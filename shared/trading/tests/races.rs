@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 use penstock_trading::exit::closing::{self, ClosingAction, ClosingInput, OrderView};
+use penstock_trading::exit::market::{CloseForm, Market};
 use penstock_trading::ledger::difference::{self, Difference, DifferenceInput, View};
 use penstock_trading::ledger::{FillTerms, Head, book_fill};
 use penstock_trading::order::{Effect, Facts, OrderEvent, step};
@@ -112,6 +113,9 @@ fn closing_of(stop: OrderView, entry: OrderView, base: i64, available: i64) -> C
         since_short_ms: 0,
         maker_rest_ms: 10_000,
         maker_void: false,
+        market: Market::Online,
+        refusals: 0,
+        since_refusal_ms: 0,
     }
 }
 
@@ -127,6 +131,9 @@ fn protect(stop: StopView, base: i64, sl: i64) -> ProtectInput {
         min_qty: d(1),
         lot: d(1),
         amend_refusals: 0,
+        since_amend_refusal_ms: None,
+        ceiling: Some(d(1_000_000)),
+        market: Market::Online,
         failures: 0,
         since_failure_ms: 0,
         since_fence_ms: 60_000,
@@ -188,7 +195,7 @@ fn r2_false_dust() {
     }
     view.available = d(1);
     view.since_short_ms = 0;
-    assert_eq!(closing::next(&view), ClosingAction::Submit { qty: d(1), rest: false });
+    assert_eq!(closing::next(&view), ClosingAction::Submit { qty: d(1), form: CloseForm::Market });
 }
 
 #[test]

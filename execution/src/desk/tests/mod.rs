@@ -4,10 +4,13 @@
 
 mod audit;
 mod boot;
+mod dust;
+mod external;
 mod faults;
 mod home;
 mod life;
 mod modes;
+mod modes_of_market;
 mod outage;
 mod place;
 mod quarantine;
@@ -20,6 +23,7 @@ mod still;
 mod strangers;
 mod stream;
 mod truth;
+mod takes;
 
 use std::time::{Duration, Instant};
 

@@ -152,6 +152,7 @@ impl Place {
         let rows = penstock_store_decision::cycle_input::all_instruments(&self.pool).await.unwrap();
         let rules = rows.into_iter().map(|r| (r.symbol.clone(), r)).collect();
         let mut config = DeskConfig {
+            execution_enable: true,
             ack_timeout_ms: 500,
             unknown_grace_ms: 2_000,
             preauth_ms_max: self.preauth_ms_max,

@@ -230,7 +230,7 @@ area! {
     /// Positions and how they end.
     pub struct Exits ("exits") {
         /// What a reached take-profit does.
-        [E] tp_action: TpAction = Some("raise_stop"), any().without("close");
+        [E] tp_action: TpAction = Some("raise_stop"), any();
         /// A close may rest as maker first.
         [E] maker_close_enable: bool = Some("true"), any();
         /// Seconds for which it may.

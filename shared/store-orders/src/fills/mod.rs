@@ -10,4 +10,4 @@ mod position;
 mod result;
 
 pub use book::{BookedFill, FillContext, FillOutcome, FillReport};
-pub(crate) use position::{RowRef, insert_ledger_of, write_head};
+pub(crate) use position::{RowRef, insert_ledger_of, raise_standby_quantity, write_head};

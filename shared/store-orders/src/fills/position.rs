@@ -166,7 +166,7 @@ async fn open(
     Ok(())
 }
 
-async fn raise_standby_quantity(
+pub(crate) async fn raise_standby_quantity(
     tx: &mut Transaction<'static, Postgres>,
     position: PositionId,
     base: Decimal,

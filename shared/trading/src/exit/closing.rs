@@ -4,8 +4,11 @@
 //! moment. Output: the next action. It is level-triggered: it keeps no step of its own, so a restart
 //! in the middle goes on from what the rows say. Invariants: the stop's cancel comes before the close
 //! and is confirmed before it; with the stop's fate unknown nothing is sold; what is sold is at most
-//! the position and at most the free balance; a close that cannot be funded puts the stop back.
+//! the position and at most the free balance; a close that cannot be funded puts the stop back; the
+//! stop is taken away only where the close in its place would be executed; refused closes are repeated
+//! with growing pauses.
 
+use super::market::{CloseForm, Market};
 use penstock_types::Decimal;
 use penstock_types::decimal::floor_to_step;
 
@@ -21,6 +24,10 @@ pub const BALANCE_WAIT_MS: i64 = 2_000;
 pub const MARKET_FILL_MS: i64 = 3_000;
 /// Attempts before the stop goes back.
 pub const ATTEMPTS_MAX: i32 = 5;
+/// Pause after a close that came to nothing; it doubles with each further one ...
+pub const REFUSED_MS_FIRST: i64 = 250;
+/// ... up to this.
+pub const REFUSED_MS_MAX: i64 = 5_000;
 
 /// What is known about an order of the position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +83,12 @@ pub struct ClosingInput {
     pub maker_rest_ms: i64,
     /// The price is back at the stop level, or the quote is too old to rest.
     pub maker_void: bool,
+    /// What the venue takes now.
+    pub market: Market,
+    /// Closes in a row that ended without a fill.
+    pub refusals: i32,
+    /// Time since the last of them.
+    pub since_refusal_ms: i64,
 }
 
 /// What to do next.
@@ -101,8 +114,8 @@ pub enum ClosingAction {
     Submit {
         /// Quantity, floored to the lot.
         qty: Decimal,
-        /// Rest at the ask.
-        rest: bool,
+        /// Market, a limit that takes, or rest at the ask.
+        form: CloseForm,
     },
     /// Cancel the close, it took too long.
     CancelClose,
@@ -114,9 +127,48 @@ pub enum ClosingAction {
     Dust,
 }
 
-/// The next action: one total match over (stop, close).
+/// The next action.
 #[must_use]
 pub fn next(input: &ClosingInput) -> ClosingAction {
+    permitted(input, wanted(input))
+}
+
+/// Pause before the next close after so many that came to nothing.
+#[must_use]
+pub fn refused_pause_ms(refusals: i32) -> i64 {
+    match u32::try_from(refusals) {
+        Ok(0) | Err(_) => 0,
+        Ok(n) => (REFUSED_MS_FIRST << (n - 1).min(5)).min(REFUSED_MS_MAX),
+    }
+}
+
+/// What the venue takes of an action; what it does not take waits.
+fn permitted(input: &ClosingInput, action: ClosingAction) -> ClosingAction {
+    let market = input.market;
+    let allowed = match action {
+        ClosingAction::CancelEntry => market.takes_cancel(),
+        // Beside a working close the stop may go in any case; to make room for one, only where that would execute.
+        ClosingAction::CancelStop => {
+            market.matches() || (market.takes_cancel() && input.close != OrderView::Gone)
+        }
+        // A close that rests where nothing matches is the best there is.
+        ClosingAction::CancelClose => market.matches(),
+        // The stop would be refused like the close.
+        ClosingAction::RearmStop | ClosingAction::GiveUp => market.takes_stop(),
+        ClosingAction::Submit { .. }
+        | ClosingAction::Wait
+        | ClosingAction::LookUpStop
+        | ClosingAction::StopUnknown
+        | ClosingAction::LookUpClose
+        | ClosingAction::ReadBalance
+        | ClosingAction::Done
+        | ClosingAction::Dust => true,
+    };
+    if allowed { action } else { ClosingAction::Wait }
+}
+
+/// What is to be done as far as the orders go: one total match over (stop, close).
+fn wanted(input: &ClosingInput) -> ClosingAction {
     use OrderView::{Canceling, Doubtful, Gone, Live, Triggered, Unanswered};
     if input.base.is_zero() {
         return ClosingAction::Done;
@@ -193,11 +245,18 @@ fn submit(input: &ClosingInput) -> ClosingAction {
             ClosingAction::RearmStop
         };
     }
-    if input.attempts >= ATTEMPTS_MAX {
+    // While no stop is taken there is nothing to give up for.
+    if input.attempts >= ATTEMPTS_MAX && input.market.takes_stop() {
         return ClosingAction::GiveUp;
     }
+    if input.since_refusal_ms < refused_pause_ms(input.refusals) {
+        return ClosingAction::Wait;
+    }
     let rest = input.maker_wanted && !input.urgent && !input.maker_void && input.attempts == 0;
-    ClosingAction::Submit { qty, rest }
+    match input.market.close(rest) {
+        Some(form) => ClosingAction::Submit { qty, form },
+        None => ClosingAction::Wait,
+    }
 }
 
 /// The close is live.

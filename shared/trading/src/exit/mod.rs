@@ -7,6 +7,8 @@
 
 pub mod closing;
 pub mod limits;
+pub mod market;
+pub mod order;
 pub mod plan;
 pub mod policy;
 pub mod regime;

@@ -1,6 +1,8 @@
 //! Exit policies, plan states, triggers and the closing sequence under tables and random ticks.
 
 use super::closing::{self, ClosingAction, ClosingInput, OrderView};
+use super::market::{CloseForm, Market};
+use super::order::Asked;
 use super::plan::{self, PlanEvent};
 use super::policy::{PlanTerms, PolicyInput, plan_terms};
 use super::regime::{self, Drift, Due, RegimeAction, RegimeWatch};
@@ -9,7 +11,7 @@ use penstock_types::vocab::{ExitPolicy, ExitReason, Horizon, PlanState, Regime, 
 use penstock_types::{Decimal, UtcMicros};
 use proptest::prelude::*;
 
-fn d(text: &str) -> Decimal {
+pub(super) fn d(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap()
 }
 
@@ -28,7 +30,7 @@ fn terms(policy: ExitPolicy, mx: &str, atr: Option<&str>) -> PlanTerms {
     })
 }
 
-fn input(policy: ExitPolicy) -> TickInput {
+pub(super) fn input(policy: ExitPolicy) -> TickInput {
     let plan = terms(policy, "100", Some("40"));
     TickInput {
         policy,
@@ -53,6 +55,7 @@ fn input(policy: ExitPolicy) -> TickInput {
         quote: None,
         quote_age_ms_max: 3_000,
         flatten: false,
+        asked: Asked::default(),
         tp_closes: false,
         raised_at: None,
         raise_interval_ms: 5_000,
@@ -60,7 +63,7 @@ fn input(policy: ExitPolicy) -> TickInput {
     }
 }
 
-fn quoted(policy: ExitPolicy, bid: &str, ask: &str) -> TickInput {
+pub(super) fn quoted(policy: ExitPolicy, bid: &str, ask: &str) -> TickInput {
     let quote = Quote { bid: d(bid), ask: d(ask), age_ms: 100 };
     TickInput { quote: Some(quote), ..input(policy) }
 }
@@ -318,6 +321,9 @@ fn closing_input(stop: OrderView, close: OrderView) -> ClosingInput {
         since_short_ms: 0,
         maker_rest_ms: 10_000,
         maker_void: false,
+        market: Market::Online,
+        refusals: 0,
+        since_refusal_ms: 0,
     }
 }
 
@@ -358,12 +364,15 @@ fn the_sequence_cancels_entry_then_stop_then_sells_what_is_free() {
     view.stop = OrderView::Gone;
     assert_eq!(closing::next(&view), ClosingAction::Wait, "the entry may still fill");
     view.urgent = true;
-    let sell = ClosingAction::Submit { qty: d("1"), rest: false };
+    let sell = ClosingAction::Submit { qty: d("1"), form: CloseForm::Market };
     assert_eq!(closing::next(&view), sell);
     view.available = d("0.5");
     assert_eq!(closing::next(&view), ClosingAction::Wait, "the balance may lag the fill");
     view.since_short_ms = 2_000;
-    assert_eq!(closing::next(&view), ClosingAction::Submit { qty: d("0.5"), rest: false });
+    assert_eq!(
+        closing::next(&view),
+        ClosingAction::Submit { qty: d("0.5"), form: CloseForm::Market }
+    );
     view.available = Decimal::ZERO;
     assert_eq!(closing::next(&view), ClosingAction::ReadBalance);
     view.since_short_ms = 4_000;
@@ -374,7 +383,7 @@ fn the_sequence_cancels_entry_then_stop_then_sells_what_is_free() {
 fn a_maker_close_gives_up_for_market_and_five_attempts_end_the_sequence() {
     let mut view = closing_input(OrderView::Gone, OrderView::Gone);
     view.maker_wanted = true;
-    assert_eq!(closing::next(&view), ClosingAction::Submit { qty: d("1"), rest: true });
+    assert_eq!(closing::next(&view), ClosingAction::Submit { qty: d("1"), form: CloseForm::Rest });
     view.close = OrderView::Live;
     view.close_rests = true;
     assert_eq!(closing::next(&view), ClosingAction::Wait);
@@ -382,13 +391,72 @@ fn a_maker_close_gives_up_for_market_and_five_attempts_end_the_sequence() {
     assert_eq!(closing::next(&view), ClosingAction::CancelClose);
     view.close = OrderView::Gone;
     view.attempts = 1;
-    assert_eq!(closing::next(&view), ClosingAction::Submit { qty: d("1"), rest: false });
+    assert_eq!(
+        closing::next(&view),
+        ClosingAction::Submit { qty: d("1"), form: CloseForm::Market }
+    );
     view.attempts = 5;
     assert_eq!(closing::next(&view), ClosingAction::GiveUp);
     view.base = d("0.05");
     assert_eq!(closing::next(&view), ClosingAction::Dust);
     view.base = Decimal::ZERO;
     assert_eq!(closing::next(&view), ClosingAction::Done);
+}
+
+/// Everything that a close may find, in every state of the market.
+#[test]
+fn no_stop_is_cancelled_for_a_close_that_the_market_cannot_take() {
+    for market in Market::ALL {
+        for stop in VIEWS {
+            for close in VIEWS {
+                for entry in VIEWS {
+                    for ms in [0, 2_000, 5_000, 60_000] {
+                        let mut view = closing_input(stop, close);
+                        (view.entry, view.market, view.maker_wanted) = (entry, market, ms == 0);
+                        (view.since_cancel_ms, view.since_close_ms) = (ms, ms);
+                        view.since_decided_ms = ms;
+                        let action = closing::next(&view);
+                        let sells = matches!(action, ClosingAction::Submit { .. });
+                        assert!(!sells || market.close(view.maker_wanted).is_some(), "{view:?}");
+                        match action {
+                            ClosingAction::CancelStop => {
+                                assert!(market.matches() || close != OrderView::Gone, "{view:?}");
+                                assert!(market.takes_cancel(), "{view:?}");
+                            }
+                            ClosingAction::CancelEntry => assert!(market.takes_cancel()),
+                            ClosingAction::CancelClose => assert!(market.matches()),
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn refused_closes_are_repeated_with_growing_pauses_and_a_market_without_stops_has_no_end_of_them() {
+    let pauses = [0, 1, 2, 3, 4, 5, 6, 60].map(closing::refused_pause_ms);
+    assert_eq!(pauses, [0, 250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
+    let mut view = closing_input(OrderView::Gone, OrderView::Gone);
+    (view.refusals, view.since_refusal_ms) = (3, 999);
+    assert_eq!(closing::next(&view), ClosingAction::Wait);
+    view.since_refusal_ms = 1_000;
+    assert_eq!(
+        closing::next(&view),
+        ClosingAction::Submit { qty: d("1"), form: CloseForm::Market }
+    );
+    view.attempts = 5;
+    assert_eq!(closing::next(&view), ClosingAction::GiveUp);
+    for (market, wanted) in [
+        (Market::LimitOnly, ClosingAction::Submit { qty: d("1"), form: CloseForm::Limit }),
+        (Market::PostOnly, ClosingAction::Submit { qty: d("1"), form: CloseForm::Rest }),
+        (Market::CancelOnly, ClosingAction::Wait),
+        (Market::Closed, ClosingAction::Wait),
+    ] {
+        view.market = market;
+        assert_eq!(closing::next(&view), wanted, "{market:?}");
+    }
 }
 
 proptest! {
@@ -422,7 +490,8 @@ proptest! {
                 }
                 Decision::ExtendTimeStop { to } => view.time_stop_at = to,
                 Decision::CloseMarket(_) | Decision::CloseMaker(_) => break,
-                Decision::Hold | Decision::InputStale => {}
+                Decision::Hold | Decision::InputStale | Decision::AwaitStop => {}
+                Decision::Regime(_) | Decision::Engine(_) => prop_assert!(false, "nobody asked"),
             }
         }
     }

@@ -1,11 +1,14 @@
-//! When a position closes or its stop moves: the triggers in their order, first match acts.
+//! When a position closes or its stop moves: the conditions of the triggers, judged in their order.
 //!
 //! Input: plan, position, quote and time of one tick. Output: one decision, the new peak and trough and
 //! the start of a loss beyond the cap. Losses are measured on the best bid, arming of profits on the
 //! mid. Without a usable quote only the operator's close is decided: nothing is closed at market on a
 //! price that we do not have, the stop at the venue stands.
 
+use super::order::{self, Asked, Trigger};
 use super::policy::{TRAILING_EXTENSION_SECS, TRAILING_TIME_STOP_SECS};
+use super::regime::RegimeAction;
+use super::review::ReviewAction;
 use super::{bps_over, shifted};
 use penstock_types::decimal::{ceil_to_step, floor_to_step, round_to, scale};
 use penstock_types::vocab::{ExitPolicy, ExitReason, Regime};
@@ -102,6 +105,8 @@ pub struct TickInput {
     pub quote_age_ms_max: i64,
     /// The operator asked to close.
     pub flatten: bool,
+    /// What others ask for.
+    pub asked: Asked,
     /// Take-profit closes instead of raising the stop.
     pub tp_closes: bool,
     /// When the stop was raised last.
@@ -143,6 +148,12 @@ pub enum Decision {
         /// Why.
         cause: RaiseCause,
     },
+    /// Nothing but to wait for the venue's stop, which has fired.
+    AwaitStop,
+    /// Carry out what the pair of regimes asks for.
+    Regime(RegimeAction),
+    /// Carry out what the engine's review asks for.
+    Engine(ReviewAction),
     /// Give a trailing position in profit one more interval.
     ExtendTimeStop {
         /// The new time.
@@ -155,6 +166,8 @@ pub enum Decision {
 pub struct Tick {
     /// What to do.
     pub decision: Decision,
+    /// What decided it.
+    pub trigger: Option<Trigger>,
     /// Highest mid, this tick included.
     pub peak: Decimal,
     /// Lowest mid, this tick included.
@@ -168,47 +181,85 @@ pub struct Tick {
 /// Judges one tick.
 #[must_use]
 pub fn judge(input: &TickInput) -> Tick {
-    let idle = Tick {
-        decision: Decision::Hold,
-        peak: input.peak,
-        trough: input.trough,
-        loss_since: input.loss_since,
-        g_bps: None,
-    };
-    let Some(quote) = input.quote.filter(|q| q.usable(input.quote_age_ms_max)) else {
-        let decision = if input.flatten {
-            Decision::CloseMarket(ExitReason::Operator)
+    let Some(at) = Moment::of(input) else {
+        let (trigger, decision) = if input.flatten {
+            (Some(Trigger::Operator), Decision::CloseMarket(ExitReason::Operator))
         } else {
-            Decision::InputStale
+            (None, Decision::InputStale)
         };
-        return Tick { decision, loss_since: None, ..idle };
+        let (peak, trough) = (input.peak, input.trough);
+        return Tick { decision, trigger, peak, trough, loss_since: None, g_bps: None };
     };
-    let mid = quote.mid();
-    let g = bps_over(quote.bid, input.avg_entry);
-    let cap = input.loss_cap_bps.max(input.sl_bps + Decimal::from(LOSS_CAP_MARGIN_BPS));
-    let loss_since = (g <= -cap).then(|| input.loss_since.unwrap_or(input.now));
-    let peak = input.peak.max(mid);
-    let trough = if input.trough.is_zero() { mid } else { input.trough.min(mid) };
-    let tick = Tick { decision: Decision::Hold, peak, trough, loss_since, g_bps: Some(g) };
-    let decision = closes(input, &tick, g)
-        .or_else(|| take_profit(input, &quote, mid))
-        .or_else(|| time_up(input, &quote, mid, g))
-        .or_else(|| stale_loser(input, mid, g))
-        .or_else(|| breakeven(input, &quote, peak))
-        .or_else(|| trail(input, &quote, peak))
-        .unwrap_or(Decision::Hold);
-    Tick { decision, ..tick }
+    let found = order::first(&at);
+    Tick {
+        decision: found.map_or(Decision::Hold, |(_, decision)| decision),
+        trigger: found.map(|(trigger, _)| trigger),
+        peak: at.peak,
+        trough: if input.trough.is_zero() { at.mid } else { input.trough.min(at.mid) },
+        loss_since: at.loss_since,
+        g_bps: Some(at.g),
+    }
 }
 
-fn closes(input: &TickInput, tick: &Tick, g: Decimal) -> Option<Decision> {
-    if input.flatten {
-        return Some(Decision::CloseMarket(ExitReason::Operator));
+/// A tick whose quote can be priced with.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Moment<'a> {
+    /// The tick.
+    pub input: &'a TickInput,
+    quote: Quote,
+    mid: Decimal,
+    /// Profit on the best bid.
+    pub g: Decimal,
+    peak: Decimal,
+    loss_since: Option<UtcMicros>,
+}
+
+impl<'a> Moment<'a> {
+    /// None without a usable quote.
+    #[must_use]
+    pub fn of(input: &'a TickInput) -> Option<Self> {
+        let quote = input.quote.filter(|q| q.usable(input.quote_age_ms_max))?;
+        let mid = quote.mid();
+        let g = bps_over(quote.bid, input.avg_entry);
+        let cap = input.loss_cap_bps.max(input.sl_bps + Decimal::from(LOSS_CAP_MARGIN_BPS));
+        let loss_since = (g <= -cap).then(|| input.loss_since.unwrap_or(input.now));
+        Some(Self { input, quote, mid, g, peak: input.peak.max(mid), loss_since })
     }
-    if g <= -input.panic_bps {
-        return Some(Decision::CloseMarket(ExitReason::PanicExit));
+
+    pub(super) fn operator(&self) -> Option<Decision> {
+        self.input.flatten.then_some(Decision::CloseMarket(ExitReason::Operator))
     }
-    let lasted = tick.loss_since.is_some_and(|since| input.now.millis_since(since) >= LOSS_CAP_MS);
-    lasted.then_some(Decision::CloseMarket(ExitReason::LossCap))
+
+    pub(super) fn panic(&self) -> Option<Decision> {
+        let failed = self.g <= -self.input.panic_bps;
+        failed.then_some(Decision::CloseMarket(ExitReason::PanicExit))
+    }
+
+    pub(super) fn loss_cap(&self) -> Option<Decision> {
+        let now = self.input.now;
+        let lasted = self.loss_since.is_some_and(|since| now.millis_since(since) >= LOSS_CAP_MS);
+        lasted.then_some(Decision::CloseMarket(ExitReason::LossCap))
+    }
+
+    pub(super) fn take_profit(&self) -> Option<Decision> {
+        take_profit(self.input, &self.quote, self.mid)
+    }
+
+    pub(super) fn time_up(&self) -> Option<Decision> {
+        time_up(self.input, &self.quote, self.mid, self.g)
+    }
+
+    pub(super) fn stale_loser(&self) -> Option<Decision> {
+        stale_loser(self.input, self.mid, self.g)
+    }
+
+    pub(super) fn breakeven(&self) -> Option<Decision> {
+        breakeven(self.input, &self.quote, self.peak)
+    }
+
+    pub(super) fn trail(&self) -> Option<Decision> {
+        trail(self.input, &self.quote, self.peak)
+    }
 }
 
 /// Take-profit at this moment.

@@ -171,3 +171,21 @@ pub fn book_adjust(head: &Head, delta: Decimal, price: Decimal) -> Result<Booked
     let row = row_of(head, &after, LedgerKind::Adjust, delta, Decimal::ZERO, Decimal::ZERO);
     Ok(Booked { row, head: after, realized: None, excess: Decimal::ZERO })
 }
+
+/// Moves all of one position into another: base, cost and open entry fees go whole, nothing is realised.
+///
+/// # Errors
+/// [`LedgerError::Overflow`] beyond 28 digits.
+pub fn book_merge(from: &Head, into: &Head) -> Result<(Booked, Booked), LedgerError> {
+    let gone = book_adjust(from, -from.base, Decimal::ZERO)?;
+    let price = from.avg_entry.unwrap_or_default();
+    let overflow = LedgerError::Overflow { price, qty: from.base };
+    let base = into.base.checked_add(from.base).ok_or(overflow)?;
+    let cost = into.cost.checked_add(from.cost).ok_or(overflow)?;
+    let open_fees = into.open_fees.checked_add(from.open_fees).ok_or(overflow)?;
+    let avg = cost.checked_div(base).map_or(into.avg_entry, |avg| Some(round_to(avg, scale::PX)));
+    let after = Head { base, cost, open_fees, avg_entry: avg, seq: into.seq + 1, ..*into };
+    let row = row_of(into, &after, LedgerKind::Adjust, from.base, Decimal::ZERO, Decimal::ZERO);
+    let grown = Booked { row, head: after, realized: None, excess: Decimal::ZERO };
+    Ok((gone, grown))
+}

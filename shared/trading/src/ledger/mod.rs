@@ -10,7 +10,7 @@ mod book;
 pub mod difference;
 mod fold;
 
-pub use book::{Booked, book_adjust, book_fill};
+pub use book::{Booked, book_adjust, book_fill, book_merge};
 pub use fold::fold;
 
 use penstock_types::Decimal;

@@ -2,10 +2,12 @@
 //!
 //! Input: base, committed stop level, what stands at the venue, limits of the instrument, times.
 //! Output: place, amend, swap or wait. Invariants: the quantity never exceeds the base; the level never
-//! falls; a triggered stop is never touched; at most one unanswered request. It deliberately does not
-//! decide levels: those come from the exit plan.
+//! falls; a triggered stop is never touched; at most one unanswered request; nothing is asked of a market that
+//! does not take it, and what was refused is asked again after a pause. It deliberately does not decide levels:
+//! those come from the exit plan.
 
 use crate::exit::closing::OrderView;
+use crate::exit::market::Market;
 use penstock_types::Decimal;
 use penstock_types::decimal::floor_to_step;
 
@@ -16,6 +18,8 @@ pub const AMEND_REFUSALS_MAX: i32 = 2;
 /// A successor amends no stop in the first seconds of its fence: an amend of its predecessor may
 /// still arrive.
 pub const SUCCESSOR_QUIET_MS: i64 = 4_000;
+/// A refused change of the level alone is asked for again after this: the distance of two raises.
+pub const LEVEL_RETRY_MS: i64 = 5_000;
 /// An unanswered amend is unresolved until its deadline and this are over.
 pub const AMEND_RESOLVE_MS: i64 = 2_000;
 
@@ -71,6 +75,12 @@ pub struct ProtectInput {
     pub lot: Decimal,
     /// Refused amends of the quantity in a row.
     pub amend_refusals: i32,
+    /// Time since the last refused amend of this stop, if there was one.
+    pub since_amend_refusal_ms: Option<i64>,
+    /// Highest level that the best bid allows now; none without a quote.
+    pub ceiling: Option<Decimal>,
+    /// What the venue takes now.
+    pub market: Market,
     /// Failed placements in a row.
     pub failures: i32,
     /// Time since the last failed placement.
@@ -130,7 +140,8 @@ pub fn next(input: &ProtectInput) -> ProtectAction {
     match input.stop.order {
         OrderView::Gone if qty < input.min_qty => ProtectAction::BelowMinimum,
         OrderView::Gone => {
-            if input.since_failure_ms >= retry_ms(input.failures) {
+            let rested = input.since_failure_ms >= retry_ms(input.failures);
+            if rested && input.market.takes_stop() {
                 ProtectAction::Place { qty, trigger: input.sl_price }
             } else {
                 ProtectAction::Wait
@@ -150,11 +161,16 @@ fn amend(input: &ProtectInput, base_qty: Decimal) -> ProtectAction {
     }
     let want_qty = input.stop.cum_qty + base_qty;
     let qty = (want_qty != input.stop.qty).then_some(want_qty);
-    let trigger = (input.sl_price > input.stop.trigger).then_some(input.sl_price);
+    // A level above what the bid allows would fire at once; without a quote nobody can tell.
+    let fits = input.ceiling.is_some_and(|ceiling| input.sl_price <= ceiling);
+    let trigger = (fits && input.sl_price > input.stop.trigger).then_some(input.sl_price);
     if qty.is_some() && input.amend_refusals >= AMEND_REFUSALS_MAX {
-        return ProtectAction::Swap;
+        let can_swap = input.market.takes_stop();
+        return if can_swap { ProtectAction::Swap } else { ProtectAction::Wait };
     }
-    if qty.is_none() && trigger.is_none() {
+    let pause_ms = if qty.is_some() { retry_ms(input.amend_refusals) } else { LEVEL_RETRY_MS };
+    let rested = input.since_amend_refusal_ms.is_none_or(|ms| ms >= pause_ms);
+    if (qty.is_none() && trigger.is_none()) || !rested || !input.market.takes_amend() {
         return ProtectAction::Wait;
     }
     ProtectAction::Amend { qty, trigger }

@@ -2,6 +2,7 @@
 
 use super::{ProtectAction, ProtectInput, StopView, next, retry_ms};
 use crate::exit::closing::OrderView;
+use crate::exit::market::Market;
 use penstock_types::Decimal;
 use proptest::prelude::*;
 
@@ -17,6 +18,9 @@ fn input(stop: StopView) -> ProtectInput {
         min_qty: d("0.1"),
         lot: d("0.01"),
         amend_refusals: 0,
+        since_amend_refusal_ms: None,
+        ceiling: Some(d("1000000")),
+        market: Market::Online,
         failures: 0,
         since_failure_ms: 0,
         since_fence_ms: 60_000,
@@ -80,6 +84,45 @@ fn an_open_answer_a_trigger_and_a_young_fence_are_waited_for() {
     assert_eq!(next(&inherited), ProtectAction::Wait);
     inherited.since_fence_ms = 4_000;
     assert!(matches!(next(&inherited), ProtectAction::Amend { .. }));
+}
+
+#[test]
+fn a_market_that_does_not_take_it_is_asked_for_nothing_and_no_stop_is_given_up() {
+    for market in Market::ALL {
+        let mut bare = input(StopView::NONE);
+        bare.market = market;
+        let placed = matches!(next(&bare), ProtectAction::Place { .. });
+        assert_eq!(placed, market.takes_stop(), "{market:?}");
+        for stop in [live("1", "0", "99"), live("2", "0", "98")] {
+            let mut changed = input(stop);
+            changed.market = market;
+            let amended = matches!(next(&changed), ProtectAction::Amend { .. });
+            assert_eq!(amended, market.takes_amend(), "{market:?}");
+        }
+        let mut refused = input(live("1", "0", "99"));
+        (refused.market, refused.amend_refusals) = (market, 2);
+        assert_eq!(next(&refused) == ProtectAction::Swap, market.takes_stop(), "{market:?}");
+    }
+}
+
+#[test]
+fn a_refused_change_is_asked_for_again_after_a_pause_and_a_level_above_the_bid_waits() {
+    let mut level = input(live("2", "0", "98"));
+    level.since_amend_refusal_ms = Some(4_999);
+    assert_eq!(next(&level), ProtectAction::Wait);
+    level.since_amend_refusal_ms = Some(5_000);
+    assert!(matches!(next(&level), ProtectAction::Amend { .. }));
+    for ceiling in [None, Some(d("98.99"))] {
+        level.ceiling = ceiling;
+        assert_eq!(next(&level), ProtectAction::Wait, "{ceiling:?}");
+    }
+    let mut quantity = input(live("1", "0", "98"));
+    (quantity.amend_refusals, quantity.since_amend_refusal_ms) = (1, Some(249));
+    assert_eq!(next(&quantity), ProtectAction::Wait);
+    quantity.since_amend_refusal_ms = Some(250);
+    quantity.ceiling = None;
+    let grown = ProtectAction::Amend { qty: Some(d("2")), trigger: None };
+    assert_eq!(next(&quantity), grown, "the quantity needs no quote");
 }
 
 proptest! {
