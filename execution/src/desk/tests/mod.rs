@@ -5,6 +5,7 @@
 mod audit;
 mod boot;
 mod faults;
+mod hang;
 mod home;
 mod life;
 mod modes;
