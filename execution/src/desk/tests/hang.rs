@@ -14,6 +14,13 @@ use super::outage::{AHEAD, BASE, ENTRY_UNITS, PREAUTH, STOP_QTY, STOPS_SENT, wor
 use super::place::until;
 use super::{ENTRY, PLAN, POSITION, World};
 use crate::account::EntryOutcome;
+use crate::desk::DeskConfig;
+
+async fn hasty_world() -> World {
+    let mut world = world().await;
+    world.tune = |config| config.rows_answer_ms_max = DeskConfig::default().rows_answer_ms_max;
+    world
+}
 
 /// Commits that write orders wait for whoever holds this lock; the server itself ends none of them.
 const HOLD_COMMITS: &str = "
@@ -26,7 +33,7 @@ const HOLD_COMMITS: &str = "
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_position_whose_rows_hang_gets_a_larger_stop_for_a_further_fill() {
     // given a position under its stop, so that the published state is read twice a second
-    let mut world = world().await;
+    let mut world = hasty_world().await;
     let session = world.resting_entry().await;
     world.sell_into_bid(AHEAD + 40_000);
     world.until_word("plan", PLAN, "armed").await;
@@ -54,7 +61,7 @@ async fn a_position_whose_rows_hang_gets_a_larger_stop_for_a_further_fill() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_fill_while_the_server_hangs_gets_its_standby_stop_and_is_booked_once() {
     // given a resting entry
-    let mut world = world().await;
+    let mut world = hasty_world().await;
     let session = world.resting_entry().await;
     // when the server hangs and the entry is filled whole
     world.own().hang();
@@ -80,7 +87,7 @@ async fn a_first_fill_while_the_server_hangs_gets_its_standby_stop_and_is_booked
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_again_and_again_loses_and_doubles_nothing() {
     // given a resting entry
-    let mut world = world().await;
+    let mut world = hasty_world().await;
     let session = world.resting_entry().await;
     world.lose_cancels();
     // when the server hangs three times, and each time a part is filled
