@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use penstock_alerts::Alerts;
-use penstock_store_orders::orders::{EventNote, EventSource};
 use penstock_store_orders::WriteError;
+use penstock_store_orders::orders::{EventNote, EventSource};
 use penstock_telemetry::{Fields, Marker, marker};
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdError, ClOrdIdGenerator, OrderIdSalt};
