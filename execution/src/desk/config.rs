@@ -58,6 +58,9 @@ pub struct DeskConfig {
     /// Time after the last renewal of the fence for which standby rows may go out without a write,
     /// milliseconds.
     pub preauth_ms_max: i64,
+    /// Longest wait for one verb of the decision cluster, milliseconds; then it counts as away. Less than
+    /// the time from a fill to its stop, which a server that hangs must not use up.
+    pub rows_answer_ms_max: u64,
     /// Quiet time of a symbol after a refusal, milliseconds.
     pub quiet_ms: i64,
     /// When a symbol goes into quarantine, and for how long.
@@ -96,6 +99,7 @@ impl Default for DeskConfig {
             ledger_audit_ms: 300_000,
             stream_silent_ms: 15_000,
             preauth_ms_max: 300_000,
+            rows_answer_ms_max: 1_000,
             quiet_ms: 120_000,
             quarantine: QuarantineSettings::default(),
             time_sync_ms: 300_000,

@@ -12,6 +12,7 @@ pub mod failpoints;
 mod handle;
 mod run;
 mod state;
+mod store;
 
 pub use config::DeskConfig;
 pub use error::DeskError;

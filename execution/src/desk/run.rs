@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::store::DeskStore;
 use super::{Command, Desk, DeskConfig, DeskError, DeskHandle, DeskStatus, Input, Message};
 use crate::audit::{AuditHandle, Said};
 use crate::engine::EngineBoard;
@@ -102,9 +103,10 @@ pub(super) fn assemble(parts: DeskParts) -> Result<(Desk, Inputs, DeskHandle), D
     };
     let tracker = Tracker::saying(Said::new(parts.audit, parts.store.token()));
     let fence_mono_ms = parts.clock.now().mono_ms();
+    let answer_max = Duration::from_millis(parts.config.rows_answer_ms_max);
     let desk = Desk {
         config: parts.config,
-        store: parts.store,
+        store: DeskStore::new(parts.store, answer_max),
         salt: parts.salt,
         ids,
         orders: parts.orders,
@@ -157,6 +159,7 @@ async fn run(mut desk: Desk, inputs: Inputs) -> Result<(), DeskError> {
 
 async fn turns(desk: &mut Desk, mut inputs: Inputs) -> Result<(), DeskError> {
     desk.attach().await?;
+    desk.store.hurry();
     let mut frames = desk.quotes.subscribe();
     let mut tick = tokio::time::interval(Duration::from_millis(desk.config.exit_tick_ms));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use penstock_alerts::Alerts;
+use penstock_store_orders::WriteError;
 use penstock_store_orders::orders::{EventNote, EventSource};
-use penstock_store_orders::{ExecStore, WriteError};
 use penstock_telemetry::{Fields, Marker, marker};
 use penstock_trading::exit::market::Market;
 use penstock_trading::mode::{CauseCode, Level};
@@ -19,6 +19,7 @@ use penstock_types::{Decimal, OrderId, PositionId, Symbol, UtcMicros};
 use penstock_venue_orders::{Clock, OrderAnswer, OrderSocket, PrivateEvent, PrivateRest};
 use tokio::sync::{mpsc, watch};
 
+use super::store::DeskStore;
 use super::{Command, DeskConfig, DeskError, DeskStatus};
 use crate::engine::EngineBoard;
 use crate::lease::Lease;
@@ -80,7 +81,7 @@ pub(crate) struct Balance {
 /// The desk.
 pub(crate) struct Desk {
     pub(crate) config: DeskConfig,
-    pub(crate) store: ExecStore,
+    pub(crate) store: DeskStore,
     pub(crate) salt: OrderIdSalt,
     pub(crate) ids: ClOrdIdGenerator,
     pub(crate) orders: OrderSocket,

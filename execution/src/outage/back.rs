@@ -20,7 +20,7 @@ use penstock_venue_orders::PrivateEvent;
 use super::Record;
 use super::state::Released;
 use crate::desk::{Desk, DeskError, Message};
-use crate::tracker::Held;
+use crate::tracker::{Held, Tracked};
 
 impl Desk {
     /// Asks the cluster, in a task of its own.
@@ -31,7 +31,7 @@ impl Desk {
             return;
         }
         outage.probing = true;
-        let (store, messages) = (self.store.clone(), self.messages.clone());
+        let (store, messages) = (self.store.for_a_task(), self.messages.clone());
         tokio::spawn(async move {
             let result = store.probe().await;
             // A desk that has ended wants no answer.
@@ -79,7 +79,29 @@ impl Desk {
                 return Ok(());
             }
         }
+        self.end_never_sent().await?;
+        if self.reconcile.away {
+            self.still_away();
+            return Ok(());
+        }
         self.after_outage().await
+    }
+
+    /// Rows that were let out by a transaction whose commit had no answer: they stand, but not a byte of
+    /// them went out, and none will. Whoever wanted them decides anew.
+    async fn end_never_sent(&mut self) -> Result<(), DeskError> {
+        let never = |t: &&Tracked| {
+            t.record.state == OrderState::PendingSubmit
+                && t.record.fencing_token == self.store.token()
+                && t.sent_mono_ms.is_none()
+        };
+        let ids: Vec<OrderId> =
+            self.tracker.orders().filter(never).map(|t| t.record.order_id).collect();
+        for id in ids {
+            let note = self.note().because("commit without an answer");
+            self.apply(id, OrderEvent::LocalRefusal, &note).await?;
+        }
+        Ok(())
     }
 
     async fn replay(&mut self, record: Record) -> Result<(), DeskError> {
@@ -154,7 +176,8 @@ impl Desk {
         let mono = self.mono_ms();
         for row in rows.into_iter().chain(ended) {
             let (id, state) = (row.order_id, row.state);
-            let unknown = self.tracker.get(id).is_none() && state != OrderState::Created;
+            let waits = matches!(state, OrderState::Created | OrderState::PendingSubmit);
+            let unknown = self.tracker.get(id).is_none() && !waits;
             self.tracker.put(row, mono);
             if unknown {
                 self.look_soon(id, 0);

@@ -96,9 +96,14 @@ impl Desk {
     /// A refusal for the pair's rules: they are read again. Others than before are in force at once; the same ones mean
     /// that our own numbers are wrong.
     async fn read_rules_again(&mut self, symbol: &Symbol) {
-        let rows = match cycle_input::all_instruments(self.store.pool()).await {
-            Ok(rows) => rows,
+        let asked = cycle_input::all_instruments(self.store.pool());
+        let rows = match self.store.aside("read the venue's rules", asked).await {
+            Ok(Ok(rows)) => rows,
             Err(error) => {
+                tracing::warn!("rules of {symbol} not read again after a refusal: {error}");
+                return;
+            }
+            Ok(Err(error)) => {
                 tracing::warn!("rules of {symbol} not read again after a refusal: {error}");
                 return;
             }

@@ -18,10 +18,14 @@ impl Desk {
     /// The fees in force.
     pub(crate) async fn load_fees(&mut self) -> Result<(), DeskError> {
         self.reconcile.next_fees_mono_ms = self.mono_ms() + FEES_MS;
-        let fees = match self.store.pool().acquire().await {
-            Ok(mut conn) => account::fee_tier(&mut conn).await.map_err(|e| e.to_string()),
-            Err(error) => Err(error.to_string()),
+        let asked = async {
+            match self.store.pool().acquire().await {
+                Ok(mut conn) => account::fee_tier(&mut conn).await.map_err(|e| e.to_string()),
+                Err(error) => Err(error.to_string()),
+            }
         };
+        let fees = self.store.aside("read the fees", asked).await;
+        let Some(fees) = self.written(fees)? else { return Ok(()) };
         match fees {
             Ok(Some(tier)) => self.fees_round_trip_bps = tier.maker_bps + tier.taker_bps,
             Ok(None) => {}
@@ -41,7 +45,10 @@ impl Desk {
         if self.written(checked)?.is_none() {
             return Ok(());
         }
-        let requests = match control::pending(self.store.pool(), &["flatten"]).await {
+        let asked = control::pending(self.store.pool(), &["flatten"]);
+        let asked = self.store.aside("read the operator's requests", asked).await;
+        let Some(asked) = self.written(asked)? else { return Ok(()) };
+        let requests = match asked {
             Ok(requests) => requests,
             Err(error) => {
                 tracing::warn!("requests of the operator: {error}");
@@ -59,7 +66,10 @@ impl Desk {
                 Ok(symbol) => format!("closing {} positions", self.flatten(symbol.as_ref())),
                 Err(error) => format!("refused: {error}"),
             };
-            match control::answer(self.store.pool(), request.id, &result).await {
+            let told = control::answer(self.store.pool(), request.id, &result);
+            let told = self.store.aside("answer the operator", told).await;
+            let Some(told) = self.written(told)? else { return Ok(()) };
+            match told {
                 // Only now: without its answer it is asked, and would be told, again.
                 Ok(true) => self.tracker.said.post(|_| operator_command(&request, &result)),
                 Ok(false) => {}

@@ -2,8 +2,12 @@
 //!
 //! Input: the session's fence token. Output: transactions that have already proven, with a share lock,
 //! that the token is still the newest, so that nothing a newer session may see is written by an older
-//! one. Invariant: `synchronous_commit` is on in each of them, because a send may follow its commit.
+//! one. Invariants: `synchronous_commit` is on in each of them, because a send may follow its commit;
+//! what runs inside [`ExecStore::within`] ends in time whether the server answers or not, and says
+//! whether its commit had been sent; the cluster counts as back only when every transaction that was
+//! given up on has ended one way or the other.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,20 +16,28 @@ use chrono::{DateTime, Utc};
 use penstock_store::ClusterRole;
 use penstock_store::StoreError;
 use penstock_store::again;
-use penstock_store::fence::{FenceError, FencedService, check_fence};
+use penstock_store::fence::{FenceError, FencedService, check_fence, check_fence_for_update};
 use penstock_types::ids::IDS_PER_TOKEN;
 use penstock_types::{FencingToken, SessionId, UtcMicros};
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 
 /// Longest wait for a connection: less than the grace of an unprotected fill, which a cluster that went
 /// away must not use up.
 const CONNECT_WAIT: Duration = Duration::from_millis(1_000);
+/// Longest wait for what the probe asks on a connection of its own: above the server's own limit for a
+/// lock, which transactions that were given up on may still hold.
+const PROBE_WAIT: Duration = Duration::from_millis(3_000);
 /// Longest wait for the first statements of a transaction: above the server's own limit for a lock.
 const BEGIN_WAIT: Duration = Duration::from_millis(3_000);
 /// SQLSTATE classes of a cluster that is away: connection, resources (disk, connections), shutdown and
 /// crash recovery.
 const AWAY_CLASSES: [&str; 3] = ["08", "53", "57P"];
+
+tokio::task_local! {
+    /// Whether the verb that is being waited for has sent its commit.
+    static COMMIT_SENT: Cell<bool>;
+}
 
 /// Why a write of the session failed.
 #[derive(Debug, thiserror::Error)]
@@ -193,6 +205,34 @@ impl ExecStore {
         })
     }
 
+    /// Waits for a verb of this store, but not for longer than `limit`: a server that hangs keeps its
+    /// connections open and answers nothing, which no limit of its own can end. The verb is dropped at
+    /// the limit: without its commit it is undone, with it the outcome is unknown until
+    /// [`ExecStore::probe`] has succeeded.
+    ///
+    /// # Errors
+    /// Those of the verb; at the limit [`StoreError::CommitUnknown`] or [`StoreError::NotReady`], both an
+    /// outage.
+    pub async fn within<T>(
+        &self,
+        limit: Duration,
+        action: &'static str,
+        verb: impl Future<Output = Result<T, WriteError>>,
+    ) -> Result<T, WriteError> {
+        self.refuse_away()?;
+        let waited = async {
+            match tokio::time::timeout(limit, verb).await {
+                Ok(done) => done,
+                Err(_) if COMMIT_SENT.with(Cell::get) => {
+                    let late = sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+                    Err(WriteError::Store(StoreError::commit(action, ClusterRole::Decision, late)))
+                }
+                Err(_) => Err(self.no_answer(action)),
+            }
+        };
+        COMMIT_SENT.scope(Cell::new(false), waited).await
+    }
+
     /// A connection, soon or not at all.
     pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>, WriteError> {
         self.refuse_away()?;
@@ -207,6 +247,9 @@ impl ExecStore {
     }
 
     /// Asks whether the cluster is back and the fence still ours; drops connections that did not survive.
+    /// It waits for every transaction that holds the fence: one that was given up on while the server
+    /// hung ends first, so that what is read afterwards is all that will ever stand of it. The question
+    /// goes over a connection of its own, because those of the pool may all wait for lost answers.
     ///
     /// # Errors
     /// [`WriteError`] while it is away, [`WriteError::Fence`] when a newer session has the fence.
@@ -221,12 +264,20 @@ impl ExecStore {
             }
         }
         drop(kept);
-        let mut conn = self.connect().await?;
-        let checked = check_fence(&mut conn, FencedService::Execution, &self.domain, self.token);
-        match tokio::time::timeout(BEGIN_WAIT, checked).await {
-            Ok(checked) => Ok(checked?),
-            Err(_) => Err(self.no_answer(ACTION)),
+        let asked = async {
+            let sql = WriteError::sql(ACTION);
+            let options = self.pool.connect_options();
+            let mut own = PgConnection::connect_with(&options).await.map_err(sql)?;
+            let service = FencedService::Execution;
+            check_fence_for_update(&mut own, service, &self.domain, self.token).await?;
+            own.close().await.map_err(sql)
+        };
+        match tokio::time::timeout(PROBE_WAIT, asked).await {
+            Ok(answered) => answered?,
+            Err(_) => return Err(self.no_answer(ACTION)),
         }
+        // And the writers' connections serve again.
+        self.connect().await.map(drop)
     }
 
     /// A transaction that holds the fence for share.
@@ -264,6 +315,8 @@ impl ExecStore {
         action: &'static str,
         tx: Transaction<'static, Postgres>,
     ) -> Result<(), WriteError> {
+        // Outside of `within` nobody asks.
+        let _ = COMMIT_SENT.try_with(|sent| sent.set(true));
         tx.commit()
             .await
             .map_err(|e| WriteError::Store(StoreError::commit(action, ClusterRole::Decision, e)))

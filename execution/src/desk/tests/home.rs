@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use penstock_clusters::{ClusterKind, ClusterSpec, DataRoot, Durability, Host, ManagedCluster};
 use penstock_store::ClusterRole;
 use penstock_store::migrate::migrate;
@@ -62,10 +64,29 @@ impl OwnCluster {
     pub(super) async fn kill(&mut self) {
         let running = self.running.take().unwrap();
         let pid = running.status().borrow().pid.unwrap();
-        let signal = nix::sys::signal::Signal::SIGKILL;
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
         // Its supervisor would start it again at once; the one that it may have started ends with it.
         running.stop().await.unwrap();
+    }
+
+    /// The server and all its sessions stand still; their connections stay open and answer nothing.
+    pub(super) fn hang(&self) {
+        // The postmaster first: it starts no session meanwhile.
+        self.signal_all(Signal::SIGSTOP);
+    }
+
+    /// They go on where they stood.
+    pub(super) fn go_on(&self) {
+        self.signal_all(Signal::SIGCONT);
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let running = self.running.as_ref().unwrap();
+        let Some(postmaster) = running.status().borrow().pid else { return };
+        for pid in [vec![postmaster], children(postmaster)].concat() {
+            // A session may have ended meanwhile.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
     }
 
     /// It is there again.
@@ -78,6 +99,28 @@ impl OwnCluster {
             running.stop().await.unwrap();
         }
     }
+}
+
+/// A test that fails leaves no server that can never end.
+impl Drop for OwnCluster {
+    fn drop(&mut self) {
+        if self.running.is_some() {
+            self.go_on();
+        }
+    }
+}
+
+/// Processes that a process started, by the kernel's own list.
+fn children(parent: i32) -> Vec<i32> {
+    let of = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name in brackets may hold anything; after it come the state and the parent.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        rest.split(' ').nth(1)?.parse::<i32>().ok()
+    };
+    let names = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok());
+    let pids = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| of(*pid) == Some(parent)).collect()
 }
 
 fn spec(directory: &Path) -> ClusterSpec {

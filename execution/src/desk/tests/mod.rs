@@ -7,6 +7,7 @@ mod boot;
 mod dust;
 mod external;
 mod faults;
+mod hang;
 mod home;
 mod life;
 mod modes;

@@ -10,15 +10,15 @@ use super::{ENTRY, PLAN, POSITION, World};
 use crate::account::EntryOutcome;
 
 /// What rests before our bid, and the entry itself, in the venue's smallest unit.
-const AHEAD: i64 = 500_000_000;
-const ENTRY_UNITS: i64 = 100_000;
+pub(super) const AHEAD: i64 = 500_000_000;
+pub(super) const ENTRY_UNITS: i64 = 100_000;
 
-async fn world() -> World {
+pub(super) async fn world() -> World {
     World::at(Home::Own(OwnCluster::new().await)).await
 }
 
 impl World {
-    fn own(&mut self) -> &mut OwnCluster {
+    pub(super) fn own(&mut self) -> &mut OwnCluster {
         match &mut self.home {
             Home::Own(own) => own,
             Home::Shared(_) => panic!("the shared pair is nobody's to kill"),
@@ -27,12 +27,12 @@ impl World {
 
     /// The cluster is there again. The test looks at it through connections of its own, because those of
     /// before are broken; the desk has to find that out by itself.
-    async fn revive(&mut self) {
+    pub(super) async fn revive(&mut self) {
         self.own().revive().await;
         self.pool = self.home.pool("exec_rw").await;
     }
 
-    async fn end_own(self) {
+    pub(super) async fn end_own(self) {
         self.pool.close().await;
         if let Home::Own(own) = self.home {
             own.end().await;
@@ -40,27 +40,27 @@ impl World {
     }
 
     /// The flow sells so much into our bid, beyond what rests before it.
-    fn sell_into_bid(&self, units: i64) {
+    pub(super) fn sell_into_bid(&self, units: i64) {
         self.venue.venue.with(|e, now| e.flow_market(SymbolNo(0), SimSide::Sell, Qty(units), now));
     }
 
     /// Quantities of our open orders of a side, as the venue has them.
-    fn open_at_venue(&self, side: SimSide) -> Vec<Qty> {
+    pub(super) fn open_at_venue(&self, side: SimSide) -> Vec<Qty> {
         self.venue.venue.with(|e, _| {
             e.account().open_orders().filter(|o| o.side == side).map(|o| o.qty).collect()
         })
     }
 
     /// The venue loses the next cancels: what rests fills first, whenever the outage is noticed.
-    fn lose_cancels(&self) {
+    pub(super) fn lose_cancels(&self) {
         self.fault(r#"{"kind":"error","method":"cancel_order","text":"EService:Busy","count":3}"#);
     }
 
-    async fn until_open(&self, what: &str, side: SimSide, wanted: &[Qty]) {
+    pub(super) async fn until_open(&self, what: &str, side: SimSide, wanted: &[Qty]) {
         until(what, || self.open_at_venue(side) == wanted).await;
     }
 
-    async fn resting_entry(&mut self) -> Session {
+    pub(super) async fn resting_entry(&mut self) -> Session {
         let session = self.session().await;
         let sent = self.enter(&session, false).await;
         assert!(matches!(sent, EntryOutcome::Sent { .. }), "{sent:?}");
@@ -69,12 +69,12 @@ impl World {
     }
 }
 
-const PREAUTH: &str =
+pub(super) const PREAUTH: &str =
     "select count(*)::text from execution_order_events where event_type = 'preauth_sent'";
-const BASE: &str = "select trim_scale(base_qty)::text from positions";
-const STOP_QTY: &str = "select trim_scale(qty)::text from execution_orders
+pub(super) const BASE: &str = "select trim_scale(base_qty)::text from positions";
+pub(super) const STOP_QTY: &str = "select trim_scale(qty)::text from execution_orders
     where role = 'protection' and not terminal and state <> 'created'";
-const STOPS_SENT: &str = "select count(*)::text from execution_orders
+pub(super) const STOPS_SENT: &str = "select count(*)::text from execution_orders
     where role = 'protection' and exchange_order_id is not null";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

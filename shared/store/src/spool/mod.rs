@@ -17,9 +17,11 @@
 //! | [`shed`] | what goes when it fills, and its gap rows |
 //! | [`cursor`] | what a run's load cursor admits |
 //! | [`frame_records`] | payloads of the frame spool |
+//! | [`exec`] | the spool of execution, each record on the disk before it returns |
 //! | [`loader`] | from raw segments into the run's partitions |
 
 pub mod cursor;
+pub mod exec;
 pub mod format;
 pub mod frame_records;
 pub mod loader;
@@ -32,6 +34,7 @@ pub mod settings;
 pub mod shed;
 pub mod writer;
 
+pub use exec::{ExecRecord, ExecSpool, OpenedExec};
 pub use format::{SEGMENT_HEADER_LEN, StreamCode};
 pub use queue::{Appended, SpoolMonitor, SpoolWriter, Synced};
 pub use recover::{BusyDir, OpenedSpool, RecoveredDir, RecoveredRun, open_spool};

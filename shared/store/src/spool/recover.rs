@@ -223,7 +223,7 @@ fn recover(dir: LockedDir) -> Result<RecoveredDir, SpoolOpenError> {
     Ok(RecoveredDir { dir, segments, runs, damage })
 }
 
-fn list_segments(dir: &Path) -> Result<Vec<(RunId, u32)>, SpoolOpenError> {
+pub(super) fn list_segments(dir: &Path) -> Result<Vec<(RunId, u32)>, SpoolOpenError> {
     let io = |source| SpoolOpenError::Io { path: dir.to_owned(), source };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(io)? {
