@@ -18,6 +18,7 @@ use penstock_store_orders::orders::{
 use penstock_store_orders::positions::{PlanRecord, PositionRecord};
 use penstock_store_orders::private_log::PrivateMessage;
 use penstock_store_orders::reconcile::{ReconcileRun, SymbolMarket};
+use penstock_store_orders::trades::StrayTrade;
 use penstock_store_orders::{ExecStore, WriteError};
 use penstock_trading::exit::policy::PlanTerms;
 use penstock_trading::order::OrderEvent;
@@ -76,10 +77,20 @@ bounded! {
     add_position_standby(spec: &StandbySpec, next: &NextStandby, now: UtcMicros) -> OrderId;
     add_entry_standby(row: &NewOrder, now: UtcMicros) -> OrderId;
     adjust_position(
-        symbol: &Symbol, delta: Decimal, price: Decimal, why: &str, plan: &PlanTerms, now: UtcMicros
+        symbol: &Symbol, delta: Decimal, price: Decimal, why: (&str, &Value), plan: &PlanTerms,
+        now: UtcMicros
     ) -> (PositionRecord, Option<PlanRecord>);
+    merge_dust(
+        dust: PositionId, into: PositionId, now: UtcMicros
+    ) -> (PositionRecord, PositionRecord, Option<PlanRecord>);
+    write_off_dust(dust: PositionId, now: UtcMicros) -> PositionRecord;
     has_opening() -> bool;
     base_held(symbol: &Symbol) -> Decimal;
+    base_outside(asset: &str) -> Decimal;
+    lost_since(since: UtcMicros) -> Vec<OrderRecord>;
+    trade_cursor() -> Option<UtcMicros>;
+    advance_trade_cursor(until: UtcMicros, now: UtcMicros) -> ();
+    quarantine_trade(trade: &StrayTrade<'_>, now: UtcMicros) -> bool;
     put_balance(asset: &str, balance: Decimal, as_of: UtcMicros, source: &str) -> ();
     add_balance_change(change: &BalanceChange<'_>) -> bool;
     append_private(batch: &[PrivateMessage]) -> ();

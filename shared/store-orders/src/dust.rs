@@ -7,6 +7,7 @@
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::ledger::{Booked, book_adjust, book_merge};
 use penstock_types::{Decimal, PositionId, UtcMicros};
+use serde_json::json;
 use sqlx::{Postgres, Transaction};
 
 use crate::exit_plans::{PlanChange, change_in};
@@ -40,7 +41,13 @@ impl ExecStore {
             .map_err(|e| WriteError::row("positions", into.0, e))?;
         end(&mut tx, &from, &gone, "dust_merge", now).await?;
         write_head(&mut tx, into, &grown.head, now).await?;
-        let row = RowRef { position_id: into, fill_id: None, reason: Some("dust_merge") };
+        let evidence = json!({ "from_position": dust.0, "base": from.head.base });
+        let row = RowRef {
+            position_id: into,
+            fill_id: None,
+            reason: Some("dust_merge"),
+            evidence: Some(&evidence),
+        };
         insert_ledger_of(&mut tx, &row, to.symbol.as_str(), &grown.row, now).await?;
         raise_standby_quantity(&mut tx, into, grown.head.base).await?;
         let ended = locked(&mut tx, dust).await?;
@@ -91,7 +98,9 @@ async fn end(
 ) -> Result<(), WriteError> {
     let id = dust.position_id;
     write_head(tx, id, &gone.head, now).await?;
-    let row = RowRef { position_id: id, fill_id: None, reason: Some(reason) };
+    let evidence = json!({ "base_before": dust.head.base, "plan": "ended" });
+    let row =
+        RowRef { position_id: id, fill_id: None, reason: Some(reason), evidence: Some(&evidence) };
     insert_ledger_of(tx, &row, dust.symbol.as_str(), &gone.row, now).await?;
     let ended = PlanChange { event: Some(PlanEvent::BaseGone), ..PlanChange::default() };
     change_in(tx, id, &ended, now).await?;
