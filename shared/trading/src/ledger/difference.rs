@@ -96,10 +96,12 @@ mod tests {
         }
     }
 
+    type Change = fn(&mut DifferenceInput);
+
     #[test]
     fn each_condition_alone_holds_a_correction_back() {
         assert_eq!(judge(&input()), Difference::Correct(Decimal::ONE));
-        let without: [(&str, fn(&mut DifferenceInput)); 8] = [
+        let without: [(&str, Change); 8] = [
             ("the same view twice", |i| i.first = i.last),
             ("too soon", |i| i.last.as_of_ms = 5_999),
             ("another amount", |i| i.first.amount = Decimal::TWO),
