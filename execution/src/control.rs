@@ -1,7 +1,7 @@
 //! Requests of the operator: polled every second, applied once, answered in their row.
 //!
-//! Purpose: carry `mode` into the running process, and what the tool did into its trail; the desk itself answers
-//! `flatten`. Inputs: rows of `control_requests`. Outputs: changes of the mode, answers, events. Invariants: a request is
+//! Purpose: carry `mode` into the running process, and what the tool did into its trail; everything else the desk
+//! itself answers. Inputs: rows of `control_requests`. Outputs: changes of the mode, answers, events. Invariants: a request is
 //! answered before it is applied a second time; what this version does not contain is answered as refused.
 
 use std::time::Duration;
@@ -15,8 +15,8 @@ use serde_json::Value;
 use crate::audit::{operator_command, tool_note};
 use crate::context::Context;
 
-/// The kinds that are answered here; the desk answers `flatten`.
-const KINDS: [&str; 4] = ["mode", "safety", "reconcile", "probe"];
+/// The kinds that are answered here; the desk answers the others, and probes that are no note.
+const KINDS: [&str; 2] = ["mode", NOTE_KIND];
 /// The kind of a note of the tool: nothing is asked for, something is told.
 const NOTE_KIND: &str = "probe";
 /// Poll of the requests.
@@ -39,7 +39,7 @@ pub async fn run_control(context: Context) {
 
 async fn round(context: &Context) -> Result<(), StoreError> {
     for request in control::pending(&context.pool, &KINDS).await? {
-        let result = apply(context, &request);
+        let Some(result) = apply(context, &request) else { continue };
         if control::answer(&context.pool, request.id, &result).await? {
             // What the tool did by itself is no command to this process.
             let note = tool_note(&request.args).filter(|_| request.kind == NOTE_KIND);
@@ -57,11 +57,12 @@ async fn round(context: &Context) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn apply(context: &Context, request: &ControlRequest) -> String {
+/// None for a request that is the desk's.
+fn apply(context: &Context, request: &ControlRequest) -> Option<String> {
     match request.kind.as_str() {
-        "mode" => mode(context, &request.args),
-        NOTE_KIND if tool_note(&request.args).is_some() => "noted".to_owned(),
-        other => format!("refused: {other} is not in version 0.1 of run-execution-live"),
+        "mode" => Some(mode(context, &request.args)),
+        _ if tool_note(&request.args).is_some() => Some("noted".to_owned()),
+        _ => None,
     }
 }
 

@@ -21,6 +21,7 @@ mod fills;
 pub mod health;
 pub mod lease;
 pub mod mode;
+mod operator;
 mod outage;
 mod panel;
 pub mod progress;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use penstock_panel::run::{Listening, Panel};
 use penstock_store::fence::FencedService;
 use penstock_store_decision::{account as account_rows, heartbeat, publication, sessions};
+use penstock_store::spool::exec::{ExecSpool, OpenedExec};
 use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
 use penstock_telemetry::memory::give_back_peaks;
@@ -105,6 +106,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     tasks.push(tokio::spawn(refresh_fees(context.clone(), opened.rest.clone(), store.clone())));
     tasks.push(opened.keeper);
     let state = opened.state.clone();
+    let spool = open_spool(&context).await?;
     let parts = DeskParts {
         config: context.settings.desk(),
         store,
@@ -120,6 +122,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
         lease: Arc::clone(&context.lease),
         clock: opened.clock,
         instruments,
+        request_dir: state_dir,
+        spool,
         cancel: end.clone(),
     };
     let clock = Arc::clone(&parts.clock);
@@ -136,6 +140,23 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     end_panel(panel).await;
     state.flush().await;
     Ok(code)
+}
+
+/// The spool of the session, and what an earlier process left in it.
+async fn open_spool(context: &Context) -> Result<OpenedExec, StartError> {
+    let root = context.settings.config.areas.spool.spool_dir.join("exec");
+    let token = context.token;
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&root).map_err(|e| format!("{}: {e}", root.display()))?;
+        ExecSpool::open(&root, token).map_err(|e| e.to_string())
+    });
+    match opened.await {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(error)) => Err(StartError::Refused(format!(
+            "the spool of execution is not usable: {error}; next: look at SPOOL_DIR"
+        ))),
+        Err(error) => Err(StartError::Refused(format!("the spool of execution: {error}"))),
+    }
 }
 
 /// What reads from the start on: notifications, frames, what the process uses.

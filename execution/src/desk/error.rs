@@ -28,6 +28,12 @@ pub enum DeskError {
     /// The decision cluster failed while the desk was starting (exit 69).
     #[error(transparent)]
     Write(WriteError),
+    /// The decision cluster failed before it had what an earlier process kept of an outage (exit 69).
+    #[error("records of an outage are not in their rows yet: {error}; next: start again, they are kept")]
+    KeptNotApplied {
+        /// The failure.
+        error: String,
+    },
     /// Something that it needs has ended (exit 70).
     #[error("{0} ended")]
     Ended(&'static str),
@@ -40,7 +46,7 @@ impl DeskError {
         match self {
             Self::FencedOut(_) | Self::Restored { .. } => 75,
             Self::Invariant(_) | Self::Ended(_) => 70,
-            Self::Write(_) => 69,
+            Self::Write(_) | Self::KeptNotApplied { .. } => 69,
         }
     }
 }

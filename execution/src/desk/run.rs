@@ -5,11 +5,13 @@
 //! less than what has already arrived.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use penstock_alerts::Alerts;
+use penstock_store::spool::exec::OpenedExec;
 use penstock_store_orders::ExecStore;
 use penstock_trading::exit::market::Market;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
@@ -28,6 +30,8 @@ use crate::audit::{AuditHandle, Said};
 use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
+use crate::operator::{DryRuns, RequestFile};
+use crate::outage;
 use crate::progress::LoopName;
 use crate::quotes::QuoteBoard;
 use crate::reconcile::ReconcileState;
@@ -68,6 +72,10 @@ pub struct DeskParts {
     pub audit: Option<AuditHandle>,
     /// Renewals of the fence, told by whoever renews it.
     pub lease: Arc<Lease>,
+    /// The state directory, where the operator's request file appears.
+    pub request_dir: PathBuf,
+    /// The spool of the session, with what an earlier process kept.
+    pub spool: OpenedExec,
     /// Clocks; the same that the socket has.
     pub clock: Arc<dyn Clock>,
     /// Ends it.
@@ -77,7 +85,7 @@ pub struct DeskParts {
 /// Starts the desk; its first act is the reconcile of the session.
 ///
 /// # Errors
-/// [`DeskError::Invariant`] when the fence token does not fit into an order id.
+/// [`DeskError::Invariant`] when the fence token does not fit into an order id, or the spool gets no thread.
 pub fn spawn(
     parts: DeskParts,
 ) -> Result<(DeskHandle, JoinHandle<Result<(), DeskError>>), DeskError> {
@@ -103,6 +111,8 @@ pub(super) fn assemble(parts: DeskParts) -> Result<(Desk, Inputs, DeskHandle), D
     };
     let tracker = Tracker::saying(Said::new(parts.audit, parts.store.token()));
     let fence_mono_ms = parts.clock.now().mono_ms();
+    let (spool, kept) = outage::take(parts.spool)
+        .map_err(|e| DeskError::Invariant(format!("no thread for the spool: {e}")))?;
     let answer_max = Duration::from_millis(parts.config.rows_answer_ms_max);
     let desk = Desk {
         config: parts.config,
@@ -126,6 +136,10 @@ pub(super) fn assemble(parts: DeskParts) -> Result<(Desk, Inputs, DeskHandle), D
         system: Market::default(),
         entries_stopped: false,
         outage: None,
+        request_file: RequestFile::new(parts.request_dir),
+        dry_runs: DryRuns::default(),
+        spool,
+        kept,
         lease: parts.lease,
         fence_mono_ms,
         fees_round_trip_bps: Decimal::from(ROUND_TRIP_BPS_BOOTSTRAP),

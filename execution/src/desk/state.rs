@@ -24,7 +24,8 @@ use super::{Command, DeskConfig, DeskError, DeskStatus};
 use crate::engine::EngineBoard;
 use crate::lease::Lease;
 use crate::mode::ModeHandle;
-use crate::outage::Outage;
+use crate::operator::{DryRuns, RequestFile};
+use crate::outage::{Kept, Outage, Spool};
 use crate::quotes::QuoteBoard;
 use crate::reconcile::{LookResult, ReconcileState};
 use crate::stream::Report;
@@ -104,6 +105,13 @@ pub(crate) struct Desk {
     pub(crate) entries_stopped: bool,
     /// The decision cluster is away.
     pub(crate) outage: Option<Outage>,
+    /// The operator's file.
+    pub(crate) request_file: RequestFile,
+    pub(crate) dry_runs: DryRuns,
+    /// What an outage must not lose with the process.
+    pub(crate) spool: Spool,
+    /// What an earlier process kept, until the attach has applied it.
+    pub(crate) kept: Vec<Kept>,
     pub(crate) lease: Arc<Lease>,
     pub(crate) fence_mono_ms: i64,
     pub(crate) fees_round_trip_bps: Decimal,

@@ -159,7 +159,7 @@ impl DeskStore {
         &self,
         row: &OrderRecord,
         qty: Decimal,
-        trigger: Decimal,
+        trigger: Option<Decimal>,
         deadline_at: UtcMicros,
     ) -> Result<PersistedOrder, WriteError> {
         self.inner.release_unwritten(row, qty, trigger, deadline_at)

@@ -13,8 +13,8 @@ use penstock_telemetry::marker;
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::mode::CauseCode;
 use penstock_trading::order::{Facts, OrderEvent, step};
-use penstock_types::vocab::OrderState;
-use penstock_types::{OrderId, PositionId, UtcMicros};
+use penstock_types::vocab::{ExitReason, OrderRole, OrderState, PlanState};
+use penstock_types::{Decimal, OrderId, PositionId, UtcMicros};
 use penstock_venue_orders::PrivateEvent;
 
 use super::Record;
@@ -116,10 +116,12 @@ impl Desk {
             }
             Record::Released(sent) => self.replay_release(&sent).await,
             Record::CancelSent { order_id, at } => self.replay_cancel(order_id, at).await,
+            // Its answer moves the row; without one the reconcile looks.
+            Record::AmendSent { .. } => Ok(()),
         }
     }
 
-    async fn replay_release(&mut self, sent: &Released) -> Result<(), DeskError> {
+    pub(super) async fn replay_release(&mut self, sent: &Released) -> Result<(), DeskError> {
         let in_stock =
             self.tracker.get(sent.order_id).is_some_and(|t| t.record.state == OrderState::Created);
         if in_stock {
@@ -127,7 +129,7 @@ impl Desk {
                 terms: Terms {
                     qty: Some(sent.qty),
                     limit_price: None,
-                    trigger_price: Some(sent.trigger),
+                    trigger_price: sent.trigger,
                     deadline_at: Some(sent.deadline_at),
                 },
                 ..EventNote::local(sent.at).named("preauth_sent")
@@ -136,6 +138,9 @@ impl Desk {
         }
         let position = self.tracker.get(sent.order_id).and_then(|t| t.record.position_id);
         let Some(position) = position else { return Ok(()) };
+        if sent.role == OrderRole::Exit {
+            return self.replay_close(position, sent).await;
+        }
         if let Some(held) = self.tracker.positions.get_mut(&position) {
             held.stop_sent_at.get_or_insert(sent.at);
         }
@@ -148,7 +153,38 @@ impl Desk {
         Ok(())
     }
 
-    async fn replay_cancel(&mut self, id: OrderId, at: UtcMicros) -> Result<(), DeskError> {
+    /// The plan of a position whose close went out.
+    async fn replay_close(
+        &mut self,
+        position: PositionId,
+        sent: &Released,
+    ) -> Result<(), DeskError> {
+        let reason = self.tracker.positions.get(&position).and_then(|h| h.close_reason);
+        let decided = PlanChange {
+            event: Some(PlanEvent::CloseDecided),
+            reason: Some(reason.unwrap_or(ExitReason::Operator)),
+            ..PlanChange::default()
+        };
+        let is_decided = self.tracker.positions.get(&position).is_some_and(|h| {
+            h.plan.as_ref().is_some_and(|p| {
+                matches!(p.state, PlanState::Triggered | PlanState::Exiting)
+            })
+        });
+        if !is_decided {
+            self.change_plan(position, &decided).await?;
+        }
+        let started = PlanChange {
+            event: Some(PlanEvent::ClosingStarted),
+            exit: Some(sent.order_id),
+            attempt: true,
+            protected_qty: Some(Decimal::ZERO),
+            ..PlanChange::default()
+        };
+        self.change_plan(position, &started).await?;
+        Ok(())
+    }
+
+    pub(super) async fn replay_cancel(&mut self, id: OrderId, at: UtcMicros) -> Result<(), DeskError> {
         let takes = self.tracker.get(id).is_some_and(|t| {
             step(t.record.state, OrderEvent::CancelSent, Facts::UNTOUCHED).is_ok()
         });
@@ -217,6 +253,7 @@ impl Desk {
             down_ms = self.mono_ms() - outage.since_mono_ms,
             error = Option::<String>::None
         );
+        self.clear_spool().await;
         self.renew_standbys().await?;
         self.clear_protection_causes();
         let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();

@@ -1,7 +1,7 @@
 //! What is sent without the decision cluster: cancels of entries, and the stops that stand by.
 //!
-//! Input: shadows of orders, committed standby rows. Output: requests and their records. It closes
-//! nothing and raises no level: the stops at the venue stand.
+//! Input: shadows of orders, committed standby rows. Output: requests, each after its record is on the
+//! disk. It decides no level: what was committed before is brought to the venue, and the stops there stand.
 
 use penstock_store_orders::orders::OrderRecord;
 use penstock_telemetry::marker;
@@ -19,20 +19,20 @@ use crate::desk::Desk;
 use crate::submit::Amend;
 use crate::tracker::view_of;
 
-/// Deadline of a stop after its decision, milliseconds.
-const STOP_DEADLINE_MS: i64 = 5_000;
+/// Deadline of a stop and of a close after its decision, milliseconds.
+const SEND_DEADLINE_MS: i64 = 5_000;
 /// An entry whose cancel brought no report is cancelled again after this, milliseconds.
 const CANCEL_AGAIN_MS: i64 = 5_000;
 
 impl Desk {
     /// Whether the fence was renewed recently enough to send without asking for it.
-    fn may_send(&self) -> bool {
+    pub(super) fn may_send(&self) -> bool {
         self.is_permitted() && self.lease.age_ms() <= self.config.preauth_ms_max
     }
 
     /// Everything that may be done now.
-    pub(super) fn hold(&mut self) {
-        self.cancel_entries_unwritten();
+    pub(super) async fn hold(&mut self) {
+        self.cancel_entries_unwritten().await;
         let mut symbols: Vec<Symbol> =
             self.tracker.positions.values().map(|h| h.position.symbol.clone()).collect();
         let shaded: Vec<OrderId> =
@@ -43,16 +43,39 @@ impl Desk {
         symbols.sort();
         symbols.dedup();
         for symbol in &symbols {
-            self.guard(symbol);
+            if !self.close_unwritten(symbol).await {
+                self.guard(symbol).await;
+            }
+        }
+        self.sync().await;
+    }
+
+    /// What was kept is on the disk when this returns. A disk that fails is said once, and what protects goes out all
+    /// the same: its row is committed and carries its id, by which the next start finds it at the venue.
+    pub(super) async fn sync(&mut self) {
+        while let Some(record) = self.outage.as_mut().and_then(|o| o.unsynced.pop_front()) {
+            let Err(error) = self.spool.append(&record, self.now()).await else { continue };
+            let Some(outage) = &mut self.outage else { return };
+            if !std::mem::replace(&mut outage.spool_failed, true) {
+                marker!(SPOOL_FAILED, spool = "exec", segment = 0, error = error);
+            }
+        }
+    }
+
+    /// After an outage: the rows have everything.
+    pub(super) async fn clear_spool(&self) {
+        if let Err(error) = self.spool.clear().await {
+            // A record that the rows know changes nothing when it is read again.
+            tracing::warn!("records of the outage stay on the disk: {error}");
         }
     }
 
     /// Resting entries go: a cancel needs no row, its event follows.
-    fn cancel_entries_unwritten(&mut self) {
+    async fn cancel_entries_unwritten(&mut self) {
         if !self.may_send() {
             return;
         }
-        let (now, mono) = (self.now(), self.mono_ms());
+        let mono = self.mono_ms();
         let ids: Vec<OrderId> = self
             .tracker
             .orders()
@@ -62,16 +85,30 @@ impl Desk {
             .map(|t| t.record.order_id)
             .collect();
         for order_id in ids {
-            self.shade(order_id, OrderEvent::CancelSent, Said::default());
-            if let Some(outage) = &mut self.outage {
-                outage.keep(Record::CancelSent { order_id, at: now });
-            }
-            self.spawn_cancel(order_id);
+            self.cancel_unwritten(order_id).await;
         }
     }
 
+    /// One cancel, its record first; nothing while another request of the order is open.
+    pub(super) async fn cancel_unwritten(&mut self, order_id: OrderId) {
+        let mono = self.mono_ms();
+        let ready = self.tracker.get(order_id).is_some_and(|t| {
+            t.mutation.is_none() && t.cancel_mono_ms.is_none_or(|at| mono - at >= CANCEL_AGAIN_MS)
+        });
+        if !ready {
+            return;
+        }
+        self.shade(order_id, OrderEvent::CancelSent, Said::default());
+        let at = self.now();
+        if let Some(outage) = &mut self.outage {
+            outage.keep(Record::CancelSent { order_id, at });
+        }
+        self.sync().await;
+        self.spawn_cancel(order_id);
+    }
+
     /// Base of a symbol with what was executed since its rows were written.
-    fn base_unwritten(&self, symbol: &Symbol) -> Decimal {
+    pub(super) fn base_unwritten(&self, symbol: &Symbol) -> Decimal {
         let committed = self.tracker.position_of(symbol).map_or(Decimal::ZERO, |h| h.base());
         let shadows = self.outage.iter().flat_map(|o| o.shadows.iter());
         shadows
@@ -84,8 +121,8 @@ impl Desk {
             .max(Decimal::ZERO)
     }
 
-    /// The stop of a symbol that lives or may live, with its shadow.
-    fn stop_unwritten(&self, symbol: &Symbol, role: OrderRole) -> Option<(OrderRecord, Shadow)> {
+    /// The order of a role of a symbol that lives or may live, with its shadow.
+    pub(super) fn live_unwritten(&self, symbol: &Symbol, role: OrderRole) -> Option<(OrderRecord, Shadow)> {
         self.tracker
             .orders()
             .filter(|t| t.record.symbol == *symbol && t.record.role == role)
@@ -107,23 +144,24 @@ impl Desk {
     }
 
     /// One step towards a whole stop of a symbol.
-    fn guard(&mut self, symbol: &Symbol) {
+    async fn guard(&mut self, symbol: &Symbol) {
         let base = self.base_unwritten(symbol);
         if base.is_zero() {
             return;
         }
         let input = self.guard_input(symbol, base);
         self.watch_bare(symbol, &input);
-        let closes = self.stop_unwritten(symbol, OrderRole::Exit).is_some();
+        let closes = self.live_unwritten(symbol, OrderRole::Exit).is_some();
         if closes || !self.may_send() {
             return;
         }
         match next(&input) {
-            ProtectAction::Place { qty, .. } => self.release_standby(symbol, qty, input.min_qty),
-            ProtectAction::Amend { qty: Some(qty), .. } => self.grow_stop(symbol, qty),
-            // A level waits for its row; an unknown stop waits for the stream.
-            ProtectAction::Amend { qty: None, .. }
-            | ProtectAction::Wait
+            ProtectAction::Place { qty, .. } => {
+                self.release_standby(symbol, qty, input.min_qty).await;
+            }
+            ProtectAction::Amend { qty, trigger } => self.amend_stop(symbol, qty, trigger).await,
+            // An unknown stop waits for the stream.
+            ProtectAction::Wait
             | ProtectAction::BelowMinimum
             | ProtectAction::Swap
             | ProtectAction::LookUp => {}
@@ -132,7 +170,9 @@ impl Desk {
 
     fn guard_input(&self, symbol: &Symbol, base: Decimal) -> ProtectInput {
         let mono = self.mono_ms();
-        let stop = self.stop_unwritten(symbol, OrderRole::Protection);
+        let stop = self.live_unwritten(symbol, OrderRole::Protection);
+        let committed = self.tracker.position_of(symbol).and_then(|h| h.plan.as_ref());
+        let committed = committed.map_or(Decimal::ZERO, |p| p.sl_price);
         let view = stop.as_ref().map_or(StopView::NONE, |(row, shadow)| {
             let tracked = self.tracker.get(row.order_id);
             StopView {
@@ -155,13 +195,13 @@ impl Desk {
         ProtectInput {
             stop: view,
             base,
-            sl_price: view.trigger,
+            // What the plan committed before the cluster went away, never less than what stands.
+            sl_price: view.trigger.max(committed),
             min_qty,
             lot,
             amend_refusals: 0,
             since_amend_refusal_ms: None,
-            // No level is changed here.
-            ceiling: None,
+            ceiling: self.ceiling_unwritten(symbol),
             market: self.system,
             failures,
             since_failure_ms: mono - failed_mono_ms,
@@ -172,7 +212,7 @@ impl Desk {
 
     /// Sends the committed standby row, at most its quantity, at its level; lower only as far as the
     /// venue demands for a price that we can see.
-    fn release_standby(&mut self, symbol: &Symbol, qty: Decimal, min_qty: Decimal) {
+    async fn release_standby(&mut self, symbol: &Symbol, qty: Decimal, min_qty: Decimal) {
         let Some(row) = self.standby_unwritten(symbol) else { return };
         let qty = qty.min(row.qty);
         if qty < min_qty {
@@ -181,24 +221,41 @@ impl Desk {
         let held = self.tracker.position_of(symbol);
         let plan = held.and_then(|h| h.plan.as_ref()).map(|p| p.sl_price);
         let wanted = row.trigger_price.max(plan).unwrap_or_default();
+        let ceiling = self.ceiling_unwritten(symbol);
+        let trigger = ceiling.map_or(wanted, |ceiling| wanted.min(ceiling));
+        self.release(&row, qty, Some(trigger)).await;
+    }
+
+    /// The highest level that the venue takes for the price that we can see.
+    fn ceiling_unwritten(&self, symbol: &Symbol) -> Option<Decimal> {
         let table = self.quotes.table();
         let fresh = table.age_ms() <= self.config.exit_quote_age_ms_max;
         let tick = self.instrument(symbol).map_or(Decimal::new(1, 8), |i| i.price_increment);
-        let ceiling = table.sound(symbol).filter(|_| fresh).map(|q| stop_ceiling(q.bid, tick));
-        let trigger = ceiling.map_or(wanted, |ceiling| wanted.min(ceiling));
+        table.sound(symbol).filter(|_| fresh).map(|q| stop_ceiling(q.bid, tick))
+    }
+
+    /// A row in stock goes out: its record first.
+    pub(super) async fn release(
+        &mut self,
+        row: &OrderRecord,
+        qty: Decimal,
+        trigger: Option<Decimal>,
+    ) {
         let at = self.now();
-        let deadline_at = at.plus_millis(STOP_DEADLINE_MS);
-        let persisted = match self.store.release_unwritten(&row, qty, trigger, deadline_at) {
+        let deadline_at = at.plus_millis(SEND_DEADLINE_MS);
+        let persisted = match self.store.release_unwritten(row, qty, trigger, deadline_at) {
             Ok(persisted) => persisted,
             Err(error) => return tracing::error!("{error}"),
         };
-        let order_id = row.order_id;
-        let said = Said { qty: Some(qty), cum_qty: None, trigger: Some(trigger) };
+        let (order_id, symbol) = (row.order_id, &row.symbol);
+        let said = Said { qty: Some(qty), cum_qty: None, trigger };
         self.shade(order_id, OrderEvent::PreauthSent, said);
         if let Some(outage) = &mut self.outage {
-            let sent = Released { order_id, qty, trigger, deadline_at, at };
+            let role = row.role;
+            let sent = Released { order_id, role, qty, trigger, deadline_at, at };
             outage.keep(Record::Released(sent));
         }
+        self.sync().await;
         marker!(
             EXPOSURE_PREAUTH_SENT,
             order_id = order_id.0,
@@ -206,14 +263,20 @@ impl Desk {
             role = row.role.as_str(),
             symbol = symbol.as_str(),
             qty = qty.to_string(),
-            trigger_price = trigger.to_string()
+            trigger_price = trigger.map(|t| t.to_string())
         );
         self.send_add(persisted, EngineUse::Protective);
     }
 
-    /// Further fills: the live stop grows in place, at most to what an entry was for.
-    fn grow_stop(&mut self, symbol: &Symbol, qty: Decimal) {
-        let Some((row, shadow)) = self.stop_unwritten(symbol, OrderRole::Protection) else {
+    /// The live stop is changed in place, its record first: further fills let it grow, at most to what an entry was
+    /// for; a level that was committed before the outage is brought to the venue.
+    async fn amend_stop(
+        &mut self,
+        symbol: &Symbol,
+        qty: Option<Decimal>,
+        trigger: Option<Decimal>,
+    ) {
+        let Some((row, shadow)) = self.live_unwritten(symbol, OrderRole::Protection) else {
             return;
         };
         let most = self
@@ -223,10 +286,19 @@ impl Desk {
             .filter(|t| t.record.enters() || t.record.state == OrderState::Created)
             .map(|t| t.record.qty)
             .fold(shadow.qty, Decimal::max);
-        let qty = qty.min(most);
-        if qty != shadow.qty {
-            self.spawn_amend(row.order_id, Amend { qty: Some(qty), trigger: None });
+        let qty = qty.map(|q| q.min(most)).filter(|q| *q != shadow.qty);
+        let trigger = trigger.filter(|t| shadow.trigger.is_none_or(|stands| *t > stands));
+        let change = Amend { qty, trigger };
+        let open = self.tracker.get(row.order_id).is_none_or(|t| t.mutation.is_some());
+        if open || (qty, trigger) == (None, None) {
+            return;
         }
+        let at = self.now();
+        if let Some(outage) = &mut self.outage {
+            outage.keep(Record::AmendSent { order_id: row.order_id, change, at });
+        }
+        self.sync().await;
+        self.spawn_amend(row.order_id, change);
     }
 
     fn watch_bare(&mut self, symbol: &Symbol, input: &ProtectInput) {

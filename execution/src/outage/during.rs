@@ -26,12 +26,12 @@ impl Desk {
         let record = Record::of(&input);
         self.work(input).await?;
         if self.reconcile.away {
-            self.begin_outage(record)?;
+            self.begin_outage(record).await?;
         }
         Ok(())
     }
 
-    fn begin_outage(&mut self, record: Option<Record>) -> Result<(), DeskError> {
+    async fn begin_outage(&mut self, record: Option<Record>) -> Result<(), DeskError> {
         let mono = self.mono_ms();
         marker!(
             DECISION_DB_UNAVAILABLE,
@@ -45,7 +45,7 @@ impl Desk {
         if let Some(record) = record {
             self.remember(record)?;
         }
-        self.hold();
+        self.hold().await;
         Ok(())
     }
 
@@ -65,9 +65,10 @@ impl Desk {
                 self.mode.raise(CauseCode::DbUnavailable, Level::Degrade, value);
                 self.judge_stream();
                 self.probe();
+                self.flatten_by_file().await;
             }
         }
-        self.hold();
+        self.hold().await;
         Ok(())
     }
 
@@ -81,7 +82,7 @@ impl Desk {
             Command::CancelEntries(_) => {}
             Command::StopEntries => self.entries_stopped = true,
             Command::Flatten(symbol, answer) => {
-                // Closed by the first tick after the outage.
+                // By the row in stock, or by the first tick after the outage.
                 let count = self.flatten(symbol.as_ref());
                 let _ = answer.send(count);
             }
@@ -98,7 +99,7 @@ impl Desk {
             Record::Answer { order_id, kind, answer } => {
                 self.shade_answer(*order_id, *kind, answer)
             }
-            Record::Released(_) | Record::CancelSent { .. } => true,
+            Record::Released(_) | Record::CancelSent { .. } | Record::AmendSent { .. } => true,
         };
         if let Some(outage) = self.outage.as_mut().filter(|_| keep) {
             outage.keep(record);

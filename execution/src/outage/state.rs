@@ -5,10 +5,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use penstock_trading::order::Shadow;
-use penstock_types::{Decimal, OrderId, Symbol, UtcMicros};
+use penstock_types::vocab::{ExitReason, OrderRole};
+use penstock_types::{Decimal, OrderId, PositionId, Symbol, UtcMicros};
 use penstock_venue_orders::{OrderAnswer, PrivateEvent};
 
+use super::spool::Kept;
 use crate::desk::{Input, Message};
+use crate::submit::Amend;
 use crate::tracker::MutationKind;
 
 /// Events that are kept: as many as the private stream may hold back. What comes beyond is asked for
@@ -23,8 +26,10 @@ const PROBE_PAUSE_MS_MAX: i64 = 5_000;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Released {
     pub(crate) order_id: OrderId,
+    pub(crate) role: OrderRole,
     pub(crate) qty: Decimal,
-    pub(crate) trigger: Decimal,
+    /// Of a stop; a close has none.
+    pub(crate) trigger: Option<Decimal>,
     pub(crate) deadline_at: UtcMicros,
     pub(crate) at: UtcMicros,
 }
@@ -40,6 +45,8 @@ pub(crate) enum Record {
     Released(Released),
     /// A cancel was sent.
     CancelSent { order_id: OrderId, at: UtcMicros },
+    /// A live stop was changed in place; its rows follow from the answer.
+    AmendSent { order_id: OrderId, change: Amend, at: UtcMicros },
 }
 
 impl Record {
@@ -59,6 +66,15 @@ impl Record {
     }
 }
 
+/// A close that goes on, or began, without the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closing {
+    pub(crate) reason: ExitReason,
+    pub(crate) since_mono_ms: i64,
+    /// Its one row is used and base is left: the stop goes back, the rest waits for the cluster.
+    pub(crate) given_up: bool,
+}
+
 /// The state of an outage.
 #[derive(Debug)]
 pub(crate) struct Outage {
@@ -74,6 +90,12 @@ pub(crate) struct Outage {
     pub(crate) failures: BTreeMap<Symbol, (i32, i64)>,
     /// Symbols without a whole stop since when, and whether that was said.
     pub(crate) bare: BTreeMap<Symbol, (i64, bool)>,
+    /// Positions that are being closed.
+    pub(crate) closes: BTreeMap<PositionId, Closing>,
+    /// Records that are not on the disk yet, in their order.
+    pub(crate) unsynced: VecDeque<Kept>,
+    /// The disk failed, and that was said.
+    pub(crate) spool_failed: bool,
 }
 
 impl Outage {
@@ -88,11 +110,17 @@ impl Outage {
             probe_pause_ms: PROBE_PAUSE_MS,
             failures: BTreeMap::new(),
             bare: BTreeMap::new(),
+            closes: BTreeMap::new(),
+            unsynced: VecDeque::new(),
+            spool_failed: false,
         }
     }
 
     /// Keeps a record; beyond the limit only that something is missing.
     pub(crate) fn keep(&mut self, record: Record) {
+        if self.unsynced.len() < RECORDS_LEN_LIMIT {
+            self.unsynced.extend(Kept::of(&record));
+        }
         if self.records.len() < RECORDS_LEN_LIMIT {
             self.records.push_back(record);
         } else {

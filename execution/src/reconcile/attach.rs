@@ -41,6 +41,7 @@ impl Desk {
             self.tracker.said.known(&position, plan.as_ref());
             self.tracker.positions.insert(id, Held::new(position, plan, mono));
         }
+        self.apply_kept().await?;
         // The second look at what was lost a short time ago may not have been taken.
         let since = self.now().plus_millis(-LOST_LOOK_BACK_MS);
         for row in self.store.lost_since(since).await? {
@@ -130,7 +131,7 @@ impl Desk {
     }
 
     /// Rows of orders that the snapshot names and memory does not have.
-    async fn load_reported(&mut self, reports: &[Report]) -> Result<(), DeskError> {
+    pub(crate) async fn load_reported(&mut self, reports: &[Report]) -> Result<(), DeskError> {
         let mono = self.mono_ms();
         let own: Vec<Uuid> = reports
             .iter()

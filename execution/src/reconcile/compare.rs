@@ -89,6 +89,27 @@ impl Desk {
         Ok(())
     }
 
+    /// What a whole look differs in from what we believe, as values; nothing follows from it.
+    pub(crate) fn differences_of(&self, result: &LookResult) -> Vec<serde_json::Value> {
+        let mono = self.mono_ms();
+        let mut found = Vec::new();
+        self.compare_orders(&result.orders, mono, &mut found);
+        self.compare_stops(&result.orders, mono, &mut found);
+        self.compare_bases(&result.balances, mono, &mut found);
+        found
+            .iter()
+            .map(|f| {
+                serde_json::json!({
+                    "kind": f.key.0.as_str(),
+                    "symbol": f.key.1,
+                    "order_id": f.key.2,
+                    "local": f.local,
+                    "venue": f.remote,
+                })
+            })
+            .collect()
+    }
+
     /// The moment for which a whole pass speaks, and the symbols whose orders it saw otherwise than we do.
     fn pass_saw(&mut self, result: &LookResult, found: &[Found]) {
         for order in &result.orders {

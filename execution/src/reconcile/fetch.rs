@@ -74,6 +74,8 @@ pub(crate) enum LookKind {
     /// Trades since a time; in a FULL pass all open orders and balances too. A start has those from the
     /// stream's images, and its calls are few.
     History { since: Option<UtcMicros>, full: bool },
+    /// Open orders and balances, of which nothing is concluded.
+    DryRun,
     /// Balances.
     Balances,
     /// Whose trades these are, of a round that began then.
@@ -125,6 +127,10 @@ pub(crate) async fn look(rest: PrivateRest, kind: LookKind, usage: RestUse) -> L
                 call.open_orders(None).await;
                 call.balances().await;
             }
+        }
+        LookKind::DryRun => {
+            call.open_orders(None).await;
+            call.balances().await;
         }
         LookKind::Balances => call.balances().await,
         LookKind::Strays { trades, .. } => {

@@ -13,6 +13,7 @@ use penstock_venues::kraken::vocabulary::RestOrderStatus;
 
 use super::fetch::{FoundOrder, FoundTrade, LookKind, LookResult, look};
 use crate::desk::{Desk, DeskError, Message};
+use crate::operator::DryRuns;
 
 /// Pauses between looks at an order that stays unproven.
 const LOOK_PAUSES_MS: [i64; 5] = [1_000, 2_000, 5_000, 15_000, 30_000];
@@ -87,6 +88,7 @@ impl Desk {
             LookKind::Confirm { ids, cause } => self.on_confirm(ids, cause, result).await,
             LookKind::Light => self.on_light(result).await,
             LookKind::History { .. } => self.on_history(result).await,
+            LookKind::DryRun => self.on_dry_run(result).await,
             LookKind::Balances => self.on_balance_look(result).await,
             LookKind::Strays { trades, round_at } => self.on_strays(trades, round_at, result).await,
         }
@@ -106,6 +108,8 @@ impl Desk {
             LookKind::History { .. } => self.reconcile.history_open = false,
             // The next round asks again.
             LookKind::Strays { .. } => {}
+            // Its request has no answer yet and is asked again.
+            LookKind::DryRun => self.dry_runs = DryRuns::default(),
             LookKind::Balances => {
                 for held in self.tracker.positions.values_mut() {
                     held.balance_look_open = false;

@@ -9,18 +9,18 @@ mod attach;
 mod balance;
 mod compare;
 mod confirm;
+mod fees;
 mod fetch;
 mod history;
 mod look;
 mod passes;
 mod quiet;
 mod recover;
-mod rules;
 mod state;
 mod strangers;
 mod views;
 
-pub(crate) use fetch::LookResult;
 #[cfg(test)]
-pub(crate) use fetch::{FoundOrder, FoundTrade, LookKind};
+pub(crate) use fetch::{FoundOrder, FoundTrade};
+pub(crate) use fetch::{LookKind, LookResult};
 pub(crate) use state::ReconcileState;

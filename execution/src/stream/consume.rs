@@ -90,7 +90,7 @@ impl Desk {
     }
 
     /// The message goes to its table by the tick; nothing waits for it.
-    fn keep(
+    pub(crate) fn keep(
         &mut self,
         epoch: u64,
         at: Stamp,

@@ -96,6 +96,11 @@ impl Tracker {
         self.orders.values()
     }
 
+    /// All orders, to change what only this process knows.
+    pub(crate) fn orders_mut(&mut self) -> impl Iterator<Item = &mut Tracked> {
+        self.orders.values_mut()
+    }
+
     /// Orders that are neither terminal nor in stock.
     pub(crate) fn live(&self) -> impl Iterator<Item = &Tracked> {
         self.orders.values().filter(|t| t.is_live())

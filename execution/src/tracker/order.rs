@@ -69,6 +69,8 @@ pub(crate) struct Tracked {
     pub(crate) decided_mono_us: i64,
     /// Time to live of an entry, wall clock.
     pub(crate) ttl_at: Option<UtcMicros>,
+    /// The operator wants it gone.
+    pub(crate) cancel_wanted: bool,
 }
 
 impl Tracked {
@@ -76,6 +78,7 @@ impl Tracked {
         Self {
             record,
             mutation: None,
+            cancel_wanted: false,
             triggered: false,
             changed_mono_ms: now,
             sent_mono_ms: None,

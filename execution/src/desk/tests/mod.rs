@@ -66,6 +66,7 @@ struct World {
     preauth_ms_max: i64,
     gates: EngineGates,
     tune: fn(&mut DeskConfig),
+    state: tempfile::TempDir,
 }
 
 impl World {
@@ -90,7 +91,9 @@ impl World {
             preauth_ms_max: 300_000,
             gates: EngineGates::Enforce,
             tune: |_| {},
+            state: tempfile::tempdir().unwrap(),
         };
+        std::fs::create_dir(world.state.path().join("exec")).unwrap();
         world.rules().await;
         world.book(world.mid_ticks);
         world
@@ -242,6 +245,7 @@ impl World {
             preauth_ms_max: self.preauth_ms_max,
             gates: self.gates,
             tune: self.tune,
+            state_root: self.state.path().to_owned(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! A desk and what it must know of the world, and how it is opened.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use penstock_store::spool::exec::{ExecSpool, OpenedExec};
 use penstock_store_orders::ExecStore;
 use penstock_trading::costs::StopTerms;
 use penstock_trading::cycle::Quote;
@@ -55,6 +57,8 @@ pub(super) struct Place {
     pub(super) preauth_ms_max: i64,
     pub(super) gates: EngineGates,
     pub(super) tune: fn(&mut DeskConfig),
+    /// Where the spool and the request file are: as long-lived as the world.
+    pub(super) state_root: PathBuf,
 }
 
 /// What a desk is made of, and the ends that its makers keep.
@@ -63,6 +67,21 @@ struct Made {
     changes: crate::mode::Changes,
     hears: mpsc::Sender<PrivateEvent>,
     state_dir: tempfile::TempDir,
+}
+
+/// The spool of a session, once the process before it has let go of it, as the end of a real one does.
+async fn spool_at(root: &std::path::Path, token: FencingToken) -> OpenedExec {
+    let end = Instant::now() + LIMIT;
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        let opened = ExecSpool::open(root, token).unwrap();
+        if opened.busy.is_empty() {
+            return opened;
+        }
+        drop(opened);
+        assert!(Instant::now() < end, "the spool did not become free within {LIMIT:?}");
+        looks.tick().await;
+    }
 }
 
 /// A desk whose loop does not run: a test takes its steps one by one.
@@ -177,6 +196,8 @@ impl Place {
             lease: Arc::default(),
             instruments: Arc::new(arc_swap::ArcSwap::from_pointee(rules)),
             clock,
+            spool: spool_at(&self.state_root.join("exec"), self.token).await,
+            request_dir: self.state_root.clone(),
             cancel,
         };
         Made { parts, changes, hears, state_dir }

@@ -229,19 +229,24 @@ impl ExecStore {
         &self,
         row: &OrderRecord,
         qty: Decimal,
-        trigger_price: Decimal,
+        trigger_price: Option<Decimal>,
         deadline_at: UtcMicros,
     ) -> Result<PersistedOrder, WriteError> {
-        let in_stock = row.state == OrderState::Created
-            && row.role == OrderRole::Protection
-            && row.fencing_token == self.token();
+        // A stop has a level, a close at market has none.
+        let whole = match row.role {
+            OrderRole::Protection => trigger_price.is_some(),
+            OrderRole::Exit => trigger_price.is_none() && row.order_type == OrderType::Market,
+            OrderRole::Entry | OrderRole::ExitTp | OrderRole::DustTopup | OrderRole::Proof => false,
+        };
+        let in_stock =
+            row.state == OrderState::Created && whole && row.fencing_token == self.token();
         if !in_stock || qty > row.qty || qty <= Decimal::ZERO {
             let problem = format!("{} {}, quantity {qty} of {}", row.role, row.state, row.qty);
             return Err(WriteError::row("execution_orders", row.order_id.0, problem));
         }
         let record = OrderRecord {
             qty,
-            trigger_price: Some(trigger_price),
+            trigger_price,
             deadline_at: Some(deadline_at),
             state: OrderState::PendingSubmit,
             ..row.clone()
