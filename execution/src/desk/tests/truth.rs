@@ -87,7 +87,7 @@ async fn a_balance_that_overtakes_its_trade_is_booked_once() {
     session.kill().await;
 }
 
-/// REST that lags shows neither the close nor its trade; the base is still there, because it never was all ours.
+/// REST that lags beyond the proof shows neither the close nor its trade; the base is still there, because it never was all ours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_that_rest_does_not_show_yet_is_not_sent_twice() {
     // given: a position, and REST that shows nothing of what happens from now on
@@ -95,7 +95,7 @@ async fn a_close_that_rest_does_not_show_yet_is_not_sent_twice() {
     let session = world.session().await;
     assert!(matches!(world.enter(&session, true).await, EntryOutcome::Sent { .. }));
     world.until_word("plan", PLAN, "armed").await;
-    world.fault(r#"{"kind":"rest_lag","ms":3600000}"#);
+    world.fault(r#"{"kind":"rest_lag","ms":20000}"#);
     // and: base beside it that is not ours to sell
     world.venue.venue.with(|e, now| e.transfer("BTC", Decimal::new(1, 2), now)).unwrap();
     // when: its close is carried out, but neither answered nor reported
@@ -103,9 +103,10 @@ async fn a_close_that_rest_does_not_show_yet_is_not_sent_twice() {
     world.fault(r#"{"kind":"executions","action":"drop","count":4}"#);
     world.fault(r#"{"kind":"lost_ack","method":"add_order","count":1}"#);
     assert_eq!(session.desk.flatten(None).await, 1);
-    // then: its trade is found, and it was the only one
-    world.until_word("close", CLOSES, "filled").await;
+    // then: an image shows its trade, and it was the only one; REST says of its order how it ended when it can
     world.until_word("position", FIRST_POSITION, "closed").await;
+    assert_eq!(world.market_sells(), 1);
+    world.until_word("close", CLOSES, "filled").await;
     assert_eq!(world.market_sells(), 1);
     world.agrees().await;
     session.kill().await;
@@ -161,12 +162,12 @@ async fn a_balance_that_was_said_twice_corrects_the_position_and_is_kept_as_evid
     let mut world = World::new().await;
     world.tune = quick;
     let session = world.session().await;
-    // when: base is deposited
+    // when: somebody buys with the account
     let began = Instant::now();
-    world.venue.venue.with(|e, now| e.transfer("BTC", Decimal::new(1, 2), now)).unwrap();
+    world.buy_by_hand(Decimal::new(1, 2));
     // then: it is a position under a stop, after two views
     world.until_word("plan", PLAN, "armed").await;
-    println!("deposit to stop: {} ms", began.elapsed().as_millis());
+    println!("purchase to stop: {} ms", began.elapsed().as_millis());
     assert_eq!(world.word(ADJUSTED).await, "1");
     assert_eq!(world.word(HELD).await, "0.01");
     assert_eq!(world.word(EVIDENCE).await, "0.01 true true");

@@ -68,12 +68,14 @@ pub(super) async fn try_acquire(
     let sql = |e| StoreError::sql("acquire the fence", CLUSTER, e);
     let mut tx = again::begin(pool, "begin").await.map_err(sql)?;
     sqlx::raw_sql("set local lock_timeout = '2s'").execute(&mut *tx).await.map_err(sql)?;
+    // Whose lock it was does not change while the lease runs out between this statement and the next.
     let before: Option<bool> = sqlx::query_scalar(
-        "select lease_expires_at < clock_timestamp() from service_fences
-         where service = $1 and domain = $2",
+        "select lease_expires_at < clock_timestamp() or holder_lock is distinct from $3
+         from service_fences where service = $1 and domain = $2",
     )
     .bind(holder.service.as_str())
     .bind(holder.domain)
+    .bind(holder.lock)
     .fetch_optional(&mut *tx)
     .await
     .map_err(sql)?;
