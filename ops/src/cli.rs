@@ -6,10 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::arguments::Output;
-use crate::{
-    bench, check_recording, config, demo, down, engine, exit, explain, export, flatten, keys, mode,
-    psql, record, replay, report, retention, soak, status, up, validate, verify, why,
-};
+use crate::{bench, check_recording, config, demo, down, engine, exit, explain, export, flatten, keys, mode, psql, reconcile, record, replay, report, retention, safety, soak, status, up, validate, verify, why};
 
 /// The operator's tool of Penstock.
 #[derive(Debug, Parser)]
@@ -42,6 +39,10 @@ pub enum Command {
     Mode(mode::Args),
     /// Close every position, or that of one symbol
     Flatten(flatten::Args),
+    /// Mark a symbol, or end one of its marks
+    Safety(safety::Args),
+    /// Compare the rows with the venue
+    Reconcile(reconcile::Args),
     /// What a day was
     Report(report::Args),
     /// Proofs over the services' logs and both clusters
@@ -92,6 +93,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<i32> {
         Command::Explain(args) => explain::run(args, cli.config).await,
         Command::Mode(args) => mode::run(args, cli.config).await,
         Command::Flatten(args) => flatten::run(args, cli.config).await,
+        Command::Safety(args) => safety::run(args, cli.config).await,
+        Command::Reconcile(args) => reconcile::run(args, cli.config).await,
         Command::Report(args) => report::run(args, cli.config).await,
         Command::Validate(args) => validate::run(args, cli.config).await,
         Command::Verify(args) => verify::run(args, cli.config).await,

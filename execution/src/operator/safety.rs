@@ -31,6 +31,11 @@ impl Desk {
             Ok(wish) => wish,
             Err(refusal) => return Ok(format!("refused: {refusal}")),
         };
+        if let Wish::Set { symbol, .. } = &wish
+            && self.instrument(symbol).is_none()
+        {
+            return Ok(format!("refused: the venue has no symbol {symbol}; next: penstock status"));
+        }
         let done = match &wish {
             Wish::Set { symbol, mode, minutes, reason } => {
                 let until = minutes.map(|m| self.now().plus_millis(m * 60_000));
@@ -112,7 +117,6 @@ mod tests {
             (json!({"op": "set", "symbol": "BTC/USD", "mode": "quiet"}), "needs an end"),
             (json!({"op": "set", "symbol": "BTC/USD", "mode": "off"}), "none of"),
             (json!({"op": "set", "symbol": "BTC/USD", "minutes": 0}), "minutes are"),
-            (json!({"op": "set", "symbol": "BTC"}), "BTC"),
             (json!({"op": "set"}), "no symbol"),
             (json!({"symbol": "BTC/USD"}), "op is"),
         ] {

@@ -1,8 +1,11 @@
-//! `penstock flatten [SYMBOL] [--dry-run]`: asks execution to close positions.
+//! `penstock flatten [SYMBOL] [--dry-run|--offline]`: asks execution to close positions.
 //!
 //! Inputs: a symbol, or none for all. Outputs: what would be done, or the service's answer. It writes one
-//! request row and never talks to the venue: one process per key.
+//! request, a row or with `--offline` a file, and never talks to the venue: one process per key.
 
+mod offline;
+
+use crate::request::answered;
 use crate::stack::StackOptions;
 use crate::{databases, exit};
 use anyhow::Context;
@@ -14,13 +17,6 @@ use penstock_store_decision::evidence::{self, PositionEvidence};
 use penstock_store_decision::overview::{self, LiveOrder};
 use penstock_types::Symbol;
 use std::path::PathBuf;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// Longest wait for the service's answer; it looks once a second.
-const ANSWER_LIMIT: Duration = Duration::from_secs(15);
-/// How often the answer is looked for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Options of `penstock flatten`.
 #[derive(Clone, Debug, clap::Args)]
@@ -30,6 +26,9 @@ pub struct Args {
     /// Print positions, orders and steps; change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Ask by a file in the state directory, for a decision cluster that is down
+    #[arg(long, conflicts_with = "dry_run")]
+    pub offline: bool,
 }
 
 /// Runs the command.
@@ -45,6 +44,9 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         }
     };
     let config = penstock_config::load(Process::Tool, config_file.as_deref())?;
+    if args.offline {
+        return offline::run(&config.areas.clusters.state_directory, symbol.as_ref()).await;
+    }
     let options = StackOptions::from_config(&config, config_file.as_deref())?;
     let role = if args.dry_run { "observer_ro" } else { "ops_rw" };
     let url = options.url(ClusterKind::Decision, role)?;
@@ -77,24 +79,6 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     let Some(answer) = answered(&pool, id).await? else { return Ok(exit::UNAVAILABLE) };
     println!("execution: {answer}; entries go on as the mode allows");
     Ok(exit::CLEAN)
-}
-
-/// Waits for execution's answer to a request; none, with the next step said, when it does not come.
-///
-/// # Errors
-/// When the decision cluster does not answer.
-pub(crate) async fn answered(pool: &sqlx::PgPool, id: i64) -> anyhow::Result<Option<String>> {
-    let until = Instant::now() + ANSWER_LIMIT;
-    while Instant::now() < until {
-        if let Some(answer) = control::answer_of(pool, id).await? {
-            return Ok(Some(answer));
-        }
-        sleep(LOOK_INTERVAL).await;
-    }
-    eprintln!(
-        "execution has not taken request {id} within {ANSWER_LIMIT:?}; next: `penstock status`"
-    );
-    Ok(None)
 }
 
 /// Positions with the steps that close them, and the orders that go with them.

@@ -3,7 +3,7 @@
 //! Inputs: the mode, why, a cause to acknowledge. Outputs: the service's answer. It writes one request row; the mode
 //! has one owner, and NORMAL is reached through a recovery and the stable window, never at once.
 
-use crate::flatten::answered;
+use crate::request::answered;
 use crate::stack::StackOptions;
 use crate::{databases, exit};
 use anyhow::Context;

@@ -12,6 +12,8 @@ mod home;
 mod life;
 mod modes;
 mod modes_of_market;
+mod offline;
+mod operator;
 mod outage;
 mod place;
 mod quarantine;
