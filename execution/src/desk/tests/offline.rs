@@ -36,6 +36,24 @@ impl World {
         std::fs::write(self.request_file("flatten.request"), text).unwrap();
     }
 
+    /// Whether a record of the spool has this text.
+    fn is_on_disk(&self, text: &str) -> bool {
+        let inside = |path: &std::path::Path| {
+            let read = std::fs::read(path).unwrap_or_default();
+            String::from_utf8_lossy(&read).contains(text)
+        };
+        let files = std::fs::read_dir(self.state.path().join("exec")).unwrap();
+        let mut paths: Vec<_> = files.map(|f| f.unwrap().path()).collect();
+        while let Some(path) = paths.pop() {
+            if path.is_dir() {
+                paths.extend(std::fs::read_dir(path).unwrap().map(|f| f.unwrap().path()));
+            } else if inside(&path) {
+                return true;
+            }
+        }
+        false
+    }
+
     async fn until_answered(&self) -> String {
         until("the answer of the file", || self.request_file("flatten.done").exists()).await;
         std::fs::read_to_string(self.request_file("flatten.done")).unwrap()
@@ -80,7 +98,7 @@ async fn a_close_without_the_cluster_outlives_the_process_that_sent_it() {
     world.own().kill().await;
     world.ask_by_file();
     until("the sale", || world.sales() == 1).await;
-    world.until_open("stop", SimSide::Sell, &[]).await;
+    until("its report on the disk", || world.is_on_disk(r#"exec_type\":\"filled"#)).await;
     // when the process dies before the cluster is back
     session.kill().await;
     world.revive().await;
