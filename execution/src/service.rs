@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use penstock_panel::run::{Listening, Panel};
 use penstock_store::fence::FencedService;
-use penstock_store_decision::{account as account_rows, heartbeat, publication, sessions};
+use penstock_store_decision::{heartbeat, publication, sessions};
 use penstock_store::spool::exec::{ExecSpool, OpenedExec};
 use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
 use penstock_telemetry::memory::give_back_peaks;
 use penstock_trading::mode::{CauseCode, ModeEvent};
-use penstock_types::vocab::{OrderRole, Verdict};
+use penstock_types::vocab::Verdict;
 use penstock_venue_orders::{Clock, SharedVenueState};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,8 +45,6 @@ use crate::wake::{Wakes, run_listener};
 
 /// How long the stop waits for resting entries to be cancelled.
 const CANCEL_WAIT: Duration = Duration::from_secs(8);
-/// Distance of two looks while their cancels are waited for.
-const CANCEL_LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long the stop waits for tasks to end.
 const TASKS_WAIT: Duration = Duration::from_secs(5);
 /// Longest wait of `--once` for attach and NORMAL.
@@ -446,28 +444,24 @@ impl Running {
         }
     }
 
-    /// Cancels resting entries and waits until the rows say that none is live.
+    /// Cancels resting entries and waits until the desk knows of none that is live. The desk is asked and not the rows,
+    /// which cannot be read when the decision cluster is away: its cancels go out all the same.
     async fn cancel_resting_entries(&self) {
         self.handle.stop_entries().await;
         self.handle.cancel_entries("shutdown").await;
-        let started = Instant::now();
-        while started.elapsed() < CANCEL_WAIT {
-            let Ok(mut conn) = self.context.pool.acquire().await else { return };
-            match account_rows::live_orders(&mut conn).await {
-                Ok(rows) => {
-                    let entry =
-                        |role: OrderRole| matches!(role, OrderRole::Entry | OrderRole::Proof);
-                    if !rows.iter().any(|o| entry(o.role)) {
-                        return;
-                    }
+        let mut changes = self.handle.changes();
+        let none = async {
+            while self.handle.status().live_entries > 0 {
+                if changes.changed().await.is_err() {
+                    return;
                 }
-                Err(_) => return,
             }
-            tokio::time::sleep(CANCEL_LOOK_EVERY).await;
+        };
+        if tokio::time::timeout(CANCEL_WAIT, none).await.is_err() {
+            tracing::warn!(
+                "entries are still live after {CANCEL_WAIT:?}; they end at their own expiry"
+            );
         }
-        tracing::warn!(
-            "entries are still live after {CANCEL_WAIT:?}; they end at their own expiry"
-        );
     }
 
     async fn close_rows(&self, reason: &str) {

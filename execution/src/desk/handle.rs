@@ -28,6 +28,8 @@ pub struct DeskStatus {
     pub open_positions: usize,
     /// Live orders, standby rows excluded.
     pub live_orders: usize,
+    /// Those of them that buy, as far as they are known: also while rows cannot be read.
+    pub live_entries: usize,
     /// Orders whose outcome is not proven.
     pub unresolved_orders: usize,
     /// Positions without a live stop beyond the grace.
@@ -54,7 +56,7 @@ pub(crate) enum Command {
     /// Close one position, or all.
     Flatten(Option<Symbol>, oneshot::Sender<usize>),
     /// No entries from now on.
-    StopEntries,
+    StopEntries(oneshot::Sender<()>),
 }
 
 /// Handle; clones share the desk.
@@ -105,9 +107,13 @@ impl DeskHandle {
         let _ = self.commands.send(Command::CancelEntries(why)).await;
     }
 
-    /// Refuses entries from now on.
+    /// Refuses entries from now on; every entry that was asked for before is in the state when this returns.
     pub async fn stop_entries(&self) {
-        let _ = self.commands.send(Command::StopEntries).await;
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::StopEntries(answer)).await.is_ok() {
+            // A desk that has ended takes no entries.
+            let _ = answered.await;
+        }
     }
 
     /// Closes one position or all; the number of positions that will be closed.

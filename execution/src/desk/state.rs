@@ -265,6 +265,11 @@ impl Desk {
         use penstock_types::vocab::{OrderState, PlanState};
         let mut busy = std::collections::BTreeSet::new();
         let (mut live, mut unresolved) = (0, 0);
+        let entries = self.tracker.live().filter(|t| t.record.enters());
+        // During an outage rows lag behind what the venue has said.
+        let live_entries = entries
+            .filter(|t| self.shadow_of(t.record.order_id).is_none_or(|shadow| shadow.is_live()))
+            .count();
         for tracked in self.tracker.live() {
             busy.insert(tracked.record.symbol.clone());
             live += 1;
@@ -285,6 +290,7 @@ impl Desk {
             busy,
             open_positions: open().count(),
             live_orders: live,
+            live_entries,
             unresolved_orders: unresolved,
             unprotected,
             latency_us: self.latency_us(9),

@@ -80,7 +80,12 @@ impl Desk {
                 let _ = answer.send(EntryOutcome::Refused { reason, others_may: false });
             }
             Command::CancelEntries(_) => {}
-            Command::StopEntries => self.entries_stopped = true,
+            Command::StopEntries(answer) => {
+                self.entries_stopped = true;
+                self.publish();
+                // Who asked and went away waits for nothing.
+                let _ = answer.send(());
+            }
             Command::Flatten(symbol, answer) => {
                 // By the row in stock, or by the first tick after the outage.
                 let count = self.flatten(symbol.as_ref());
@@ -222,7 +227,7 @@ impl Desk {
     }
 
     /// The order as it is known without its row.
-    pub(super) fn shadow_of(&self, id: OrderId) -> Option<Shadow> {
+    pub(crate) fn shadow_of(&self, id: OrderId) -> Option<Shadow> {
         let shaded = self.outage.as_ref().and_then(|o| o.shadows.get(&id)).copied();
         shaded.or_else(|| {
             self.tracker.get(id).map(|t| Shadow {

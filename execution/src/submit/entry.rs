@@ -27,9 +27,13 @@ impl Desk {
         match command {
             Command::Entry(request, answer) => self.on_entry(*request, answer).await,
             Command::CancelEntries(why) => self.cancel_entries(why, None).await,
-            Command::StopEntries => {
+            Command::StopEntries(answer) => {
                 self.entries_stopped = true;
-                self.cancel_entries("entries stopped", None).await
+                let cancelled = self.cancel_entries("entries stopped", None).await;
+                self.publish();
+                // Who asked and went away waits for nothing.
+                let _ = answer.send(());
+                cancelled
             }
             Command::Flatten(symbol, answer) => {
                 let count = self.flatten(symbol.as_ref());
