@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use penstock_panel::run::{Listening, Panel};
 use penstock_store::fence::FencedService;
-use penstock_store_decision::{heartbeat, publication, sessions};
 use penstock_store::spool::exec::{ExecSpool, OpenedExec};
+use penstock_store_decision::{heartbeat, publication, sessions};
 use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
 use penstock_telemetry::memory::give_back_peaks;

@@ -6,7 +6,11 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::arguments::Output;
-use crate::{bench, check_recording, config, demo, down, engine, exit, explain, export, flatten, keys, mode, psql, reconcile, record, replay, report, retention, safety, soak, status, up, validate, verify, why};
+use crate::{
+    bench, check_recording, config, demo, down, engine, exit, explain, export, flatten, keys, mode,
+    psql, reconcile, record, replay, report, retention, safety, soak, status, up, validate, verify,
+    why,
+};
 
 /// The operator's tool of Penstock.
 #[derive(Debug, Parser)]

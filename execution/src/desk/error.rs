@@ -29,7 +29,9 @@ pub enum DeskError {
     #[error(transparent)]
     Write(WriteError),
     /// The decision cluster failed before it had what an earlier process kept of an outage (exit 69).
-    #[error("records of an outage are not in their rows yet: {error}; next: start again, they are kept")]
+    #[error(
+        "records of an outage are not in their rows yet: {error}; next: start again, they are kept"
+    )]
     KeptNotApplied {
         /// The failure.
         error: String,

@@ -56,10 +56,7 @@ impl Desk {
     }
 
     /// The same with rows: what can be committed now is committed before this returns.
-    pub(super) async fn flatten_now(
-        &mut self,
-        symbol: Option<&Symbol>,
-    ) -> Result<Wish, DeskError> {
+    pub(super) async fn flatten_now(&mut self, symbol: Option<&Symbol>) -> Result<Wish, DeskError> {
         self.flatten(symbol);
         let of = |s: &Symbol| symbol.is_none_or(|wanted| wanted == s);
         let ids: Vec<_> = self

@@ -69,7 +69,8 @@ impl Desk {
             Err(error) => return Ok(Some(format!("refused: {error}"))),
         };
         if !self.is_permitted() {
-            let why = "refused: EXECUTION_ENABLE=false, nothing is sent; next: set it and start again";
+            let why =
+                "refused: EXECUTION_ENABLE=false, nothing is sent; next: set it and start again";
             return Ok(Some(why.to_owned()));
         }
         Ok(self.flatten_now(symbol.as_ref()).await?.answer())

@@ -166,9 +166,9 @@ impl Desk {
             ..PlanChange::default()
         };
         let is_decided = self.tracker.positions.get(&position).is_some_and(|h| {
-            h.plan.as_ref().is_some_and(|p| {
-                matches!(p.state, PlanState::Triggered | PlanState::Exiting)
-            })
+            h.plan
+                .as_ref()
+                .is_some_and(|p| matches!(p.state, PlanState::Triggered | PlanState::Exiting))
         });
         if !is_decided {
             self.change_plan(position, &decided).await?;
@@ -184,7 +184,11 @@ impl Desk {
         Ok(())
     }
 
-    pub(super) async fn replay_cancel(&mut self, id: OrderId, at: UtcMicros) -> Result<(), DeskError> {
+    pub(super) async fn replay_cancel(
+        &mut self,
+        id: OrderId,
+        at: UtcMicros,
+    ) -> Result<(), DeskError> {
         let takes = self.tracker.get(id).is_some_and(|t| {
             step(t.record.state, OrderEvent::CancelSent, Facts::UNTOUCHED).is_ok()
         });

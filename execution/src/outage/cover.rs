@@ -122,7 +122,11 @@ impl Desk {
     }
 
     /// The order of a role of a symbol that lives or may live, with its shadow.
-    pub(super) fn live_unwritten(&self, symbol: &Symbol, role: OrderRole) -> Option<(OrderRecord, Shadow)> {
+    pub(super) fn live_unwritten(
+        &self,
+        symbol: &Symbol,
+        role: OrderRole,
+    ) -> Option<(OrderRecord, Shadow)> {
         self.tracker
             .orders()
             .filter(|t| t.record.symbol == *symbol && t.record.role == role)

@@ -85,8 +85,7 @@ impl Desk {
             (Asked::Add, AnswerSaid::Acked { venue_id }) => (OrderEvent::Acked, None, venue_id),
             (Asked::Add, AnswerSaid::Rejected { text }) => {
                 let expired = judge(&text).outcome == ErrorOutcome::Expired;
-                let event =
-                    if expired { OrderEvent::DeadlineElapsed } else { OrderEvent::Refused };
+                let event = if expired { OrderEvent::DeadlineElapsed } else { OrderEvent::Refused };
                 (event, Some(text), None)
             }
             (Asked::Add, AnswerSaid::Unknown { why }) => {

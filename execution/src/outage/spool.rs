@@ -214,10 +214,15 @@ pub(crate) fn take(opened: OpenedExec) -> io::Result<(Spool, Vec<Kept>)> {
         );
     }
     if unreadable > 0 {
-        tracing::error!("{unreadable} records of an outage are unreadable; the venue is asked instead");
+        tracing::error!(
+            "{unreadable} records of an outage are unreadable; the venue is asked instead"
+        );
     }
     for busy in &opened.busy {
-        tracing::warn!("{} is held by a process that lives; its records follow later", busy.display());
+        tracing::warn!(
+            "{} is held by a process that lives; its records follow later",
+            busy.display()
+        );
     }
     Ok((Spool::start(opened.spool)?, kept))
 }
@@ -359,8 +364,11 @@ mod tests {
                     logged,
                     text
                 }),
-            (id.clone(), asked, said)
-                .prop_map(|(order_id, asked, said)| Kept::Answer { order_id, asked, said }),
+            (id.clone(), asked, said).prop_map(|(order_id, asked, said)| Kept::Answer {
+                order_id,
+                asked,
+                said
+            }),
             (id.clone(), amount.clone(), proptest::option::of(amount.clone()), at.clone())
                 .prop_map(|(order_id, qty, trigger, at)| Kept::Released {
                     order_id,
@@ -403,8 +411,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let not_sent = AnswerSaid::NotSent { why: "no private socket is open".to_owned() };
         let acked = AnswerSaid::Acked { venue_id: Some("OABCDE".to_owned()) };
-        let answer =
-            |id, said| Kept::Answer { order_id: OrderId(id), asked: Asked::Add, said };
+        let answer = |id, said| Kept::Answer { order_id: OrderId(id), asked: Asked::Add, said };
         let records = [released(1), answer(1, not_sent), released(2), answer(2, acked)];
         {
             let opened = ExecSpool::open(root.path(), FencingToken(7)).unwrap();

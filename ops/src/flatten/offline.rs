@@ -126,7 +126,8 @@ mod tests {
         let text = std::fs::read_to_string(dir.path().join(REQUEST)).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value, serde_json::json!({ "symbol": null, "by": "anna", "at": 5 }));
-        std::fs::write(dir.path().join(DONE), r#"{"result":"closing 1 positions","at":6}"#).unwrap();
+        std::fs::write(dir.path().join(DONE), r#"{"result":"closing 1 positions","at":6}"#)
+            .unwrap();
         assert_eq!(answer(dir.path()).unwrap().as_deref(), Some("closing 1 positions"));
     }
 }

@@ -106,7 +106,11 @@ async fn a_close_without_the_cluster_outlives_the_process_that_sent_it() {
     // then its successor knows what went out and what came of it, and sells nothing more
     world.until_word("position", POSITION, "closed").await;
     world.until_word("exit", EXITS, "filled").await;
-    assert_eq!(world.word(SOURCES).await, "preauth_sent local, fill ws_executions", "from the disk");
+    assert_eq!(
+        world.word(SOURCES).await,
+        "preauth_sent local, fill ws_executions",
+        "from the disk"
+    );
     assert_eq!(world.word(REASON).await, "operator");
     assert_eq!(world.word(BASE).await, "0");
     assert_eq!(world.sales(), 1);
