@@ -78,7 +78,7 @@ pub const SERVICES: [Row; 7] = [
 const FILES: &str = "replay, verify, export, keys, engine: engine's files";
 
 /// Statuses of `penstock` itself and of a single pass of execution, by command.
-pub const TOOL: [(&str, i32, &str); 46] = [
+pub const TOOL: [(&str, i32, &str); 50] = [
     ("every command", CLEAN, "done"),
     (
         "every command",
@@ -98,7 +98,15 @@ pub const TOOL: [(&str, i32, &str); 46] = [
     ),
     ("status", UNAVAILABLE, "the service that `--service` names is not healthy"),
     ("flatten", UNAVAILABLE, "execution did not take the request"),
-    ("flatten", USAGE, "no run has the symbol"),
+    ("flatten", USAGE, "no run has the symbol, or execution refused the request"),
+    ("safety", UNAVAILABLE, "execution did not take the request"),
+    ("safety", USAGE, "execution refused the request; the answer says why"),
+    (
+        "reconcile",
+        UNAVAILABLE,
+        "execution did not take the request, or the venue did not answer it",
+    ),
+    ("reconcile", DIFFERENT, "a dry run found a difference"),
     ("mode", UNAVAILABLE, "execution did not take the request"),
     ("mode", USAGE, "execution refused the request; the answer says why"),
     ("report", USAGE, "the day has no summary"),

@@ -78,7 +78,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
     println!("request {id}: {} to close, {} in flight", open.len(), orders.len());
     let Some(answer) = answered(&pool, id).await? else { return Ok(exit::UNAVAILABLE) };
     println!("execution: {answer}; entries go on as the mode allows");
-    Ok(exit::CLEAN)
+    Ok(if answer.starts_with("refused") { exit::USAGE } else { exit::CLEAN })
 }
 
 /// Positions with the steps that close them, and the orders that go with them.
