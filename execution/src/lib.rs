@@ -14,6 +14,7 @@ pub mod context;
 pub mod control;
 pub mod cycle;
 pub mod desk;
+mod dms;
 pub mod engine;
 pub mod exit;
 mod exits;

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use penstock_config::table::execution::{EquityMode, RouteMode, TpAction as ConfigTpAction};
+use penstock_config::table::execution::{
+    DmsMode, EquityMode, RouteMode, TpAction as ConfigTpAction,
+};
 use penstock_config::{Config, is_loopback};
 use penstock_trading::decide::config::{
     ContractConfig, DecideConfig, Participation, PerRoute, PerStrategy, ProofConfig, TpAction,
@@ -185,6 +187,7 @@ impl Settings {
             maker_close: exits.maker_close_enable,
             maker_close_ms: int(exits.maker_close_max_secs) * 1_000,
             tp_closes: exits.tp_action == ConfigTpAction::Close,
+            dms_flat_only: orders.kraken_dms_mode == DmsMode::FlatOnly,
             cancel_unknown_orders: orders.cancel_unknown_orders,
             dust_notional_quote: exits.dust_notional_quote,
             exit_tick_ms: exits.exit_tick_ms,

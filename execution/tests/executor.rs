@@ -87,8 +87,10 @@ fn client_is_private() {
     assert_eq!(asks(&[".add_order("]), paths([SEND, EARLY]));
     assert_eq!(asks(&[".amend_order("]), paths([SEND]));
     assert_eq!(asks(&[".cancel_order("]), paths([SEND, "execution/src/reconcile/strangers.rs"]));
-    let whole = ["cancel_all(", "cancel_all_orders_after(", "add_batch(", "edit_order("];
+    let whole = ["cancel_all(", "add_batch(", "edit_order("];
     assert_eq!(asks(&whole), paths([]), "requests of the whole account");
+    let switch = asks(&["cancel_all_orders_after("]);
+    assert_eq!(switch, paths(["execution/src/dms/mod.rs"]), "the dead man's switch");
     assert_eq!(asks(&["request::add_order", "request::amend_order"]), paths([]), "wire texts");
 
     // With what in hand.

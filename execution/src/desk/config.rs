@@ -35,6 +35,8 @@ pub struct DeskConfig {
     pub maker_close_ms: i64,
     /// Take-profit closes instead of raising the stop.
     pub tp_closes: bool,
+    /// The dead man's switch is armed while the account is flat.
+    pub dms_flat_only: bool,
     /// Own orders without a row are cancelled.
     pub cancel_unknown_orders: bool,
     /// A remainder below this value is dust that may be written off.
@@ -87,6 +89,7 @@ impl Default for DeskConfig {
             maker_close: true,
             maker_close_ms: 10_000,
             tp_closes: false,
+            dms_flat_only: false,
             cancel_unknown_orders: true,
             dust_notional_quote: Decimal::from_parts(5, 0, 0, false, 0),
             exit_tick_ms: 250,

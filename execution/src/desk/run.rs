@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use penstock_alerts::Alerts;
 use penstock_store::spool::exec::OpenedExec;
 use penstock_store_orders::ExecStore;
+use penstock_trading::dms::DeadMansSwitch;
 use penstock_trading::exit::market::Market;
 use penstock_types::cl_ord_id::{ClOrdIdGenerator, OrderIdSalt};
 use penstock_types::rows::InstrumentRow;
@@ -136,6 +137,7 @@ pub(super) fn assemble(parts: DeskParts) -> Result<(Desk, Inputs, DeskHandle), D
         system: Market::default(),
         entries_stopped: false,
         outage: None,
+        dms: DeadMansSwitch::default(),
         request_file: RequestFile::new(parts.request_dir),
         dry_runs: DryRuns::default(),
         spool,
@@ -216,6 +218,9 @@ impl Desk {
                 self.on_answer(order_id, kind, answer).await
             }
             Input::Message(Message::Look(look)) => self.on_look(*look).await,
+            Input::Message(Message::Switch { what, sent_ms, answer }) => {
+                self.on_switch(what, sent_ms, &answer).await
+            }
             // Of an outage that has ended.
             Input::Message(Message::Probe(_)) => Ok(()),
             Input::Command(command) => self.on_command(command).await,

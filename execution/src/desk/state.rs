@@ -10,6 +10,7 @@ use penstock_alerts::Alerts;
 use penstock_store_orders::WriteError;
 use penstock_store_orders::orders::{EventNote, EventSource};
 use penstock_telemetry::{Fields, Marker, marker};
+use penstock_trading::dms::{Ask, DeadMansSwitch};
 use penstock_trading::exit::market::Market;
 use penstock_trading::mode::{CauseCode, Level};
 use penstock_types::cl_ord_id::{ClOrdId, ClOrdIdError, ClOrdIdGenerator, OrderIdSalt};
@@ -45,6 +46,8 @@ pub(crate) enum Message {
     Look(Box<LookResult>),
     /// Whether the decision cluster is back.
     Probe(Result<(), WriteError>),
+    /// The answer to a request of the dead man's switch, and when that was sent.
+    Switch { what: Ask, sent_ms: i64, answer: OrderAnswer },
 }
 
 /// What wakes the desk.
@@ -105,6 +108,8 @@ pub(crate) struct Desk {
     pub(crate) entries_stopped: bool,
     /// The decision cluster is away.
     pub(crate) outage: Option<Outage>,
+    /// The venue's dead man's switch.
+    pub(crate) dms: DeadMansSwitch,
     /// The operator's file.
     pub(crate) request_file: RequestFile,
     pub(crate) dry_runs: DryRuns,

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use penstock_store_orders::exit_plans::PlanChange;
 use penstock_store_orders::orders::OrderRecord;
 use penstock_telemetry::marker;
+use penstock_trading::exit::closing::OrderView;
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::protection::stop_qty;
 use penstock_types::vocab::{ExitReason, OrderRole, PlanState};
@@ -103,6 +104,10 @@ impl Desk {
         position: PositionId,
         row: &OrderRecord,
     ) -> Result<(), DeskError> {
+        if self.switch_threatens() {
+            // The venue would still take it away: its plan waits for the second acknowledgement.
+            return Ok(());
+        }
         let Some(held) = self.tracker.positions.get(&position) else { return Ok(()) };
         let Some(plan) = held.plan.clone() else { return Ok(()) };
         let lot = self.instrument(&row.symbol).map_or(Decimal::new(1, 8), |i| i.qty_increment);
@@ -131,6 +136,13 @@ impl Desk {
             self.armed(position, row).await?;
         }
         Ok(())
+    }
+
+    /// The same for the stop of a position that lives at the venue, when there is one.
+    pub(crate) async fn stop_stands_now(&mut self, position: PositionId) -> Result<(), DeskError> {
+        let stop = self.stop_of(position).filter(|t| t.view() == OrderView::Live);
+        let Some(row) = stop.map(|t| t.record.clone()) else { return Ok(()) };
+        self.stop_stands(position, &row).await
     }
 
     async fn armed(&mut self, position: PositionId, row: &OrderRecord) -> Result<(), DeskError> {

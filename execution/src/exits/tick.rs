@@ -33,6 +33,7 @@ impl Desk {
         for id in ids {
             self.supervise(id).await?;
         }
+        self.keep_switch();
         self.cancel_missed_entries().await?;
         self.cancel_expired_entries().await?;
         self.expire_waiting().await?;

@@ -58,6 +58,9 @@ impl Desk {
             // What it saw cannot be stored; the reconcile afterwards looks again.
             Input::Message(Message::Look(look)) => self.look_lost(&look.kind),
             Input::Message(Message::Probe(result)) => return self.on_probe(result).await,
+            Input::Message(Message::Switch { what, sent_ms, answer }) => {
+                self.switch_answered(what, sent_ms, &answer);
+            }
             Input::Command(command) => self.command_away(command),
             Input::Mode(_) => {}
             Input::Tick => {
@@ -66,6 +69,7 @@ impl Desk {
                 self.judge_stream();
                 self.probe();
                 self.flatten_by_file().await;
+                self.keep_switch();
             }
         }
         self.hold().await;

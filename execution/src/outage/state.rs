@@ -58,7 +58,7 @@ impl Record {
                 Some(Self::Answer { order_id: *order_id, kind: *kind, answer: answer.clone() })
             }
             // A look is repeated; a command, a mode and a tick come from memory.
-            Input::Message(Message::Look(_) | Message::Probe(_))
+            Input::Message(Message::Look(_) | Message::Probe(_) | Message::Switch { .. })
             | Input::Command(_)
             | Input::Mode(_)
             | Input::Tick => None,

@@ -5,6 +5,7 @@
 
 use penstock_store_orders::orders::PersistedOrder;
 use penstock_telemetry::marker;
+use penstock_trading::dms::Ask;
 use penstock_trading::order::OrderEvent;
 use penstock_types::vocab::{OrderRole, OrderType, TimeInForce};
 use penstock_types::{Decimal, OrderId};
@@ -15,6 +16,7 @@ use penstock_venues::kraken::vocabulary::{
 };
 
 use crate::desk::{Desk, DeskError, Message};
+use crate::dms;
 use crate::tracker::{Mutation, MutationKind};
 
 /// Deadline of an amend after its decision, milliseconds.
@@ -70,6 +72,8 @@ impl Desk {
             qty = row.qty.to_string(),
             deadline = row.deadline_at.map(|d| d.rfc3339())
         );
+        let stop = row.role == OrderRole::Protection;
+        let disarm = stop.then(|| self.disarm_before_stop()).flatten();
         let (orders, messages) = (self.orders.clone(), self.messages.clone());
         tokio::spawn(async move {
             let id = row.cl_ord_id.as_hyphenated().to_string();
@@ -99,7 +103,21 @@ impl Desk {
                 cl_ord_id: Some(&id),
                 validate: false,
             };
-            let answer = orders.add_order(&order, usage).await;
+            // In this order on the same socket: each goes into the queue when it is polled first.
+            let (switch, answer) = tokio::join!(
+                biased;
+                async {
+                    match disarm {
+                        Some(sent_ms) => Some((sent_ms, dms::ask(&orders, Ask::Disarm).await)),
+                        None => None,
+                    }
+                },
+                orders.add_order(&order, usage),
+            );
+            if let Some((sent_ms, answer)) = switch {
+                let what = Ask::Disarm;
+                let _ = messages.send(Message::Switch { what, sent_ms, answer }).await;
+            }
             let (order_id, kind) = (row.order_id, MutationKind::Add);
             // A desk that has ended looks the order up at its next start.
             let _ = messages.send(Message::Answer { order_id, kind, answer }).await;

@@ -7,6 +7,7 @@ pub mod cell;
 pub mod costs;
 pub mod cycle;
 pub mod decide;
+pub mod dms;
 pub mod drift;
 pub mod engine_gate;
 pub mod exit;

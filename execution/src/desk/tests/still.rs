@@ -244,7 +244,7 @@ async fn the_history_is_read_from_the_cursor_and_not_from_the_newest_fill() {
                 LookKind::History { since, .. } => break since,
                 _ => continue,
             },
-            Message::Answer { .. } | Message::Probe(_) => {}
+            Message::Answer { .. } | Message::Probe(_) | Message::Switch { .. } => {}
         }
     };
     assert_eq!(since, Some(cursor.plus_millis(-300_000)));

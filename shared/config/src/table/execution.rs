@@ -216,7 +216,7 @@ area! {
         /// Seconds of a silent private stream.
         [E] private_stream_silent_secs: u64 = Some("15"), int(2, 600);
         /// The venue's dead man's switch.
-        [E] kraken_dms_mode: DmsMode = Some("never"), any().without("flat_only");
+        [E] kraken_dms_mode: DmsMode = Some("never"), any();
         /// Foreign orders at the venue are cancelled at attach when they look like ours.
         [E] cancel_unknown_orders: bool = Some("true"), any();
         /// Seconds for which a standby row may be used without a write.

@@ -1,0 +1,116 @@
+//! The dead man's switch carried out.
+//!
+//! Input: the pure machine's next request, stops that are about to go out. Output: requests on the private socket,
+//! their answers. Invariants: a protective stop that goes out while the switch may be armed has the disarming request
+//! directly before it on the same socket, and its plan is armed only when both were acknowledged; the switch needs no
+//! rows, so it is kept in an outage too.
+
+use penstock_telemetry::marker;
+use penstock_trading::dms::{Ask, Look, Switch, TIMEOUT_SECS};
+use penstock_types::PositionId;
+use penstock_venue_orders::{OrderAnswer, OrderOutcome, OrderSocket};
+
+use crate::desk::{Desk, DeskError, Message};
+
+/// Sends a request; its future is first polled when the caller wants it in the queue.
+pub(crate) async fn ask(orders: &OrderSocket, what: Ask) -> OrderAnswer {
+    orders
+        .cancel_all_orders_after(match what {
+            Ask::Arm => TIMEOUT_SECS,
+            Ask::Disarm => 0,
+        })
+        .await
+}
+
+impl Desk {
+    /// One look at the switch.
+    pub(crate) fn keep_switch(&mut self) {
+        let now_ms = self.mono_ms();
+        let connected = self.orders.health().borrow().connected;
+        let look = Look {
+            allowed: self.config.dms_flat_only && self.is_permitted(),
+            // A key that only watches changes nothing at the venue.
+            ready: connected && self.is_permitted(),
+            flat: self.is_flat(),
+            now_ms,
+        };
+        let Some(what) = self.dms.next(look) else { return };
+        self.dms.sent(what, now_ms);
+        let (orders, messages) = (self.orders.clone(), self.messages.clone());
+        tokio::spawn(async move {
+            let answer = ask(&orders, what).await;
+            // A desk that has ended leaves the switch to its successor, or to its time.
+            let _ = messages.send(Message::Switch { what, sent_ms: now_ms, answer }).await;
+        });
+    }
+
+    /// Reconciled, no base, and no order that protects or closes lives or may live.
+    fn is_flat(&self) -> bool {
+        let live = |id| self.shadow_of(id).is_none_or(|shadow| shadow.is_live());
+        let orders = self.tracker.live().filter(|t| t.record.reduces());
+        self.reconcile.complete
+            && self.tracker.positions.is_empty()
+            && !orders.map(|t| t.record.order_id).any(live)
+            && self.outage.as_ref().is_none_or(|o| o.bare.is_empty())
+            && self.system.matches()
+    }
+
+    /// The disarming request goes before a stop: whether one is due, noted as sent.
+    pub(crate) fn disarm_before_stop(&mut self) -> Option<i64> {
+        let now_ms = self.mono_ms();
+        let known = matches!(self.dms.switch(), Switch::MayBeArmed { .. } | Switch::Armed { .. });
+        (known && !self.dms.is_off(now_ms)).then(|| {
+            self.dms.sent(Ask::Disarm, now_ms);
+            now_ms
+        })
+    }
+
+    /// The switch would cancel a stop that is placed now.
+    pub(crate) fn switch_threatens(&self) -> bool {
+        let armed = matches!(self.dms.switch(), Switch::MayBeArmed { .. } | Switch::Armed { .. });
+        armed && !self.dms.is_off(self.mono_ms())
+    }
+
+    /// An answer; when it was the disarming that plans waited for, their stops stand now.
+    pub(crate) async fn on_switch(
+        &mut self,
+        what: Ask,
+        sent_ms: i64,
+        answer: &OrderAnswer,
+    ) -> Result<(), DeskError> {
+        let threatened = self.switch_threatens();
+        self.switch_answered(what, sent_ms, answer);
+        if !threatened || self.switch_threatens() || self.outage.is_some() {
+            return Ok(());
+        }
+        let ids: Vec<PositionId> = self.tracker.positions.keys().copied().collect();
+        for id in ids {
+            self.stop_stands_now(id).await?;
+        }
+        Ok(())
+    }
+
+    /// The machine alone.
+    pub(crate) fn switch_answered(&mut self, what: Ask, sent_ms: i64, answer: &OrderAnswer) {
+        let before = self.dms.switch();
+        let taken = match &answer.outcome {
+            OrderOutcome::Acked { .. } => Some(true),
+            OrderOutcome::Rejected { .. } | OrderOutcome::NotSent(_) => Some(false),
+            OrderOutcome::Unknown { .. } => None,
+        };
+        self.dms.answered(what, sent_ms, taken);
+        match (what, taken, before) {
+            (Ask::Arm, Some(true), Switch::Armed { .. }) => {
+                marker!(DMS_REFRESHED, timeout_secs = TIMEOUT_SECS);
+            }
+            (Ask::Arm, Some(true), _) => marker!(DMS_ARMED, timeout_secs = TIMEOUT_SECS),
+            (Ask::Disarm, Some(true), _) => marker!(DMS_DISARMED, timeout_secs = 0),
+            (Ask::Arm | Ask::Disarm, Some(false) | None, _) => {
+                tracing::warn!(
+                    "the dead man's switch: {what:?} was not taken: {:?}",
+                    answer.outcome
+                );
+            }
+        }
+    }
+}
