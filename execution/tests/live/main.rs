@@ -26,6 +26,7 @@ mod process;
 #[path = "../rig/recorded.rs"]
 mod recorded;
 mod shipped;
+mod switch;
 #[expect(dead_code, reason = "the configuration is for the engine's tests inside the process")]
 #[path = "../../../shared/engine-io/tests/common/tape.rs"]
 mod tape;
