@@ -77,14 +77,14 @@ async fn sleeper(moment: Moment, apart: bool) -> String {
 
     // and the first goes on, alone in the world
     second.sleep().await;
-    tokio::time::sleep(ON_ITS_WAY).await;
+    tokio::time::sleep_until(Instant::now() + ON_ITS_WAY).await;
     let before = requests(&world).len();
     let slept_for = slept.elapsed();
     let awake = Instant::now();
     first.go_on();
     let status = first.ended().await;
     let ended_after = awake.elapsed();
-    tokio::time::sleep(ON_ITS_WAY).await;
+    tokio::time::sleep_until(Instant::now() + ON_ITS_WAY).await;
 
     // then it has ended as fenced out, and nothing of it reached the venue
     assert_eq!(status.code(), Some(75), "{status} {}", first.last_words());

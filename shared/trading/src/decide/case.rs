@@ -6,12 +6,13 @@
 use penstock_types::decimal::floor_to_step;
 use penstock_types::rows::InstrumentRow;
 use penstock_types::state_row::StateRow;
-use penstock_types::vocab::{EntryMode, SafetyMode};
+use penstock_types::vocab::{EntryMode, QueueDecision, SafetyMode};
 use penstock_types::{Decimal, Symbol};
 
 use super::assess::Index;
 use super::config::DecideConfig;
 use super::outcome::{Assessment, Candidate};
+use super::queue::{self, QueueLook};
 use crate::costs::{CostTerms, StopTerms};
 use crate::cycle::{CycleInput, Quote};
 use crate::engine_gate::{self, EngineGates, Verdict};
@@ -89,7 +90,32 @@ impl<'a> Case<'a> {
             EntryMode::Taker => self.state.ask,
             EntryMode::Maker => self.state.bid,
         }?;
-        Some(Prices { divides: price, desired: price, limit: price })
+        let queue = (self.mode == EntryMode::Maker).then_some(QueueDecision::Join);
+        Some(Prices { divides: price, desired: price, limit: price, queue })
+    }
+
+    /// Prices one tick before the queue, when that is worth it for this size; none to join it.
+    pub(super) fn improved(&self, joined: Prices, size_quote: Decimal) -> Option<Prices> {
+        let quote = self.quote.filter(|_| joined.queue == Some(QueueDecision::Join))?;
+        let tick = self.instrument.price_increment;
+        let look = QueueLook {
+            bid: joined.limit,
+            ask: quote.ask,
+            tick,
+            quality: Some(self.state.l3_quality),
+            ahead_quote: self.state.l3_queue_ahead_bid_quote,
+            est_fill_ms: self.state.l3_est_fill_bid_ms.map(i64::from),
+            size_quote,
+            surplus_bps: self.candidate.surplus_bps?,
+        };
+        match queue::decide(&look) {
+            QueueDecision::Join => None,
+            QueueDecision::Improve => {
+                let price = joined.limit + tick;
+                let queue = Some(QueueDecision::Improve);
+                Some(Prices { divides: price, desired: price, limit: price, queue })
+            }
+        }
     }
 }
 
@@ -102,6 +128,8 @@ pub(super) struct Prices {
     pub(super) desired: Decimal,
     /// Worst price, on the tick.
     pub(super) limit: Decimal,
+    /// Where a resting order stands.
+    pub(super) queue: Option<QueueDecision>,
 }
 
 fn of_quote(mode: EntryMode, quote: &Quote, tick: Decimal) -> Option<Prices> {
@@ -109,13 +137,14 @@ fn of_quote(mode: EntryMode, quote: &Quote, tick: Decimal) -> Option<Prices> {
         EntryMode::Maker => {
             let price = floor_to_step(quote.bid, tick);
             let rests = price > Decimal::ZERO && price < quote.ask;
-            rests.then_some(Prices { divides: price, desired: quote.bid, limit: price })
+            let queue = Some(QueueDecision::Join);
+            rests.then_some(Prices { divides: price, desired: quote.bid, limit: price, queue })
         }
         EntryMode::Taker => {
             let factor = Decimal::ONE + Decimal::new(TAKER_LIMIT_BPS, 4);
             let desired = quote.ask.checked_mul(factor)?;
             let limit = floor_to_step(desired, tick).max(quote.ask);
-            Some(Prices { divides: quote.ask, desired, limit })
+            Some(Prices { divides: quote.ask, desired, limit, queue: None })
         }
     }
 }

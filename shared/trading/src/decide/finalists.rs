@@ -169,10 +169,21 @@ fn fill(case: &Case<'_>, finalist: &mut Finalist) {
         finalist.blocker = Some(Blocker::DataStale);
         return;
     };
-    let sizing = sizing(case, prices);
-    let sized = match size::size(&sizing) {
+    let joined = sizing(case, prices);
+    let sized = match size::size(&joined) {
         Ok(sized) => sized,
-        Err(limiter) => return too_small(finalist, limiter, size::room_quote(&sizing)),
+        Err(limiter) => return too_small(finalist, limiter, size::room_quote(&joined)),
+    };
+    // The queue is long or short for the size that it is joined with; a tick more may grant another one.
+    let (prices, sizing, sized) = match case.improved(prices, sized.approved) {
+        None => (prices, joined, sized),
+        Some(better) => {
+            let before = sizing(case, better);
+            match size::size(&before) {
+                Ok(sized) => (better, before, sized),
+                Err(_) => (prices, joined, sized),
+            }
+        }
     };
     keep_size(finalist, sized);
     let (snapshot, decision) = match propose(case, sized, prices) {

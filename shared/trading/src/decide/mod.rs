@@ -19,6 +19,7 @@ mod measure;
 pub mod outcome;
 mod plan;
 pub mod propose;
+mod queue;
 mod scan;
 pub mod shadow;
 mod summary;

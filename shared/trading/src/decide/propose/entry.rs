@@ -13,7 +13,7 @@ use penstock_contracts::vocab::{
 };
 use penstock_contracts::{DecStr, Invalid};
 use penstock_types::Decimal;
-use penstock_types::vocab::{EntryMode, QueueDecision};
+use penstock_types::vocab::EntryMode;
 
 use super::{amount, fits, int};
 use crate::decide::case::{Case, Prices};
@@ -57,7 +57,7 @@ pub(super) fn plan(case: &Case<'_>, sized: Sized, prices: Prices) -> Result<Entr
     let step = AmountKind::Quantity { step: case.step() };
     Ok(EntryPlan {
         kind,
-        queue_decision: rests.then_some(QueueDecision::Join),
+        queue_decision: prices.queue,
         desired_price: DecStr::of(prices.desired.normalize()),
         limit_price: amount("entry_plan.limit_price", prices.limit, tick)?,
         qty: amount("entry_plan.qty", sized.qty, step)?,
