@@ -5,12 +5,14 @@
 //! cancelled, protective stops stay, then tasks end, rows are closed and the fence is given back; a lost
 //! fence ends everything at once and writes nothing more.
 
+mod parts;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parts::{Given, parts_of};
 use penstock_panel::run::{Listening, Panel};
 use penstock_store::fence::FencedService;
-use penstock_store::spool::exec::{ExecSpool, OpenedExec};
 use penstock_store_decision::{heartbeat, publication, sessions};
 use penstock_store_orders::ExecStore;
 use penstock_telemetry::marker;
@@ -29,7 +31,7 @@ use crate::boot::run_boot;
 use crate::context::Context;
 use crate::control::run_control;
 use crate::cycle::{AiGate, LoopEnd, run_loop};
-use crate::desk::{self, DeskError, DeskHandle, DeskParts};
+use crate::desk::{self, DeskError, DeskHandle};
 use crate::engine::{Engine, EngineEnd};
 use crate::exit::{self, StartError};
 use crate::health::{run_free, run_health};
@@ -104,26 +106,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     tasks.push(tokio::spawn(refresh_fees(context.clone(), opened.rest.clone(), store.clone())));
     tasks.push(opened.keeper);
     let state = opened.state.clone();
-    let spool = open_spool(&context).await?;
-    let parts = DeskParts {
-        config: context.settings.desk(),
-        store,
-        salt,
-        orders: opened.socket.orders.clone(),
-        rest: opened.rest,
-        events: opened.events,
-        quotes: context.quotes.clone(),
-        engine: context.engine.clone(),
-        mode: context.mode.clone(),
-        alerts: context.alerts.clone(),
-        audit: Some(context.audit.clone()),
-        lease: Arc::clone(&context.lease),
-        clock: opened.clock,
-        instruments,
-        request_dir: state_dir,
-        spool,
-        cancel: end.clone(),
-    };
+    let given = Given { store, salt, instruments, events: opened.events, rest: opened.rest };
+    let way = (opened.socket.orders.clone(), opened.clock);
+    let parts = parts_of(&context, given, way, state_dir).await?;
     let clock = Arc::clone(&parts.clock);
     let (handle, desk_task) = desk::spawn(parts).map_err(|e| StartError::Venue(e.to_string()))?;
     let panel = panel::start(&context, &handle, &state)?;
@@ -138,23 +123,6 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<u8, Star
     end_panel(panel).await;
     state.flush().await;
     Ok(code)
-}
-
-/// The spool of the session, and what an earlier process left in it.
-async fn open_spool(context: &Context) -> Result<OpenedExec, StartError> {
-    let root = context.settings.config.areas.spool.spool_dir.join("exec");
-    let token = context.token;
-    let opened = tokio::task::spawn_blocking(move || {
-        std::fs::create_dir_all(&root).map_err(|e| format!("{}: {e}", root.display()))?;
-        ExecSpool::open(&root, token).map_err(|e| e.to_string())
-    });
-    match opened.await {
-        Ok(Ok(opened)) => Ok(opened),
-        Ok(Err(error)) => Err(StartError::Refused(format!(
-            "the spool of execution is not usable: {error}; next: look at SPOOL_DIR"
-        ))),
-        Err(error) => Err(StartError::Refused(format!("the spool of execution: {error}"))),
-    }
 }
 
 /// What reads from the start on: notifications, frames, what the process uses.
