@@ -135,7 +135,8 @@ impl DeadMansSwitch {
     /// The answer to the request that was sent at `sent_ms`: `Some(true)` taken, `Some(false)` not a byte left or the
     /// venue refused it, none not known.
     pub fn answered(&mut self, ask: Ask, sent_ms: i64, taken: Option<bool>) {
-        if self.asked_ms == Some(sent_ms) && taken != Some(false) {
+        // Only a request that was taken frees the next at once: what failed is repeated after its pause.
+        if self.asked_ms == Some(sent_ms) && taken == Some(true) {
             self.asked_ms = None;
         }
         let newest = match self.switch {

@@ -161,7 +161,9 @@ pub(crate) fn read(response: &Response<'_>) -> OrderOutcome {
     let names_something = result.order_id.is_some()
         || result.cl_ord_id.is_some()
         || result.amend_id.is_some()
-        || result.count.is_some();
+        || result.count.is_some()
+        // The dead man's switch names times and no order.
+        || &*response.method == "cancel_all_orders_after";
     // An add without the venue's order id is no acceptance.
     if !names_something || (&*response.method == "add_order" && result.order_id.is_none()) {
         return unknown(UnknownReason::Empty, error_table::UNLISTED);
@@ -201,6 +203,19 @@ mod tests {
             r#"{"method":"add_order","success":false,"error":"EOrder:Never heard of"}"#,
             r#"{"method":"add_order","success":false,"error":"EOrder:cl_ord_id in use"}"#,
             r#"{"method":"cancel_order","success":false,"error":"EOrder:Unknown order"}"#,
+        ] {
+            assert!(matches!(outcome(text), OrderOutcome::Unknown { .. }), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_dead_mans_switch_is_answered_without_an_order() {
+        let text = r#"{"method":"cancel_all_orders_after","success":true,
+            "result":{"currentTime":"2026-11-27T00:00:00Z","triggerTime":"2026-11-27T00:01:00Z"}}"#;
+        assert!(matches!(outcome(text), OrderOutcome::Acked { order_id: None, .. }));
+        for text in [
+            r#"{"method":"cancel_all_orders_after","success":true}"#,
+            r#"{"method":"cancel_all_orders_after","success":false,"result":{}}"#,
         ] {
             assert!(matches!(outcome(text), OrderOutcome::Unknown { .. }), "{text}");
         }
