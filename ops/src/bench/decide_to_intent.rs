@@ -261,10 +261,11 @@ impl Bench {
 fn settings(databases: &Databases) -> anyhow::Result<Settings> {
     let url = databases.url(ClusterRole::Decision, "exec_rw")?;
     let file = format!(
-        "domain = \"{DOMAIN}\"\nexecution_enable = true\nstate_directory = \"{}\"\n\
+        "domain = \"{DOMAIN}\"\nexecution_enable = true\nstate_directory = \"{state}\"\n\
+         audit_dir = \"{state}/audit\"\n\
          degrade_exit_stable_window_ms = 1000\nrisk_max_exposure_symbol_quote = \"100\"\n\
          risk_feed_latency_threshold_ms = 60000\n",
-        databases.state().display()
+        state = databases.state().display()
     );
     let sources = Sources {
         process: Process::Execution,
