@@ -3,6 +3,7 @@
 //! Purpose: the state of the account that sizes, caps and loss limits read. Inputs: committed rows, state mids, settings.
 //! Outputs: [`CapitalState`]. Invariants: pure; amounts are decimals; what cannot be sold, dust, is worth nothing here.
 
+pub mod caps;
 pub mod mark;
 
 use penstock_types::decimal::{round_to, scale};
