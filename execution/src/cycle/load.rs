@@ -72,8 +72,7 @@ pub(super) async fn load(
         instruments = cycle_input::instruments(&mut tx, publication.run_id).await?;
         (epochs, snapshots) = cycle_input::epochs(&mut tx, publication.lineage_id).await?;
     }
-    let decide = &context.settings.decide;
-    let spans = &context.settings.counter_spans;
+    let (decide, spans) = (&context.settings.decide, &context.settings.counter_spans);
     let rows = account_rows::account(&mut tx, spans, &decide.quote_asset).await?;
     let points = decide.selection.corr_window_points;
     memory.read_closes(&mut tx, points).await?;
