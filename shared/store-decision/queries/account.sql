@@ -1,10 +1,19 @@
 -- Money from outside that the cash of now contains; the newest snapshot of whose cash nothing was booked later is where
 -- the mark is folded from. What was adopted as a position came from outside at what it was taken for, and what a
 -- withdrawal took out of a position went at the mid of that time; a coin that left in no such way is a loss.
-with flows as (
+with cash as (
+    select as_of from exchange_balances where asset = $6),
+-- A fill is booked at once, the balance that has it comes in a message of its own: until then the cash is less than the
+-- balance that was said last. A millisecond is more than the venue's ledger is before its trade.
+untold as (
+    select coalesce(sum(case side when 'buy' then -cost_quote else cost_quote end
+        - case when fee_asset = $6 then fee_asset_qty else 0 end), 0) as amount
+    from fills
+    where ts_exchange > (select as_of from cash) + interval '1 ms' and split_part(symbol, '/', 2) = $6),
+flows as (
     select c.id, c.ts, c.amount from balance_changes c
     where c.asset = $6 and c.cause in ('deposit', 'withdrawal', 'conversion', 'other')
-    and c.ts <= (select as_of from exchange_balances where asset = $6)),
+    and c.ts <= (select as_of from cash)),
 moved as (
     select coalesce(sum(case when l.delta_base > 0 then l.cost_after - l.cost_before
         else round(l.delta_base * (l.evidence ->> 'mid_quote')::numeric, 10) end), 0) as amount
@@ -64,7 +73,8 @@ select json_build_object(
                      'reserved_quote', reserved_quote::text) order by order_id), '[]')
                  from capital_reservations where released_at is null),
              'balances', (select coalesce(json_agg(json_build_object(
-                     'asset', asset, 'balance', balance::text,
+                     'asset', asset, 'balance', (case asset when $6
+                         then balance + (select amount from untold) else balance end)::text,
                      'as_of', (extract(epoch from as_of) * 1000000)::bigint) order by asset), '[]')
                  from exchange_balances),
              'fees', (select json_build_object('maker_bps', maker_bps::text,

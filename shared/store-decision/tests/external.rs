@@ -116,3 +116,31 @@ async fn a_coin_that_was_adopted_came_from_outside_and_one_that_was_withdrawn_we
     // 60 and 5 came, 22.5 went; the coin of B that nobody withdrew is lost.
     assert_eq!(outside.cum_quote, number("42.5"));
 }
+
+#[tokio::test]
+async fn the_cash_has_the_fills_that_its_balance_does_not_have_yet() {
+    let pair = TestPair::new().await.unwrap();
+    let admin = pair.pool(ClusterRole::Decision, SUPERUSER_LOGIN).await.unwrap();
+    sqlx::raw_sql(SNAPSHOTS).execute(&admin).await.unwrap();
+    // The balance is of 10:05: it has the first fill, and the second, whose ledger row is as old.
+    let fills = "set session_replication_role = replica;
+        insert into fills (order_id, exec_id, symbol, side, price, qty, cost_quote, fee_quote,
+            fee_asset, fee_asset_qty, ts_exchange, ts_local) values
+            (1, 'T1', 'A/USD', 'buy', 1, 700, 700, 1, 'USD', 1, '2026-07-07 10:04:59Z', now()),
+            (1, 'T2', 'A/USD', 'buy', 1, 500, 500, 1, 'USD', 1, '2026-07-07 10:05:00.0004Z', now()),
+            (1, 'T3', 'A/USD', 'buy', 2, 100, 200, 0.5, 'USD', 0.5, '2026-07-07 10:05:01Z', now()),
+            (2, 'T4', 'A/USD', 'sell', 2.5, 10, 25, 0.1, 'A', 0.04, '2026-07-07 10:05:02Z', now()),
+            (3, 'T5', 'A/EUR', 'buy', 2, 100, 200, 0.5, 'EUR', 0.5, '2026-07-07 10:05:02Z', now());";
+    sqlx::raw_sql(fills).execute(&admin).await.unwrap();
+    let spans = CounterSpans {
+        trades_secs: 1,
+        stop_exit_secs: 1,
+        closes_secs: 1,
+        closes_max: 1,
+        orders_secs: 1,
+    };
+    let mut conn = admin.acquire().await.unwrap();
+    let rows = account(&mut conn, &spans, "USD").await.unwrap();
+    // 1000 − 200.5 + 25; the fee of the sale was taken in its coin.
+    assert_eq!(rows.balances[0].balance, number("824.5"));
+}

@@ -46,7 +46,13 @@ async fn found(
     quote_asset: &str,
 ) -> Result<Found, WriteError> {
     let rows = sqlx::query!(
-        r#"select 'cash' as "kind!", null::text as symbol, null::text as strategy, balance as "qty!",
+        r#"select 'cash' as "kind!", null::text as symbol, null::text as strategy,
+               -- What was filled after the balance was said; as the account of a cycle reads it.
+               balance + (select coalesce(sum(case side when 'buy' then -cost_quote else cost_quote end
+                       - case when fee_asset = $1 then fee_asset_qty else 0 end), 0)
+                   from fills
+                   where ts_exchange > as_of + interval '1 ms' and split_part(symbol, '/', 2) = $1)
+                   as "qty!",
                null::numeric as cost
            from exchange_balances where asset = $1
            union all
