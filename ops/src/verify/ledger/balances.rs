@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use penstock_store_decision::ledger_read::{AssetAmount, Books};
 use penstock_types::Decimal;
+use penstock_types::decimal::scale;
 
 use super::Found;
 use super::venue::VenueTrade;
@@ -21,7 +22,16 @@ pub(super) fn judge(
     foreign: &[&VenueTrade],
     found: &mut Found,
 ) -> (usize, usize) {
-    let derived = derive(books, foreign, found);
+    let mut derived = derive(books, foreign, found);
+    if said == books.balances {
+        // The cluster has rounded these to its column, halves away from zero.
+        for amount in derived.values_mut() {
+            *amount = amount.round_dp_with_strategy(
+                scale::QTY,
+                rust_decimal::RoundingStrategy::MidpointAwayFromZero,
+            );
+        }
+    }
     let mut unsaid = 0;
     for (asset, derived) in &derived {
         match said.iter().find(|balance| balance.asset == *asset) {

@@ -229,3 +229,18 @@ fn any_number_that_is_changed_is_named() {
         assert!(is_named, "edit {number}, {at} {field}: {found:?}");
     }
 }
+
+#[test]
+fn a_recorded_balance_has_the_digits_of_its_column_and_the_venues_word_all_of_them() {
+    let mut exact = books();
+    exact.fills[2].fee_asset_qty += d("0.0000000000005");
+    let usd = exact.balances.iter_mut().find(|b| b.asset == "USD").unwrap();
+    // 1026.1999999999995 in twelve digits, halves away from zero.
+    usd.amount = d("1026.2");
+    let said = |books: &Books| {
+        judge(books, None).differences.iter().any(|d| d.at == "asset USD" && d.field == "balance")
+    };
+    assert!(!said(&exact));
+    exact.fills[2].fee_asset_qty += d("0.0000000000001");
+    assert!(said(&exact));
+}
