@@ -7,6 +7,7 @@
 
 use std::future::Future;
 
+use penstock_trading::capital::caps::Caps;
 use penstock_trading::cycle::{StreamStatus, VenueCounter};
 use penstock_trading::decide::PlannedEntry;
 use penstock_types::{Decimal, EvaluationId, OrderId, Symbol};
@@ -20,6 +21,8 @@ pub struct EntryRequest {
     pub evaluation_index: i64,
     /// The plan; deadline and expiry are fixed in it and stand in the row and on the wire alike.
     pub plan: PlannedEntry,
+    /// Its caps, which are judged once more where its money is reserved.
+    pub caps: Caps,
 }
 
 /// What became of a planned entry.

@@ -197,6 +197,7 @@ impl<A: Account> Evaluator<A> {
         said::selection(&decision);
         detail(input, &decision, &self.context.settings.decide);
         let hits = risk::kill_switch(&decision.capital, &self.context.settings.decide);
+        self.kill.recall(&self.context.mode, input.equity.drawdown_day);
         self.kill.apply(&self.context.mode, &hits, decision.capital.drawdown_bps, input.now);
         let times = (started, decide_ms, pipeline_ms);
         if let Err(error) = self.keep(input, &decision, id, &submits, times).await {
@@ -324,8 +325,8 @@ impl<A: Account> Evaluator<A> {
         }
         self.gates.written(&record.gates);
         self.shadows.written(&openings);
-        let realized = input.equity.realized_cum_quote;
-        let kept = self.equity.keep(&self.context, &decision.capital, realized).await;
+        let day = self.kill.drawdown_day();
+        let kept = self.equity.keep(&self.context, input, &decision.capital, day).await;
         kept.map_err(|e| e.to_string())?;
         let whole_ms = elapsed_ms(started);
         let budget = settings_budget(&self.context);

@@ -72,8 +72,9 @@ pub(super) async fn load(
         instruments = cycle_input::instruments(&mut tx, publication.run_id).await?;
         (epochs, snapshots) = cycle_input::epochs(&mut tx, publication.lineage_id).await?;
     }
-    let rows = account_rows::account(&mut tx, &context.settings.counter_spans).await?;
-    let points = context.settings.decide.selection.corr_window_points;
+    let (decide, spans) = (&context.settings.decide, &context.settings.counter_spans);
+    let rows = account_rows::account(&mut tx, spans, &decide.quote_asset).await?;
+    let points = decide.selection.corr_window_points;
     memory.read_closes(&mut tx, points).await?;
     drop(tx);
     let content_hash_ok = occasion.check_hash.then(|| {

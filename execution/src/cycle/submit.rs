@@ -10,11 +10,12 @@ use std::collections::BTreeSet;
 use penstock_contracts::units::DecisionId;
 use penstock_store_decision::{ReadError, cycle_input};
 use penstock_telemetry::marker;
+use penstock_trading::capital::caps::Caps;
 use penstock_trading::cycle::{CycleInput, ReRead};
 use penstock_trading::decide::{Outcome, PlannedEntry};
 use penstock_trading::gates::{self, Choke, ChokeInput, GateLimits, GenerationBlock};
 use penstock_types::vocab::{ReasonCode, StageName, SysMode};
-use penstock_types::{EvaluationId, GenerationId, Symbol};
+use penstock_types::{Decimal, EvaluationId, GenerationId, Symbol};
 
 use super::stored::SecondRead;
 use super::{facts, said, stages};
@@ -30,6 +31,8 @@ pub(super) struct Submits {
     pub(super) second_reads: Vec<SecondRead>,
     pub(super) visible: Option<GenerationId>,
     pub(super) fenced_out: bool,
+    /// What the entries of this cycle have reserved; the decision's free quote was read before them.
+    reserved_quote: Decimal,
     looked_at: BTreeSet<DecisionId>,
     refused: Vec<DecisionId>,
 }
@@ -83,8 +86,9 @@ pub(super) async fn submit(
         for event in facts::gates(input, decision, evaluation_id, plan, &read, generation) {
             context.audit.paced(event).await;
         }
+        let free_quote = decision.capital.free_quote - done.reserved_quote;
         // Judged behind the wait, which is as long as the trail is pressed: mode, stream and quote are those of now.
-        let choke = judge(context, account, input, decision, (plan, &read, generation));
+        let choke = judge(context, account, input, free_quote, (plan, &read, generation));
         let (result, reason) = match choke {
             Choke::Allow => ("ALLOW", None),
             Choke::Skip(reason) => ("SKIP", Some(reason)),
@@ -93,7 +97,16 @@ pub(super) async fn submit(
         marker!(CHOKE_DECISION, symbol = plan.symbol, result = result, reason = reason);
         done.second_reads.push(SecondRead { symbol: plan.symbol.clone(), read, choke });
         match choke {
-            Choke::Allow => send(account, input, plan, evaluation_id, done).await,
+            Choke::Allow => {
+                let decide = &context.settings.decide;
+                let request = EntryRequest {
+                    evaluation_id,
+                    evaluation_index: input.evaluation_index,
+                    plan: plan.clone(),
+                    caps: Caps::of(&decision.capital, decide, input, plan),
+                };
+                send(account, plan, request, done).await;
+            }
             Choke::Skip(reason) if others_may(reason) => {
                 done.refused.push(plan.decision_id.clone());
             }
@@ -142,7 +155,7 @@ fn judge(
     context: &Context,
     account: &impl Account,
     input: &CycleInput,
-    decision: &Outcome,
+    free_quote: Decimal,
     (plan, read, generation): (&PlannedEntry, &ReRead, Result<(), GenerationBlock>),
 ) -> Choke {
     let decide = &context.settings.decide;
@@ -170,7 +183,7 @@ fn judge(
         quote_age_ms: table.sound(&plan.symbol).map(|_| table.age_ms()),
         quote_age_ms_max: decide.quote_max_age_ms,
         instrument_online: online,
-        reservation_possible: plan.reserve_quote <= decision.capital.free_quote,
+        reservation_possible: plan.reserve_quote <= free_quote,
     })
 }
 
@@ -197,19 +210,14 @@ fn blocked(input: &CycleInput, plan: &PlannedEntry, read: &ReRead, block: Genera
 
 async fn send(
     account: &impl Account,
-    input: &CycleInput,
     plan: &PlannedEntry,
-    evaluation_id: EvaluationId,
+    request: EntryRequest,
     done: &mut Submits,
 ) {
-    let request = EntryRequest {
-        evaluation_id,
-        evaluation_index: input.evaluation_index,
-        plan: plan.clone(),
-    };
     match account.submit_entry(request).await {
         EntryOutcome::Sent { order_id } => {
             done.submitted.push(plan.symbol.clone());
+            done.reserved_quote += plan.reserve_quote;
             done.orders.push(order_id);
         }
         EntryOutcome::NotSent { order_id, reason } => {
@@ -217,6 +225,11 @@ async fn send(
         }
         EntryOutcome::Refused { reason, others_may } => {
             tracing::info!("entry of {} refused before its row: {reason}", plan.symbol);
+            // The verdict of the owner stands in the place of ours: what was free when we looked is not any more.
+            let code = ReasonCode::parse(reason.split(':').next().unwrap_or_default());
+            if let (Ok(code), Some(last)) = (code, done.second_reads.last_mut()) {
+                last.choke = Choke::Skip(code);
+            }
             if others_may {
                 done.refused.push(plan.decision_id.clone());
             }

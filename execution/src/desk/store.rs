@@ -20,6 +20,7 @@ use penstock_store_orders::private_log::PrivateMessage;
 use penstock_store_orders::reconcile::{ReconcileRun, SymbolMarket};
 use penstock_store_orders::trades::StrayTrade;
 use penstock_store_orders::{ExecStore, WriteError};
+use penstock_trading::capital::caps::Caps;
 use penstock_trading::exit::policy::PlanTerms;
 use penstock_trading::order::OrderEvent;
 use penstock_types::vocab::SafetyMode;
@@ -56,7 +57,7 @@ macro_rules! bounded {
 bounded! {
     check() -> ();
     persist_entry(
-        order: &NewOrder, standby: &Standby, reserve: Decimal, t0: UtcMicros, now: UtcMicros
+        order: &NewOrder, standby: &Standby, caps: &Caps, t0: UtcMicros, now: UtcMicros
     ) -> PersistedOrder;
     persist_reduce(order: &NewOrder, t0: UtcMicros, now: UtcMicros) -> PersistedOrder;
     authorise(id: OrderId, release: &Release, t0: UtcMicros, now: UtcMicros) -> PersistedOrder;

@@ -215,7 +215,9 @@ impl Desk {
         if delta < Decimal::ZERO && self.tracker.position_of(symbol).is_none() {
             return Ok(false);
         }
-        let evidence = seen.evidence();
+        let mut evidence = seen.evidence();
+        // What comes from outside, or goes there, counts at this price when the high-water mark is folded.
+        evidence["mid_quote"] = json!(mid.to_string());
         let why = (reason, &evidence);
         let stored = self.store.adjust_position(symbol, delta, mid, why, &terms, now).await;
         let Some((position, plan)) = self.written(stored)? else { return Ok(false) };

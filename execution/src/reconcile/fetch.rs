@@ -3,6 +3,8 @@
 //! Input: what to look for. Output: a [`LookResult`] with owned rows. A look that was not answered whole
 //! says so: nothing is concluded from it.
 
+use std::collections::BTreeMap;
+
 use penstock_types::{Decimal, OrderId, UtcMicros, Uuid};
 use penstock_venue_orders::{PrivateRest, RestAnswer, RestOutcome};
 use penstock_venues::kraken::error_table::ErrorClass;
@@ -11,9 +13,9 @@ use penstock_venues::kraken::rest::private::{
     BalanceExResult, ClosedOrdersResult, OpenOrdersResult, OrderRow, QueryOrdersResult, TradeRow,
     TradesHistoryResult,
 };
-use penstock_venues::kraken::rest::public::Entries;
-use penstock_venues::kraken::rest::{ClosedOrdersPage, PrivateRequest, Reply};
-use penstock_venues::kraken::symbols::modern_asset;
+use penstock_venues::kraken::rest::public::{AssetResult, Entries, asset_names};
+use penstock_venues::kraken::rest::{ClosedOrdersPage, PrivateRequest, PublicRequest, Reply};
+use penstock_venues::kraken::symbols::BalanceUse;
 use penstock_venues::kraken::vocabulary::RestOrderStatus;
 
 /// Rows of a page of the trades history.
@@ -294,16 +296,27 @@ impl Call<'_> {
         self.result.whole = false;
     }
 
+    /// REST names assets by codes of its own (`ZUSD`, `XXBT`): its table says which those are.
     async fn balances(&mut self) {
+        let table = self.rest.public(&PublicRequest::Assets).await;
+        let Reply::Done { result: assets, .. } = table.reply::<Entries<'_, AssetResult<'_>>>()
+        else {
+            self.result.whole = false;
+            return;
+        };
+        let names = asset_names(&assets);
         let Some(answer) = self.body(&PrivateRequest::BalanceEx).await else { return };
         type Balances<'a> = Entries<'a, BalanceExResult<'a>>;
         match answer.reply::<Balances<'_>>() {
             Reply::Done { result, .. } => {
-                for (asset, row) in &result.0 {
-                    if let Ok(balance) = row.balance.decimal() {
-                        self.result.balances.push((modern_asset(asset).to_owned(), balance));
+                let mut sums = BTreeMap::new();
+                for (code, row) in &result.0 {
+                    let (asset, usage) = names.balance(code.as_str());
+                    if let (BalanceUse::Spendable, Ok(balance)) = (usage, row.balance.decimal()) {
+                        *sums.entry(asset).or_insert(Decimal::ZERO) += balance;
                     }
                 }
+                self.result.balances.extend(sums);
             }
             Reply::Refused { .. } | Reply::Unknown { .. } => self.result.whole = false,
         }

@@ -4,12 +4,13 @@
 //! and lock are one transaction; a crash before it leaves nothing, after it a row that is looked up.
 
 use penstock_store_orders::WriteError;
+use penstock_store_orders::orders::caps::CAPITAL_TAKEN;
 use penstock_store_orders::orders::{EntryContext, NewOrder, PersistedOrder, Standby};
 use penstock_telemetry::marker;
 use penstock_trading::exit::policy::stop_level;
 use penstock_trading::order::OrderEvent;
 use penstock_types::cl_ord_id::ClOrdId;
-use penstock_types::vocab::{EntryMode, ExecutionIntent, OrderRole, Side, SysMode};
+use penstock_types::vocab::{EntryMode, ExecutionIntent, OrderRole, ReasonCode, Side, SysMode};
 use penstock_types::{Decimal, OrderId, Symbol};
 use penstock_venue_orders::EngineUse;
 use tokio::sync::oneshot;
@@ -123,9 +124,13 @@ impl Desk {
         #[cfg(feature = "failpoints")]
         let early = self.send_early(&order).await;
         let stored =
-            self.store.persist_entry(&order, &standby, plan.reserve_quote, t0, self.now()).await;
+            self.store.persist_entry(&order, &standby, &request.caps, t0, self.now()).await;
         let persisted = match stored {
             Ok(persisted) => persisted,
+            Err(error @ WriteError::Conflict { meaning: CAPITAL_TAKEN, .. }) => {
+                let reason = format!("{}: {error}", ReasonCode::RiskCapitalExhausted);
+                return Ok(EntryOutcome::Refused { reason, others_may: true });
+            }
             Err(error @ WriteError::Conflict { .. }) => {
                 return Ok(EntryOutcome::Refused { reason: error.to_string(), others_may: true });
             }

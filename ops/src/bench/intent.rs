@@ -57,8 +57,7 @@ impl Intents {
         let (order, standby) = entry_rows(request, id, stop_id, self.tick);
         let started = Instant::now();
         let t0 = now();
-        let reserve = request.plan.reserve_quote;
-        let stored = self.store.persist_entry(&order, &standby, reserve, t0, t0).await;
+        let stored = self.store.persist_entry(&order, &standby, &request.caps, t0, t0).await;
         let at = Instant::now();
         let persisted = stored.map_err(|error| error.to_string())?;
         let order_id = persisted.record().order_id;

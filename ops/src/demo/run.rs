@@ -87,6 +87,7 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
         &options.root.log().join("venue-sim.log"),
     )
     .await?;
+    keep_addresses(&venue.addresses, &options.root.log().join("venue.json"))?;
     let ai = start_ai(&args, &options, &say).await?;
     let mut options = options;
     options.environment = environment(&venue.addresses);
@@ -133,6 +134,12 @@ async fn start_ai(
     let ai = AiEndpoint::start(&program, args.seed, args.ai_script.as_deref(), &log).await?;
     say(&format!("AI endpoint  {} (AI_DEC {})", ai.url(), args.ai_dec));
     Ok(Some(ai))
+}
+
+/// Where the venue's interfaces are, for whoever moves its market during the run; no key stands in it.
+fn keep_addresses(at: &Addresses, file: &Path) -> anyhow::Result<()> {
+    std::fs::write(file, json!({ "admin": at.admin, "rest": at.rest }).to_string())
+        .with_context(|| format!("write {}", file.display()))
 }
 
 /// Data root, profile and options; nothing is started yet.
@@ -319,7 +326,8 @@ impl Demo {
                 }
             }
             if let Some(program) = &self.args.afterwards {
-                code = code.max(afterwards(program, self.options.root.path()).await?);
+                let at = &self.venue.addresses;
+                code = code.max(afterwards(program, self.options.root.path(), at).await?);
             }
             if !missed.is_empty() {
                 eprintln!("the demo ended before its faults were staged: {missed:?}");
@@ -365,10 +373,13 @@ impl Demo {
     }
 }
 
-/// Runs the program that judges as well; 1 when it was not content.
-async fn afterwards(program: &Path, root: &Path) -> anyhow::Result<i32> {
+/// Runs the program that judges as well, with a key that lets it ask the venue; 1 when it was not content.
+async fn afterwards(program: &Path, root: &Path, at: &Addresses) -> anyhow::Result<i32> {
     let mut command = tokio::process::Command::new(program);
     command.env("PENSTOCK_DATA", root).kill_on_drop(true);
+    command.env("KRAKEN_REST_URL", &at.rest);
+    command.env("KRAKEN_VERIFY_API_KEY", &at.api_key);
+    command.env("KRAKEN_VERIFY_API_SECRET", &at.api_secret);
     let status = command
         .status()
         .await

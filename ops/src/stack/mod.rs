@@ -28,8 +28,13 @@ pub const INGEST: &str = "run-ingest";
 /// Name of the execution process.
 pub const EXECUTION: &str = "run-execution-live";
 
-/// Variables of the supervisor that name ingest's key; services get what they name, not them.
-const INGEST_KEY_NAMES: [&str; 4] = [
+/// Variables of the supervisor that name ingest's key, and the tool's own key of looks; services get what the first name,
+/// and no word of the second.
+const TOOL_KEY_NAMES: [&str; 8] = [
+    "KRAKEN_VERIFY_API_KEY",
+    "KRAKEN_VERIFY_API_KEY_FILE",
+    "KRAKEN_VERIFY_API_SECRET",
+    "KRAKEN_VERIFY_API_SECRET_FILE",
     "PENSTOCK_INGEST_API_KEY",
     "PENSTOCK_INGEST_API_KEY_FILE",
     "PENSTOCK_INGEST_API_SECRET",
@@ -159,7 +164,7 @@ impl StackOptions {
             "INGEST_DATABASE_URL_FILE",
             "DECISION_DATABASE_URL_FILE",
         ];
-        removed.extend(INGEST_KEY_NAMES);
+        removed.extend(TOOL_KEY_NAMES);
         Ok(self.service(INGEST, set, removed))
     }
 
@@ -175,7 +180,7 @@ impl StackOptions {
         // A file that names the same URL once more would be refused as a contradiction.
         let mut removed =
             vec!["INGEST_DATABASE_URL", "INGEST_DATABASE_URL_FILE", "DECISION_DATABASE_URL_FILE"];
-        removed.extend(INGEST_KEY_NAMES);
+        removed.extend(TOOL_KEY_NAMES);
         Ok(self.service(EXECUTION, set, removed))
     }
 

@@ -27,6 +27,7 @@ use penstock_store_ingest::runs::{LoadCursor, load_cursor};
 use penstock_store_ingest::verify_read::dropped_tables;
 use penstock_types::RunId;
 use report::{Report, Verdict};
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 
 use crate::arguments::Output;
@@ -140,6 +141,8 @@ pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32
 /// Where the clusters are.
 pub(crate) struct Clusters {
     options: StackOptions,
+    rest_url: String,
+    verify_key: Option<(SecretString, SecretString)>,
 }
 
 impl Clusters {
@@ -156,7 +159,19 @@ impl Clusters {
             }
         };
         let options = StackOptions::from_config(&config, config_file.as_deref())?;
-        Ok(Some(Self { options }))
+        let venues = &config.areas.venues;
+        let key = venues.kraken_verify_api_key.clone();
+        Ok(Some(Self {
+            options,
+            rest_url: venues.kraken_rest_url.to_string(),
+            verify_key: key.zip(venues.kraken_verify_api_secret.clone()),
+        }))
+    }
+
+    /// Address of the venue's REST side, key and secret of the looks, when there is such a key.
+    pub(crate) fn verify_key(&self) -> Option<(&str, &str, &str)> {
+        let (key, secret) = self.verify_key.as_ref()?;
+        Some((&self.rest_url, key.expose_secret(), secret.expose_secret()))
     }
 
     /// A pool for a role of a cluster.

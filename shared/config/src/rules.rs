@@ -259,10 +259,15 @@ fn level3(process: Process, values: &Values, problems: &mut Vec<Problem>) {
     let is_set = |name: &str| {
         matches!(values.get(name).map(|resolved| &resolved.value), Some(Value::Secret(_)))
     };
-    if is_set(key) != is_set(secret) {
-        let missing = if is_set(key) { secret } else { key };
-        let allowed = format!("{} and {}, or neither", env(key), env(secret));
-        refuse(values, problems, missing, "is the missing half of a key", &allowed);
+    let verify = ["kraken_verify_api_key", "kraken_verify_api_secret"];
+    let halves =
+        if process == Process::Tool { vec![[key, secret], verify] } else { vec![[key, secret]] };
+    for [key, secret] in halves {
+        if is_set(key) != is_set(secret) {
+            let missing = if is_set(key) { secret } else { key };
+            let allowed = format!("{} and {}, or neither", env(key), env(secret));
+            refuse(values, problems, missing, "is the missing half of a key", &allowed);
+        }
     }
     let is_asked_for = values.get("l3_enable").is_some_and(|resolved| {
         matches!(resolved.value, Value::Bool(true)) && resolved.origin != Origin::Default

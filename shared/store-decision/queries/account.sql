@@ -1,3 +1,41 @@
+-- Money from outside that the cash of now contains; the newest snapshot of whose cash nothing was booked later is where
+-- the mark is folded from. What was adopted as a position came from outside at what it was taken for, and what a
+-- withdrawal took out of a position went at the mid of that time; a coin that left in no such way is a loss.
+with cash as (
+    select as_of from exchange_balances where asset = $6),
+-- A fill is booked at once, the balance that has it comes in a message of its own: until then the cash is less than the
+-- balance that was said last. A millisecond is more than the venue's ledger is before its trade.
+untold as (
+    select coalesce(sum(case side when 'buy' then -cost_quote else cost_quote end
+        - case when fee_asset = $6 then fee_asset_qty else 0 end), 0) as amount
+    from fills
+    where ts_exchange > (select as_of from cash) + interval '1 ms' and split_part(symbol, '/', 2) = $6),
+flows as (
+    select c.id, c.ts, c.amount from balance_changes c
+    where c.asset = $6 and c.cause in ('deposit', 'withdrawal', 'conversion', 'other')
+    and c.ts <= (select as_of from cash)),
+moved as (
+    select coalesce(sum(case when l.delta_base > 0 then l.cost_after - l.cost_before
+        else round(l.delta_base * (l.evidence ->> 'mid_quote')::numeric, 10) end), 0) as amount
+    from fills_ledger l
+    where l.kind = 'adjust' and (l.reason = 'external' and l.delta_base > 0
+        or l.reason = 'phantom' and l.evidence ->> 'mid_quote' is not null
+        and exists (select from balance_changes c
+            where c.asset = split_part(l.symbol, '/', 1) and c.amount < 0
+            and c.cause in ('withdrawal', 'conversion', 'other')
+            and c.ts between (select opened_at from positions p where p.position_id = l.position_id)
+                and l.created_at))),
+mark as (
+    select s.ts, s.hwm_quote, s.external_cum_quote, s.external_seen_id from equity_snapshots s
+    where not exists (select from flows f
+        where f.id > s.external_seen_id and f.ts <= s.cash_as_of)
+    order by s.ts desc limit 1),
+since as (
+    select s.ts, s.equity_quote, s.external_cum_quote, s.external_seen_id, s.cash_as_of
+    from equity_snapshots s
+    where s.ts > coalesce((select ts from mark), '-infinity') and s.external_cum_quote is not null
+    -- Two days of them: what is booked later than that is taken out of these only.
+    order by s.ts desc limit 2880)
 select json_build_object(
              'safety', (select coalesce(json_agg(json_build_object(
                      'symbol', symbol, 'mode', mode,
@@ -35,7 +73,8 @@ select json_build_object(
                      'reserved_quote', reserved_quote::text) order by order_id), '[]')
                  from capital_reservations where released_at is null),
              'balances', (select coalesce(json_agg(json_build_object(
-                     'asset', asset, 'balance', balance::text,
+                     'asset', asset, 'balance', (case asset when $6
+                         then balance + (select amount from untold) else balance end)::text,
                      'as_of', (extract(epoch from as_of) * 1000000)::bigint) order by asset), '[]')
                  from exchange_balances),
              'fees', (select json_build_object('maker_bps', maker_bps::text,
@@ -54,8 +93,24 @@ select json_build_object(
                      'expires_at', (extract(epoch from expires_at) * 1000000)::bigint) order by symbol collate "C"), '[]')
                  from symbol_exec_locks),
              'equity', json_build_object(
-                 'hwm_quote', (select hwm_quote::text from equity_snapshots
-                     order by ts desc limit 1),
+                 'hwm_quote', (select hwm_quote::text from mark),
+                 'external', json_build_object(
+                     'cum_quote', ((select coalesce(sum(amount), 0) from flows)
+                         + (select amount from moved))::numeric(26,10)::text,
+                     'seen_id', (select coalesce(max(id), 0) from balance_changes),
+                     'at_mark_quote', (select external_cum_quote::text from mark),
+                     'late', (select coalesce(json_agg(json_build_object(
+                             'id', id, 'at', (extract(epoch from ts) * 1000000)::bigint,
+                             'amount_quote', amount::text) order by id), '[]')
+                         from flows where exists (select from since)
+                         and id > (select coalesce(external_seen_id, 0) from mark)),
+                     'since', (select coalesce(json_agg(json_build_object(
+                             'equity_quote', equity_quote::text,
+                             'external_cum_quote', external_cum_quote::text,
+                             'external_seen_id', external_seen_id,
+                             'cash_as_of', (extract(epoch from cash_as_of) * 1000000)::bigint)
+                             order by ts), '[]') from since)),
+                 'drawdown_day', (select drawdown_day from equity_snapshots order by ts desc limit 1),
                  'day_open_quote', (select equity_quote::text from equity_snapshots
                      where ts >= date_trunc('day', clock_timestamp(), 'UTC') order by ts limit 1),
                  'realized_cum_quote', (select coalesce(sum(net_quote), 0)::numeric(26,10)::text

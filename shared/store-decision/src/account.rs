@@ -50,13 +50,14 @@ pub struct AccountRows {
     pub counters: RiskCounters,
 }
 
-/// Reads the account.
+/// Reads the account, whose cash is in this asset.
 ///
 /// # Errors
 /// [`StoreError::Sql`]; a word outside its vocabulary is one.
 pub async fn account(
     conn: &mut PgConnection,
     spans: &CounterSpans,
+    quote_asset: &str,
 ) -> Result<AccountRows, StoreError> {
     let secs = |secs: i64| f64::from(u32::try_from(secs).unwrap_or(u32::MAX));
     let rows = sqlx::query_file_scalar!(
@@ -66,6 +67,7 @@ pub async fn account(
         secs(spans.closes_secs),
         spans.closes_max,
         secs(spans.orders_secs),
+        quote_asset,
     )
     .fetch_one(conn)
     .await

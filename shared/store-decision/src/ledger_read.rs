@@ -5,7 +5,7 @@
 //! has one order, so that the first difference is always the same one; nothing is judged here.
 
 use penstock_store::StoreError;
-use penstock_types::Decimal;
+use penstock_types::{Decimal, UtcMicros};
 use sqlx::{PgConnection, PgPool};
 
 use crate::CLUSTER;
@@ -18,6 +18,8 @@ const BEGIN: &str = "begin isolation level repeatable read, read only";
 pub struct OrderRow {
     /// Row.
     pub order_id: i64,
+    /// The venue's id; none when it never told one.
+    pub exchange_order_id: Option<String>,
     /// Pair.
     pub symbol: String,
     /// `buy` or `sell`.
@@ -74,6 +76,8 @@ pub struct FillRow {
     pub fee_asset: String,
     /// Fee in that asset.
     pub fee_asset_qty: Decimal,
+    /// The venue's time.
+    pub at: UtcMicros,
 }
 
 /// A row of the ledger.
@@ -200,6 +204,10 @@ pub struct Books {
     pub balances: Vec<AssetAmount>,
     /// Trades that the private stream told us, by their ids.
     pub told: Vec<ToldTrade>,
+    /// The opening balances: what traded before is in them; none before the first attach.
+    pub opened_at: Option<UtcMicros>,
+    /// Newest fill or change of a balance that is no trade; none when there is neither.
+    pub newest_at: Option<UtcMicros>,
 }
 
 /// Reads the books.
@@ -213,6 +221,7 @@ pub async fn books(pool: &PgPool) -> Result<Books, StoreError> {
     (books.ledger, books.positions) = ledger(&mut tx).await.map_err(failed)?;
     (books.changes, books.balances) = money(&mut tx).await.map_err(failed)?;
     books.told = told(&mut tx).await.map_err(failed)?;
+    (books.opened_at, books.newest_at) = times(&mut tx).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
     Ok(books)
 }
@@ -221,7 +230,8 @@ pub async fn books(pool: &PgPool) -> Result<Books, StoreError> {
 async fn trades(conn: &mut PgConnection) -> Result<Books, sqlx::Error> {
     let orders = sqlx::query_as!(
         OrderRow,
-        "select order_id, symbol, side, state, cum_qty, cum_cost, avg_price, fee_quote, event_seq
+        "select order_id, exchange_order_id, symbol, side, state, cum_qty, cum_cost, avg_price, fee_quote,
+             event_seq
          from execution_orders
          order by order_id"
     )
@@ -238,7 +248,7 @@ async fn trades(conn: &mut PgConnection) -> Result<Books, sqlx::Error> {
     let fills = sqlx::query_as!(
         FillRow,
         "select fill_id, order_id, exec_id, symbol, side, price, qty, cost_quote, fee_quote, fee_asset,
-             fee_asset_qty
+             fee_asset_qty, ts_exchange as at
          from fills
          order by fill_id"
     )
@@ -301,6 +311,29 @@ async fn money(
     .fetch_all(&mut *conn)
     .await?;
     Ok((changes, balances))
+}
+
+/// When the opening balances were taken; none before the first attach.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn opened_at(pool: &PgPool) -> Result<Option<UtcMicros>, StoreError> {
+    let failed = |e| StoreError::sql("read the opening", CLUSTER, e);
+    let mut conn = pool.acquire().await.map_err(failed)?;
+    Ok(times(&mut conn).await.map_err(failed)?.0)
+}
+
+async fn times(
+    conn: &mut PgConnection,
+) -> Result<(Option<UtcMicros>, Option<UtcMicros>), sqlx::Error> {
+    let row = sqlx::query!(
+        "select (select min(ts) from balance_changes where cause = 'opening') as opened,
+             greatest((select max(ts_exchange) from fills), (select max(ts) from balance_changes))
+                 as newest"
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.opened.map(UtcMicros::from), row.newest.map(UtcMicros::from)))
 }
 
 /// Trades of the private stream's raw messages: each once, however often it was told.

@@ -134,6 +134,8 @@ pub async fn keep_config(
 /// Equity at an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EquitySnapshot {
+    /// Decision clock of the read that it rests on.
+    pub at: UtcMicros,
     /// Session.
     pub session_id: SessionId,
     /// Equity.
@@ -150,17 +152,27 @@ pub struct EquitySnapshot {
     pub hwm_quote: Decimal,
     /// Distance to it, bps.
     pub drawdown_bps: Decimal,
+    /// What has come from outside, quote.
+    pub external_cum_quote: Decimal,
+    /// Newest row of `balance_changes` that was read.
+    pub external_seen_id: i64,
+    /// The venue's time of the cash.
+    pub cash_as_of: UtcMicros,
+    /// UTC day of the drawdown that stands; none when none stands.
+    pub drawdown_day: Option<i32>,
 }
 
-/// Appends a snapshot at the decision clock.
+/// Appends a snapshot; one of the same instant stands.
 ///
 /// # Errors
 /// [`StoreError::Sql`].
 pub async fn keep_equity(pool: &PgPool, s: &EquitySnapshot) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into equity_snapshots (ts, session_id, equity_quote, cash_quote, positions_quote,
-             reserved_quote, realized_cum_quote, hwm_quote, drawdown_bps)
-         values (clock_timestamp(), $1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
+             reserved_quote, realized_cum_quote, hwm_quote, drawdown_bps, external_cum_quote,
+             external_seen_id, cash_as_of, drawdown_day)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict do nothing",
+        db_time(s.at),
         s.session_id.0,
         s.equity_quote,
         s.cash_quote,
@@ -169,6 +181,10 @@ pub async fn keep_equity(pool: &PgPool, s: &EquitySnapshot) -> Result<(), StoreE
         s.realized_cum_quote,
         s.hwm_quote,
         s.drawdown_bps,
+        s.external_cum_quote,
+        s.external_seen_id,
+        db_time(s.cash_as_of),
+        s.drawdown_day,
     )
     .execute(pool)
     .await

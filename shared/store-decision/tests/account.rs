@@ -5,8 +5,9 @@ use penstock_store::ClusterRole;
 use penstock_store::testing::{SUPERUSER_LOGIN, TestPair};
 use penstock_store_decision::account::{AccountRows, account};
 use penstock_types::rows::{
-    BalanceRow, CounterSpans, EquityRow, ExecLockRow, ExitPlanRow, FeeTierRow, LiveOrderRow,
-    PositionRow, ReservationRow, RiskCounters, SafetyRow, StrategyScoreRow, SymbolCounters,
+    BalanceRow, CounterSpans, EquityRow, ExecLockRow, ExitPlanRow, ExternalMoney, FeeTierRow,
+    LiveOrderRow, PositionRow, ReservationRow, RiskCounters, SafetyRow, StrategyScoreRow,
+    SymbolCounters,
 };
 use penstock_types::vocab::{
     ExitPolicy, Horizon, OrderRole, OrderState, PlanState, PositionOrigin, PositionStatus, Regime,
@@ -81,9 +82,9 @@ const ROWS: &str = "set session_replication_role = replica;
     insert into symbol_exec_locks (symbol, owner, owner_ref, fencing_token, acquired_at, expires_at)
         values ('A/USD', 'entry', 'x', 42, now(), '2026-07-07 23:00:03.977459Z');
     insert into equity_snapshots (ts, session_id, equity_quote, cash_quote, positions_quote,
-        reserved_quote, realized_cum_quote, hwm_quote, drawdown_bps) values
-        ('2026-07-07Z', '019c6652-5e0c-7005-8000-0000002a944f', 1, 1, 1, 1, 1, 5, 1),
-        (clock_timestamp(), '019c6652-5e0c-7005-8000-0000002a944f', 11.5, 1, 1, 1, 1, 12.5, 1);
+        reserved_quote, realized_cum_quote, hwm_quote, drawdown_bps, drawdown_day) values
+        ('2026-07-07Z', '019c6652-5e0c-7005-8000-0000002a944f', 1, 1, 1, 1, 1, 5, 1, null),
+        (clock_timestamp(), '019c6652-5e0c-7005-8000-0000002a944f', 11.5, 1, 1, 1, 1, 12.5, 1, 20638);
     insert into realized_pnl (position_id, fill_id, symbol, closed_qty, entry_price, exit_price,
         gross_quote, fees_quote, net_quote, net_bps, hold_secs, exit_reason, ts) values
         (1, 1, 'D/USD', 1, 1, 1, 5, 1, 4, 1, 1, 'SL_hit', '2026-07-07Z'),
@@ -141,6 +142,8 @@ fn check_locks_and_counters(rows: &AccountRows, stopped: UtcMicros) {
         day_open_quote: Some(number("11.5")),
         realized_cum_quote: number("1"),
         realized_day_quote: number("-3"),
+        external: ExternalMoney::default(),
+        drawdown_day: Some(20_638),
     };
     assert_eq!(rows.equity, equity);
     let idle = |text: &str| SymbolCounters::idle(symbol(text));
@@ -167,7 +170,7 @@ async fn read(pool: &PgPool) -> AccountRows {
         closes_max: 3,
         orders_secs: 70,
     };
-    account(&mut conn, &spans).await.unwrap()
+    account(&mut conn, &spans, "USD").await.unwrap()
 }
 
 #[tokio::test]

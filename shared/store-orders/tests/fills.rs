@@ -15,6 +15,7 @@ use penstock_store_orders::orders::{
     Applied, EntryContext, EventNote, EventSource, NewOrder, OrderRecord, Standby,
 };
 use penstock_store_orders::{ExecStore, WriteError};
+use penstock_trading::capital::caps::Caps;
 use penstock_trading::exit::limits::ExitLimits;
 use penstock_trading::exit::plan::PlanEvent;
 use penstock_trading::order::OrderEvent;
@@ -33,6 +34,10 @@ use proptest::test_runner::{Config, TestRunner};
 
 fn d(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap()
+}
+
+fn reserve(quote: &str) -> Caps {
+    Caps::unlimited(Strategy::Liquidity, d(quote))
 }
 
 struct World {
@@ -125,7 +130,7 @@ impl World {
     async fn persist(&mut self, symbol: &str, qty: &str) -> OrderRecord {
         let (order, standby) = self.entry(symbol, qty);
         let persisted =
-            self.store.persist_entry(&order, &standby, d("300"), NOW, NOW).await.unwrap();
+            self.store.persist_entry(&order, &standby, &reserve("300"), NOW, NOW).await.unwrap();
         persisted.record().clone()
     }
 
@@ -214,7 +219,7 @@ async fn an_entry_stands_with_its_standby_row_before_it_may_be_sent() {
     assert_eq!(standby[0].parent_order_id, Some(entry.order_id));
     // a second entry of the symbol is refused by the database itself
     let (order, stop) = world.entry("BTC/USD", "1");
-    let refused = world.store.persist_entry(&order, &stop, d("1"), NOW, NOW).await;
+    let refused = world.store.persist_entry(&order, &stop, &reserve("1"), NOW, NOW).await;
     assert!(matches!(refused, Err(WriteError::Conflict { .. })), "{refused:?}");
     // an entry that ends without a fill takes its standby row and its reservation with it
     let Applied::Done { after, .. } = world.apply(entry.order_id, OrderEvent::Refused).await else {
@@ -235,7 +240,8 @@ async fn an_older_session_writes_nothing() {
         .await
         .unwrap();
     let (order, stop) = world.entry("BTC/USD", "1");
-    let refused = world.store.persist_entry(&order, &stop, d("1"), NOW, NOW).await.unwrap_err();
+    let refused =
+        world.store.persist_entry(&order, &stop, &reserve("1"), NOW, NOW).await.unwrap_err();
     assert!(refused.is_fenced_out(), "{refused}");
     assert_eq!(world.count("select count(*) from execution_orders").await, 0);
     assert!(world.store.check().await.unwrap_err().is_fenced_out());

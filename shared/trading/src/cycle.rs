@@ -24,7 +24,8 @@ use crate::windows::QuoteWindow;
 
 /// Version of the stored form. 2: decisions read windows over quotes, returns and the memory of the selection. 3: the same
 /// input; the gates of symbols name the way that came furthest, with its numbers.
-pub const CYCLE_INPUT_VERSION: u16 = 3;
+/// 4: money from outside, which the mark follows; dust is worth nothing.
+pub const CYCLE_INPUT_VERSION: u16 = 4;
 
 /// Input of one evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,8 +10,8 @@ use crate::decide::config::ContractConfig;
 use crate::select::{ReturnSeries, SelectionMemory};
 use crate::windows::QuoteWindow;
 use penstock_types::rows::{
-    BalanceRow, EpochRow, EquityRow, FeeTierRow, FenceRow, InstrumentRow, PublicationRow,
-    RiskCounters, SnapshotRow,
+    BalanceRow, EpochRow, EquityRow, ExternalMoney, FeeTierRow, FenceRow, InstrumentRow,
+    PublicationRow, RiskCounters, SnapshotRow,
 };
 use penstock_types::state_row::StateRow;
 use penstock_types::vocab::{EpochStatus, Regime, SysMode, Trigger};
@@ -195,6 +195,8 @@ fn equity() -> EquityRow {
         day_open_quote: Some(dec("10000")),
         realized_cum_quote: dec("0"),
         realized_day_quote: dec("0"),
+        external: ExternalMoney::default(),
+        drawdown_day: None,
     }
 }
 

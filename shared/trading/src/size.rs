@@ -1,33 +1,27 @@
-//! Capital and sizes: what we own, what is free, how much an entry may take.
+//! Sizes: how much an entry may take.
 //!
-//! Purpose: equity, budgets and the size of one entry. Inputs: committed rows, quotes and state mids,
-//! settings. Outputs: [`CapitalState`] and [`Sized`]. Invariants: pure; amounts are decimals; a score
+//! Purpose: the size of one entry. Inputs: [`CapitalState`], state, rules of the venue, settings. Outputs: [`Sized`]. Invariants: pure; amounts are decimals; a score
 //! enters as a decimal already rounded to its column. Caps reduce a size first, the rules of the risk
 //! gate block only what changed afterwards.
 
 use penstock_types::decimal::{ceil_to_step, floor_to_step, round_to, scale};
 use penstock_types::rows::{InstrumentRow, LiveOrderRow};
 use penstock_types::state_row::StateRow;
-use penstock_types::vocab::{OrderRole, PositionStatus, Side, Strategy};
+use penstock_types::vocab::{OrderRole, Side, Strategy};
 use penstock_types::{Decimal, Symbol};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
+use crate::capital::CapitalState;
 use crate::costs::{CostTerms, StopTerms};
 use crate::cycle::CycleInput;
-use crate::decide::config::{DecideConfig, PerStrategy};
+use crate::decide::config::DecideConfig;
 use crate::engine_gate::{Verdict, WHOLE};
-use crate::groups;
 use crate::routes;
 
-/// Drawdown from which sizes are halved, bps of the mark.
-const THROTTLE_DRAWDOWN_BPS: i64 = 200;
 /// Part of the free quote that one entry may take.
 const FREE_SHARE: (i64, u32) = (98, 2);
 /// Part of the depth within 10 bps that one entry may take.
 const DEPTH_SHARE: (i64, u32) = (10, 2);
-/// Part of the open cap that one correlation group may use; a symbol in no group is its own group.
-const GROUP_SHARE: (i64, u32) = (50, 2);
 /// The floor keeps a position sellable after partial fills and a loss at the stop.
 const FLOOR_FACTOR: (i64, u32) = (15, 1);
 /// Digits to which a cost is rounded up.
@@ -35,193 +29,6 @@ const COST_DECIMALS: u32 = 5;
 
 const fn dec(parts: (i64, u32)) -> Decimal {
     Decimal::from_parts(parts.0 as u32, 0, 0, false, parts.1)
-}
-
-/// What the account holds, derived from committed rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CapitalState {
-    /// Balance of the quote asset, holds included; none when the venue has not said.
-    pub cash_quote: Option<Decimal>,
-    /// Positions at mid; at cost where there is no mid.
-    pub positions_quote: Decimal,
-    /// What the positions cost.
-    pub cost_quote: Decimal,
-    /// Open reservations.
-    pub reserved_quote: Decimal,
-    /// Cash plus positions.
-    pub equity_quote: Decimal,
-    /// High-water mark, at least the equity.
-    pub hwm_quote: Decimal,
-    /// Distance to the mark, bps of it.
-    pub drawdown_bps: Decimal,
-    /// Equity at the day's first snapshot.
-    pub day_open_quote: Option<Decimal>,
-    /// Realised since 00:00 UTC plus unrealised.
-    pub day_result_quote: Decimal,
-    /// 1, 0.5 or 0, by drawdown.
-    pub throttle: Decimal,
-    /// Sizing equity E.
-    pub sizing_equity_quote: Decimal,
-    /// Cap of all open notional.
-    pub open_cap_quote: Decimal,
-    /// Free for one entry.
-    pub free_quote: Decimal,
-    /// Exposure per symbol, base at mid plus reservations.
-    pub exposure: BTreeMap<Symbol, Decimal>,
-    /// Exposure per strategy.
-    pub by_strategy: PerStrategy<Decimal>,
-    /// Budget per strategy.
-    pub budget: PerStrategy<Decimal>,
-}
-
-impl CapitalState {
-    /// Positions and reservations.
-    #[must_use]
-    pub fn allocated_quote(&self) -> Decimal {
-        self.positions_quote + self.reserved_quote
-    }
-
-    /// Exposure of a symbol.
-    #[must_use]
-    pub fn exposure_of(&self, symbol: &Symbol) -> Decimal {
-        self.exposure.get(symbol).copied().unwrap_or(Decimal::ZERO)
-    }
-
-    /// What the symbol's fullest correlation group has used.
-    #[must_use]
-    pub fn group_used_quote(&self, symbol: &Symbol, config: &DecideConfig) -> Decimal {
-        groups::used_quote(&config.risk.groups, symbol, &self.exposure)
-    }
-
-    /// What one correlation group may use.
-    #[must_use]
-    pub fn group_budget_quote(&self) -> Decimal {
-        dec(GROUP_SHARE) * self.open_cap_quote
-    }
-}
-
-fn per_strategy_mut(v: &mut PerStrategy<Decimal>, strategy: Strategy) -> &mut Decimal {
-    match strategy {
-        Strategy::Liquidity => &mut v.liquidity,
-        Strategy::Momentum => &mut v.momentum,
-        Strategy::Volume => &mut v.volume,
-    }
-}
-
-/// Capital from the committed rows of a cycle; `donors` are strategies whose cells are all suspended,
-/// their share goes to the others in equal parts.
-#[must_use]
-pub fn capital(
-    input: &CycleInput,
-    config: &DecideConfig,
-    states: &BTreeMap<&Symbol, &StateRow>,
-    donors: &[Strategy],
-) -> CapitalState {
-    let zero =
-        PerStrategy { liquidity: Decimal::ZERO, momentum: Decimal::ZERO, volume: Decimal::ZERO };
-    let (mut positions_quote, mut cost_quote) = (Decimal::ZERO, Decimal::ZERO);
-    let (mut exposure, mut by_strategy) = (BTreeMap::new(), zero);
-    for position in &input.positions {
-        let mid = states.get(&position.symbol).and_then(|row| row.mid);
-        let value = round_to(
-            mid.map_or(position.cost_basis_quote, |mid| position.base_qty * mid),
-            scale::AMT,
-        );
-        positions_quote += value;
-        cost_quote += position.cost_basis_quote;
-        if position.status == PositionStatus::Dust {
-            continue;
-        }
-        *exposure.entry(position.symbol.clone()).or_insert(Decimal::ZERO) += value;
-        if let Some(strategy) = position.strategy {
-            *per_strategy_mut(&mut by_strategy, strategy) += value;
-        }
-    }
-    let mut reserved_quote = Decimal::ZERO;
-    for reservation in &input.reservations {
-        reserved_quote += reservation.reserved_quote;
-        *exposure.entry(reservation.symbol.clone()).or_insert(Decimal::ZERO) +=
-            reservation.reserved_quote;
-        *per_strategy_mut(&mut by_strategy, reservation.strategy) += reservation.reserved_quote;
-    }
-    let cash_quote =
-        input.balances.iter().find(|b| b.asset == config.quote_asset).map(|b| b.balance);
-    let equity_quote = cash_quote.unwrap_or(Decimal::ZERO) + positions_quote;
-    let mark = Mark::of(input, equity_quote);
-    let sized_on = config.fixed_equity_quote.unwrap_or(equity_quote);
-    let sizing_equity_quote = round_to(
-        sized_on * (Decimal::ONE - config.equity_reserve_pct) * mark.throttle(config),
-        scale::AMT,
-    );
-    let open_cap_quote = round_to(
-        (config.max_open_notional_pct_of_equity * sizing_equity_quote)
-            .min(config.risk_max_exposure_total_quote),
-        scale::AMT,
-    );
-    let allocated = positions_quote + reserved_quote;
-    let by_cash = cash_quote.unwrap_or(Decimal::ZERO) - reserved_quote - input.foreign_holds_quote;
-    let by_cap = config.max_open_notional_pct_of_equity * sizing_equity_quote - allocated;
-    CapitalState {
-        cash_quote,
-        positions_quote,
-        cost_quote,
-        reserved_quote,
-        equity_quote,
-        hwm_quote: mark.hwm,
-        drawdown_bps: mark.drawdown_bps,
-        day_open_quote: input.equity.day_open_quote,
-        day_result_quote: input.equity.realized_day_quote + positions_quote - cost_quote,
-        throttle: mark.throttle(config),
-        sizing_equity_quote,
-        open_cap_quote,
-        free_quote: round_to(by_cash.min(by_cap).max(Decimal::ZERO), scale::AMT),
-        exposure,
-        by_strategy,
-        budget: budgets(config, open_cap_quote, donors),
-    }
-}
-
-struct Mark {
-    hwm: Decimal,
-    drawdown_bps: Decimal,
-}
-
-impl Mark {
-    fn of(input: &CycleInput, equity: Decimal) -> Self {
-        let hwm = input.equity.hwm_quote.unwrap_or(equity).max(equity);
-        let drawdown_bps = if hwm > Decimal::ZERO {
-            round_to((hwm - equity) / hwm * Decimal::from(10_000), scale::BPS)
-        } else {
-            Decimal::ZERO
-        };
-        Self { hwm, drawdown_bps }
-    }
-
-    fn throttle(&self, config: &DecideConfig) -> Decimal {
-        if self.drawdown_bps >= config.drawdown_exit_only_bps {
-            Decimal::ZERO
-        } else if self.drawdown_bps >= Decimal::from(THROTTLE_DRAWDOWN_BPS) {
-            Decimal::new(5, 1)
-        } else {
-            Decimal::ONE
-        }
-    }
-}
-
-fn budgets(config: &DecideConfig, open_cap: Decimal, donors: &[Strategy]) -> PerStrategy<Decimal> {
-    let keeps = |s: Strategy| !donors.contains(&s);
-    let donated: Decimal = donors.iter().map(|s| config.capital_share.get(*s)).sum::<Decimal>();
-    let takers = Strategy::ALL.iter().filter(|s| keeps(**s)).count();
-    let extra = if takers == 0 { Decimal::ZERO } else { donated / Decimal::from(takers) };
-    let budget = |s: Strategy| {
-        let share = if keeps(s) { config.capital_share.get(s) + extra } else { Decimal::ZERO };
-        round_to(share * open_cap, scale::AMT)
-    };
-    PerStrategy {
-        liquidity: budget(Strategy::Liquidity),
-        momentum: budget(Strategy::Momentum),
-        volume: budget(Strategy::Volume),
-    }
 }
 
 /// What made a size as small as it is.

@@ -1,12 +1,13 @@
 //! Sizes: for any account, market and settings no size passes a cap, and what reduces never raises.
 
+use penstock_trading::capital::{self, CapitalState};
 use penstock_trading::costs::{CostTerms, FillModel, StopTerms};
 use penstock_trading::cycle::CycleInput;
 use penstock_trading::decide::DecideConfig;
 use penstock_trading::engine_gate::Verdict;
 use penstock_trading::fixtures::{calm, config, dec, input, instrument, symbol};
 use penstock_trading::groups::CorrelationGroup;
-use penstock_trading::size::{self, CapitalState, Limiter, SizeInput, Sized};
+use penstock_trading::size::{self, Limiter, SizeInput, Sized};
 use penstock_types::rows::{InstrumentRow, ReservationRow};
 use penstock_types::state_row::StateRow;
 use penstock_types::vocab::Strategy;
@@ -95,7 +96,7 @@ impl Case {
         state.depth_bid_10bps_quote = Some(wide(dice[10], 2, 7));
         state.depth_ask_10bps_quote = Some(wide(dice[11], 2, 7));
         let states = account.states.iter().map(|row| (&row.symbol, row)).collect();
-        let capital = size::capital(&account, &config, &states, &[]);
+        let capital = capital::capital(&account, &config, &states, &[]);
         let price = wide(dice[12], -4, 4);
         let mut instrument = instrument(0);
         instrument.qty_increment = dec("1") / Decimal::from(10_u64.pow(2 + dice[13] % 7));

@@ -136,5 +136,8 @@ async fn what_somebody_buys_beside_us_is_a_position_with_a_stop() {
     let stops =
         world.venue.venue.with(|e, _| e.account().open_orders().map(|o| o.qty).collect::<Vec<_>>());
     assert_eq!(stops, [Qty(200_000)]);
+    // and what REST said of both assets stands under their plain names
+    let others = "select count(*)::text from exchange_balances where asset not in ('USD', 'BTC')";
+    assert_eq!(world.word(others).await, "0");
     session.kill().await;
 }

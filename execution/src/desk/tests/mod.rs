@@ -35,6 +35,7 @@ use penstock_sim::exchange::{Price, Qty, Side as SimSide, SymbolNo};
 use penstock_sim::server::{Handle, MarketSource, Options, start};
 use penstock_store::testing::TestPair;
 use penstock_store_decision::{evaluations, sessions};
+use penstock_trading::capital::caps::Caps;
 use penstock_trading::decide::PlannedEntry;
 use penstock_trading::engine_gate::EngineGates;
 use penstock_types::vocab::{SysMode, Trigger};
@@ -260,7 +261,9 @@ impl World {
     }
 
     async fn enter_with(&self, session: &Session, plan: PlannedEntry) -> EntryOutcome {
-        let request = EntryRequest { evaluation_id: self.evaluation, evaluation_index: 1, plan };
+        let caps = Caps::unlimited(plan.strategy, plan.reserve_quote);
+        let request =
+            EntryRequest { evaluation_id: self.evaluation, evaluation_index: 1, plan, caps };
         session.desk.submit_entry(request).await
     }
 

@@ -3,7 +3,7 @@
 use penstock_store_decision::ledger_read::{
     AssetAmount, Books, EventRow, FillRow, LedgerRow, OrderRow, PositionRow, ResultRow, ToldTrade,
 };
-use penstock_types::Decimal;
+use penstock_types::{Decimal, UtcMicros};
 
 use super::judge;
 
@@ -14,6 +14,7 @@ fn d(text: &str) -> Decimal {
 fn order(order_id: i64, side: &str, qty: &str, cost: &str, avg: &str, fee: &str) -> OrderRow {
     OrderRow {
         order_id,
+        exchange_order_id: Some(format!("O{order_id}")),
         symbol: "BTC/USD".to_owned(),
         side: side.to_owned(),
         state: "filled".to_owned(),
@@ -43,6 +44,7 @@ fn fill(id: i64, side: &str, price: &str, qty: &str, cost: &str, fee: &str) -> F
         fee_quote: d(fee),
         fee_asset: "USD".to_owned(),
         fee_asset_qty: d(fee),
+        at: UtcMicros(id * 1_000_000),
     }
 }
 
@@ -153,17 +155,19 @@ fn books() -> Books {
         // 1000 − 303 − 0.3 + 330 − 0.5
         balances: vec![amount("BTC", "0"), amount("USD", "1026.2")],
         told,
+        opened_at: Some(UtcMicros(0)),
+        newest_at: Some(UtcMicros(3_000_000)),
     }
 }
 
 #[test]
 fn whole_books_are_equal_and_everything_is_counted() {
-    let verified = judge(&books());
+    let verified = judge(&books(), None);
     assert_eq!(verified.differences, []);
     assert_eq!(verified.compared, [2, 4, 3, 3, 1, 1, 2, 3]);
     assert_eq!((verified.fills_told, verified.assets_unsaid), (3, 0));
     let no_word = Books { balances: Vec::new(), told: Vec::new(), ..books() };
-    let verified = judge(&no_word);
+    let verified = judge(&no_word, None);
     assert_eq!(verified.differences, []);
     // Of BTC nothing is left to be said.
     assert_eq!((verified.fills_told, verified.assets_unsaid), (0, 1));
@@ -220,8 +224,23 @@ fn any_number_that_is_changed_is_named() {
     for (number, (edit, at, field)) in EDITS.iter().enumerate() {
         let mut books = books();
         edit(&mut books);
-        let found = judge(&books).differences;
+        let found = judge(&books, None).differences;
         let is_named = found.iter().any(|d| d.at == *at && d.field == *field);
         assert!(is_named, "edit {number}, {at} {field}: {found:?}");
     }
+}
+
+#[test]
+fn a_recorded_balance_has_the_digits_of_its_column_and_the_venues_word_all_of_them() {
+    let mut exact = books();
+    exact.fills[2].fee_asset_qty += d("0.0000000000005");
+    let usd = exact.balances.iter_mut().find(|b| b.asset == "USD").unwrap();
+    // 1026.1999999999995 in twelve digits, halves away from zero.
+    usd.amount = d("1026.2");
+    let said = |books: &Books| {
+        judge(books, None).differences.iter().any(|d| d.at == "asset USD" && d.field == "balance")
+    };
+    assert!(!said(&exact));
+    exact.fills[2].fee_asset_qty += d("0.0000000000001");
+    assert!(said(&exact));
 }

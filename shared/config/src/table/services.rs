@@ -74,7 +74,7 @@ area! {
         /// Kraken private WebSocket v2.
         [E] kraken_ws_auth_url: Url = Some("wss://ws-auth.kraken.com/v2"), any();
         /// Kraken REST, without `/0`.
-        [I E] kraken_rest_url: Url = Some("https://api.kraken.com"), any();
+        [I E X] kraken_rest_url: Url = Some("https://api.kraken.com"), any();
         /// Kraken Futures WebSocket; `off` leaves the venue out.
         [I] kraken_futures_ws_url: Endpoint = Some("off"), any().or_off();
         /// Kraken Futures REST; `off` leaves the venue out.
@@ -95,6 +95,10 @@ area! {
         [X] penstock_ingest_api_key: Option<SecretString> = None, any();
         /// Its secret.
         [X] penstock_ingest_api_secret: Option<SecretString> = None, any();
+        /// Key of `penstock verify ledger`: it may query funds, closed orders and trades, nothing else. Without it the recorded messages of the private stream stand in the venue's place.
+        [X] kraken_verify_api_key: Option<SecretString> = None, any();
+        /// Its secret.
+        [X] kraken_verify_api_secret: Option<SecretString> = None, any();
         /// Rate tier of the account.
         [E] kraken_tier: KrakenTier = Some("intermediate"), any();
     }

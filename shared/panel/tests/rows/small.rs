@@ -134,8 +134,8 @@ async fn money_follows_the_rules_that_entries_are_sized_by() {
         "exposure_by_symbol_quote": [{"symbol": "A/USD", "quote": "202"}, {"symbol": "B/USD", "quote": "49"}],
         // 25.25 reserved, 2 · (3 − 1) of a live buy without a reservation.
         "locked_quote": "29.25",
-        // 0.3 · 0.95 · (1000 + 201 + 49.5 + 0.5) − 251 − 25.25
-        "free_quote": "80.285",
+        // 0.3 · 0.95 · (1000 + 201 + 49.5) − 250.5 − 25.25: the half that is dust is worth nothing.
+        "free_quote": "80.6425",
         "daily_pnl_realized_quote": "-8", "daily_pnl_unrealized_quote": "1",
         // 2 % of 990, less 8, and 1 that is not realised.
         "daily_loss_limit_remaining_quote": "12.8",
@@ -151,13 +151,13 @@ async fn money_follows_the_rules_that_entries_are_sized_by() {
         let read = rows::read(&world.pool, &world.identity, &world.lengths, &world.live).await;
         read.unwrap().risk.free_quote.to_string()
     };
-    // Drawdown 1251 of 1300 is 376.92 bps: half. 0.3 · 594.225 − 276.25 is below 0.
+    // Drawdown 1250.5 of 1300 is 380.77 bps: half. 0.3 · 593.9875 − 275.75 is below 0.
     assert_eq!(free("update equity_snapshots set hwm_quote = 1300").await, "0");
     let more = "update exchange_balances set balance = 10000; update equity_snapshots set hwm_quote = 10600;";
-    // 10251 of 10600 is 329.25 bps. 0.3 · 4869.225 − 276.25
-    assert_eq!(free(more).await, "1184.5175");
+    // 10250.5 of 10600 is 329.72 bps. 0.3 · 4868.9875 − 275.75
+    assert_eq!(free(more).await, "1184.94625");
     assert_eq!(free("update equity_snapshots set hwm_quote = 20000").await, "0", "exits only");
-    // Cash is less: 300 − 25.25 − 10 is 264.75; fixed equity 5000: 0.3 · 4750 − 276.25.
+    // Cash is less: 300 − 25.25 − 10 is 264.75; fixed equity 5000: 0.3 · 4750 − 275.75.
     let fixed = "update exchange_balances set balance = 300; update equity_snapshots set hwm_quote = 1;
         update exec_configs set config = jsonb_set(config, '{decide,fixed_equity_quote}', '\"5000\"');";
     assert_eq!(free(fixed).await, "264.75");

@@ -4,6 +4,7 @@
 //! which the sending function demands. A crash before the commit leaves nothing anywhere; after it, a
 //! row in `pending_submit` that reconcile looks up and never sends again.
 
+use penstock_trading::capital::caps::Caps;
 use penstock_trading::order::OrderEvent;
 use penstock_types::cl_ord_id::ClOrdId;
 use penstock_types::vocab::{
@@ -15,7 +16,7 @@ use sqlx::{Postgres, Transaction};
 use super::insert::{insert_latency, insert_order};
 use super::terms::{NewOrder, OrderRecord, Standby};
 use super::transition::{EventNote, insert_event};
-use super::{intent, read};
+use super::{caps, intent, read};
 use crate::writer::{ExecStore, WriteError, timestamp};
 
 /// An order whose row is committed and that may be sent once.
@@ -91,16 +92,16 @@ pub struct NextStandby {
 }
 
 impl ExecStore {
-    /// Transaction A of an entry: symbol lock, order, first event, standby row, reservation, latency.
+    /// Transaction A of an entry: symbol lock, caps, order, first event, standby row, reservation, latency.
     ///
     /// # Errors
-    /// [`WriteError::Conflict`] when the symbol has a live entry or its lock is held,
+    /// [`WriteError::Conflict`] when the symbol has a live entry, its lock is held, or a cap would be exceeded,
     /// [`WriteError::Fence`], [`WriteError::Store`].
     pub async fn persist_entry(
         &self,
         order: &NewOrder,
         standby: &Standby,
-        reserve_quote: Decimal,
+        caps: &Caps,
         t0: UtcMicros,
         now: UtcMicros,
     ) -> Result<PersistedOrder, WriteError> {
@@ -109,6 +110,7 @@ impl ExecStore {
         let mut tx = self.begin(ACTION).await?;
         let until = order.expire_at.or(order.deadline_at).unwrap_or(now).plus_millis(10_000);
         self.lock_symbol(&mut tx, &order.symbol, "entry", &order.cl_ord_id.text(), until).await?;
+        caps::check(&mut tx, &order.symbol, caps).await?;
         let id = insert_order(self, &mut tx, order, OrderState::PendingSubmit, now).await?;
         let (record, intent_hash) = first_event(&mut tx, id, now).await?;
         let stop = stop_row(order, standby, id);
@@ -121,7 +123,7 @@ impl ExecStore {
             id.0,
             order.symbol.as_str(),
             strategy,
-            reserve_quote,
+            caps.reserve_quote,
             timestamp(now)
         )
         .execute(&mut *tx)

@@ -27,6 +27,9 @@ pub(crate) async fn fenced() -> (TestPair, PgPool, ExecStore) {
     .execute(&pool)
     .await
     .unwrap();
+    let cash = "insert into exchange_balances (asset, balance, as_of, source, updated_at)
+        values ('USD', 1000000, now(), 'test', now())";
+    sqlx::query(cash).execute(&pool).await.unwrap();
     let start = sessions::SessionStart {
         session_id: SESSION,
         domain: "test",

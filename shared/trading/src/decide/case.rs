@@ -13,10 +13,10 @@ use super::assess::Index;
 use super::config::DecideConfig;
 use super::outcome::{Assessment, Candidate};
 use super::queue::{self, QueueLook};
+use crate::capital::CapitalState;
 use crate::costs::{CostTerms, StopTerms};
 use crate::cycle::{CycleInput, Quote};
 use crate::engine_gate::{self, EngineGates, Verdict};
-use crate::size::CapitalState;
 
 /// How far above the best ask a taking limit stands, in ten-thousandths.
 pub(super) const TAKER_LIMIT_BPS: i64 = 5;

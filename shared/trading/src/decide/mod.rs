@@ -39,7 +39,7 @@ use penstock_types::state_row::StateRow;
 use penstock_types::vocab::{Regime, RouteType, Strategy};
 
 use crate::cycle::CycleInput;
-use crate::{rank, routes, size};
+use crate::{capital, rank, routes};
 
 /// Decides.
 #[must_use]
@@ -49,7 +49,7 @@ pub fn decide(input: &CycleInput, config: &DecideConfig) -> Outcome {
     let bound = ground.bind(config);
     let filtered = assess::filter(input, bound.map(|b| b.1), &index);
     let assessment = assess::judge(input, config, &ground, bound, &filtered);
-    let capital = size::capital(input, config, &index.states, &donors(input));
+    let capital = capital::capital(input, config, &index.states, &donors(input));
     let usable = assessment.binding.is_some() && assessment.sync.is_none();
     let mut scan = if usable {
         scan::scan(input, config, &index, &filtered, &assessment, &capital)

@@ -23,11 +23,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::propose::Dropped;
+use crate::capital::CapitalState;
 use crate::costs::{CostTerms, StopTerms};
 use crate::engine_gate::{EngineCode, EngineSeen};
 use crate::exit::limits::ExitLimits;
 use crate::select::Selection;
-use crate::size::{CapitalState, Limiter};
+use crate::size::Limiter;
 
 pub use assessment::{Assessment, Binding, LineageBreak, Matrix, SyncProblem};
 

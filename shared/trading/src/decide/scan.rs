@@ -19,6 +19,7 @@ use super::config::{DecideConfig, Participation};
 use super::guarantees::count;
 use super::outcome::{Assessment, Candidate, CandidateFlag, EngineBlock, PairOutcome};
 use super::propose::is_pullback_maker;
+use crate::capital::CapitalState;
 use crate::costs::{self, CostInput, CostTerms, StopTerms};
 use crate::cycle::CycleInput;
 use crate::engine_gate::{self, EngineCode, EngineGates};
@@ -26,7 +27,6 @@ use crate::pullback;
 use crate::rank;
 use crate::risk;
 use crate::routes::{self, Features, Path};
-use crate::size::CapitalState;
 use crate::windows::QuoteWindow;
 
 /// Coverage of complete features below which the whole cycle is blocked, in percent.

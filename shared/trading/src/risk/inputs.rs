@@ -13,11 +13,12 @@ use penstock_types::vocab::{PositionStatus, Regime, RouteType, SafetyMode, Strat
 use penstock_types::{Decimal, Symbol};
 
 use super::counters::Past;
+use crate::capital::CapitalState;
 use crate::cycle::{CycleInput, Quote};
 use crate::decide::config::DecideConfig;
 use crate::decide::outcome::Assessment;
 use crate::engine_gate::Verdict;
-use crate::size::{self, CapitalState};
+use crate::size;
 
 /// How a symbol moves with each symbol that is held or about to be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

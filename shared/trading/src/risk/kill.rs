@@ -8,8 +8,8 @@ use penstock_types::Decimal;
 use penstock_types::decimal::{round_to, scale};
 use penstock_types::vocab::ReasonCode;
 
+use crate::capital::CapitalState;
 use crate::decide::config::DecideConfig;
-use crate::size::CapitalState;
 
 /// What the limits look at, quote.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,7 @@ use crate::vocab::{
 };
 use crate::{Decimal, FencingToken, OrderId, PositionId, Symbol, UtcMicros};
 use alloc::string::String;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Row of `positions` that is not closed, with its exit plan.
@@ -156,7 +157,7 @@ pub struct ExecLockRow {
 /// What the newest rows of `equity_snapshots` say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EquityRow {
-    /// High-water mark; none before the first snapshot.
+    /// High-water mark of the snapshot that the mark is folded from; none before the first.
     pub hwm_quote: Option<Decimal>,
     /// Equity at the first snapshot of the UTC day.
     pub day_open_quote: Option<Decimal>,
@@ -164,4 +165,57 @@ pub struct EquityRow {
     pub realized_cum_quote: Decimal,
     /// Realised profit since 00:00 UTC.
     pub realized_day_quote: Decimal,
+    /// What came from outside; inputs that were stored without it knew of nothing.
+    #[serde(default, skip_serializing_if = "ExternalMoney::is_nothing")]
+    pub external: ExternalMoney,
+    /// UTC day, counted from 1970, on which the drawdown that stands was last over its limit; none when none stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawdown_day: Option<i64>,
+}
+
+/// Money and coins that came from outside or went there, quote; what went is negative.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ExternalMoney {
+    /// All that the equity of now contains.
+    pub cum_quote: Decimal,
+    /// Newest row of `balance_changes` that was read.
+    pub seen_id: i64,
+    /// All that the snapshot of the mark was booked with; none when it was written without.
+    pub at_mark_quote: Option<Decimal>,
+    /// What was booked after the snapshot of the mark.
+    pub late: Vec<ExternalFlow>,
+    /// Snapshots after that of the mark: those whose cash had something that was booked after them, and what followed.
+    pub since: Vec<MarkSnapshot>,
+}
+
+impl ExternalMoney {
+    /// Whether nothing is known of any.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One booking of the quote asset that is no trade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalFlow {
+    /// Row of `balance_changes`.
+    pub id: i64,
+    /// The venue's time.
+    pub at: UtcMicros,
+    /// Signed amount, quote.
+    pub amount_quote: Decimal,
+}
+
+/// A snapshot of equity as the mark is folded again over it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkSnapshot {
+    /// Equity, quote.
+    pub equity_quote: Decimal,
+    /// What had come from outside, as far as it was booked, quote.
+    pub external_cum_quote: Decimal,
+    /// Newest row of `balance_changes` that had been read.
+    pub external_seen_id: i64,
+    /// The venue's time of the balance of the quote asset.
+    pub cash_as_of: UtcMicros,
 }

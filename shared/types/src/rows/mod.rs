@@ -10,8 +10,8 @@ mod binding;
 mod history;
 
 pub use account::{
-    BalanceRow, EquityRow, ExecLockRow, ExitPlanRow, FeeTierRow, LiveOrderRow, PositionRow,
-    ReservationRow, StrategyScoreRow,
+    BalanceRow, EquityRow, ExecLockRow, ExitPlanRow, ExternalFlow, ExternalMoney, FeeTierRow,
+    LiveOrderRow, MarkSnapshot, PositionRow, ReservationRow, StrategyScoreRow,
 };
 pub use binding::{EpochRow, FenceRow, InstrumentRow, PublicationRow, SafetyRow, SnapshotRow};
 pub use history::{CloseRow, CounterSpans, RiskCounters, SymbolCounters};

@@ -132,7 +132,8 @@ pub(super) fn free(sight: &Sight<'_>, money: &Money, settings: Option<&Settings>
         let mid = sight.states.get(&p.symbol).and_then(|state| state.mid);
         round_to(mid.map_or(p.cost, |mid| mid * p.qty), scale::AMT)
     };
-    let positions: Decimal = sight.positions.iter().map(mid).sum();
+    // Dust cannot be sold: it is worth nothing.
+    let positions: Decimal = sight.positions.iter().filter(|p| !p.is_dust).map(mid).sum();
     let equity = cash + positions;
     let sized_on = settings.fixed_equity.unwrap_or(equity);
     let throttle = throttle(money.hwm.unwrap_or(equity).max(equity), equity, settings);

@@ -6,12 +6,12 @@ use penstock_types::{PositionId, UtcMicros};
 
 use super::super::counters::{self, Past};
 use super::super::{RiskInputs, RiskSettings, RiskSource, kill_switch};
+use crate::capital;
 use crate::cycle::CycleInput;
 use crate::decide::{DecideConfig, assess};
 use crate::engine_gate::Verdict;
 use crate::fixtures::{self, NOW, dec};
 use crate::quarantine::QuarantineSettings;
-use crate::size;
 use penstock_types::vocab::{RouteType, SafetyMode, Strategy};
 
 fn at(secs: i64) -> UtcMicros {
@@ -24,7 +24,7 @@ fn inputs(cycle: &CycleInput) -> RiskInputs {
     let cycle: CycleInput = serde_json::from_str(&text).unwrap();
     let config = fixtures::config();
     let states = cycle.states.iter().map(|row| (&row.symbol, row)).collect();
-    let capital = size::capital(&cycle, &config, &states, &[]);
+    let capital = capital::capital(&cycle, &config, &states, &[]);
     RiskInputs::of(&RiskSource {
         cycle: &cycle,
         config: &config,
@@ -120,7 +120,7 @@ pub(super) fn check_kill_switches() {
     let config = DecideConfig::default();
     let codes = |cycle: &CycleInput| {
         let states = cycle.states.iter().map(|row| (&row.symbol, row)).collect();
-        let capital = size::capital(cycle, &config, &states, &[]);
+        let capital = capital::capital(cycle, &config, &states, &[]);
         kill_switch(&capital, &config).into_iter().map(|hit| hit.0).collect::<Vec<_>>()
     };
     let mut cycle = fixtures::input(2);
@@ -147,7 +147,7 @@ pub(super) fn check_kill_switches() {
         let mut cycle = fixtures::input(2);
         cycle.equity.hwm_quote = Some(dec(hwm));
         let states = cycle.states.iter().map(|row| (&row.symbol, row)).collect();
-        let capital = size::capital(&cycle, &wide, &states, &[]);
+        let capital = capital::capital(&cycle, &wide, &states, &[]);
         !kill_switch(&capital, &wide).is_empty()
     };
     assert!(!relative("10526.3157894736"), "a ten-billionth below 500 bps, though it rounds to it");

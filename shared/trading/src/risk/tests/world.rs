@@ -10,12 +10,13 @@ use penstock_types::state_row::StateRow;
 use penstock_types::vocab::{Regime, RouteType, Strategy};
 
 use super::super::{Edge, RiskCase, RiskInputs, RiskSource};
+use crate::capital::{self, CapitalState};
 use crate::costs::{CostTerms, FillModel, StopTerms};
 use crate::decide::assess as assessment;
 use crate::decide::config::DecideConfig;
 use crate::engine_gate::Verdict;
 use crate::fixtures::{self, dec};
-use crate::size::{self, CapitalState, SizeInput};
+use crate::size::{self, SizeInput};
 
 /// Everything that a case borrows.
 #[derive(Debug, Clone)]
@@ -66,7 +67,7 @@ impl World {
         (quote.bid, quote.ask) = (dec("64250.1"), dec("64250.2"));
         cycle.quotes[0] = quote.clone();
         let states = cycle.states.iter().map(|row| (&row.symbol, row)).collect();
-        let capital = size::capital(&cycle, &config, &states, &[]);
+        let capital = capital::capital(&cycle, &config, &states, &[]);
         let inputs = RiskInputs::of(&RiskSource {
             cycle: &cycle,
             config: &config,
