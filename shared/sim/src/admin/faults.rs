@@ -109,32 +109,21 @@ impl Faults {
             FaultRequest::Frames { channel, symbol, action, count } => {
                 let mut state = self.lock();
                 let key = (channel.clone(), symbol.clone());
-                let waiting = state.frames.entry(key).or_default();
-                let free = WAITING_LIMIT.saturating_sub(waiting.len());
-                waiting.extend(std::iter::repeat_n(*action, free.min(*count as usize)));
+                wait(state.frames.entry(key).or_default(), action, *count);
             }
             FaultRequest::Executions { action, count, delay_ms } => {
-                let mut state = self.lock();
-                for _ in 0..*count {
-                    if state.executions.len() < WAITING_LIMIT {
-                        state.executions.push_back((*action, *delay_ms));
-                    }
-                }
+                wait(&mut self.lock().executions, &(*action, *delay_ms), *count);
             }
             FaultRequest::Request { method, action, count, delay_ms } => {
                 let mut state = self.lock();
                 let waiting = state.requests.entry(method.clone()).or_default();
-                let free = WAITING_LIMIT.saturating_sub(waiting.len());
-                let fault = (*action, *delay_ms);
-                waiting.extend(std::iter::repeat_n(fault, free.min(*count as usize)));
+                wait(waiting, &(*action, *delay_ms), *count);
             }
             FaultRequest::Vanish { order_id, for_ms } => {
                 let until_us = now_us.saturating_add(i64::from(*for_ms) * 1_000);
                 let mut state = self.lock();
                 state.vanished_until_us.retain(|_, until_us| *until_us > now_us);
-                if let Some(order_id) = order_id {
-                    state.vanished_until_us.insert(order_id.clone(), until_us);
-                }
+                state.vanished_until_us.extend(order_id.clone().map(|id| (id, until_us)));
             }
             FaultRequest::KeyPermission { withdraw } => self.lock().key_withdraws = *withdraw,
             FaultRequest::LostAck { method, count } => {
@@ -147,12 +136,7 @@ impl Faults {
             FaultRequest::Http { method, count, status, body, executed } => {
                 let answer = HttpFault { status: *status, body: body.clone(), executed: *executed };
                 let mut state = self.lock();
-                let waiting = state.http.entry(method.clone()).or_default();
-                for _ in 0..*count {
-                    if waiting.len() < WAITING_LIMIT {
-                        waiting.push_back(answer.clone());
-                    }
-                }
+                wait(state.http.entry(method.clone()).or_default(), &answer, *count);
             }
             FaultRequest::RestDelay { ms } => self.lock().rest_delay_ms = *ms,
             FaultRequest::VenueDelay { ms } => self.lock().delay_ms = *ms,
@@ -313,6 +297,12 @@ impl Faults {
         // Every change of the state is a single insertion or removal.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Adds a fault so often, as far as there is room.
+fn wait<T: Clone>(waiting: &mut VecDeque<T>, fault: &T, count: u32) {
+    let free = WAITING_LIMIT.saturating_sub(waiting.len());
+    waiting.extend(std::iter::repeat_n(fault.clone(), free.min(count as usize)));
 }
 
 fn take_count<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) -> bool {

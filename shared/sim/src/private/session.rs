@@ -8,7 +8,7 @@
 
 use super::held::Held;
 use super::json::Object;
-use super::orders::{Ids, OrderRequest};
+use super::orders::{Ids, OrderRequest, ids_of};
 use super::params::{Envelope, Params};
 use super::queue::Delayed;
 use super::stamp::{StampReader, Stamped};
@@ -226,15 +226,7 @@ impl Session {
     /// Notes a request that never reaches the engine.
     fn dropped(&self, text: &str, first_byte_us: i64) {
         let Ok(envelope) = Envelope::parse(text) else { return };
-        let params = Params::parse(envelope.params.as_deref()).and_then(|mut params| {
-            params.required_text("token")?;
-            Ok(params)
-        });
-        let ids = self.venue.with(|exchange, _| {
-            let request = OrderRequest::parse(exchange, &envelope.method, params.ok()?);
-            request?.ok().map(|request| request.ids())
-        });
-        let ids = ids.unwrap_or_default();
+        let ids = self.venue.with(|exchange, _| ids_of(exchange, &envelope));
         self.log(first_byte_us, &envelope.method, ids, "dropped", false);
     }
 
