@@ -5,7 +5,7 @@ use penstock_types::decimal::parse_wire;
 use penstock_types::vocab::Side;
 use penstock_types::{Decimal, Symbol, UtcMicros, Uuid};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A ledger that does not read as one.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,7 @@ struct Ledger {
     balances: BTreeMap<String, Balance>,
     orders: Vec<Order>,
     trades: Vec<Trade>,
+    busts: Vec<Trade>,
     entries: Vec<Entry>,
     requests: Vec<Request>,
     requests_truncated: u64,
@@ -55,6 +56,7 @@ struct Trade {
 struct Entry {
     #[serde(rename = "type")]
     kind: String,
+    ref_id: String,
     asset: String,
     amount: String,
     fee: String,
@@ -93,7 +95,8 @@ pub fn fill(
     for (asset, balance) in &ledger.balances {
         facts.venue_balances.insert(asset.clone(), number(&balance.balance)?);
     }
-    facts.venue_opening = from_outside(&ledger.entries)?;
+    facts.busted = ledger.busts.iter().map(|trade| trade.exec_id.clone()).collect();
+    facts.venue_opening = from_outside(&ledger.entries, &facts.busted)?;
     facts.requests = ledger.requests.iter().map(request).collect();
     facts.requests.sort_by_key(|request| request.first_byte_at);
     facts.venue_orders = ledger
@@ -116,10 +119,16 @@ fn number(text: &str) -> Result<Decimal, LedgerError> {
     parse_wire(text).map_err(LedgerError::of)
 }
 
-/// What came from outside: opening balance, deposits, withdrawals. The rest of a balance is trade.
-fn from_outside(entries: &[Entry]) -> Result<BTreeMap<String, Decimal>, LedgerError> {
+/// What came from outside: opening balance, deposits, withdrawals. The rest of a balance is trade, what gives a trade
+/// back among it.
+fn from_outside(
+    entries: &[Entry],
+    busted: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Decimal>, LedgerError> {
     let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| entry.kind != "trade") {
+    let is_outside =
+        |entry: &&Entry| entry.kind != "trade" && !busted.contains(entry.ref_id.as_str());
+    for entry in entries.iter().filter(is_outside) {
         *sums.entry(entry.asset.clone()).or_default() +=
             number(&entry.amount)? - number(&entry.fee)?;
     }

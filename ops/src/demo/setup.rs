@@ -21,7 +21,7 @@ pub(super) fn folder(now: penstock_types::UtcMicros, pid: u32) -> PathBuf {
 ///
 /// # Errors
 /// When the file cannot be written or the recording cannot be read.
-pub(super) fn write_profile(
+pub(crate) fn write_profile(
     directory: &Path,
     recording: Option<&Path>,
 ) -> anyhow::Result<(PathBuf, Option<usize>)> {

@@ -122,6 +122,14 @@ impl Venue {
         admin(&self.addresses.admin, "POST", path, &body.to_string()).await
     }
 
+    /// `DELETE` of the admin interface.
+    ///
+    /// # Errors
+    /// [`VenueError::Admin`].
+    pub async fn delete(&self, path: &str) -> Result<serde_json::Value, VenueError> {
+        admin(&self.addresses.admin, "DELETE", path, "").await
+    }
+
     /// Ends it.
     pub async fn stop(mut self) {
         // It holds nothing that outlives it; an error means that it has ended already.

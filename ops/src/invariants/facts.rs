@@ -2,7 +2,7 @@
 
 use penstock_types::vocab::{OrderRole, Side};
 use penstock_types::{Decimal, FencingToken, GenerationId, RunId, Symbol, TickId, UtcMicros, Uuid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything of one run of the demo.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Facts {
     pub venue_orders: Vec<VenueOrder>,
     /// The venue's trades of the account.
     pub venue_trades: Vec<VenueTrade>,
+    /// Execution ids of the trades that the venue took back: they are in neither list of trades.
+    pub busted: BTreeSet<String>,
     /// The venue's balances, plain asset codes.
     pub venue_balances: BTreeMap<String, Decimal>,
     /// The venue's balances before the first order.

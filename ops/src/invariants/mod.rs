@@ -22,6 +22,10 @@ pub use facts::{
     VenueTrade,
 };
 pub use outages::{FaultFact, LimitFact, Lost, ModeFact, OutageFacts, OutageLimits, judge_outages};
+pub use protection::{
+    CoverFacts, CoverFault, CoverPhase, CriticalFact, Uncovered, UncoveredFact, cover_verdict,
+    judge_cover,
+};
 pub use report::{Finding, Invariant, OF_A_RUN, Report, Verdict};
 
 /// Judges every invariant of this version.

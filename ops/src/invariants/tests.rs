@@ -77,6 +77,7 @@ fn right() -> Facts {
         requests: vec![request(1), request(2)],
         venue_orders: vec![venue_order(1), venue_order(2)],
         venue_trades: vec![buy, sell],
+        busted: std::collections::BTreeSet::new(),
         venue_balances: BTreeMap::from([("USD".to_owned(), dec(99_990))]),
         venue_opening: BTreeMap::from([("USD".to_owned(), dec(100_000))]),
         unprotected_open_ms_max: 40,

@@ -67,7 +67,7 @@ struct Soak {
 ///
 /// # Errors
 /// When something could not be started or read.
-pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
+pub(super) async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
     let (mut options, root) = prepare(&args, config_file.as_deref())?;
     let missing = options.missing_programs();
     ensure!(missing.is_empty(), "{missing:?} are missing; next: `cargo build --release`");

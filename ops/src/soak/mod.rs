@@ -11,13 +11,13 @@ mod course;
 mod figures;
 mod judge;
 mod plan;
+mod private;
 mod processes;
 mod profile;
 mod report;
 
-pub use course::run;
-
 use crate::arguments::{Output, minutes};
+use std::path::PathBuf;
 
 /// Options of `penstock soak`.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,6 +25,17 @@ pub struct Args {
     /// Length in minutes
     #[arg(long, value_name = "N", default_value = "30", value_parser = minutes)]
     pub minutes: f64,
+    /// Faults of the private side on the demo's profile, judged by the venue's own account
+    #[arg(long, conflicts_with_all = ["symbols", "l3_symbols", "rate", "fault_every_s", "cut_s", "rollover_s",
+        "binance_rotation_s", "scenario", "walkers", "calm_s"])]
+    pub private: bool,
+    /// With --private: only these rows of the matrix, in turn; ROW:N is one variant of a row
+    #[arg(long, value_name = "ROW[:N]", value_delimiter = ',', requires = "private")]
+    pub(crate) faults: Vec<private::Wanted>,
+    /// With --private: seconds from one fault to the next
+    #[arg(long, value_name = "N", default_value_t = 150, requires = "private",
+        value_parser = clap::value_parser!(u64).range(60..=3_600))]
+    pub every: u64,
     /// Symbols of the spot market; each has a derivative on both other venues
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub symbols: u32,
@@ -64,6 +75,17 @@ pub struct Args {
     /// Form of the output
     #[arg(long, value_enum, default_value = "human")]
     pub output: Output,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When something could not be started or read.
+pub async fn run(args: Args, config_file: Option<PathBuf>) -> anyhow::Result<i32> {
+    if args.private {
+        return private::run(args, config_file).await;
+    }
+    course::run(args, config_file).await
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -6,6 +6,7 @@
 
 use anyhow::Context;
 use clap::Parser;
+use penstock_sim::account::EngineTier;
 use penstock_sim::binance::Limits;
 use penstock_sim::generator::Story;
 use penstock_sim::generator::calibration::factors_text;
@@ -40,9 +41,15 @@ struct Arguments {
     /// 30-day volume in USD that fixes the fee tier.
     #[arg(long, default_value = "250000")]
     volume_30d: Decimal,
+    /// Tier of the account's rate counters: starter, intermediate, pro.
+    #[arg(long, default_value = "intermediate", value_parser = tier)]
+    tier: EngineTier,
     /// Factor on the arrival rates of the generated flow.
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
+    /// Share of the takers that stop within the account's order when they reach one, 0 to 1.
+    #[arg(long, default_value_t = 0.0)]
+    split_share: f64,
     /// Points per second that level 3 subscriptions of one connection may cost: 200 (standard),
     /// 500 (pro), or more for tests.
     #[arg(long, default_value_t = penstock_sim::level3::POINTS_STANDARD)]
@@ -67,6 +74,10 @@ struct Arguments {
     send_log: Option<PathBuf>,
 }
 
+fn tier(name: &str) -> Result<EngineTier, String> {
+    EngineTier::named(name).ok_or_else(|| "starter, intermediate or pro".to_owned())
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -89,7 +100,9 @@ async fn main() -> anyhow::Result<()> {
         speed: arguments.speed,
         cash_usd: arguments.cash,
         volume_30d_usd: arguments.volume_30d,
+        tier: arguments.tier,
         rate: arguments.rate,
+        split_share: arguments.split_share,
         l3_points_per_s: arguments.l3_points,
         binance: Limits {
             rotation: Duration::from_secs(arguments.binance_rotation_s),

@@ -3,7 +3,8 @@
 //!
 //! The bounds are those of the scenario's specification; the seeds are fixed, so a failure repeats.
 
-use penstock_sim::exchange::{Exchange, ExchangeConfig, PublicEvent};
+use penstock_sim::account::{AddOrder, OrderKind, OrderRef};
+use penstock_sim::exchange::{Exchange, ExchangeConfig, Price, PublicEvent, Side, SymbolNo};
 use penstock_sim::generator::measure::{self, Series};
 use penstock_sim::generator::{Clock, Generator, Scenario, calibration};
 use penstock_sim::instruments::Catalog;
@@ -144,6 +145,56 @@ fn a_rising_market_does_not_leave_its_best_bid() {
     let most = rates.iter().copied().fold(0.0, f64::max);
     assert!(median < calibration::WITHDRAWN_PER_S * 1.5, "{median}: {rates:?}");
     assert!(most < calibration::WITHDRAWN_PER_S * 2.0, "{rates:?}");
+}
+
+/// How many buys, alone at the best bid and placed anew every five seconds, are filled in part or in parts, of
+/// how many that traded, within ten minutes of one pair.
+fn filled_in_parts(split_share: f64) -> (usize, usize) {
+    let catalog = catalog(1);
+    let mut exchange = Exchange::new(ExchangeConfig {
+        instruments: catalog.instruments(),
+        seed: 3,
+        cash_usd: Decimal::from(1_000_000),
+        volume_30d_usd: Decimal::ZERO,
+        recorded: false,
+        start_us: 0,
+    })
+    .expect("an exchange");
+    let clock = Clock { start_us: 0, speed: 1.0 };
+    let mut generator = Generator::new(&catalog, 3, Scenario::Calm, clock);
+    generator = generator.with_split_share(split_share);
+    for second in 1..=600 {
+        let now_us = second * 1_000_000;
+        generator.run_until(now_us, &mut exchange);
+        let open = exchange.account().open_orders().next().map(|order| order.txid.clone());
+        if let Some(txid) = open.filter(|_| second % 5 == 0) {
+            exchange.cancel_order(&OrderRef::Txid(txid), now_us).expect("it is open");
+        }
+        if exchange.account().open_orders().next().is_none() {
+            let market = exchange.market(SymbolNo(0));
+            let ask = market.top().ask.map(|(price, _)| Price(price.0 - market.instrument.tick.0));
+            let mut buy = AddOrder::new(SymbolNo(0), Side::Buy, OrderKind::Limit);
+            buy.limit = ask.map(|price| market.instrument.price(price));
+            buy.qty = Some(Decimal::new(2, 3));
+            exchange.add_order(&buy, now_us).expect("it is paid for");
+        }
+        exchange.take_events();
+    }
+    let traded = || exchange.account().orders().filter(|order| !order.trades.is_empty());
+    let parts = traded().filter(|order| order.trades.len() > 1 || order.cum_qty < order.qty);
+    (parts.count(), traded().count())
+}
+
+#[test]
+fn takers_that_stop_within_an_order_fill_it_in_parts() {
+    let (without, all) = filled_in_parts(0.0);
+    let (with, of) = filled_in_parts(0.6);
+    assert!(all >= 10 && of >= 10, "{all} and {of} filled");
+    // Six of ten takers stop: half of the orders and more are filled in parts.
+    assert!(
+        with * 2 > of && with * all > without * of,
+        "{with}/{of} with, {without}/{all} without"
+    );
 }
 
 #[test]

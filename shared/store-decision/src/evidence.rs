@@ -378,6 +378,29 @@ pub async fn modes(pool: &PgPool) -> Result<Vec<ModeEvidence>, sqlx::Error> {
         .await
 }
 
+/// A look at everything that the venue has of ours.
+#[derive(Debug, Clone)]
+pub struct ReconcileEvidence {
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// How long it took, ms.
+    pub dur_ms: i32,
+}
+
+/// Every look at everything that did not fail, in order of time.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub async fn reconciles(pool: &PgPool) -> Result<Vec<ReconcileEvidence>, sqlx::Error> {
+    sqlx::query_as!(
+        ReconcileEvidence,
+        "select started_at, dur_ms from reconcile_runs
+        where kind in ('LIGHT', 'FULL') and outcome in ('ok', 'diff') order by started_at"
+    )
+    .fetch_all(pool)
+    .await
+}
+
 /// When each entry was committed, in order.
 ///
 /// # Errors

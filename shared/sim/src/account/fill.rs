@@ -87,6 +87,7 @@ impl Exchange {
         let Some(order) = self.account.orders.get(&no) else { return };
         let order = order.clone();
         let instrument = self.markets[order.symbol.0].instrument.clone();
+        let qty = self.overfilled(&order, price, qty);
         let cost = instrument.cost(price, qty);
         let base_qty = instrument.qty(qty);
         let (tier, _) = self.account.fee_tier();
@@ -137,6 +138,33 @@ impl Exchange {
             order.trades.push(txid);
         }
         self.report_fill(no, trade, [base, quote]);
+    }
+
+    /// From now on so many fills that complete an order trade more than was ordered.
+    pub(crate) const fn overfill_next(&mut self, count: u32, bps: u32) {
+        self.account.overfill = (count, bps);
+    }
+
+    /// The quantity of a fill with what a fault adds to it, as far as the account can pay for it.
+    fn overfilled(&mut self, order: &Order, price: Price, qty: Qty) -> Qty {
+        let (count, bps) = self.account.overfill;
+        if count == 0 || qty < order.left() {
+            return qty;
+        }
+        let more = i128::from(order.qty.0) * i128::from(bps) / 10_000;
+        let more = Qty(i64::try_from(more).unwrap_or(i64::MAX).max(1));
+        let instrument = &self.markets[order.symbol.0].instrument;
+        let (asset, needed) = match order.side {
+            Side::Sell => (&instrument.base, instrument.qty(more)),
+            Side::Buy => {
+                (&instrument.quote, self.with_fee(order.symbol, instrument.cost(price, more)))
+            }
+        };
+        if needed > self.account.available(asset) {
+            return qty;
+        }
+        self.account.overfill.0 -= 1;
+        qty.plus(more)
     }
 
     fn report_fill(&mut self, no: OrderNo, trade: AccountTrade, entries: [BalanceChange; 2]) {

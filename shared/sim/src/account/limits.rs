@@ -53,6 +53,26 @@ impl EngineTier {
     };
 }
 
+impl EngineTier {
+    /// The tier of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<EngineTier> {
+        EngineTier::NAMED.into_iter().find(|(known, _)| *known == name).map(|(_, tier)| tier)
+    }
+
+    /// Its name; limits that are no tier's have none.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        EngineTier::NAMED.into_iter().find(|(_, tier)| *tier == self).map(|(name, _)| name)
+    }
+
+    const NAMED: [(&'static str, EngineTier); 3] = [
+        ("starter", EngineTier::STARTER),
+        ("intermediate", EngineTier::INTERMEDIATE),
+        ("pro", EngineTier::PRO),
+    ];
+}
+
 impl Default for EngineTier {
     fn default() -> EngineTier {
         EngineTier::INTERMEDIATE

@@ -3,6 +3,7 @@
 //! disagree with it.
 
 mod amend;
+mod bust;
 mod cancel;
 mod error;
 pub mod fees;
@@ -19,6 +20,7 @@ mod transfer;
 mod tests;
 
 pub use self::amend::{AmendOrder, Amended};
+pub use self::bust::BustError;
 pub use self::error::VenueError;
 pub(crate) use self::fill::EndReason;
 pub use self::limits::{EngineTier, RestCounter};

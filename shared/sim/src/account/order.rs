@@ -386,7 +386,7 @@ pub struct BalanceChange {
     pub ref_id: String,
     /// Engine time, µs.
     pub ts_us: i64,
-    /// `trade`, `deposit` or `withdrawal`.
+    /// `trade`, `deposit`, `withdrawal` or `adjustment`.
     pub kind: &'static str,
     /// Plain code of the asset.
     pub asset: String,

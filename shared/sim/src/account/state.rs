@@ -26,6 +26,10 @@ pub struct Account {
     pub(super) counters: EngineCounters,
     pub(super) ids: IdSource,
     pub(super) switch_us: Option<i64>,
+    /// Trades that the venue took back, oldest first.
+    pub(super) busts: Vec<AccountTrade>,
+    /// How many completing fills still trade too much, and by how much, basis points.
+    pub(super) overfill: (u32, u32),
     volume_30d_usd: Decimal,
 }
 
@@ -43,6 +47,8 @@ impl Account {
             counters: EngineCounters::default(),
             ids: IdSource::new(seed),
             switch_us: None,
+            busts: Vec::new(),
+            overfill: (0, 0),
             volume_30d_usd,
         }
     }
@@ -125,6 +131,12 @@ impl Account {
     #[must_use]
     pub fn trades(&self) -> &[AccountTrade] {
         &self.trades
+    }
+
+    /// Trades that the venue took back, in the order of that.
+    #[must_use]
+    pub fn busts(&self) -> &[AccountTrade] {
+        &self.busts
     }
 
     /// All ledger entries, oldest first.

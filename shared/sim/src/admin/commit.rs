@@ -43,9 +43,25 @@ impl FaultLog {
 /// # Errors
 /// It names something that the venue does not have.
 pub(super) fn commit(venue: &Venue, request: &FaultRequest) -> Result<(), String> {
-    carry_out(venue, request)?;
-    venue.fault_log.push(venue.steady_us(), request);
+    let request = resolved(venue, request)?;
+    carry_out(venue, &request)?;
+    venue.fault_log.push(venue.steady_us(), &request);
     Ok(())
+}
+
+/// The fault with the order that it concerns, when it left that open.
+fn resolved(venue: &Venue, request: &FaultRequest) -> Result<FaultRequest, String> {
+    let FaultRequest::Vanish { order_id, for_ms } = request else { return Ok(request.clone()) };
+    venue.with(|exchange, _| {
+        let account = exchange.account();
+        let mut open = account.open_orders();
+        let found = match order_id {
+            Some(id) => open.find(|order| order.txid == *id).ok_or(format!("{id} is not open")),
+            None => open.next().ok_or("no order is open".to_owned()),
+        };
+        let order_id = found.map(|order| order.txid.clone())?;
+        Ok(FaultRequest::Vanish { order_id: Some(order_id), for_ms: *for_ms })
+    })
 }
 
 /// Status changes are events of the exchange; all other faults wait in the list.
@@ -69,6 +85,10 @@ fn carry_out(venue: &Venue, request: &FaultRequest) -> Result<(), String> {
                 Ok(())
             })
         }
+        FaultRequest::Overfill { count, bps } => {
+            venue.with(|exchange, _| exchange.overfill_next(*count, *bps));
+            Ok(())
+        }
         FaultRequest::BadChecksum { symbol, .. } | FaultRequest::Frames { symbol, .. }
             if !venue.lists(symbol) =>
         {
@@ -81,6 +101,9 @@ fn carry_out(venue: &Venue, request: &FaultRequest) -> Result<(), String> {
         | FaultRequest::RestLag { .. }
         | FaultRequest::Silence { .. }
         | FaultRequest::Executions { .. }
+        | FaultRequest::Request { .. }
+        | FaultRequest::Vanish { .. }
+        | FaultRequest::KeyPermission { .. }
         | FaultRequest::LostAck { .. }
         | FaultRequest::Error { .. }
         | FaultRequest::Http { .. }
@@ -88,6 +111,9 @@ fn carry_out(venue: &Venue, request: &FaultRequest) -> Result<(), String> {
         | FaultRequest::RestDelay { .. }
         | FaultRequest::HistoryShift { .. }
         | FaultRequest::Clear => {
+            if matches!(request, FaultRequest::Clear) {
+                venue.with(|exchange, _| exchange.overfill_next(0, 0));
+            }
             venue.faults.add(request, venue.steady_us());
             Ok(())
         }

@@ -5,36 +5,11 @@
 //! Invariants: a counted fault is used up by the question that gets it; without requests every
 //! question is answered "no fault". It does not commit anything itself.
 
-use super::Endpoint;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use super::{Endpoint, ExecutionFault, FaultRequest, FrameFault, RequestFault};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// What happens to the next execution reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExecutionFault {
-    /// Not sent, but its `sequence` number is used up.
-    Drop,
-    /// Sent twice with one `sequence` number.
-    Duplicate,
-    /// Sent later by `delay_ms`; what follows waits behind it.
-    Delay,
-}
-
-/// What happens to the next frames of a public channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FrameFault {
-    /// Not sent.
-    Drop,
-    /// Sent twice.
-    Duplicate,
-    /// Sent after the next frame of its channel and symbol.
-    Reorder,
-}
 
 /// What a REST answer becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,140 +20,6 @@ pub struct HttpFault {
     pub body: String,
     /// True when the request is carried out before it is answered so.
     pub executed: bool,
-}
-
-/// One fault, as the admin interface takes it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum FaultRequest {
-    /// The next book frame of the symbol has a wrong checksum.
-    BadChecksum {
-        /// v2 symbol.
-        symbol: String,
-        /// `book` or `level3`.
-        #[serde(default = "book")]
-        channel: String,
-    },
-    /// All connections of an endpoint end now, without a close frame; for `for_ms` it takes no new
-    /// ones.
-    Cut {
-        /// Which.
-        endpoint: Endpoint,
-        /// How long nobody gets in, ms; 0: the next attempt succeeds.
-        #[serde(default)]
-        for_ms: u32,
-    },
-    /// All connections of an endpoint stay open, but nothing is read or written for a while.
-    Stall {
-        /// Which.
-        endpoint: Endpoint,
-        /// How long, ms.
-        for_ms: u32,
-    },
-    /// REST shows the account as it was so long ago: younger orders, ends and trades are not
-    /// there yet; 0 ends it.
-    RestLag {
-        /// How far behind, ms.
-        ms: u32,
-    },
-    /// A channel says nothing for a while; state goes on changing.
-    Silence {
-        /// A channel's name as in the counters.
-        channel: String,
-        /// Only this symbol; all when missing.
-        symbol: Option<String>,
-        /// How long, ms.
-        for_ms: u32,
-    },
-    /// The next frames of a public channel are dropped, doubled or sent in the wrong order.
-    Frames {
-        /// A public channel's name as in the counters.
-        channel: String,
-        /// Symbol as the channel's venue writes it.
-        symbol: String,
-        /// What happens to them.
-        action: FrameFault,
-        /// To how many.
-        count: u32,
-    },
-    /// The next execution reports are dropped, doubled or delayed.
-    Executions {
-        /// What happens to them.
-        action: ExecutionFault,
-        /// To how many.
-        count: u32,
-        /// For `delay`, ms.
-        #[serde(default)]
-        delay_ms: u32,
-    },
-    /// The next requests of a method are carried out and never answered.
-    LostAck {
-        /// Socket or REST method.
-        method: String,
-        /// How many.
-        count: u32,
-    },
-    /// The next requests of a method are answered with this error text.
-    Error {
-        /// Socket or REST method.
-        method: String,
-        /// The text.
-        text: String,
-        /// How many.
-        count: u32,
-        /// True when they are carried out all the same.
-        #[serde(default)]
-        executed: bool,
-    },
-    /// The next REST requests of a method are answered by something before the API.
-    Http {
-        /// REST method.
-        method: String,
-        /// How many.
-        count: u32,
-        /// HTTP status.
-        status: u16,
-        /// Body, sent as HTML.
-        #[serde(default)]
-        body: String,
-        /// True when the request is carried out before it is answered so.
-        #[serde(default)]
-        executed: bool,
-    },
-    /// Every answer of public REST, of all venues, is late by so much; 0 ends it.
-    RestDelay {
-        /// Delay, ms.
-        ms: u32,
-    },
-    /// Every answer to a private request is late by so much; 0 ends it.
-    VenueDelay {
-        /// Delay, ms.
-        ms: u32,
-    },
-    /// REST of Kraken Futures numbers trades by so much otherwise than its stream; 0 ends it.
-    HistoryShift {
-        /// Added to each number.
-        by: i64,
-    },
-    /// The venue's clock is wrong by so much from now on; 0 ends it.
-    ClockSkew {
-        /// Ahead of the true time, ms; negative: behind.
-        ms: i32,
-    },
-    /// The venue's status changes.
-    SystemStatus {
-        /// `online`, `maintenance`, `cancel_only`, `post_only`, `limit_only`.
-        status: String,
-    },
-    /// A pair's status changes.
-    PairStatus {
-        /// v2 symbol.
-        symbol: String,
-        /// Word of the `instrument` channel.
-        status: String,
-    },
-    /// All faults that have not happened yet are forgotten.
-    Clear,
 }
 
 #[derive(Clone, Debug)]
@@ -208,6 +49,9 @@ struct State {
     rest_delay_ms: u32,
     rest_lag_ms: u32,
     history_shift: i64,
+    requests: BTreeMap<String, VecDeque<(RequestFault, u32)>>,
+    vanished_until_us: BTreeMap<String, i64>,
+    key_withdraws: bool,
     stalled_until_us: BTreeMap<Endpoint, i64>,
     closed_until_us: BTreeMap<Endpoint, i64>,
 }
@@ -265,18 +109,23 @@ impl Faults {
             FaultRequest::Frames { channel, symbol, action, count } => {
                 let mut state = self.lock();
                 let key = (channel.clone(), symbol.clone());
-                let waiting = state.frames.entry(key).or_default();
-                let free = WAITING_LIMIT.saturating_sub(waiting.len());
-                waiting.extend(std::iter::repeat_n(*action, free.min(*count as usize)));
+                wait(state.frames.entry(key).or_default(), action, *count);
             }
             FaultRequest::Executions { action, count, delay_ms } => {
-                let mut state = self.lock();
-                for _ in 0..*count {
-                    if state.executions.len() < WAITING_LIMIT {
-                        state.executions.push_back((*action, *delay_ms));
-                    }
-                }
+                wait(&mut self.lock().executions, &(*action, *delay_ms), *count);
             }
+            FaultRequest::Request { method, action, count, delay_ms } => {
+                let mut state = self.lock();
+                let waiting = state.requests.entry(method.clone()).or_default();
+                wait(waiting, &(*action, *delay_ms), *count);
+            }
+            FaultRequest::Vanish { order_id, for_ms } => {
+                let until_us = now_us.saturating_add(i64::from(*for_ms) * 1_000);
+                let mut state = self.lock();
+                state.vanished_until_us.retain(|_, until_us| *until_us > now_us);
+                state.vanished_until_us.extend(order_id.clone().map(|id| (id, until_us)));
+            }
+            FaultRequest::KeyPermission { withdraw } => self.lock().key_withdraws = *withdraw,
             FaultRequest::LostAck { method, count } => {
                 *self.lock().lost_acks.entry(method.clone()).or_default() += count;
             }
@@ -287,12 +136,7 @@ impl Faults {
             FaultRequest::Http { method, count, status, body, executed } => {
                 let answer = HttpFault { status: *status, body: body.clone(), executed: *executed };
                 let mut state = self.lock();
-                let waiting = state.http.entry(method.clone()).or_default();
-                for _ in 0..*count {
-                    if waiting.len() < WAITING_LIMIT {
-                        waiting.push_back(answer.clone());
-                    }
-                }
+                wait(state.http.entry(method.clone()).or_default(), &answer, *count);
             }
             FaultRequest::RestDelay { ms } => self.lock().rest_delay_ms = *ms,
             FaultRequest::VenueDelay { ms } => self.lock().delay_ms = *ms,
@@ -300,6 +144,7 @@ impl Faults {
             FaultRequest::Clear => *self.lock() = State::default(),
             FaultRequest::SystemStatus { .. }
             | FaultRequest::PairStatus { .. }
+            | FaultRequest::Overfill { .. }
             | FaultRequest::ClockSkew { .. } => {}
         }
     }
@@ -381,6 +226,26 @@ impl Faults {
         self.lock().executions.pop_front()
     }
 
+    /// What happens to this request before the engine sees it, with the delay in ms.
+    #[must_use]
+    pub fn take_request_fault(&self, method: &str) -> Option<(RequestFault, u32)> {
+        self.lock().requests.get_mut(method)?.pop_front()
+    }
+
+    /// Venue ids of the orders that no list shows now.
+    #[must_use]
+    pub fn vanished(&self, now_us: i64) -> BTreeSet<String> {
+        let state = self.lock();
+        let hidden = state.vanished_until_us.iter().filter(|(_, until_us)| now_us < **until_us);
+        hidden.map(|(order_id, _)| order_id.clone()).collect()
+    }
+
+    /// True when the account's key may withdraw.
+    #[must_use]
+    pub fn key_withdraws(&self) -> bool {
+        self.lock().key_withdraws
+    }
+
     /// True when the answer to this request is to be swallowed.
     #[must_use]
     pub fn take_lost_ack(&self, method: &str) -> bool {
@@ -434,8 +299,10 @@ impl Faults {
     }
 }
 
-fn book() -> String {
-    "book".to_owned()
+/// Adds a fault so often, as far as there is room.
+fn wait<T: Clone>(waiting: &mut VecDeque<T>, fault: &T, count: u32) {
+    let free = WAITING_LIMIT.saturating_sub(waiting.len());
+    waiting.extend(std::iter::repeat_n(fault.clone(), free.min(count as usize)));
 }
 
 fn take_count<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
@@ -488,6 +355,27 @@ mod tests {
         assert!(!faults.closed(Endpoint::Private, 1_000));
         faults.add(&request(r#"{"kind":"cut","endpoint":"private"}"#), 1_000);
         assert!(!faults.closed(Endpoint::Private, 1_000), "without a length it is open at once");
+    }
+
+    #[test]
+    fn an_order_that_vanished_is_back_when_its_time_is_over() {
+        let faults = Faults::default();
+        faults.add(&request(r#"{"kind":"vanish","order_id":"OA","for_ms":10}"#), 0);
+        assert!(faults.vanished(9_999).contains("OA"));
+        assert!(faults.vanished(10_000).is_empty());
+    }
+
+    #[test]
+    fn a_request_meets_its_faults_in_their_order() {
+        let faults = Faults::default();
+        faults.add(&request(r#"{"kind":"request","method":"add_order","action":"drop"}"#), 0);
+        let late =
+            r#"{"kind":"request","method":"add_order","action":"delay","delay_ms":40,"count":1}"#;
+        faults.add(&request(late), 0);
+        assert_eq!(faults.take_request_fault("cancel_order"), None);
+        assert_eq!(faults.take_request_fault("add_order"), Some((RequestFault::Drop, 1_000)));
+        assert_eq!(faults.take_request_fault("add_order"), Some((RequestFault::Delay, 40)));
+        assert_eq!(faults.take_request_fault("add_order"), None);
     }
 
     #[test]

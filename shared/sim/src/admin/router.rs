@@ -1,5 +1,6 @@
 //! The admin interface: `GET /ledger`, `/stats`, `/exposure`, `/tops`, `/sends`, `/sends/flush`,
-//! `/markets`, `/faults`, `POST /faults`, `/transfer`.
+//! `/markets`, `/faults`, `/counters`, `POST /faults`, `/transfer`, `/orders`, `/bust`, `/market`,
+//! `DELETE /orders/{txid}`.
 //!
 //! Inputs: HTTP on loopback without authentication; whoever reaches it owns the venue. Outputs:
 //! JSON. Invariants: reading changes nothing; a request that is not understood is answered 400
@@ -7,7 +8,7 @@
 
 use super::FaultRequest;
 use super::commit::commit;
-use super::view;
+use super::{owner, view};
 use crate::account::VenueError;
 use crate::server::Venue;
 use axum::Router;
@@ -15,7 +16,7 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -32,6 +33,11 @@ pub(crate) fn router(venue: Arc<Venue>) -> Router {
         .route("/faults", get(committed).post(faults))
         .route("/markets", get(markets))
         .route("/transfer", post(transfer))
+        .route("/counters", get(counters))
+        .route("/orders", post(owner::order))
+        .route("/orders/{txid}", delete(owner::cancel))
+        .route("/bust", post(owner::bust))
+        .route("/market", post(owner::market))
         .with_state(venue)
 }
 
@@ -83,6 +89,10 @@ async fn flush(State(venue): State<Arc<Venue>>) -> Response {
     }
 }
 
+async fn counters(State(venue): State<Arc<Venue>>) -> Response {
+    json(view::counters(&venue))
+}
+
 async fn markets(State(venue): State<Arc<Venue>>) -> Response {
     json(view::markets(&venue))
 }
@@ -128,11 +138,11 @@ async fn transfer(State(venue): State<Arc<Venue>>, body: Bytes) -> Response {
     }
 }
 
-fn json(text: String) -> Response {
+pub(super) fn json(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-fn refused(reason: &str) -> Response {
+pub(super) fn refused(reason: &str) -> Response {
     let body = serde_json::json!({ "error": reason }).to_string();
     (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -16,6 +16,7 @@ pub(super) fn ledger(venue: &Venue) -> String {
         let account = exchange.account();
         let orders: Vec<Value> = account.orders().map(|one| order(exchange, one)).collect();
         let trades: Vec<Value> = account.trades().iter().map(|one| trade(exchange, one)).collect();
+        let busts: Vec<Value> = account.busts().iter().map(|one| trade(exchange, one)).collect();
         let entries: Vec<Value> = account.entries().iter().map(entry_value).collect();
         let timeline = exchange.timeline().entries().iter();
         let timeline: Vec<Value> = timeline.map(|one| event(exchange, one)).collect();
@@ -32,6 +33,7 @@ pub(super) fn ledger(venue: &Venue) -> String {
             "orders": orders,
             "timeline": timeline,
             "trades": trades,
+            "busts": busts,
             "entries": entries,
             "timeline_truncated": exchange.timeline().truncated(),
         })
@@ -95,7 +97,7 @@ fn trade(exchange: &Exchange, trade: &AccountTrade) -> Value {
     })
 }
 
-fn entry_value(entry: &BalanceChange) -> Value {
+pub(super) fn entry_value(entry: &BalanceChange) -> Value {
     json!({
         "ledger_id": entry.ledger_id,
         "ref_id": entry.ref_id,
@@ -169,6 +171,41 @@ pub(super) fn markets(venue: &Venue) -> String {
         exchange.markets().iter().map(row).collect::<Vec<_>>()
     });
     json!({ "markets": rows }).to_string()
+}
+
+/// `GET /counters`: both rate counters as they stand, beside the limits of the tier.
+pub(super) fn counters(venue: &Venue) -> String {
+    let rest = venue.rest_count();
+    venue.with(|exchange, now_us| {
+        let account = exchange.account();
+        let tier = account.tier();
+        let centi = |value: i64| rust_decimal::Decimal::new(value, 2).to_string();
+        let numbers = (0..exchange.markets().len()).map(SymbolNo);
+        let pairs: serde_json::Map<String, Value> = numbers
+            .map(|no| {
+                let open = account.open_orders().filter(|order| order.symbol == no).count();
+                let count = account.ratecount(no, now_us).to_string();
+                let row = json!({ "count": count, "open_orders": open });
+                (symbol(exchange, no).to_owned(), row)
+            })
+            .collect();
+        json!({
+            "now_us": now_us,
+            "tier": tier.name(),
+            "engine": {
+                "limit": tier.threshold,
+                "decay_per_s": centi(tier.decay_centi),
+                "open_orders_limit": tier.open_orders_limit,
+                "pairs": pairs,
+            },
+            "rest": {
+                "count": rest.round_dp(2).to_string(),
+                "limit": tier.rest_ceiling,
+                "decay_per_s": centi(tier.rest_decay_centi),
+            },
+        })
+        .to_string()
+    })
 }
 
 /// `GET /tops`: every top of book of a symbol, oldest first, as

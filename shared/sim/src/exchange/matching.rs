@@ -70,6 +70,28 @@ impl Exchange {
         (qty.less(left), cost)
     }
 
+    /// So much of a quantity that a taker stops within the account's order: all that stands before it, and a
+    /// share of it. The quantity itself when no order of the account is reached or no part can be left.
+    pub(crate) fn up_to_account(&self, symbol: SymbolNo, side: Side, qty: Qty, share: f64) -> Qty {
+        let book = &self.market(symbol).book;
+        let mut before = Qty::ZERO;
+        for (price, _) in book.levels(side.opposite()) {
+            for order in book.queue(side.opposite(), price) {
+                if before >= qty {
+                    return qty;
+                }
+                if order.owner == Owner::Account {
+                    let part = Qty((order.qty.0 as f64 * share) as i64);
+                    let wanted = before.plus(part);
+                    let splits = part.0 > 0 && part < order.qty;
+                    return if splits { qty.min(wanted) } else { qty };
+                }
+                before = before.plus(order.qty);
+            }
+        }
+        qty
+    }
+
     /// Matches a taker against the book.
     pub(crate) fn take(&mut self, symbol: SymbolNo, taker: &Taker, qty: Qty) -> Taken {
         let maker_side = taker.side.opposite();

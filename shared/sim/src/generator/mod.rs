@@ -11,6 +11,7 @@ mod fair;
 mod ladder;
 pub mod measure;
 mod pulses;
+mod shift;
 mod story;
 mod taker;
 
@@ -26,6 +27,7 @@ pub use story::{Mood, Segment, Story};
 use calibration::{QUOTE_STEP_BPS, STEP_MEAN_S, UPDATE_GAP_CV};
 use fair::FairPrice;
 use ladder::{Desk, Ladder, Scale};
+use shift::Shifts;
 use taker::Taker;
 
 use crate::exchange::{Exchange, Side, SymbolNo};
@@ -92,6 +94,8 @@ pub struct Generator {
     gaps: Gamma<f64>,
     clock: Clock,
     rate: f64,
+    shifts: Shifts,
+    split_share: f64,
     /// When each flow is due, earliest first.
     due: BinaryHeap<Reverse<(i64, usize)>>,
 }
@@ -128,6 +132,8 @@ impl Generator {
         Self {
             due: due.collect(),
             rate: 1.0,
+            shifts: Shifts::new(flows.len()),
+            split_share: 0.0,
             schedule: Schedule::new(seed, flows.len().min(SCENARIO_PAIRS)),
             flows,
             scenario,
@@ -142,6 +148,23 @@ impl Generator {
     pub fn with_rate(mut self, rate: f64) -> Self {
         self.rate = rate;
         self
+    }
+
+    /// So large a share of the takers stops within the account's order when it reaches one, so that the order
+    /// is filled in parts. With 0 the flow is that of a market that knows no accounts.
+    #[must_use]
+    pub fn with_split_share(mut self, share: f64) -> Self {
+        self.split_share = share.clamp(0.0, 1.0);
+        self
+    }
+
+    /// Moves the fair price of a pair, of all pairs when `symbol` is missing, by so many basis points of
+    /// itself, evenly over so many microseconds of market time, and leaves it there.
+    pub fn move_price(&mut self, symbol: Option<SymbolNo>, bps: f64, over_us: i64, market_us: i64) {
+        let range = symbol.map_or(0..self.flows.len(), |symbol| symbol.0..symbol.0 + 1);
+        for index in range {
+            self.shifts.add(index, bps, over_us, market_us);
+        }
     }
 
     /// What happens from now on is stamped so much later.
@@ -185,6 +208,12 @@ impl Generator {
 
     /// How all markets of a symbol behave at a market time not before the last run.
     pub fn mood(&self, symbol: SymbolNo, market_us: i64) -> Mood {
+        let scripted = self.scripted_mood(symbol, market_us);
+        let shifted = self.shifts.at(symbol.0, market_us);
+        Mood { displacement_bps: scripted.displacement_bps + shifted, ..scripted }
+    }
+
+    fn scripted_mood(&self, symbol: SymbolNo, market_us: i64) -> Mood {
         let (phase, displacement_bps) = self.phase(symbol, market_us);
         let calm = Mood { displacement_bps, ..Mood::calm(calibration::SWEEPS_PER_S) };
         let pulse = Mood { sweeps_per_s: calibration::SWEEPS_PER_S_PULSE, ..calm };
@@ -231,6 +260,7 @@ impl Generator {
         }
         let (phase, _) = self.phase(SymbolNo(index), due_us);
         let mood = self.mood(SymbolNo(index), due_us);
+        let is_moved = self.shifts.moves(index, due_us);
         let flow = &mut self.flows[index];
         let now_us = self.clock.stamp(due_us);
         if flow.step_due_us <= due_us {
@@ -241,10 +271,12 @@ impl Generator {
                 flow.phase = phase;
                 flow.trade_due_us = due_us + flow.taker_gap_us(mood.sweeps_per_s, self.rate);
             }
-            flow.step(due_us, &mood, exchange, now_us);
+            let budget = if phase == Phase::Rest && !is_moved { BUDGET.0 } else { BUDGET.1 };
+            flow.step(due_us, (&mood, budget), exchange, now_us);
         } else {
             flow.trade_due_us = due_us + flow.taker_gap_us(mood.sweeps_per_s, self.rate);
-            flow.trade(phase, mood.buy_share, exchange, now_us);
+            let taker = (phase, mood.buy_share, self.split_share);
+            flow.trade(taker, exchange, now_us);
         }
     }
 }
@@ -259,14 +291,19 @@ impl Flow {
     }
 
     /// The quotes follow the fair price, and sizes near the top change.
-    fn step(&mut self, due_us: i64, mood: &Mood, exchange: &mut Exchange, now_us: i64) {
+    fn step(
+        &mut self,
+        due_us: i64,
+        (mood, budget): (&Mood, usize),
+        exchange: &mut Exchange,
+        now_us: i64,
+    ) {
         self.fair.advance(due_us, mood.volatility, &mut self.rng);
         let fair_ln = self.fair.ln(mood.displacement_bps);
         if (fair_ln - self.quoted_ln).abs() * 10_000.0 > QUOTE_STEP_BPS {
             self.quoted_ln = fair_ln;
         }
         let quoted_ln = self.quoted_ln;
-        let budget = if self.phase == Phase::Rest { BUDGET.0 } else { BUDGET.1 };
         let (symbol, scale) = (self.symbol, self.scale);
         let mut desk = Desk { exchange, symbol, scale, now_us, rng: &mut self.rng };
         let bids = self.bids.pull(&mut desk, quoted_ln, mood.spread, budget);
@@ -283,14 +320,13 @@ impl Flow {
     /// One taker arrives.
     fn trade(
         &mut self,
-        phase: Phase,
-        buy_share: Option<f64>,
+        (phase, buy_share, split_share): (Phase, Option<f64>, f64),
         exchange: &mut Exchange,
         now_us: i64,
     ) {
         let (symbol, scale) = (self.symbol, self.scale);
         let mut desk = Desk { exchange, symbol, scale, now_us, rng: &mut self.rng };
-        match self.taker.take(phase, buy_share, &mut desk) {
+        match self.taker.take(phase, buy_share, split_share, &mut desk) {
             Some(Side::Buy) => self.asks.refresh_near(&mut desk),
             Some(Side::Sell) => self.bids.refresh_near(&mut desk),
             None => {}

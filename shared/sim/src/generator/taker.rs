@@ -22,6 +22,9 @@ const GAP_MAX: f64 = 6.0;
 /// A crossing limit order reaches this far beyond the best price, basis points.
 const REACH_BPS: f64 = 8.0;
 
+/// How much of the account's order such a taker takes.
+const PART_SHARE: std::ops::Range<f64> = 0.2..0.8;
+
 /// The takers of one symbol.
 #[derive(Debug)]
 pub(super) struct Taker {
@@ -53,6 +56,7 @@ impl Taker {
         &mut self,
         phase: Phase,
         buy_share: Option<f64>,
+        split_share: f64,
         desk: &mut Desk<'_>,
     ) -> Option<Side> {
         let again = desk.rng.random_bool(SAME_SIDE);
@@ -72,6 +76,7 @@ impl Taker {
         let best = desk.exchange.market(desk.symbol).book.best(side.opposite())?.0;
         let price = best.0 as f64 / desk.scale.price;
         let qty = Qty((quote / price * desk.scale.qty).round().max(1.0) as i64);
+        let qty = split(qty, side, split_share, desk);
         let filled = if market_order {
             desk.exchange.flow_market(desk.symbol, side, qty, desk.now_us)
         } else {
@@ -88,4 +93,15 @@ impl Taker {
         };
         (!filled.is_zero()).then_some(side)
     }
+}
+
+/// What a taker wants when a share of them stops within the account's order. The dice fall whether there
+/// is such an order or not, so that the flow does not depend on the account.
+fn split(qty: Qty, side: Side, share: f64, desk: &mut Desk<'_>) -> Qty {
+    if share <= 0.0 {
+        return qty;
+    }
+    let stops = desk.rng.random_bool(share);
+    let part = desk.rng.random_range(PART_SHARE);
+    if stops { desk.exchange.up_to_account(desk.symbol, side, qty, part) } else { qty }
 }

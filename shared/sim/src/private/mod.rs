@@ -1,5 +1,6 @@
 //! The private socket: token, executions, balances, order requests.
 
+mod held;
 mod json;
 mod orders;
 mod params;

@@ -49,6 +49,16 @@ pub fn read_order_request(exchange: &Exchange, text: &str) -> Result<bool, Venue
     }
 }
 
+/// Ids that a request frame names, token and all: for those that are noted and not carried out.
+pub(crate) fn ids_of(exchange: &Exchange, envelope: &Envelope) -> Ids {
+    let read = || {
+        let mut params = Params::parse(envelope.params.as_deref()).ok()?;
+        params.text("token").ok()?;
+        OrderRequest::parse(exchange, &envelope.method, params)?.ok()
+    };
+    read().map(|request| request.ids()).unwrap_or_default()
+}
+
 /// One answer of a request: `result` or refusal. A cancel of n ids has n answers.
 pub(crate) type Answers = Vec<Result<String, VenueError>>;
 

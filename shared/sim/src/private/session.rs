@@ -6,14 +6,15 @@
 //! their requests, reports in the order of the engine, and neither waits for the other. Limits:
 //! `FRAME_BYTES_LIMIT` per client frame, 60 s of silence from a client without a subscription.
 
+use super::held::Held;
 use super::json::Object;
-use super::orders::{Ids, OrderRequest};
+use super::orders::{Ids, OrderRequest, ids_of};
 use super::params::{Envelope, Params};
 use super::queue::Delayed;
 use super::stamp::{StampReader, Stamped};
 use super::wire;
-use crate::account::{BalanceChange, ExecType, VenueError};
-use crate::admin::{Endpoint, ExecutionFault};
+use crate::account::{BalanceChange, ExecType, Order, VenueError};
+use crate::admin::{Endpoint, ExecutionFault, RequestFault};
 use crate::exchange::PrivateEvent;
 use crate::ledger::RequestEntry;
 use crate::server::{PrivateBatch, Venue};
@@ -59,6 +60,7 @@ pub(super) struct Session {
     balances: Option<Balances>,
     answers: Delayed,
     stream: Delayed,
+    held: Held,
 }
 
 /// Why a connection ends.
@@ -89,13 +91,30 @@ pub(super) async fn serve(venue: Arc<Venue>, stream: TcpStream, cancel: Cancella
         balances: None,
         answers: Delayed::default(),
         stream: Delayed::default(),
+        held: Held::default(),
     };
     session.run(socket, cancel).await;
     venue.stats.disconnected(connection);
 }
 
 impl Session {
+    /// Serves the connection; what it has asked for and a fault still holds is carried out after its end.
     async fn run(mut self, socket: WebSocketStream<Stamped<TcpStream>>, cancel: CancellationToken) {
+        self.serve(socket, &cancel).await;
+        while let Some(due) = self.held.due() {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep_until(due) => self.carry_out_held(),
+            }
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        socket: WebSocketStream<Stamped<TcpStream>>,
+        cancel: &CancellationToken,
+    ) {
         let (mut sink, mut source) = socket.split();
         let mut events = self.venue.private_events();
         let mut cuts = self.venue.faults.cuts(Endpoint::Private);
@@ -114,7 +133,8 @@ impl Session {
                     () = tokio::time::sleep(still) => {}
                 }
             }
-            let due = self.answers.due().into_iter().chain(self.stream.due()).min();
+            let due = [self.answers.due(), self.stream.due(), self.held.due()];
+            let due = due.into_iter().flatten().min();
             let due = due.unwrap_or_else(|| Instant::now() + IDLE);
             // Biased: ends first, then what is due to leave, so that a flood of events cannot
             // hold back answers; requests last, because each makes new events.
@@ -146,6 +166,7 @@ impl Session {
     where
         S: SinkExt<Message> + Unpin,
     {
+        self.carry_out_held();
         while let Some((channel, frame)) = self.answers.take().or_else(|| self.stream.take()) {
             sink.send(Message::text(frame)).await.map_err(|_| End::Gone)?;
             self.venue.sent(self.connection, &[Outgoing::plain(channel, "")]);
@@ -180,7 +201,50 @@ impl Session {
         }
     }
 
+    /// A request, unless a fault keeps it from the engine.
     fn request(&mut self, text: &str, first_byte_us: i64) {
+        let method = Envelope::parse(text).map(|envelope| envelope.method);
+        let fault = method.ok().and_then(|method| self.venue.faults.take_request_fault(&method));
+        match fault {
+            Some((RequestFault::Drop, _)) => return self.dropped(text, first_byte_us),
+            Some(fault) if self.held.hold(text, first_byte_us, fault) => return,
+            Some(_) | None => {}
+        }
+        self.carry_out(text, first_byte_us);
+        while let Some((text, first_byte_us)) = self.held.take_reordered() {
+            self.carry_out(&text, first_byte_us);
+        }
+    }
+
+    /// Carries out what a fault has held so long.
+    fn carry_out_held(&mut self) {
+        while let Some((text, first_byte_us)) = self.held.take_due() {
+            self.carry_out(&text, first_byte_us);
+        }
+    }
+
+    /// Notes a request that never reaches the engine.
+    fn dropped(&self, text: &str, first_byte_us: i64) {
+        let Ok(envelope) = Envelope::parse(text) else { return };
+        let ids = self.venue.with(|exchange, _| ids_of(exchange, &envelope));
+        self.log(first_byte_us, &envelope.method, ids, "dropped", false);
+    }
+
+    fn log(&self, first_byte_us: i64, method: &str, ids: Ids, outcome: &str, answered: bool) {
+        self.venue.requests.push(RequestEntry {
+            first_byte_us,
+            via: "ws",
+            connection: self.connection,
+            method: method.to_owned(),
+            cl_ord_id: ids.cl_ord_id,
+            order_id: ids.order_id,
+            outcome: outcome.to_owned(),
+            answered,
+            nonce: None,
+        });
+    }
+
+    fn carry_out(&mut self, text: &str, first_byte_us: i64) {
         let time_in = self.venue.now_us();
         let Ok(envelope) = Envelope::parse(text) else {
             let error = VenueError::argument("method");
@@ -189,34 +253,15 @@ impl Session {
         };
         let method = envelope.method.as_str();
         if method == "ping" {
-            self.venue.requests.push(RequestEntry {
-                first_byte_us,
-                via: "ws",
-                connection: self.connection,
-                method: method.to_owned(),
-                cl_ord_id: Vec::new(),
-                order_id: Vec::new(),
-                outcome: "ok".to_owned(),
-                answered: true,
-                nonce: None,
-            });
+            self.log(first_byte_us, method, Ids::default(), "ok", true);
             let frame = wire::pong(envelope.req_id, (time_in, self.venue.now_us()));
             return self.answers.push("pong", frame, self.venue.faults.delay_ms());
         }
         let (results, ids) = self.dispatch(method, envelope.params.as_deref());
         let answered = !self.venue.faults.take_lost_ack(method);
         let refused = results.iter().find_map(|result| result.as_ref().err());
-        self.venue.requests.push(RequestEntry {
-            first_byte_us,
-            via: "ws",
-            connection: self.connection,
-            method: method.to_owned(),
-            cl_ord_id: ids.cl_ord_id,
-            order_id: ids.order_id,
-            outcome: refused.map_or_else(|| "ok".to_owned(), ToString::to_string),
-            answered,
-            nonce: None,
-        });
+        let outcome = refused.map_or_else(|| "ok".to_owned(), ToString::to_string);
+        self.log(first_byte_us, method, ids, &outcome, answered);
         if !answered {
             return;
         }
@@ -337,6 +382,7 @@ impl Session {
         order_status: bool,
         ratecounter: bool,
     ) {
+        let vanished = self.venue.faults.vanished(self.venue.steady_us());
         let (rows, after) = self.venue.with(|exchange, _| {
             let account = exchange.account();
             let mut rows = Vec::new();
@@ -346,7 +392,8 @@ impl Session {
                 rows.extend(trades.map(|trade| wire::snapshot_trade(exchange, trade)));
             }
             if snap_orders {
-                let orders = account.open_orders();
+                let seen = |order: &&Order| !vanished.contains(&order.txid);
+                let orders = account.open_orders().filter(seen);
                 rows.extend(orders.map(|order| wire::snapshot_order(exchange, order)));
             }
             (rows, exchange.private_count())

@@ -94,14 +94,13 @@ pub(crate) fn trade_volume(exchange: &Exchange, fields: &Fields) -> Result<Strin
     Ok(object.end())
 }
 
-/// `GetApiKeyInfo`: a key that may trade and look, and may not withdraw.
-pub(crate) fn key_info(nonce: u64) -> String {
+/// `GetApiKeyInfo`: a key that may trade and look, and may not withdraw unless a fault says so.
+pub(crate) fn key_info(nonce: u64, withdraws: bool) -> String {
+    const MAY: &str = r#""query-funds","query-open-trades","query-closed-trades","modify-trades","close-trades","query-ledger","access-websockets""#;
+    let more = if withdraws { r#","withdraw-funds""# } else { "" };
     Object::new()
         .text("apiKeyName", "venue-sim")
-        .raw(
-            "permissions",
-            r#"["query-funds","query-open-trades","query-closed-trades","modify-trades","close-trades","query-ledger","access-websockets"]"#,
-        )
+        .raw("permissions", &format!("[{MAY}{more}]"))
         .text("nonce", &nonce.to_string())
         .text("nonceWindow", "0")
         .raw("ipAllowlist", "[]")

@@ -6,18 +6,22 @@
 
 use crate::account::{AccountTrade, Order, OrderStatus};
 use crate::exchange::Exchange;
+use std::collections::BTreeSet;
 
 /// A view of the account up to a time.
 pub(crate) struct Lagging<'a> {
     pub(crate) exchange: &'a Exchange,
     /// Events after this time, µs, are not visible.
     pub(crate) until_us: i64,
+    /// Venue ids of orders that no list shows now.
+    pub(crate) vanished: BTreeSet<String>,
 }
 
 impl Lagging<'_> {
-    /// The order as it was at the border; `None` when it did not exist then.
+    /// The order as it was at the border; `None` when it did not exist then or has
+    /// vanished.
     pub(crate) fn order(&self, order: &Order) -> Option<Order> {
-        if order.opened_us > self.until_us {
+        if order.opened_us > self.until_us || self.vanished.contains(&order.txid) {
             return None;
         }
         let mut seen = order.clone();

@@ -8,6 +8,7 @@ use super::auth::Fields;
 use super::lag::Lagging;
 use super::{funds, history, orders};
 use crate::account::VenueError;
+use crate::admin::RequestFault;
 use crate::ledger::RequestEntry;
 use crate::private::{EXPIRES_S, Object};
 use crate::server::{FirstByte, Venue};
@@ -52,6 +53,23 @@ async fn call(
     body: Bytes,
 ) -> Response {
     let first_byte_us = first_byte.take();
+    if !hold(&venue, &method).await {
+        let entry = RequestEntry {
+            first_byte_us,
+            via: "rest",
+            connection: first_byte.connection(),
+            method,
+            cl_ord_id: Vec::new(),
+            order_id: Vec::new(),
+            outcome: "dropped".to_owned(),
+            answered: false,
+            nonce: None,
+        };
+        venue.requests.push(entry);
+        // The answer never comes: the client's own timeout or the end of the connection ends it.
+        std::future::pending::<()>().await;
+        return StatusCode::GATEWAY_TIMEOUT.into_response();
+    }
     let http = venue.faults.take_http(&method);
     let executed = http.as_ref().is_none_or(|fault| fault.executed);
     let (result, fields, given) = if executed {
@@ -89,6 +107,19 @@ async fn call(
             (status, [(header::CONTENT_TYPE, "text/html")], fault.body).into_response()
         }
         None => ([(header::CONTENT_TYPE, "application/json")], envelope(&result)).into_response(),
+    }
+}
+
+/// Waits as long as a fault keeps this call from the engine; false when it is never to get there. On REST,
+/// where a client waits for its answer, a reordered call is a late one.
+async fn hold(venue: &Venue, method: &str) -> bool {
+    match venue.faults.take_request_fault(method) {
+        None => true,
+        Some((RequestFault::Drop, _)) => false,
+        Some((RequestFault::Delay | RequestFault::Reorder, delay_ms)) => {
+            tokio::time::sleep(Duration::from_millis(u64::from(delay_ms))).await;
+            true
+        }
     }
 }
 
@@ -152,7 +183,8 @@ fn run(venue: &Venue, method: &str, fields: &Fields) -> orders::OrderAnswer {
     let read = |result: Result<String, VenueError>| result.map(|result| (result, Vec::new()));
     venue.with(|exchange, now_us| {
         let lag_us = i64::from(venue.faults.rest_lag_ms()) * 1_000;
-        let view = Lagging { exchange, until_us: now_us - lag_us };
+        let vanished = venue.faults.vanished(venue.steady_us());
+        let view = Lagging { exchange, until_us: now_us - lag_us, vanished };
         match method {
             "OpenOrders" => return read(history::open_orders(&view, fields)),
             "ClosedOrders" => return read(history::closed_orders(&view, fields)),
@@ -162,7 +194,10 @@ fn run(venue: &Venue, method: &str, fields: &Fields) -> orders::OrderAnswer {
             _ => {}
         }
         match method {
-            "GetApiKeyInfo" => read(Ok(funds::key_info(venue.credentials.last_nonce()))),
+            "GetApiKeyInfo" => {
+                let withdraws = venue.faults.key_withdraws();
+                read(Ok(funds::key_info(venue.credentials.last_nonce(), withdraws)))
+            }
             "Balance" => read(Ok(funds::balance(exchange))),
             "BalanceEx" => read(Ok(funds::balance_ex(exchange))),
             "TradeBalance" => read(Ok(funds::trade_balance(exchange))),

@@ -15,5 +15,5 @@ pub use self::send_line::SendLine;
 pub use self::sends::{ENTRIES_LIMIT, PAGE_LIMIT, Sends};
 pub use self::start::{Handle, start};
 pub use self::stats::{ConnectionStats, Stats};
-pub(crate) use self::venue::wall_us;
 pub use self::venue::{EVENTS_QUEUE_LEN_LIMIT, PrivateBatch, PublicBatch, Venue};
+pub(crate) use self::venue::{MarketMove, wall_us};

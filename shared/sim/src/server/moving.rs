@@ -105,6 +105,11 @@ impl Moved {
                 generator.shift_clock(shift_us);
             }
         }
+        for asked in self.side.venue.take_moves() {
+            if let Some(generator) = self.generator.as_mut() {
+                generator.move_price(asked.symbol, asked.bps, asked.over_us, market_us);
+            }
+        }
         let generator = &mut self.generator;
         self.side.venue.with(|exchange, now_us| {
             if let Some(generator) = generator.as_mut() {

@@ -3,6 +3,7 @@
 //! Inputs: options. Outputs: refusals that name the option, its value and the range. It starts
 //! nothing.
 
+use crate::account::EngineTier;
 use crate::admin::ScriptError;
 use crate::binance::Limits;
 use crate::exchange::SetupError;
@@ -45,8 +46,12 @@ pub struct Options {
     pub cash_usd: Decimal,
     /// 30-day volume that fixes the fee tier, USD.
     pub volume_30d_usd: Decimal,
+    /// Tier of the account: both rate counters and the open orders of a pair.
+    pub tier: EngineTier,
     /// Factor on the arrival rates of the generated flow.
     pub rate: f64,
+    /// Share of the takers that stop within the account's order when they reach one, 0 to 1.
+    pub split_share: f64,
     /// Points per second that level 3 subscriptions of one connection may cost.
     pub l3_points_per_s: u32,
     /// Rules of the Binance endpoints.
@@ -66,7 +71,9 @@ impl Default for Options {
             speed: 1.0,
             cash_usd: Decimal::from(10_000),
             volume_30d_usd: Decimal::from(250_000),
+            tier: EngineTier::default(),
             rate: 1.0,
+            split_share: 0.0,
             l3_points_per_s: level3::POINTS_STANDARD,
             binance: Limits::default(),
             faults: None,
@@ -99,6 +106,9 @@ pub enum StartError {
     /// A rate that is not a positive, finite number.
     #[error("rate {0} is not above 0 and at most 100; give a factor, for example 1")]
     Rate(f64),
+    /// A share that is none.
+    #[error("split-share {0} is not in 0 to 1; give a share of the takers, for example 0.5")]
+    SplitShare(f64),
     /// The send log cannot be written.
     #[error("cannot write the send log {path}: {source}; name a file in a folder that exists")]
     SendLog {
@@ -156,6 +166,9 @@ pub(super) fn check(options: &Options) -> Result<(), StartError> {
     }
     if !(options.rate.is_finite() && options.rate > 0.0 && options.rate <= 100.0) {
         return Err(StartError::Rate(options.rate));
+    }
+    if !(0.0..=1.0).contains(&options.split_share) {
+        return Err(StartError::SplitShare(options.split_share));
     }
     let amounts = [("cash", options.cash_usd), ("volume-30d", options.volume_30d_usd)];
     match amounts.into_iter().find(|(_, value)| *value < Decimal::ZERO) {

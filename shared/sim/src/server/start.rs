@@ -60,7 +60,7 @@ pub async fn start(options: Options) -> Result<Handle, StartError> {
     let start_us = wall_us();
     let clock = Clock { start_us, speed: options.speed };
     let source = Source::of(&options, clock)?;
-    let exchange = Exchange::new(ExchangeConfig {
+    let mut exchange = Exchange::new(ExchangeConfig {
         instruments: source.catalog.instruments(),
         // Ids of two runs must differ, or a client that keeps its database takes the second run's
         // trades for the first's; the market alone repeats with the seed.
@@ -70,7 +70,11 @@ pub async fn start(options: Options) -> Result<Handle, StartError> {
         recorded: source.recording.is_some(),
         start_us,
     })?;
+    exchange.set_tier(options.tier);
     let venue = Venue::new(exchange, Credentials::random());
+    if source.generator.is_some() {
+        venue.set_generated();
+    }
     if let Some(path) = &options.send_log {
         let failed = |source| StartError::SendLog { path: path.clone(), source };
         venue.sends.to_file(path).map_err(failed)?;
@@ -263,7 +267,9 @@ impl Source {
         };
         let catalog = Catalog::generated(options.symbols)?;
         let generator = scenario.map(|scenario| {
-            Generator::new(&catalog, options.seed, scenario, clock).with_rate(options.rate)
+            Generator::new(&catalog, options.seed, scenario, clock)
+                .with_rate(options.rate)
+                .with_split_share(options.split_share)
         });
         let complete_symbols =
             generator.as_ref().map_or(options.symbols, Generator::scenario_symbols);

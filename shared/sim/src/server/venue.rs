@@ -11,19 +11,34 @@ use super::sends::Sends;
 use super::stats::Stats;
 use crate::account::{RestCounter, VenueError};
 use crate::admin::{FaultLog, Faults};
-use crate::exchange::{Exchange, PrivateEvent, PublicEvent};
+use crate::exchange::{Exchange, PrivateEvent, PublicEvent, SymbolNo};
 use crate::ledger::RequestLog;
 use crate::private::Tokens;
 use crate::rest_private::Credentials;
 use crate::socket::Outgoing;
+use rust_decimal::Decimal;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast;
 
 /// Batches that a receiver may lie behind: some seconds of the busiest market.
 pub const EVENTS_QUEUE_LEN_LIMIT: usize = 16_384;
+
+/// Moves of the market that may wait for its next step.
+const MOVES_WAITING_LIMIT: usize = 1_000;
+
+/// A move of the generated market.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MarketMove {
+    /// The pair; all pairs when missing.
+    pub(crate) symbol: Option<SymbolNo>,
+    /// By how much the fair price moves for good, basis points of itself.
+    pub(crate) bps: f64,
+    /// In which time, µs of market time.
+    pub(crate) over_us: i64,
+}
 
 /// Public events of one operation.
 pub type PublicBatch = Arc<[PublicEvent]>;
@@ -67,6 +82,8 @@ pub struct Venue {
     /// Tokens of the private socket.
     pub(crate) tokens: Tokens,
     rest_counter: Mutex<RestCounter>,
+    moves: Mutex<Vec<MarketMove>>,
+    generated: AtomicBool,
     contracts: OnceLock<BTreeSet<String>>,
     skew_us: AtomicI64,
 }
@@ -77,6 +94,7 @@ impl Venue {
     pub fn new(exchange: Exchange, credentials: Credentials) -> Arc<Venue> {
         let (public, _) = broadcast::channel(EVENTS_QUEUE_LEN_LIMIT);
         let (private, _) = broadcast::channel(EVENTS_QUEUE_LEN_LIMIT);
+        let tier = exchange.account().tier();
         Arc::new(Venue {
             exchange: Mutex::new(exchange),
             public,
@@ -91,7 +109,9 @@ impl Venue {
             credentials,
             data_credentials: Credentials::random(),
             tokens: Tokens::default(),
-            rest_counter: Mutex::default(),
+            rest_counter: Mutex::new(RestCounter::of(tier)),
+            moves: Mutex::default(),
+            generated: AtomicBool::new(false),
             contracts: OnceLock::new(),
             skew_us: AtomicI64::new(0),
         })
@@ -182,6 +202,32 @@ impl Venue {
     pub(crate) fn charge(&self, points: i64) -> Result<(), VenueError> {
         let mut counter = self.rest_counter.lock().unwrap_or_else(PoisonError::into_inner);
         counter.charge(points, self.steady_us())
+    }
+
+    /// The counter of private REST calls, points.
+    pub(crate) fn rest_count(&self) -> Decimal {
+        let counter = self.rest_counter.lock().unwrap_or_else(PoisonError::into_inner);
+        counter.value_at(self.steady_us())
+    }
+
+    /// The market is generated: it can be moved.
+    pub(crate) fn set_generated(&self) {
+        self.generated.store(true, Ordering::Release);
+    }
+
+    /// Asks the generated market to move; false when nothing generates it or too many moves wait.
+    pub(crate) fn move_market(&self, asked: MarketMove) -> bool {
+        let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = self.generated.load(Ordering::Acquire) && moves.len() < MOVES_WAITING_LIMIT;
+        if taken {
+            moves.push(asked);
+        }
+        taken
+    }
+
+    /// The moves that were asked for since the last call.
+    pub(crate) fn take_moves(&self) -> Vec<MarketMove> {
+        std::mem::take(&mut *self.moves.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Public events from now on. Taken inside `with` together with a snapshot, or before it:

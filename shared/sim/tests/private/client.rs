@@ -83,6 +83,14 @@ pub(crate) async fn admin(handle: &Handle, path: &str, body: Option<&str>) -> (u
     (status, response.json().await.expect("JSON"))
 }
 
+/// DELETE on the admin interface.
+pub(crate) async fn delete(handle: &Handle, path: &str) -> (u16, Value) {
+    let url = format!("{}{path}", handle.addresses.admin);
+    let response = reqwest_client().delete(url).send().await.expect("the venue answers");
+    let status = response.status().as_u16();
+    (status, response.json().await.expect("JSON"))
+}
+
 /// The private socket.
 pub(crate) struct Socket {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,

@@ -3,3 +3,4 @@
 mod client;
 mod rest;
 mod socket;
+mod worse;
