@@ -3,6 +3,7 @@
 //! Purpose: everything that decides what to do, as functions from values to values. No sockets, no
 //! clock, no randomness, no database: effects go out as data and the service carries them out.
 
+pub mod absence;
 pub mod cell;
 pub mod costs;
 pub mod cycle;
@@ -24,9 +25,11 @@ pub mod rank;
 pub mod recover;
 pub mod risk;
 pub mod routes;
+pub mod rules;
 pub mod select;
 pub mod shadow;
 pub mod size;
+pub mod standby;
 pub mod windows;
 
 pub use cycle::CycleInput;

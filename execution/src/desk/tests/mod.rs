@@ -23,8 +23,8 @@ mod reviews;
 mod still;
 mod strangers;
 mod stream;
-mod truth;
 mod takes;
+mod truth;
 
 use std::time::{Duration, Instant};
 

@@ -8,6 +8,7 @@
 
 use crate::exit::closing::OrderView;
 use crate::exit::market::Market;
+use crate::rules::{Rule, holds};
 use penstock_types::Decimal;
 use penstock_types::decimal::floor_to_step;
 
@@ -149,6 +150,7 @@ pub fn next(input: &ProtectInput) -> ProtectAction {
         }
         OrderView::Live => amend(input, qty),
         OrderView::Doubtful => ProtectAction::LookUp,
+        OrderView::Triggered if !holds(Rule::AmendOfExecutingStop) => amend(input, qty),
         OrderView::Unanswered | OrderView::Triggered | OrderView::Canceling => ProtectAction::Wait,
     }
 }
@@ -156,10 +158,11 @@ pub fn next(input: &ProtectInput) -> ProtectAction {
 fn amend(input: &ProtectInput, base_qty: Decimal) -> ProtectAction {
     let waits = input.stop.mutation_open
         || (input.stop_is_inherited && input.since_fence_ms < SUCCESSOR_QUIET_MS);
-    if waits || base_qty.is_zero() {
+    if (waits && holds(Rule::LateAmend)) || base_qty.is_zero() {
         return ProtectAction::Wait;
     }
-    let want_qty = input.stop.cum_qty + base_qty;
+    let sold = input.stop.cum_qty;
+    let want_qty = if holds(Rule::AmendOfExecutingStop) { sold + base_qty } else { base_qty };
     let qty = (want_qty != input.stop.qty).then_some(want_qty);
     // A level above what the bid allows would fire at once; without a quote nobody can tell.
     let fits = input.ceiling.is_some_and(|ceiling| input.sl_price <= ceiling);
