@@ -265,6 +265,14 @@ fn submit(input: &ClosingInput) -> ClosingAction {
     }
 }
 
+/// A cancel did not take: a look shows the order live, no request of it is open, and either the stream has been silent
+/// about it, or so much time went by that a report of its end would be here. It is cancelled again; a cancel too many
+/// is refused and changes nothing. `fresh`: the stream, images included, spoke of the order a short time ago.
+#[must_use]
+pub const fn cancel_is_lost(request_open: bool, fresh: bool, since_cancel_ms: i64) -> bool {
+    !request_open && (!fresh || since_cancel_ms >= CANCEL_UNKNOWN_MS)
+}
+
 /// The close is live.
 fn working(input: &ClosingInput) -> ClosingAction {
     let over = if input.close_rests {

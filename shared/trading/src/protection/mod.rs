@@ -8,9 +8,11 @@
 
 use crate::exit::closing::OrderView;
 use crate::exit::market::Market;
+use crate::exit::plan::PlanEvent;
 use crate::rules::{Rule, holds};
 use penstock_types::Decimal;
 use penstock_types::decimal::floor_to_step;
+use penstock_types::vocab::PlanState;
 
 /// Retries after a stop that failed, in milliseconds; the last repeats without end.
 pub const RETRY_MS: [i64; 4] = [250, 500, 1_000, 2_000];
@@ -177,6 +179,28 @@ fn amend(input: &ProtectInput, base_qty: Decimal) -> ProtectAction {
         return ProtectAction::Wait;
     }
     ProtectAction::Amend { qty, trigger }
+}
+
+/// The event that a plan still lacks although its stop stands whole: what told of it may have been lost between the
+/// order's transaction and the plan's, and no report says it again. `raised`: the stop is above its first level.
+#[must_use]
+pub fn owed_event(state: PlanState, input: &ProtectInput, raised: bool) -> Option<PlanEvent> {
+    let wanted = stop_qty(input.base, input.lot);
+    let live = input.stop.order == OrderView::Live && !wanted.is_zero();
+    if !live || input.stop.covered() < wanted {
+        return None;
+    }
+    match state {
+        PlanState::Created => Some(PlanEvent::StopSubmitted),
+        PlanState::Arming | PlanState::Unprotected if raised => Some(PlanEvent::StopAckedRaised),
+        PlanState::Arming | PlanState::Unprotected => Some(PlanEvent::StopAcked),
+        PlanState::Armed
+        | PlanState::Trailing
+        | PlanState::Triggered
+        | PlanState::Exiting
+        | PlanState::DustHold
+        | PlanState::Closed => None,
+    }
 }
 
 #[cfg(test)]
