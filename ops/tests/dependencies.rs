@@ -201,6 +201,19 @@ fn the_simulated_venue_shares_no_code_with_the_product() {
     assert!(own.is_empty(), "penstock-sim reaches {own:?}");
 }
 
+/// The simulation of whole lives knows product and venue; nothing is built from it, and it reaches no shell.
+#[test]
+fn the_simulation_of_lives_is_for_development_alone() {
+    let graph = graph();
+    let own: Vec<String> = closure(&graph, "penstock-lifesim")
+        .into_iter()
+        .filter(|name| name.starts_with("penstock-"))
+        .collect();
+    assert_eq!(own, ["penstock-contracts", "penstock-sim", "penstock-trading", "penstock-types"]);
+    let from = |name: &&String| closure(&graph, name).contains("penstock-lifesim");
+    assert_eq!(graph.keys().filter(from).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
 #[test]
 fn layers_point_one_way() {
     let graph = graph();

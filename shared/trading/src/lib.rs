@@ -4,6 +4,7 @@
 //! clock, no randomness, no database: effects go out as data and the service carries them out.
 
 pub mod capital;
+pub mod absence;
 pub mod cell;
 pub mod costs;
 pub mod cycle;
@@ -26,9 +27,11 @@ pub mod rank;
 pub mod recover;
 pub mod risk;
 pub mod routes;
+pub mod rules;
 pub mod select;
 pub mod shadow;
 pub mod size;
+pub mod standby;
 pub mod windows;
 
 pub use cycle::CycleInput;

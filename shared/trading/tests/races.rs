@@ -3,14 +3,24 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+use penstock_trading::absence::{AbsenceInput, ImageSeen, is_proven};
 use penstock_trading::exit::closing::{self, ClosingAction, ClosingInput, OrderView};
 use penstock_trading::exit::market::{CloseForm, Market};
 use penstock_trading::ledger::difference::{self, Difference, DifferenceInput, View};
 use penstock_trading::ledger::{FillTerms, Head, book_fill};
 use penstock_trading::order::{Effect, Facts, OrderEvent, step};
 use penstock_trading::protection::{ProtectAction, ProtectInput, StopView, next};
-use penstock_types::Decimal;
+use penstock_trading::standby::{StandbyRow, may_send_cut_off, waits_for_parent};
 use penstock_types::vocab::{OrderState, Side};
+use penstock_types::{Decimal, UtcMicros};
+
+/// In a build with `rule-off` the rule of the environment is switched off: the test of its race must then fail.
+fn begin() {
+    #[cfg(feature = "rule-off")]
+    if let Ok(word) = std::env::var("PENSTOCK_RULE_OFF") {
+        penstock_trading::rules::switch_off(penstock_trading::rules::Rule::parse(&word).unwrap());
+    }
+}
 
 fn d(value: i64) -> Decimal {
     Decimal::from(value)
@@ -143,6 +153,7 @@ fn protect(stop: StopView, base: i64, sl: i64) -> ProtectInput {
 
 #[test]
 fn r1_balance_before_trade() {
+    begin();
     // given a live entry that fills, and a balance that is here before its trade
     let mut entry = Ours::new(OrderState::AckedOpen, d(1));
     let mut head = Head::default();
@@ -182,6 +193,7 @@ fn r1_balance_before_trade() {
 
 #[test]
 fn r2_false_dust() {
+    begin();
     // given one of two filled, the stop authorised and never sent, the balance not seen yet
     let mut view = closing_of(OrderView::Gone, OrderView::Gone, 1, 0);
     for (short_ms, wanted) in [
@@ -200,6 +212,7 @@ fn r2_false_dust() {
 
 #[test]
 fn r3_close_meets_entry() {
+    begin();
     // given a resting entry, partly filled, and a close
     let mut venue = Venue { base: d(1), sells: Vec::new() };
     let stop = venue.sell(d(1)).unwrap();
@@ -249,14 +262,22 @@ fn r3_close_meets_entry() {
 
 #[test]
 fn r4_standby_match_before_its_fill() {
+    begin();
     // given a standby stop that went out without a write, and a snapshot with it and its entry's trade
     let mut stop = Ours::new(OrderState::Created, d(1));
     let refused = step(stop.state, OrderEvent::LiveReport, stop.facts(Decimal::ZERO, false));
     assert!(refused.is_err(), "a row in stock is not live before it is known to have been sent");
+    let mut row = StandbyRow { state: stop.state, has_position: false, has_parent: true };
+    assert!(
+        waits_for_parent(&row),
+        "its entry's trade first: without a position it protects nothing"
+    );
     // when the entry's trade is booked first, then the stop is taken as sent and live
     let mut entry = Ours::new(OrderState::ReconcileRequired, d(1));
     entry.fill(d(1));
     let head = buy(&Head::default(), 1);
+    row.has_position = true;
+    assert!(!waits_for_parent(&row));
     stop.on(OrderEvent::PreauthSent, Decimal::ZERO);
     stop.on(OrderEvent::LiveReport, Decimal::ZERO);
     // then it covers the position, and nothing is placed
@@ -268,6 +289,7 @@ fn r4_standby_match_before_its_fill() {
 
 #[test]
 fn r5_half_a_stop() {
+    begin();
     // given a stop that was sent for one while its row says two, the base being two
     let mut stop = Ours::new(OrderState::Created, d(2));
     stop.on(OrderEvent::PreauthSent, Decimal::ZERO);
@@ -280,6 +302,7 @@ fn r5_half_a_stop() {
 
 #[test]
 fn r6_resurrected_stop() {
+    begin();
     // given a superseded row whose stop arrives after all
     let old = Ours::new(OrderState::Error, d(1));
     let beside = step(old.state, OrderEvent::LiveReport, old.facts(Decimal::ZERO, false)).unwrap();
@@ -295,6 +318,7 @@ fn r6_resurrected_stop() {
 
 #[test]
 fn r7_fill_in_the_wrong_state() {
+    begin();
     // given a predecessor's entry that fills while its row is not confirmed
     let mut entry = Ours::new(OrderState::ReconcileRequired, d(2));
     entry.fill(d(1));
@@ -307,6 +331,7 @@ fn r7_fill_in_the_wrong_state() {
 
 #[test]
 fn r8_terminal_before_its_trades() {
+    begin();
     let mut entry = Ours::new(OrderState::AckedOpen, d(2));
     let effects = entry.on(OrderEvent::VenueCanceled, d(1));
     assert_eq!(entry.state, OrderState::ReconcileRequired);
@@ -319,6 +344,7 @@ fn r8_terminal_before_its_trades() {
 
 #[test]
 fn r9_late_amend() {
+    begin();
     // given a raise whose answer is missing
     let mut stop = stop_of(OrderView::Live, 1, 0, 1);
     stop.mutation_open = true;
@@ -336,6 +362,7 @@ fn r9_late_amend() {
 
 #[test]
 fn r10_amend_of_an_executing_stop() {
+    begin();
     // given a stop of two that triggered and sold one
     let triggered = protect(stop_of(OrderView::Triggered, 2, 1, 99), 1, 99);
     assert_eq!(next(&triggered), ProtectAction::Wait, "a triggered stop is never amended");
@@ -348,12 +375,24 @@ fn r10_amend_of_an_executing_stop() {
 
 #[test]
 fn r11_unproven_stop_bars_the_next() {
+    begin();
     // given a stop that was authorised before a kill
     let mut stop = Ours::new(OrderState::PendingSubmit, d(1));
     stop.on(OrderEvent::Unverified, Decimal::ZERO);
     let doubtful = protect(stop_of(OrderView::Doubtful, 1, 0, 99), 1, 99);
     assert_eq!(next(&doubtful), ProtectAction::LookUp, "the next waits for the proof");
-    // when a look proves it absent, the next goes out
+    // when an image proves it absent, the next goes out: REST would let the base stand bare for its whole lag
+    let at = UtcMicros::from_millis;
+    let image = Some(ImageSeen { asked: at(7_000), reaches_back: true });
+    let seen = AbsenceInput {
+        reduces: true,
+        deadline: at(5_000),
+        image,
+        look_started: None,
+        grace_ms: 90_000,
+    };
+    assert!(is_proven(&seen));
+    assert!(!is_proven(&AbsenceInput { reduces: false, ..seen }), "an entry waits for both proofs");
     stop.on(OrderEvent::ProvenAbsent, Decimal::ZERO);
     assert_eq!(stop.state, OrderState::LostOrRejected);
     let bare = protect(StopView::NONE, 1, 99);
@@ -362,6 +401,7 @@ fn r11_unproven_stop_bars_the_next() {
 
 #[test]
 fn r12_cut_off_still_protecting() {
+    begin();
     // given a fill, a predecessor that sends its stop without its cluster, and a successor with the fence:
     // whichever stop comes first, and whether or not the successor has closed the predecessor's row by then
     for (theirs_first, superseded) in [(true, false), (true, true), (false, false), (false, true)] {
@@ -370,6 +410,10 @@ fn r12_cut_off_still_protecting() {
         let ProtectAction::Place { qty, .. } = next(&bare) else { panic!("the base is bare") };
         assert_eq!(qty, d(2), "both want to cover all of it");
         let first = venue.sell(qty).unwrap();
+        // one of them is cut off from its rows alone, and sends what stands by all the same
+        assert!(
+            may_send_cut_off(true, 60_000, 300_000) && !may_send_cut_off(true, 300_001, 300_000)
+        );
         // the balance at the venue caps the sum of sells: the worst case is a refused order
         assert_eq!(venue.sell(qty), Err("EOrder:Insufficient funds"));
         let mut mine = Ours::new(OrderState::PendingSubmit, qty);

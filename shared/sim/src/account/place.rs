@@ -173,7 +173,47 @@ impl Exchange {
         if order.side == Side::Buy && self.with_fee(order.symbol, cost) > spare {
             return self.end_order(no, EndReason::NoFunds);
         }
-        self.work(no);
+        match self.stop_slice {
+            None => self.work(no),
+            Some(slice) => {
+                self.sliced.push(no);
+                self.work_slice(no, slice);
+            }
+        }
+    }
+
+    /// The next part of every fired stop that executes over time.
+    pub(crate) fn work_sliced(&mut self) {
+        for no in std::mem::take(&mut self.sliced) {
+            let Some(order) = self.account.orders.get(&no) else { continue };
+            let (symbol, ended) = (order.symbol, order.status.terminal());
+            if ended {
+                continue;
+            }
+            match self.stop_slice.filter(|_| self.matches(symbol)) {
+                Some(slice) => self.work_slice(no, slice),
+                None if self.matches(symbol) => self.work(no),
+                None => {}
+            }
+            let open = self.account.orders.get(&no).is_some_and(|order| !order.status.terminal());
+            if open {
+                self.sliced.push(no);
+            }
+            self.finish(symbol);
+        }
+    }
+
+    /// Matches a part of a fired stop; it ends when the book has less.
+    fn work_slice(&mut self, no: OrderNo, slice: Qty) {
+        let Some(order) = self.account.orders.get(&no).cloned() else { return };
+        let wanted = order.left().min(slice);
+        let taken = self.take(order.symbol, &account_taker(&order), wanted);
+        if taken.stopped {
+            return self.end_order(no, EndReason::SelfTrade);
+        }
+        if taken.filled < wanted {
+            self.end_order(no, EndReason::Unfilled);
+        }
     }
 
     fn check_mode(&self, request: &AddOrder) -> Result<(), VenueError> {

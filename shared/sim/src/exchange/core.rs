@@ -106,6 +106,8 @@ pub struct Exchange {
     queues_wanted: bool,
     seq: u64,
     pub(crate) now_us: i64,
+    pub(crate) stop_slice: Option<Qty>,
+    pub(crate) sliced: Vec<OrderNo>,
     public: Vec<PublicEvent>,
     pub(crate) private: Vec<PrivateEvent>,
     private_count: u64,
@@ -150,6 +152,8 @@ impl Exchange {
             queues_wanted: false,
             seq: 0,
             now_us: config.start_us,
+            stop_slice: None,
+            sliced: Vec::new(),
             public: Vec::new(),
             private: Vec::new(),
             private_count: 0,
@@ -196,6 +200,12 @@ impl Exchange {
     /// Gives the account another tier.
     pub const fn set_tier(&mut self, tier: EngineTier) {
         self.account.set_tier(tier);
+    }
+
+    /// From now on a stop that fires trades at most this much with each operation of the exchange, and so executes
+    /// over time; `None`: all at once.
+    pub const fn set_stop_slice(&mut self, slice: Option<Qty>) {
+        self.stop_slice = slice;
     }
 
     /// The venue's status.
@@ -393,6 +403,7 @@ impl Exchange {
     pub(crate) fn begin(&mut self, now_us: i64) {
         self.now_us = self.now_us.max(now_us);
         self.end_due_orders();
+        self.work_sliced();
     }
 
     /// Every operation on a symbol ends here: stops fire until none is due, and what changed

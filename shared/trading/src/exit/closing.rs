@@ -9,6 +9,7 @@
 //! with growing pauses.
 
 use super::market::{CloseForm, Market};
+use crate::rules::{Rule, holds};
 use penstock_types::Decimal;
 use penstock_types::decimal::floor_to_step;
 
@@ -195,7 +196,10 @@ fn wanted(input: &ClosingInput) -> ClosingAction {
 }
 
 /// The entry goes first: otherwise the close meets our own bid, or the entry fills after the exit.
-const fn first_entry(input: &ClosingInput) -> Option<ClosingAction> {
+fn first_entry(input: &ClosingInput) -> Option<ClosingAction> {
+    if !holds(Rule::CloseMeetsEntry) {
+        return None;
+    }
     match input.entry {
         OrderView::Live => Some(ClosingAction::CancelEntry),
         OrderView::Gone
@@ -226,12 +230,14 @@ fn submit(input: &ClosingInput) -> ClosingAction {
     if let Some(action) = first_entry(input) {
         return action;
     }
-    let entry_ends = input.entry != OrderView::Gone;
+    let entry_ends = input.entry != OrderView::Gone && holds(Rule::CloseMeetsEntry);
     if entry_ends && !input.urgent && input.since_decided_ms < ENTRY_WAIT_MS {
         return ClosingAction::Wait;
     }
     // Dust is judged by the position alone: a balance that was not seen yet is no dust.
-    if input.base < input.min_qty {
+    let whole = holds(Rule::FalseDust);
+    let judged = if whole { input.base } else { input.base.min(input.available) };
+    if judged < input.min_qty {
         return ClosingAction::Dust;
     }
     let qty = floor_to_step(input.base.min(input.available), input.lot);
@@ -257,6 +263,14 @@ fn submit(input: &ClosingInput) -> ClosingAction {
         Some(form) => ClosingAction::Submit { qty, form },
         None => ClosingAction::Wait,
     }
+}
+
+/// A cancel did not take: a look shows the order live, no request of it is open, and either the stream has been silent
+/// about it, or so much time went by that a report of its end would be here. It is cancelled again; a cancel too many
+/// is refused and changes nothing. `fresh`: the stream, images included, spoke of the order a short time ago.
+#[must_use]
+pub const fn cancel_is_lost(request_open: bool, fresh: bool, since_cancel_ms: i64) -> bool {
+    !request_open && (!fresh || since_cancel_ms >= CANCEL_UNKNOWN_MS)
 }
 
 /// The close is live.

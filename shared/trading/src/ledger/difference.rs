@@ -9,6 +9,8 @@
 
 use penstock_types::Decimal;
 
+use crate::rules::{Rule, holds};
+
 /// Shortest time between the two views, milliseconds.
 pub const SEEN_TWICE_MS: i64 = 5_000;
 
@@ -69,7 +71,7 @@ pub fn judge(input: &DifferenceInput) -> Difference {
     // A trade that the first view shows is older than it: orders seen after it would show that trade.
     let orders_seen = input.orders_seen_ms.is_some_and(|seen| seen > first.as_of_ms);
     let settled = input.queue_empty && !input.unproven && input.booked_all;
-    if twice && newer && orders_seen && settled {
+    if (twice && newer && orders_seen && settled) || !holds(Rule::BalanceBeforeTrade) {
         Difference::Correct(delta)
     } else {
         Difference::Watch

@@ -5,6 +5,7 @@
 //! until its pairs are listed.
 
 use super::event::{Effect, Facts, IllegalTransition, OrderEvent, Step};
+use crate::rules::{Rule, holds};
 use penstock_types::vocab::OrderState;
 // Legend of the table's columns, in order of a life.
 use OrderState::{
@@ -30,7 +31,7 @@ pub fn step(from: OrderState, event: OrderEvent, facts: Facts) -> Result<Step, I
     table! { (from, event);
         Authorise [CR] go(PS, "DB_FIRST_ORDER_PERSISTED", &[]);
         Authorise [PS SU AO PF PC SP RR FI CA EX RJ LR ER] no;
-        PreauthSent [CR] go(PS, "ORDER_RECONCILED", &[Effect::RefreshTerms]);
+        PreauthSent [CR] go(PS, "ORDER_RECONCILED", first_terms(&[Effect::RefreshTerms], &[]));
         PreauthSent [PS SU AO PF PC SP RR FI CA EX RJ LR ER] no;
         StandbyClosed [CR] go(ER, "ORDER_STANDBY_CLOSED", &[]);
         StandbyClosed [PS SU AO PF PC SP RR FI CA EX RJ LR ER] no;
@@ -52,16 +53,16 @@ pub fn step(from: OrderState, event: OrderEvent, facts: Facts) -> Result<Step, I
         OutcomeUnknown [CR] no;
         VenuePending [PS SU AO PF PC SP RR FI CA EX RJ LR ER] stay;
         VenuePending [CR] no;
-        LiveReport [PS SU] go(live(facts), "ORDER_ACK", LIVE);
+        LiveReport [PS SU] go(live(facts), "ORDER_ACK", first_terms(LIVE, &[Effect::StoreVenueId]));
         LiveReport [AO PF] Ok(Step { to: live(facts), marker: None, effects: LIVE });
         LiveReport [PC] Ok(Step { to: PC, marker: None, effects: LIVE });
         LiveReport [SP RR] if facts.booked_all { go(live(facts), "ORDER_RECONCILED", LIVE) } else { missing_trades(RR) };
-        LiveReport [FI] if facts.complete { stay } else { resurrect(facts) };
-        LiveReport [CA EX RJ LR ER] resurrect(facts);
+        LiveReport [FI] if facts.complete { stay } else { resurrect(from, facts) };
+        LiveReport [CA EX RJ LR ER] resurrect(from, facts);
         LiveReport [CR] no;
         Fill [PS SU AO PF] go(filled_or(facts, PF), "ORDER_FILL", &[]);
         Fill [PC] go(filled_or(facts, PC), "ORDER_FILL", &[]);
-        Fill [SP RR] go(from, "ORDER_FILL", &[]);
+        Fill [SP RR] if holds(Rule::FillInWrongState) { go(from, "ORDER_FILL", &[]) } else { no };
         Fill [FI CA EX RJ LR ER] go(filled_or(facts, from), "ORDER_LATE_FILL", &[Effect::AlertCritical]);
         Fill [CR] no;
         VenueFilled [PS SU AO PF PC SP RR] whole(facts);
@@ -109,21 +110,31 @@ const fn filled_or(facts: Facts, other: OrderState) -> OrderState {
     if facts.complete { FI } else { other }
 }
 
+/// Effects of the first sight of an order at the venue: the second list alone without the venue's terms.
+fn first_terms(all: &'static [Effect], without: &'static [Effect]) -> &'static [Effect] {
+    if holds(Rule::HalfAStop) { all } else { without }
+}
+
+/// Everything that the venue counts is booked.
+fn may_end(facts: Facts) -> bool {
+    facts.booked_all || !holds(Rule::TerminalBeforeTrades)
+}
+
 /// The order is kept open until its trades are booked: ending it would lose them.
 const fn missing_trades(to: OrderState) -> Outcome {
     Ok(Step { to, marker: Some("ORDER_RECONCILE_REQUIRED"), effects: &[Effect::FetchTrades] })
 }
 
-const fn whole(facts: Facts) -> Outcome {
-    if facts.complete && facts.booked_all {
+fn whole(facts: Facts) -> Outcome {
+    if facts.complete && may_end(facts) {
         go(FI, "ORDER_RECONCILED", &[Effect::ReleaseReservation])
     } else {
         missing_trades(RR)
     }
 }
 
-const fn ended(to: OrderState, marker: &'static str, facts: Facts) -> Outcome {
-    if !facts.booked_all {
+fn ended(to: OrderState, marker: &'static str, facts: Facts) -> Outcome {
+    if !may_end(facts) {
         missing_trades(RR)
     } else if facts.has_fills {
         go(to, marker, &[Effect::ReleaseReservation])
@@ -134,7 +145,10 @@ const fn ended(to: OrderState, marker: &'static str, facts: Facts) -> Outcome {
 
 /// An order that has ended is live after all. A stop without a fill that covers bare base may stay; everything else
 /// is cancelled at once, what has fills too: its successor already works, and it would go on trading for nobody.
-const fn resurrect(facts: Facts) -> Outcome {
+fn resurrect(from: OrderState, facts: Facts) -> Outcome {
+    if !holds(Rule::ResurrectedStop) {
+        return Ok(Step { to: from, marker: None, effects: &[] });
+    }
     if !facts.booked_all {
         return go(PC, "ORDER_RESURRECTED", BACK_WITH_TRADES);
     }

@@ -8,8 +8,11 @@
 
 use crate::exit::closing::OrderView;
 use crate::exit::market::Market;
+use crate::exit::plan::PlanEvent;
+use crate::rules::{Rule, holds};
 use penstock_types::Decimal;
 use penstock_types::decimal::floor_to_step;
+use penstock_types::vocab::PlanState;
 
 /// Retries after a stop that failed, in milliseconds; the last repeats without end.
 pub const RETRY_MS: [i64; 4] = [250, 500, 1_000, 2_000];
@@ -149,6 +152,7 @@ pub fn next(input: &ProtectInput) -> ProtectAction {
         }
         OrderView::Live => amend(input, qty),
         OrderView::Doubtful => ProtectAction::LookUp,
+        OrderView::Triggered if !holds(Rule::AmendOfExecutingStop) => amend(input, qty),
         OrderView::Unanswered | OrderView::Triggered | OrderView::Canceling => ProtectAction::Wait,
     }
 }
@@ -156,10 +160,11 @@ pub fn next(input: &ProtectInput) -> ProtectAction {
 fn amend(input: &ProtectInput, base_qty: Decimal) -> ProtectAction {
     let waits = input.stop.mutation_open
         || (input.stop_is_inherited && input.since_fence_ms < SUCCESSOR_QUIET_MS);
-    if waits || base_qty.is_zero() {
+    if (waits && holds(Rule::LateAmend)) || base_qty.is_zero() {
         return ProtectAction::Wait;
     }
-    let want_qty = input.stop.cum_qty + base_qty;
+    let sold = input.stop.cum_qty;
+    let want_qty = if holds(Rule::AmendOfExecutingStop) { sold + base_qty } else { base_qty };
     let qty = (want_qty != input.stop.qty).then_some(want_qty);
     // A level above what the bid allows would fire at once; without a quote nobody can tell.
     let fits = input.ceiling.is_some_and(|ceiling| input.sl_price <= ceiling);
@@ -174,6 +179,28 @@ fn amend(input: &ProtectInput, base_qty: Decimal) -> ProtectAction {
         return ProtectAction::Wait;
     }
     ProtectAction::Amend { qty, trigger }
+}
+
+/// The event that a plan still lacks although its stop stands whole: what told of it may have been lost between the
+/// order's transaction and the plan's, and no report says it again. `raised`: the stop is above its first level.
+#[must_use]
+pub fn owed_event(state: PlanState, input: &ProtectInput, raised: bool) -> Option<PlanEvent> {
+    let wanted = stop_qty(input.base, input.lot);
+    let live = input.stop.order == OrderView::Live && !wanted.is_zero();
+    if !live || input.stop.covered() < wanted {
+        return None;
+    }
+    match state {
+        PlanState::Created => Some(PlanEvent::StopSubmitted),
+        PlanState::Arming | PlanState::Unprotected if raised => Some(PlanEvent::StopAckedRaised),
+        PlanState::Arming | PlanState::Unprotected => Some(PlanEvent::StopAcked),
+        PlanState::Armed
+        | PlanState::Trailing
+        | PlanState::Triggered
+        | PlanState::Exiting
+        | PlanState::DustHold
+        | PlanState::Closed => None,
+    }
 }
 
 #[cfg(test)]

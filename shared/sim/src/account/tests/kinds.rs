@@ -2,7 +2,7 @@
 
 use super::desk::{Desk, S, dec, limit, market, stop};
 use crate::account::{AddOrder, ExecType as E, OrderStatus, SelfTrade, TimeInForce};
-use crate::exchange::Side;
+use crate::exchange::{Qty, Side};
 use rstest::rstest;
 
 fn change(mut order: AddOrder, change: impl FnOnce(&mut AddOrder)) -> AddOrder {
@@ -192,4 +192,32 @@ fn a_buy_stop_that_the_purse_cannot_pay_ends_cancelled() {
     let kinds: Vec<E> = desk.story().into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(kinds, [E::Status, E::Canceled]);
     assert!(desk.exchange.account().hold("USD").is_zero());
+}
+
+#[test]
+fn a_fired_stop_can_execute_over_time_and_an_amend_below_what_it_sold_ends_it() {
+    let mut desk = Desk::new();
+    desk.add(&market(Side::Buy, "0.1")).expect("bought");
+    let txid = desk.add(&stop(Side::Sell, "0.1", "49995.0")).expect("armed");
+    desk.exchange.set_stop_slice(Some(Qty(3_000_000)));
+    desk.sweep(Side::Sell, 600_000_000);
+    let state = |desk: &Desk| {
+        let order = desk.exchange.account().order_by_txid(&txid).expect("known");
+        (order.status.text(), order.cum_qty, order.triggered)
+    };
+    assert_eq!(state(&desk), ("partially_filled", Qty(3_000_000), true));
+    desk.now_us += S;
+    desk.exchange.tick(desk.now_us);
+    assert_eq!(state(&desk), ("partially_filled", Qty(6_000_000), true));
+    let amend = crate::account::AmendOrder {
+        order: crate::account::OrderRef::Txid(txid.clone()),
+        qty: Some(dec("0.06")),
+        limit: None,
+        trigger: None,
+        post_only: false,
+        deadline_us: None,
+    };
+    desk.exchange.amend_order(&amend, desk.now_us).expect("taken");
+    let (status, sold, _) = state(&desk);
+    assert_eq!((status, sold), ("canceled", Qty(9_000_000)), "every operation sells a part first");
 }
