@@ -3,8 +3,8 @@
 //! Purpose: everything that decides what to do, as functions from values to values. No sockets, no
 //! clock, no randomness, no database: effects go out as data and the service carries them out.
 
-pub mod capital;
 pub mod absence;
+pub mod capital;
 pub mod cell;
 pub mod costs;
 pub mod cycle;

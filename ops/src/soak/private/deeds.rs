@@ -130,7 +130,7 @@ pub(super) async fn ask(options: &StackOptions, what: &str, request: &Value) -> 
 
 fn send(pid: u32, signal: Signal) -> anyhow::Result<()> {
     let pid = Pid::from_raw(i32::try_from(pid)?);
-    Ok(kill(pid, signal).with_context(|| format!("{signal} to process {pid}"))?)
+    kill(pid, signal).with_context(|| format!("{signal} to process {pid}"))
 }
 
 async fn rows(venue: &Venue, name: &str) -> anyhow::Result<Vec<Value>> {
