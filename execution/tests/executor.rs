@@ -69,8 +69,11 @@ const EARLY: &str = "execution/src/submit/early.rs";
 #[test]
 fn client_is_private() {
     let product = sources(&["execution/src", "ingest/src", "ops/src", "shared"]);
-    let product: Vec<Source> =
-        product.into_iter().filter(|source| !source.path.starts_with("shared/sim/")).collect();
+    // The simulated venue, and the simulation that speaks to its exchange as a value: neither has a socket to a venue.
+    let made_up = |source: &Source| {
+        ["shared/sim/", "shared/lifesim/"].iter().any(|room| source.path.starts_with(room))
+    };
+    let product: Vec<Source> = product.into_iter().filter(|source| !made_up(source)).collect();
     assert!(product.len() > 400, "the sources are read: {}", product.len());
 
     // Who opens it.

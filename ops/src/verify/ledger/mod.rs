@@ -6,8 +6,6 @@
 //! both numbers. Status 0 when all are equal, 15 when one differs. Invariants: nothing is written; what the venue did not
 //! say is counted and never called equal; every amount is compared to its last digit.
 
-#[cfg(test)]
-mod at_venue;
 mod balances;
 mod history;
 mod orders;

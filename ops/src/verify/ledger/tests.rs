@@ -1,5 +1,7 @@
 //! A bought and sold position as rows: whole it is equal, with any one number changed it is not, and the number is named.
 
+mod at_venue;
+
 use penstock_store_decision::ledger_read::{
     AssetAmount, Books, EventRow, FillRow, LedgerRow, OrderRow, PositionRow, ResultRow, ToldTrade,
 };

@@ -28,8 +28,8 @@ use penstock_types::{
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::venue::{Reader, Word};
-use super::{asked, judge, print};
+use super::super::venue::{Reader, Word};
+use super::super::{asked, judge, print};
 use crate::arguments::Output;
 use crate::exit;
 
