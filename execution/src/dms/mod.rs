@@ -6,7 +6,7 @@
 //! rows, so it is kept in an outage too.
 
 use penstock_telemetry::marker;
-use penstock_trading::dms::{Ask, Look, Switch, TIMEOUT_SECS};
+use penstock_trading::dms::{Ask, Look, Switch, TIMEOUT_SECS, Told};
 use penstock_types::PositionId;
 use penstock_venue_orders::{OrderAnswer, OrderOutcome, OrderSocket};
 
@@ -92,24 +92,17 @@ impl Desk {
 
     /// The machine alone.
     pub(crate) fn switch_answered(&mut self, what: Ask, sent_ms: i64, answer: &OrderAnswer) {
-        let before = self.dms.switch();
         let taken = match &answer.outcome {
             OrderOutcome::Acked { .. } => Some(true),
             OrderOutcome::Rejected { .. } | OrderOutcome::NotSent(_) => Some(false),
             OrderOutcome::Unknown { .. } => None,
         };
-        self.dms.answered(what, sent_ms, taken);
-        match (what, taken, before) {
-            (Ask::Arm, Some(true), Switch::Armed { .. }) => {
-                marker!(DMS_REFRESHED, timeout_secs = TIMEOUT_SECS);
-            }
-            (Ask::Arm, Some(true), _) => marker!(DMS_ARMED, timeout_secs = TIMEOUT_SECS),
-            (Ask::Disarm, Some(true), _) => marker!(DMS_DISARMED, timeout_secs = 0),
-            (Ask::Arm | Ask::Disarm, Some(false) | None, _) => {
-                tracing::warn!(
-                    "the dead man's switch: {what:?} was not taken: {:?}",
-                    answer.outcome
-                );
+        match self.dms.answered(what, sent_ms, taken) {
+            Told::Armed => marker!(DMS_ARMED, timeout_secs = TIMEOUT_SECS),
+            Told::Renewed => marker!(DMS_REFRESHED, timeout_secs = TIMEOUT_SECS),
+            Told::Disarmed => marker!(DMS_DISARMED, timeout_secs = 0),
+            Told::Nothing => {
+                tracing::warn!("dead man's switch, {what:?} changed nothing: {:?}", answer.outcome);
             }
         }
     }

@@ -46,18 +46,22 @@ async fn a_holder_that_slept_beyond_its_lease_sends_nothing_and_ends() {
     let cases: Vec<(Moment, bool)> =
         moments.into_iter().flat_map(|moment| [(moment, false), (moment, true)]).collect();
     let runs: Vec<_> = cases.iter().map(|(m, apart)| tokio::spawn(sleeper(*m, *apart))).collect();
-    let mut failed = Vec::new();
+    let (mut failed, mut worlds) = (Vec::new(), Vec::new());
     for (case, run) in cases.iter().zip(runs) {
         // What failed has said so above.
         match run.await {
-            Ok(said) => println!("{said}"),
+            Ok((said, world)) => {
+                println!("{said}");
+                // Its database would wait for the processes that are stopped in the other worlds.
+                worlds.push(world);
+            }
             Err(_) => failed.push(*case),
         }
     }
     assert!(failed.is_empty(), "did not hold: {failed:?}");
 }
 
-async fn sleeper(moment: Moment, apart: bool) -> String {
+async fn sleeper(moment: Moment, apart: bool) -> (String, World) {
     // given a holder that is stopped at its moment
     let world = World::new().await;
     let mut first = put_to_sleep(&world, moment).await;
@@ -103,7 +107,7 @@ async fn sleeper(moment: Moment, apart: bool) -> String {
     second.go_on();
     finish(&world, &mut second, moment).await;
     let orders = |r: &&RequestEntry| r.method == "add_order" && r.first_byte_us >= acquired_us;
-    format!(
+    let said = format!(
         "{moment:?}, {}: stopped {:.1} s, fence taken after {:.1} s, {} orders of the second, first ended 75 after \
          {:.1} s, requests of the first after the newer fence: 0 of {}",
         if apart { "another state directory" } else { "the same state directory" },
@@ -112,7 +116,8 @@ async fn sleeper(moment: Moment, apart: bool) -> String {
         all.iter().filter(orders).count(),
         ended_after.as_secs_f64(),
         all.len(),
-    )
+    );
+    (said, world)
 }
 
 async fn put_to_sleep(world: &World, moment: Moment) -> Execution {

@@ -185,6 +185,9 @@ impl TestDatabase {
     }
 }
 
+/// Longest wait for the end of a database.
+const DROP_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let options = self.spec.superuser("postgres");
@@ -192,7 +195,8 @@ impl Drop for TestDatabase {
         // A drop cannot await, and the test's runtime may be on this very thread.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
+            // A server process that waits for a client that is stopped holds every drop back, also of another database.
+            let dropping = async {
                 let mut admin = options.connect().await.map_err(std::io::Error::other)?;
                 let text = format!("drop database if exists {name} with (force)");
                 sqlx::raw_sql(AssertSqlSafe(text))
@@ -200,7 +204,8 @@ impl Drop for TestDatabase {
                     .await
                     .map_err(std::io::Error::other)?;
                 admin.close().await.map_err(std::io::Error::other)
-            })
+            };
+            runtime.block_on(async { tokio::time::timeout(DROP_LIMIT, dropping).await? })
         });
         // What could not be dropped goes with the pair.
         if let Ok(Err(error)) = dropped.join() {

@@ -62,11 +62,26 @@ pub struct DeadMansSwitch {
     switch: Switch,
     /// The last request of any kind, while it has no answer or shortly after.
     asked_ms: Option<i64>,
+    /// The venue has said since it was off that it is armed.
+    is_confirmed: bool,
+}
+
+/// What an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It is armed now.
+    Armed,
+    /// It stays armed.
+    Renewed,
+    /// It is off.
+    Disarmed,
+    /// Nothing is proven.
+    Nothing,
 }
 
 impl Default for DeadMansSwitch {
     fn default() -> Self {
-        Self { switch: Switch::Unknown, asked_ms: None }
+        Self { switch: Switch::Unknown, asked_ms: None, is_confirmed: false }
     }
 }
 
@@ -134,7 +149,7 @@ impl DeadMansSwitch {
 
     /// The answer to the request that was sent at `sent_ms`: `Some(true)` taken, `Some(false)` not a byte left or the
     /// venue refused it, none not known.
-    pub fn answered(&mut self, ask: Ask, sent_ms: i64, taken: Option<bool>) {
+    pub fn answered(&mut self, ask: Ask, sent_ms: i64, taken: Option<bool>) -> Told {
         // Only a request that was taken frees the next at once: what failed is repeated after its pause.
         if self.asked_ms == Some(sent_ms) && taken == Some(true) {
             self.asked_ms = None;
@@ -144,10 +159,17 @@ impl DeadMansSwitch {
             Switch::Unknown | Switch::Off => true,
         };
         match (ask, taken) {
-            (Ask::Arm, Some(true)) if newest => self.switch = Switch::Armed { sent_ms },
-            // A later request armed it again.
-            (Ask::Disarm, Some(true)) if newest => self.switch = Switch::Off,
-            (Ask::Arm | Ask::Disarm, _) => {}
+            (Ask::Arm, Some(true)) if newest => {
+                self.switch = Switch::Armed { sent_ms };
+                let renewed = std::mem::replace(&mut self.is_confirmed, true);
+                if renewed { Told::Renewed } else { Told::Armed }
+            }
+            (Ask::Disarm, Some(true)) if newest => {
+                (self.switch, self.is_confirmed) = (Switch::Off, false);
+                Told::Disarmed
+            }
+            // A later request armed it again, or nobody knows.
+            (Ask::Arm | Ask::Disarm, _) => Told::Nothing,
         }
     }
 }
@@ -177,11 +199,14 @@ mod tests {
 
     #[test]
     fn it_is_armed_and_renewed_while_flat_and_disarmed_before_a_stop() {
-        let mut dms = DeadMansSwitch { switch: Switch::Off, asked_ms: None };
+        let mut dms = DeadMansSwitch { switch: Switch::Off, asked_ms: None, is_confirmed: false };
         assert_eq!(dms.next(FLAT), Some(Ask::Arm));
         dms.sent(Ask::Arm, 0);
         assert!(!dms.is_off(1), "it may be armed from the first byte on");
-        dms.answered(Ask::Arm, 0, Some(true));
+        assert_eq!(dms.answered(Ask::Arm, 0, Some(true)), Told::Armed);
+        let mut renewed = dms;
+        renewed.sent(Ask::Arm, 20_000);
+        assert_eq!(renewed.answered(Ask::Arm, 20_000, Some(true)), Told::Renewed);
         assert_eq!(dms.next(Look { now_ms: 19_999, ..FLAT }), None);
         assert_eq!(dms.next(Look { now_ms: 20_000, ..FLAT }), Some(Ask::Arm));
         let held = Look { flat: false, now_ms: 20_000, ..FLAT };
