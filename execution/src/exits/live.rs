@@ -9,7 +9,7 @@ use penstock_store_orders::orders::OrderRecord;
 use penstock_telemetry::marker;
 use penstock_trading::exit::closing::OrderView;
 use penstock_trading::exit::plan::PlanEvent;
-use penstock_trading::protection::stop_qty;
+use penstock_trading::protection::{owed_event, stop_qty};
 use penstock_types::vocab::{ExitReason, OrderRole, PlanState};
 use penstock_types::{Decimal, OrderId, PositionId};
 
@@ -136,6 +136,23 @@ impl Desk {
             self.armed(position, row).await?;
         }
         Ok(())
+    }
+
+    /// What a plan still lacks although its stop stands whole, which no report says again: the cluster went away between
+    /// the order's transaction and the plan's.
+    pub(crate) async fn settle_owed(&mut self, position: PositionId) -> Result<(), DeskError> {
+        let Some(held) = self.tracker.positions.get(&position) else { return Ok(()) };
+        let Some(plan) = &held.plan else { return Ok(()) };
+        let raised = held.raised_at.is_some();
+        let owed = owed_event(plan.state, &self.protect_input(held, position), raised);
+        let stop = self.stop_of(position).map(|t| t.record.order_id);
+        match (owed, stop) {
+            (Some(PlanEvent::StopSubmitted), Some(stop)) => {
+                self.submitted_elsewhere(position, stop).await
+            }
+            (Some(_), Some(_)) => self.stop_stands_now(position).await,
+            (None, _) | (_, None) => Ok(()),
+        }
     }
 
     /// The same for the stop of a position that lives at the venue, when there is one.

@@ -90,7 +90,7 @@ impl Desk {
         self.tracker.live_of(id, OrderRole::Protection)
     }
 
-    fn protect_input(&self, held: &Held, id: PositionId) -> ProtectInput {
+    pub(super) fn protect_input(&self, held: &Held, id: PositionId) -> ProtectInput {
         let mono = self.mono_ms();
         let stop = self.stop_of(id);
         let view = stop.map_or(StopView::NONE, |t| StopView {

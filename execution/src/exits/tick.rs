@@ -86,6 +86,7 @@ impl Desk {
         }
         self.store_extremes(id, mono).await?;
         self.status_line(id, &judged, mono);
+        self.settle_owed(id).await?;
         self.protect(id).await?;
         self.watch_grace(id).await
     }

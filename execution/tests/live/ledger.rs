@@ -99,7 +99,8 @@ impl World {
         }
     }
 
-    /// Waits until exactly one stop rests at the venue, over the whole position, where the plan wants it.
+    /// Waits until exactly one stop rests at the venue, over the whole position, where the plan knows it and not below its
+    /// level: one that went out from stock, in a short outage of a slow cluster, may stand above it.
     pub(crate) async fn until_protected(&self, life: &Execution) {
         let end = tokio::time::Instant::now() + LIMIT;
         let mut looks = tokio::time::interval(LOOK);
@@ -107,8 +108,10 @@ impl World {
             let state = self.word("select state from exit_plans").await;
             let wanted = self
                 .word(
-                    "select trim_scale(p.base_qty)::text || ' at ' || trim_scale(x.sl_price)::text
-                     from positions p join exit_plans x using (position_id) where p.base_qty > 0",
+                    "select trim_scale(p.base_qty)::text || ' at '
+                         || trim_scale(x.stop_price_on_exchange)::text
+                     from positions p join exit_plans x using (position_id)
+                     where p.base_qty > 0 and x.stop_price_on_exchange >= x.sl_price",
                 )
                 .await;
             let stands: Vec<String> = self.venue.venue.with(|e, _| {
