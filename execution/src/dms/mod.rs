@@ -22,6 +22,22 @@ pub(crate) async fn ask(orders: &OrderSocket, what: Ask) -> OrderAnswer {
         .await
 }
 
+/// A disarming request that was noted as sent at `disarm`, directly before another request on the same socket: each goes
+/// into the queue when it is polled first. Both answers, the switch's with its time.
+pub(crate) async fn directly_before(
+    orders: &OrderSocket,
+    disarm: Option<i64>,
+    then: impl Future<Output = OrderAnswer>,
+) -> (Option<(i64, OrderAnswer)>, OrderAnswer) {
+    let disarming = async {
+        match disarm {
+            Some(sent_ms) => Some((sent_ms, ask(orders, Ask::Disarm).await)),
+            None => None,
+        }
+    };
+    tokio::join!(biased; disarming, then)
+}
+
 impl Desk {
     /// One look at the switch.
     pub(crate) fn keep_switch(&mut self) {

@@ -103,17 +103,8 @@ impl Desk {
                 cl_ord_id: Some(&id),
                 validate: false,
             };
-            // In this order on the same socket: each goes into the queue when it is polled first.
-            let (switch, answer) = tokio::join!(
-                biased;
-                async {
-                    match disarm {
-                        Some(sent_ms) => Some((sent_ms, dms::ask(&orders, Ask::Disarm).await)),
-                        None => None,
-                    }
-                },
-                orders.add_order(&order, usage),
-            );
+            let adding = orders.add_order(&order, usage);
+            let (switch, answer) = dms::directly_before(&orders, disarm, adding).await;
             if let Some((sent_ms, answer)) = switch {
                 let what = Ask::Disarm;
                 let _ = messages.send(Message::Switch { what, sent_ms, answer }).await;
