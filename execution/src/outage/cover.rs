@@ -3,6 +3,8 @@
 //! Input: shadows of orders, committed standby rows. Output: requests, each after its record is on the
 //! disk. It decides no level: what was committed before is brought to the venue, and the stops there stand.
 
+use std::time::Duration;
+
 use penstock_store_orders::orders::OrderRecord;
 use penstock_telemetry::marker;
 use penstock_trading::exit::trigger::stop_ceiling;
@@ -13,12 +15,14 @@ use penstock_types::vocab::{OrderRole, OrderState};
 use penstock_types::{Decimal, OrderId, Symbol};
 use penstock_venue_orders::EngineUse;
 
-use super::Record;
 use super::state::Released;
+use super::{APPEND_WAIT, Record};
 use crate::desk::Desk;
 use crate::submit::Amend;
 use crate::tracker::view_of;
 
+/// Pause between two waits for a disk that failed, milliseconds.
+const DISK_AGAIN_MS: i64 = 1_000;
 /// Deadline of a stop and of a close after its decision, milliseconds.
 const SEND_DEADLINE_MS: i64 = 5_000;
 /// An entry whose cancel brought no report is cancelled again after this, milliseconds.
@@ -54,9 +58,17 @@ impl Desk {
     /// the same: its row is committed and carries its id, by which the next start finds it at the venue.
     pub(super) async fn sync(&mut self) {
         while let Some(record) = self.outage.as_mut().and_then(|o| o.unsynced.pop_front()) {
-            let Err(error) = self.spool.append(&record, self.now()).await else { continue };
+            let (now, mono) = (self.now(), self.mono_ms());
+            let failed = self.outage.as_ref().and_then(|o| o.spool_failed_mono_ms);
+            // A disk that hangs is waited for once a second and not for each record: behind it stands the stop.
+            let hangs = failed.is_some_and(|at| mono - at < DISK_AGAIN_MS);
+            let wait = if hangs { Duration::ZERO } else { APPEND_WAIT };
+            let Err(error) = self.spool.append(&record, now, wait).await else { continue };
             let Some(outage) = &mut self.outage else { return };
-            if !std::mem::replace(&mut outage.spool_failed, true) {
+            if !hangs {
+                outage.spool_failed_mono_ms = Some(mono);
+            }
+            if failed.is_none() {
                 marker!(SPOOL_FAILED, spool = "exec", segment = 0, error = error);
             }
         }

@@ -6,7 +6,6 @@
 //! nothing; nothing is sent from here; when a row cannot be written the start ends, and the records stay.
 
 use penstock_store_orders::orders::{EventNote, EventSource};
-use penstock_telemetry::marker;
 use penstock_trading::order::{Facts, OrderEvent, step};
 use penstock_types::OrderId;
 use penstock_venue_orders::Stamp;
@@ -37,7 +36,7 @@ impl Desk {
         }
         self.reconcile.in_snapshot = false;
         self.clear_spool().await;
-        marker!(RAW_LOAD_RECOVERED, spool = "exec", records = count);
+        tracing::info!("{count} records of an outage are in their rows");
         Ok(())
     }
 

@@ -16,5 +16,5 @@ mod kept;
 mod spool;
 mod state;
 
-pub(crate) use spool::{Kept, Spool, take};
+pub(crate) use spool::{APPEND_WAIT, Kept, Spool, take};
 pub(crate) use state::{Outage, Record};

@@ -200,7 +200,7 @@ pub(crate) fn take(opened: OpenedExec) -> io::Result<(Spool, Vec<Kept>)> {
     marker!(
         SPOOL_OPENED,
         spool = "exec",
-        segments = opened.busy.len(),
+        busy = opened.busy.len(),
         records = kept.len(),
         unreadable = unreadable
     );
@@ -303,13 +303,18 @@ impl Spool {
         self.thread.join().unwrap();
     }
 
-    /// Keeps a record; on the disk when this returns.
+    /// Keeps a record; on the disk when this returns, unless `wait` was too short for it: it stays in its order.
     ///
     /// # Errors
     /// Why it is not known to be on the disk.
-    pub(crate) async fn append(&self, record: &Kept, at: UtcMicros) -> Result<(), String> {
+    pub(crate) async fn append(
+        &self,
+        record: &Kept,
+        at: UtcMicros,
+        wait: Duration,
+    ) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
-        self.ask(Request::Append(record.encode(), at, answer), answered).await
+        self.ask(Request::Append(record.encode(), at, answer), answered, wait).await
     }
 
     /// Forgets everything: the rows have it.
@@ -318,20 +323,21 @@ impl Spool {
     /// Why it may still be there; a record that the rows know changes nothing.
     pub(crate) async fn clear(&self) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
-        self.ask(Request::Clear(answer), answered).await
+        self.ask(Request::Clear(answer), answered, APPEND_WAIT).await
     }
 
     async fn ask(
         &self,
         request: Request,
         answered: oneshot::Receiver<io::Result<()>>,
+        wait: Duration,
     ) -> Result<(), String> {
         self.requests.try_send(request).map_err(|_| "the disk answers nothing".to_owned())?;
-        match tokio::time::timeout(APPEND_WAIT, answered).await {
+        match tokio::time::timeout(wait, answered).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(error.to_string()),
             Ok(Err(_)) => Err("its thread has ended".to_owned()),
-            Err(_) => Err(format!("no answer within {} ms", APPEND_WAIT.as_millis())),
+            Err(_) => Err(format!("no answer within {} ms", wait.as_millis())),
         }
     }
 }
@@ -417,7 +423,7 @@ mod tests {
             let opened = ExecSpool::open(root.path(), FencingToken(7)).unwrap();
             let spool = Spool::start(opened.spool).unwrap();
             for record in &records {
-                spool.append(record, UtcMicros(1)).await.unwrap();
+                spool.append(record, UtcMicros(1), APPEND_WAIT).await.unwrap();
             }
             spool.end();
         }

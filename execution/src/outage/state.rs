@@ -94,8 +94,8 @@ pub(crate) struct Outage {
     pub(crate) closes: BTreeMap<PositionId, Closing>,
     /// Records that are not on the disk yet, in their order.
     pub(crate) unsynced: VecDeque<Kept>,
-    /// The disk failed, and that was said.
-    pub(crate) spool_failed: bool,
+    /// When the disk failed last; said the first time.
+    pub(crate) spool_failed_mono_ms: Option<i64>,
 }
 
 impl Outage {
@@ -112,7 +112,7 @@ impl Outage {
             bare: BTreeMap::new(),
             closes: BTreeMap::new(),
             unsynced: VecDeque::new(),
-            spool_failed: false,
+            spool_failed_mono_ms: None,
         }
     }
 

@@ -168,6 +168,11 @@ impl DeadMansSwitch {
                 (self.switch, self.is_confirmed) = (Switch::Off, false);
                 Told::Disarmed
             }
+            // It may have come after the request that disarmed it.
+            (Ask::Arm, None) if self.switch == Switch::Off => {
+                self.switch = Switch::MayBeArmed { sent_ms };
+                Told::Nothing
+            }
             // A later request armed it again, or nobody knows.
             (Ask::Arm | Ask::Disarm, _) => Told::Nothing,
         }
@@ -222,6 +227,18 @@ mod tests {
         dms.answered(Ask::Arm, 30_000, None);
         assert!(!dms.is_off(30_000 + OVER_MS));
         assert!(dms.is_off(30_001 + OVER_MS));
+    }
+
+    #[test]
+    fn a_request_that_armed_it_and_was_never_answered_outlives_a_later_one_that_disarmed_it() {
+        let mut dms = DeadMansSwitch { switch: Switch::Off, asked_ms: None, is_confirmed: false };
+        dms.sent(Ask::Arm, 0);
+        dms.sent(Ask::Disarm, 10);
+        assert_eq!(dms.answered(Ask::Disarm, 10, Some(true)), Told::Disarmed);
+        assert!(dms.is_off(11));
+        assert_eq!(dms.answered(Ask::Arm, 0, None), Told::Nothing);
+        assert!(!dms.is_off(12), "the two may have changed places on their way");
+        assert_eq!(dms.next(Look { flat: false, now_ms: 12, ..FLAT }), Some(Ask::Disarm));
     }
 
     proptest! {

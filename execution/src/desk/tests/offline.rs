@@ -136,6 +136,7 @@ async fn a_close_that_was_decided_before_the_outage_goes_on_in_it() {
     world.revive().await;
     world.until_word("position", POSITION, "closed").await;
     world.until_word("exit", EXITS, "filled").await;
+    assert_eq!(world.word(PREAUTH).await, "1", "sent without a write");
     assert_eq!(world.sales(), 1);
     world.agrees().await;
     session.kill().await;
